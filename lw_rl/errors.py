@@ -1,0 +1,55 @@
+"""Every exception that lw_rl raises on purpose, each with a name that says what was wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class LwRlError(Exception):
+    """Base class of every error that lw_rl raises on purpose."""
+
+
+class UnknownNameError(LwRlError, ValueError):
+    """A name that is in no registry; the message lists the names that are.
+
+    Parameters
+    ----------
+    kind : str
+        What was asked for, e.g. ``"scheme"``.
+    name : object
+        The name that is not known.
+    known : iterable of str
+        The names that are.
+    """
+
+    def __init__(self, kind: str, name: object, known: Iterable[str]):
+        self.kind, self.name, self.known = kind, name, sorted(known)
+        super().__init__(f"unknown {kind} {name!r}; known: {', '.join(self.known)}")
+
+
+class AtomReductionError(LwRlError, ValueError):
+    """A line that cannot be reduced to a two-level atom."""
+
+
+class AtmosphereError(LwRlError, ValueError):
+    """An atmosphere with values no formal solution can be made for."""
+
+
+class ContextError(LwRlError, ValueError):
+    """A Lightweaver context that cannot be iterated."""
+
+
+class PolicyFileError(LwRlError, ValueError):
+    """A policy file that is truncated, tampered with, or not a policy at all."""
+
+
+class SchemaError(PolicyFileError):
+    """A policy that was trained on another definition of the observation."""
+
+
+class PolicyOutputError(LwRlError, RuntimeError):
+    """A policy that returned something other than one finite number per depth point."""
+
+
+class MissingExtraError(LwRlError, ImportError):
+    """A command that needs an optional dependency which is not installed."""
