@@ -1,0 +1,13 @@
+"""Model atmospheres: FAL A, C, F and X, isothermal slabs, and a seeded random family.
+
+Everything here returns a :class:`lightweaver.Atmosphere` (SI; ``.unit_view()`` gives it with
+`astropy.units`). Arguments may be plain SI numbers or astropy quantities.
+"""
+
+from __future__ import annotations
+
+from .build import from_arrays, isothermal, resample, validate
+from .fal import known, load
+from .random_family import random
+
+__all__ = ["from_arrays", "isothermal", "known", "load", "random", "resample", "validate"]

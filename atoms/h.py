@@ -1,0 +1,19 @@
+"""H Lyman alpha as a two-level atom.
+
+Source: Lightweaver's ``H_6_atom`` (five levels and the proton, from RH). Levels: 0 = n 1,
+1 = n 2. Wavelengths in vacuum. All hydrogen sits in these two levels, so the protons of the
+model atmosphere do not take part, and the background opacity has no hydrogen continua beyond
+those of H- ; electrons keep the density that the atmosphere gives them.
+"""
+
+from __future__ import annotations
+
+from lightweaver.atomic_model import AtomicModel
+from lightweaver.rh_atoms import H_6_atom
+
+from .two_level import two_level_atom
+
+
+def H_Lya(prd: bool = False) -> AtomicModel:  # noqa: N802 (the line's name)
+    """Return H Lyman alpha, 121.57 nm, n 1 - n 2, as a two-level atom."""
+    return two_level_atom(H_6_atom(), 0, 1, prd=prd)

@@ -1,0 +1,22 @@
+"""Mg II h and k as two-level atoms.
+
+Source: Lightweaver's ``MgII_hk_atom`` (three levels and a continuum, from RH). Levels:
+0 = 3s 2S1/2, 1 = 3p 2P1/2, 2 = 3p 2P3/2. Wavelengths in vacuum.
+"""
+
+from __future__ import annotations
+
+from lightweaver.atomic_model import AtomicModel
+from lightweaver.rh_atoms import MgII_hk_atom
+
+from .two_level import two_level_atom
+
+
+def MgII_k(prd: bool = False) -> AtomicModel:  # noqa: N802 (the line's name)
+    """Return Mg II k, 279.64 nm, 3s 2S1/2 - 3p 2P3/2, as a two-level atom."""
+    return two_level_atom(MgII_hk_atom(), 0, 2, prd=prd)
+
+
+def MgII_h(prd: bool = False) -> AtomicModel:  # noqa: N802 (the line's name)
+    """Return Mg II h, 280.35 nm, 3s 2S1/2 - 3p 2P1/2, as a two-level atom."""
+    return two_level_atom(MgII_hk_atom(), 0, 1, prd=prd)

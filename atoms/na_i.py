@@ -1,0 +1,22 @@
+"""The Na I D lines as two-level atoms.
+
+Source: Lightweaver's ``NaI_fine_atom`` (from RH), van der Waals broadening after Barklem and
+O'Mara. Levels: 0 = 3s 2S1/2, 1 = 3p 2P1/2, 2 = 3p 2P3/2. Wavelengths in vacuum.
+"""
+
+from __future__ import annotations
+
+from lightweaver.atomic_model import AtomicModel
+from lightweaver.rh_atoms import NaI_fine_atom
+
+from .two_level import two_level_atom
+
+
+def NaI_D2(prd: bool = False) -> AtomicModel:  # noqa: N802 (the line's name)
+    """Return Na I D2, 589.16 nm, 3s 2S1/2 - 3p 2P3/2, as a two-level atom."""
+    return two_level_atom(NaI_fine_atom(), 0, 2, prd=prd)
+
+
+def NaI_D1(prd: bool = False) -> AtomicModel:  # noqa: N802 (the line's name)
+    """Return Na I D1, 589.76 nm, 3s 2S1/2 - 3p 2P1/2, as a two-level atom."""
+    return two_level_atom(NaI_fine_atom(), 0, 1, prd=prd)

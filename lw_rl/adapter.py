@@ -1,0 +1,444 @@
+"""The one room that reads and writes the insides of a Lightweaver context.
+
+The unknown
+-----------
+Statistical equilibrium is sought for one vector `y`, the active atoms' blocks one after another:
+
+* a two-level atom contributes ``y = ln(c^2 S / 2 h nu^3)``, the logarithm of its line source
+  function (its photon occupation number), shape [Nspace]. Every real `y` is a valid state: the
+  populations ``n_u / n_l = (g_u / g_l) / (1 + exp(-y))`` are positive, sum to `nTotal` and are
+  never inverted. At fixed opacity the problem is *linear* in S, which hindsight training uses.
+* any other atom contributes ``y = ln(n / nTotal)``, shape [Nlevel * Nspace].
+
+One formal solution at `y` gives, through the host's own update of the populations, the image
+``y + r``; ``r`` is zero at statistical equilibrium and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import lightweaver as lw
+import numpy as np
+from lightweaver.constants import CLight, HPlanck, KBoltzmann
+
+from .errors import ContextError
+
+Array = np.ndarray
+
+#: Populations are kept at or above this fraction of `nTotal` when an atom with more than two
+#: levels is written; Lightweaver's own solver divides by them.
+_FLOOR = 1e-300
+
+
+@dataclass(frozen=True)
+class Block:
+    """Where one active atom sits in the unknown `y`.
+
+    Attributes
+    ----------
+    start, stop : int
+        The block is ``y[start:stop]``.
+    shape : tuple of int
+        Its own shape: [Nspace] for a two-level atom, else [Nlevel, Nspace].
+    two_level : bool
+        Whether it is a two-level atom with one line, in one dimension.
+    """
+
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+    two_level: bool
+
+    @property
+    def span(self) -> slice:
+        """The block as a slice of `y`."""
+        return slice(self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that one iteration changes in a context, copied."""
+
+    n: tuple[Array, ...]
+    J: Array
+    rho: tuple[Array, ...]
+    charge: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class LinePhysics:
+    """What a two-level atom's line looks like at every depth; all arrays have shape [Nspace].
+
+    Attributes
+    ----------
+    log_tau : Array
+        Natural logarithm of the vertical line-centre optical depth.
+    epsilon : Array
+        Photon destruction probability, C_ul (1 - exp(-h nu/kT)) / (A_ul + the same).
+    log_B : Array
+        Planck function at line centre as ln(c^2 B / 2 h nu^3).
+    damping : Array
+        Voigt damping parameter.
+    background : Array
+        Background opacity over line-centre opacity.
+    velocity : Array
+        Line-of-sight velocity in units of the Doppler broadening velocity.
+    broadening : Array
+        Doppler broadening velocity [m s-1].
+    temperature : Array
+        Temperature [K].
+    """
+
+    log_tau: Array
+    epsilon: Array
+    log_B: Array
+    damping: Array
+    background: Array
+    velocity: Array
+    broadening: Array
+    temperature: Array
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one formal solution tells about the unknown at which it was made.
+
+    Attributes
+    ----------
+    y : Array
+        The unknown, shape [Nunknown].
+    r : Array
+        Residual of the host's plain update, ``y_plain - y``; NaN where there is none.
+    blocks : tuple of Block
+        The active atoms within `y`.
+    valid : bool
+        Whether `y` and `r` are finite everywhere.
+    """
+
+    y: Array
+    r: Array
+    blocks: tuple[Block, ...]
+    valid: bool
+
+    @property
+    def y_plain(self) -> Array:
+        """The host's plain update of `y`."""
+        return self.y + self.r
+
+    @property
+    def merit(self) -> float:
+        """Largest absolute residual, infinite if the evaluation is not valid."""
+        return float(np.max(np.abs(self.r))) if self.valid else np.inf
+
+
+@dataclass
+class _Atom:
+    n: Array
+    nTotal: Array
+    block: Block
+    g_ratio: float = 1.0
+
+    def read(self) -> Array:
+        with np.errstate(all="ignore"):
+            if self.block.two_level:
+                return -np.log(self.g_ratio * self.n[0] / self.n[1] - 1.0)
+            return np.log(self.n / self.nTotal).ravel()
+
+    def write(self, y: Array) -> None:
+        if self.block.two_level:
+            ratio = self.g_ratio / (1.0 + np.exp(-y))
+            self.n[0] = self.nTotal / (1.0 + ratio)
+            self.n[1] = ratio * self.n[0]
+            return
+        y = y.reshape(self.block.shape)
+        weight = np.maximum(np.exp(y - y.max(axis=0)), _FLOOR)
+        self.n[:] = weight * (self.nTotal / weight.sum(axis=0))
+
+
+@dataclass
+class Adapter:
+    """Evaluate, read, write, snapshot and restore the populations of a context.
+
+    Parameters
+    ----------
+    ctx : lightweaver.Context
+        A context with at least one active atom and a valid atmosphere; it is not changed here.
+
+    Attributes
+    ----------
+    Nformal : int
+        Formal solutions made so far through this adapter.
+
+    Raises
+    ------
+    ContextError
+        If there is nothing to iterate, or populations or atmosphere are not physical.
+    """
+
+    ctx: Any
+    Nformal: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        ctx = self.ctx
+        if not hasattr(ctx, "activeAtoms"):
+            raise ContextError(
+                f"expected a lightweaver.Context, got {type(ctx).__name__}: it has no activeAtoms"
+            )
+        if len(ctx.activeAtoms) == 0:
+            raise ContextError(
+                "the context has no active atoms, so there are no populations to iterate; "
+                "call RadiativeSet.set_active before making the context"
+            )
+        self._check_atmosphere()
+        self._atoms: list[_Atom] = []
+        start = 0
+        for atom in ctx.activeAtoms:
+            n = np.asarray(atom.n)
+            two_level = self._is_two_level(atom)
+            size = n.shape[1] if two_level else n.size
+            block = Block(start, start + size, n.shape[1:] if two_level else n.shape, two_level)
+            levels = atom.atomicModel.levels
+            self._atoms.append(
+                _Atom(n, np.asarray(atom.nTotal), block, levels[1].g / levels[0].g)
+            )
+            start += size
+            if not (np.all(np.isfinite(n)) and np.all(n >= 0.0)):
+                bad = float(n[~(np.isfinite(n) & (n >= 0.0))][0])
+                raise ContextError(
+                    f"the populations of {atom.element} hold {bad!r}; set them to LTE "
+                    "(eqPops.atomicPops[...].set_n_to_lte()) before iterating"
+                )
+        self.blocks: tuple[Block, ...] = tuple(a.block for a in self._atoms)
+        self._rho = [
+            # Only lines in partial redistribution have one; elsewhere the attribute raises.
+            np.asarray(t.rhoPrd)
+            for atom in ctx.activeAtoms
+            for t in atom.trans
+            if hasattr(t, "rhoPrd")
+        ]
+        self._y: Array | None = None
+
+    # ---- checks -----------------------------------------------------------------------------
+
+    def _is_two_level(self, atom: Any) -> bool:
+        return (
+            atom.Nlevel == 2
+            and len(atom.trans) == 1
+            and len(atom.atomicModel.lines) == 1
+            and self.ctx.kwargs["atmos"].Ndim == 1
+        )
+
+    def _check_atmosphere(self) -> None:
+        from .atmospheres import validate
+        from .errors import AtmosphereError
+
+        try:
+            validate(self.ctx.kwargs["atmos"])
+        except AtmosphereError as err:
+            raise ContextError(f"the context's atmosphere is not valid: {err}") from err
+
+    # ---- the unknown ------------------------------------------------------------------------
+
+    @property
+    def Nspace(self) -> int:
+        """Number of depths."""
+        return int(self.ctx.kwargs["atmos"].Nspace)
+
+    def read(self) -> Array:
+        """Return the unknown, shape [Nunknown]; NaN where the populations are not physical."""
+        if len(self._atoms) == 1:
+            return self._atoms[0].read()
+        return np.concatenate([a.read() for a in self._atoms])
+
+    def write(self, y: Array) -> None:
+        """Set the populations to those of `y`; they are positive and sum to `nTotal`."""
+        for atom in self._atoms:
+            atom.write(y[atom.block.span])
+
+    def populations(self) -> list[Array]:
+        """Return copies of the active atoms' populations [m-3], each [Nlevel, Nspace]."""
+        return [a.n.copy() for a in self._atoms]
+
+    def valid(self) -> bool:
+        """Whether every population is finite and positive."""
+        return all(bool(np.all((a.n > 0.0) & np.isfinite(a.n))) for a in self._atoms)
+
+    def renormalise(self) -> None:
+        """Make the populations sum to `nTotal` (the host's solver does to rounding)."""
+        for a in self._atoms:
+            a.n *= a.nTotal / a.n.sum(axis=0)
+
+    # ---- one iteration ----------------------------------------------------------------------
+
+    def formal_solution(self, **kwargs: Any) -> lw.IterationUpdate:
+        """Make the formal solution at the present populations and count it.
+
+        Keyword arguments are those of ``ctx.formal_sol_gamma_matrices``.
+        """
+        self._y = self.read()
+        self.Nformal += 1
+        return self.ctx.formal_sol_gamma_matrices(**kwargs)
+
+    def plain_update(self, **kwargs: Any) -> tuple[lw.IterationUpdate | None, Evaluation]:
+        """Apply the host's own update of the populations after a formal solution.
+
+        Exploding matrices and unphysical populations give an evaluation that is not valid.
+
+        Returns
+        -------
+        update : lightweaver.IterationUpdate or None
+            The host's own report; None if its solver gave up.
+        evaluation : Evaluation
+            The unknown at which the formal solution was made, and its residual.
+        """
+        y = self.read() if self._y is None else self._y
+        # The host's own Ng acceleration, if it is on, would mix in its history here.
+        self.ctx.clear_ng()
+        try:
+            update = self.ctx.stat_equil(**kwargs)
+        except (lw.ExplodingMatrixError, np.linalg.LinAlgError, FloatingPointError):
+            return None, Evaluation(y, np.full_like(y, np.nan), self.blocks, False)
+        r = self.read() - y
+        return update, Evaluation(y, r, self.blocks, bool(np.isfinite(r.sum())))
+
+    def evaluate(self, y: Array | None = None, lambdaIterate: bool = False) -> Evaluation:
+        """Make one formal solution at `y` and return the plain update's residual there.
+
+        The populations hold the plain update afterwards.
+
+        Parameters
+        ----------
+        y : Array, optional
+            The unknown; the present populations if not given.
+        lambdaIterate : bool, optional
+            Classical Lambda iteration instead of MALI (default: False).
+        """
+        if y is not None:
+            self.write(y)
+        self.formal_solution(lambdaIterate=lambdaIterate)
+        return self.plain_update()[1]
+
+    def report_change(
+        self, update: lw.IterationUpdate, before: list[Array], at_least: float
+    ) -> None:
+        """Put the change from `before` to the present populations into the host's report.
+
+        Parameters
+        ----------
+        update : lightweaver.IterationUpdate
+            Changed in place.
+        before : list of Array
+            Populations of every active atom at the formal solution.
+        at_least : float
+            Estimate of the relative error of the populations: what is reported is the larger of
+            it and of the change, since a small change is not a small error.
+        """
+        for k, (atom, old) in enumerate(zip(self._atoms, before, strict=True)):
+            change = np.abs(1.0 - old / atom.n)
+            update.dPops[k] = max(float(change.max()), at_least)
+            update.dPopsMaxIdx[k] = int(change.argmax())
+        # The host compares its next update with the vector in its Ng buffer: store the edited one.
+        self.ctx.rel_diff_ng_accelerate()
+
+    # ---- snapshots --------------------------------------------------------------------------
+
+    def _charge(self) -> tuple[Array, ...]:
+        """Arrays that charge conservation changes besides the active populations."""
+        if not self.ctx.conserveCharge:
+            return ()
+        eqPops = self.ctx.eqPops
+        arrays = [np.asarray(self.ctx.atmos.ne)]
+        for state in eqPops.atomicPops:
+            arrays.append(np.asarray(state.nStar))
+        arrays.append(np.asarray(eqPops.HminPops))
+        return tuple(arrays)
+
+    def snapshot(self) -> Snapshot:
+        """Copy everything that an iteration changes: n, J, rho and, if it is conserved, charge."""
+        return Snapshot(
+            n=tuple(a.n.copy() for a in self._atoms),
+            J=np.array(self.ctx.spect.J),
+            rho=tuple(r.copy() for r in self._rho),
+            charge=tuple(c.copy() for c in self._charge()),
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Put a context back to what it was at :meth:`snapshot`."""
+        for atom, n in zip(self._atoms, snapshot.n, strict=True):
+            atom.n[:] = n
+        self.ctx.spect.J[:] = snapshot.J
+        for rho, saved in zip(self._rho, snapshot.rho, strict=True):
+            rho[:] = saved
+        for array, saved in zip(self._charge(), snapshot.charge, strict=True):
+            array[:] = saved
+        self.ctx.rel_diff_ng_accelerate()
+        self._y = None
+
+    # ---- physics ----------------------------------------------------------------------------
+
+    def line_physics(self, block: Block) -> LinePhysics:
+        """Return what the policy may know about the line of a two-level atom.
+
+        Parameters
+        ----------
+        block : Block
+            One of :attr:`blocks`, of a two-level atom.
+
+        Raises
+        ------
+        ContextError
+            If the block is not of a two-level atom.
+        """
+        if not block.two_level:
+            raise ContextError("line physics is defined for two-level atoms with one line only")
+        index = self.blocks.index(block)
+        atom, state = self.ctx.activeAtoms[index], self._atoms[index]
+        trans, atmos = atom.trans[0], self.ctx.kwargs["atmos"]
+        line = atom.atomicModel.lines[0]
+        T = np.asarray(atmos.temperature)
+        vBroad = np.asarray(atom.vBroad)
+        aDamp = np.asarray(trans.aDamp)
+        nu = CLight / line.lambda0_m
+
+        x = HPlanck * nu / (KBoltzmann * T)
+        # C[i, j] is the rate from j to i.
+        C_ul = np.asarray(atom.C)[0, 1]
+        if not np.any(C_ul > 0.0):
+            C_ul = self._collisions(index)
+        destruction = C_ul * -np.expm1(-x)
+        epsilon = destruction / (line.Aji + destruction)
+
+        doppler_width = nu * vBroad / CLight
+        phi0 = lw.voigt_H(aDamp, np.zeros_like(aDamp)) / (np.sqrt(np.pi) * doppler_width)
+        stimulated = state.n[0] * line.Bij - state.n[1] * line.Bji
+        chi_line = HPlanck * nu / (4.0 * np.pi) * stimulated * phi0
+        chi_line = np.maximum(chi_line, 1e-300)
+
+        wave = int(np.argmin(np.abs(np.asarray(self.ctx.spect.wavelength) - line.lambda0)))
+        chi_background = np.maximum(np.asarray(self.ctx.background.chi)[wave], 1e-300)
+        z = np.asarray(atmos.z)
+        mean_chi = 0.5 * (chi_line[1:] + chi_line[:-1])
+        # Above the top the optical depth continues with the scale height of the first layer.
+        dtau = -np.diff(z) * mean_chi
+        tau = np.concatenate(([0.5 * dtau[0]], 0.5 * dtau[0] + np.cumsum(dtau)))
+        return LinePhysics(
+            log_tau=np.log(tau),
+            epsilon=epsilon,
+            log_B=-np.log(np.expm1(np.minimum(x, 700.0))),
+            damping=aDamp.copy(),
+            background=chi_background / chi_line,
+            velocity=np.asarray(atmos.vz) / vBroad,
+            broadening=vBroad.copy(),
+            temperature=T.copy(),
+        )
+
+    def _collisions(self, index: int) -> Array:
+        """Return C_ul [s-1] before the first formal solution has filled the host's array."""
+        atom = self.ctx.activeAtoms[index]
+        eqPops, atmos = self.ctx.kwargs["eqPops"], self.ctx.kwargs["atmos"]
+        C = np.zeros((atom.Nlevel, atom.Nlevel, self.Nspace))
+        for rate in atom.atomicModel.collisions:
+            rate.compute_rates(atmos, eqPops, C)
+        return C[0, 1]

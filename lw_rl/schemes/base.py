@@ -1,0 +1,82 @@
+"""What an iteration scheme is: an immutable configuration with ``init`` and ``step``.
+
+A scheme sees an :class:`~lw_rl.adapter.Evaluation` (the unknown at which a formal solution was
+made, and the residual of the host's plain update) and proposes the next unknown. All that evolves
+sits in the state that ``init`` returns and ``step`` is given; the one driver owns the loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from ..adapter import Adapter, Evaluation
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Step:
+    """A scheme's answer to one evaluation.
+
+    Attributes
+    ----------
+    y : Array or None
+        The next unknown; None leaves the context as it is, which after the host's plain update
+        is that update.
+    estimate : float
+        Estimate of the largest relative error of the populations at which the formal solution was
+        made; 0 where the scheme has no opinion beyond the change it makes.
+    by : str
+        Which scheme made the step.
+    accepted : bool
+        False if the step before was undone.
+    """
+
+    y: Array | None
+    estimate: float = 0.0
+    by: str = "mali"
+    accepted: bool = True
+
+
+@runtime_checkable
+class Scheme(Protocol):
+    """The signature that every iteration scheme has.
+
+    Attributes
+    ----------
+    name : str
+        What reports call it.
+    lambdaIterate : bool
+        Whether the formal solution is to leave out the approximate operator.
+    """
+
+    @property
+    def name(self) -> str:
+        """What reports call the scheme."""
+        ...
+
+    @property
+    def lambdaIterate(self) -> bool:
+        """Whether the formal solution leaves out the approximate operator."""
+        ...
+
+    def init(self, adapter: Adapter) -> Any:
+        """Return the state at the start of a solve, before the first formal solution."""
+        ...
+
+    def step(self, evaluation: Evaluation, state: Any) -> Step:
+        """Propose the next unknown; `state` is updated in place."""
+        ...
+
+
+def relative(delta: Array) -> float:
+    """Return the largest relative change that a change `delta` of the logarithm stands for."""
+    return float(np.expm1(min(float(np.max(np.abs(delta))), 50.0)))
+
+
+def limit_step(y: Array, y_next: Array, max_step: float) -> Array:
+    """Return `y_next` with every component within `max_step` of `y`."""
+    return np.clip(y_next, y - max_step, y + max_step)

@@ -1,0 +1,82 @@
+"""Acceleration from a history of iterates: pure functions of vectors, no radiative transfer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+Array = np.ndarray
+
+
+def ng_extrapolate(xs: Sequence[Array]) -> Array:
+    """Extrapolate the limit of a linearly converging sequence.
+
+    The combination of the last iterates whose successive differences have the smallest sum of
+    squares (Ng 1974, J. Chem. Phys. 61, 2680; Olson, Auer and Buchler 1986, JQSRT 35, 431).
+
+    Parameters
+    ----------
+    xs : sequence of Array
+        The last ``order + 2`` iterates, oldest first, each of shape [N].
+
+    Returns
+    -------
+    x : Array
+        The extrapolated vector, shape [N]; the last iterate if the differences are degenerate.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than three iterates.
+    """
+    if len(xs) < 3:
+        raise ValueError(f"Ng acceleration needs at least 3 iterates, got {len(xs)}")
+    x = np.asarray(xs)[::-1]  # newest first
+    d = x[:-1] - x[1:]
+    A = (d[0] - d[1:]).T
+    c, *_ = np.linalg.lstsq(A, d[0], rcond=None)
+    accelerated = x[0] + c @ (x[1:-1] - x[0])
+    return accelerated if np.all(np.isfinite(accelerated)) else x[0].copy()
+
+
+def anderson_mix(xs: Sequence[Array], gs: Sequence[Array], ridge: float = 1e-12) -> Array:
+    """Mix a history of iterates and their images into the next iterate.
+
+    Minimises the norm of the combined residual ``g - x`` over combinations that sum to one, and
+    returns the same combination of the images (Anderson 1965, J. ACM 12, 547; type II with full
+    mixing, in the difference form of Walker and Ni 2011, SIAM J. Numer. Anal. 49, 1715).
+
+    Parameters
+    ----------
+    xs, gs : sequence of Array
+        Iterates and their images under the fixed-point map, oldest first, each of shape [N].
+    ridge : float, optional
+        Cut-off of the least-squares problem's singular values relative to the largest
+        (default: 1e-12).
+
+    Returns
+    -------
+    x : Array
+        The next iterate, shape [N]; the last image if there is no history or it is degenerate.
+
+    Raises
+    ------
+    ValueError
+        If the histories are empty or differ in length.
+    """
+    if len(xs) != len(gs) or len(xs) == 0:
+        raise ValueError(f"need as many iterates as images, at least one; got {len(xs)}, {len(gs)}")
+    g = np.asarray(gs)
+    if len(xs) == 1:
+        return g[-1].copy()
+    f = g - np.asarray(xs)
+    dF = (f[1:] - f[:-1]).T
+    # Columns of very different size are scaled so that the cut-off sees directions, not sizes.
+    size = np.linalg.norm(dF, axis=0)
+    if not np.all(np.isfinite(size)) or not np.any(size > 0.0):
+        return g[-1].copy()
+    size[size == 0.0] = 1.0
+    gamma, *_ = np.linalg.lstsq(dF / size, f[-1], rcond=ridge)
+    mixed = g[-1] - (gamma / size) @ (g[1:] - g[:-1])
+    return mixed if np.all(np.isfinite(mixed)) else g[-1].copy()

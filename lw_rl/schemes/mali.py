@@ -1,0 +1,34 @@
+"""The host's own iteration: multilevel accelerated lambda iteration, and plain Lambda iteration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..adapter import Adapter, Evaluation
+from .base import Step
+
+
+@dataclass(frozen=True)
+class Mali:
+    """Accelerated lambda iteration with full preconditioning, exactly as the host does it.
+
+    Rybicki and Hummer 1992, A&A 262, 209.
+    """
+
+    name: str = "mali"
+    lambdaIterate: bool = False
+
+    def init(self, adapter: Adapter) -> None:
+        """There is no state."""
+
+    def step(self, evaluation: Evaluation, state: None) -> Step:
+        """Keep the host's update."""
+        return Step(None, by=self.name)
+
+
+@dataclass(frozen=True)
+class Lambda(Mali):
+    """Classical Lambda iteration: the approximate operator is left out."""
+
+    name: str = "lambda"
+    lambdaIterate: bool = True
