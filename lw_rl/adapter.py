@@ -218,6 +218,9 @@ class Adapter:
             for t in atom.trans
             if hasattr(t, "rhoPrd")
         ]
+        options = ctx.kwargs["ngOptions"]
+        #: Whether the context was made with Ng acceleration of its own.
+        self.host_ng = options is not None and options.Norder > 0
         self._y: Array | None = None
 
     # ---- checks -----------------------------------------------------------------------------
@@ -294,8 +297,9 @@ class Adapter:
             The unknown at which the formal solution was made, and its residual.
         """
         y = self.read() if self._y is None else self._y
-        # The host's own Ng acceleration, if it is on, would mix in its history here.
-        self.ctx.clear_ng()
+        if self.host_ng:
+            # The host's own Ng acceleration would mix its history into the plain update.
+            self.ctx.clear_ng()
         try:
             update = self.ctx.stat_equil(**kwargs)
         except (lw.ExplodingMatrixError, np.linalg.LinAlgError, FloatingPointError):
@@ -319,6 +323,18 @@ class Adapter:
             self.write(y)
         self.formal_solution(lambdaIterate=lambdaIterate)
         return self.plain_update()[1]
+
+    def blank_update(self) -> lw.IterationUpdate:
+        """Return a report for an iteration in which the host's own solver gave up."""
+        N = len(self._atoms)
+        return lw.IterationUpdate(
+            ctx=self.ctx,
+            crsw=self.ctx.crswCallback.val,
+            updatedPops=True,
+            dPops=[0.0] * N,
+            dPopsMaxIdx=[0] * N,
+            ngAccelerated=[False] * N,
+        )
 
     def report_change(
         self, update: lw.IterationUpdate, before: list[Array], at_least: float

@@ -5,10 +5,12 @@
 | `lambda_iteration` | S <- (1 - eps) Jbar[S] + eps B | 1 |
 | `ali` | the same residual divided by 1 - (1 - eps) Lambda* (Olson, Auer & Buchler 1986) | 1 |
 | `ng` | ALI, and every few steps an extrapolation over its last iterates (Ng 1974; Auer 1987) | 5 |
-| `gauss_seidel` | each depth uses the new S of those below (Trujillo Bueno & Fabiani Bendicho 1995) | 1 |
+| `gauss_seidel` | each depth uses the new S of those below it (T. B. & F. B. 1995) | 1 |
 | `sor` | Gauss-Seidel steps stretched by omega (same authors) | 1 |
 | `anderson` | the best linear combination of the last m ALI steps (Anderson 1965) | 2 m |
 | `gmres` | the least residual in the Krylov space of the ALI-preconditioned system | k |
+
+T. B. & F. B. are Trujillo Bueno & Fabiani Bendicho (ApJ 455, 646).
 
 Every scheme is a generator of successive iterates, the starting one not included, and each
 iterate costs one formal solution; GMRES costs one more, for the residual of its start.

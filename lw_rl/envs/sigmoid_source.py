@@ -16,6 +16,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from lw_rl.errors import UnknownNameError
+from lw_rl.peers import ali
 from lw_rl.slab import Slab, paper_slab
 from lw_rl.source_shapes import S_MAX, source_shape
 
@@ -151,11 +152,11 @@ class SourceStep:
 def converged_ali(slab: Slab, tolerance: float = 1e-4) -> Array:
     """Return the paper's ground truth: ALI from S = B until max |dS / S| < tolerance, [Nspace]."""
     S = slab.B
-    while True:
-        correction = (slab.implied_source(S) - S) * slab.preconditioner
-        S = S + correction
-        if np.max(np.abs(correction / S)) < tolerance:
-            return S
+    for S_new in ali(slab, S):
+        if np.max(np.abs(S_new / S - 1.0)) < tolerance:
+            break
+        S = S_new
+    return S_new
 
 
 class SigmoidSourceEnv(gym.Env[Any, Any]):

@@ -72,7 +72,7 @@ class Scheme(Protocol):
         ...
 
 
-def relative(delta: Array) -> float:
+def relative(delta: Array | float) -> float:
     """Return the largest relative change that a change `delta` of the logarithm stands for."""
     return float(np.expm1(min(float(np.max(np.abs(delta))), 50.0)))
 

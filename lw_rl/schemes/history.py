@@ -8,6 +8,9 @@ import numpy as np
 
 Array = np.ndarray
 
+#: Ratios beyond exp(20) of the last image carry no information about the solution.
+_MAX_EXPONENT = 20.0
+
 
 def ng_extrapolate(xs: Sequence[Array]) -> Array:
     """Extrapolate the limit of a linearly converging sequence.
@@ -80,3 +83,32 @@ def anderson_mix(xs: Sequence[Array], gs: Sequence[Array], ridge: float = 1e-12)
     gamma, *_ = np.linalg.lstsq(dF / size, f[-1], rcond=ridge)
     mixed = g[-1] - (gamma / size) @ (g[1:] - g[:-1])
     return mixed if np.all(np.isfinite(mixed)) else g[-1].copy()
+
+
+def anderson_mix_positive(xs: Sequence[Array], gs: Sequence[Array], max_step: float) -> Array:
+    """Mix a history of logarithms of positive quantities, combining the quantities themselves.
+
+    At fixed opacity the two-level problem is linear in the source function, not in its logarithm,
+    so it is the source functions that are combined, each component in units of the last image:
+    the residuals that are minimised are relative ones. What the combination would make negative
+    is kept within the step limit instead.
+
+    Parameters
+    ----------
+    xs, gs : sequence of Array
+        Logarithms of the iterates and of their images, oldest first, each of shape [N].
+    max_step : float
+        Limit of the step from the last iterate, in the logarithm.
+
+    Returns
+    -------
+    x : Array
+        Logarithm of the next iterate, shape [N].
+    """
+    unit = gs[-1]
+    mixed = anderson_mix(
+        np.exp(np.clip(np.asarray(xs) - unit, -_MAX_EXPONENT, _MAX_EXPONENT)),
+        np.exp(np.clip(np.asarray(gs) - unit, -_MAX_EXPONENT, _MAX_EXPONENT)),
+    )
+    x_next = unit + np.log(np.maximum(mixed, np.exp(-_MAX_EXPONENT)))
+    return np.clip(x_next, xs[-1] - max_step, xs[-1] + max_step)

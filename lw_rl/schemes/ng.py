@@ -36,14 +36,14 @@ class Ng:
     period : int, optional
         Plain iterations between two accelerations (default: 5).
     delay : int, optional
-        Plain iterations before the first acceleration (default: 5).
+        Plain iterations before the first acceleration (default: 10).
     max_step : float, optional
         Limit of an accelerated step in the logarithm (default: 4).
     """
 
     order: int = 3
     period: int = 5
-    delay: int = 5
+    delay: int = 10
     max_step: float = 4.0
     name: str = field(default="ng")
     lambdaIterate: bool = False

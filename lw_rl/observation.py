@@ -1,0 +1,247 @@
+"""What a policy sees, and what its action means: the one definition that everything shares.
+
+Training, environment and solver all call :func:`make_frame`, :func:`observe` and
+:func:`correction`, so they cannot drift apart. A policy's card carries :data:`SCHEMA`; a policy
+of another schema is refused.
+
+The policy's points
+-------------------
+A policy works on the model's own depth points, resampled in the *index* coordinate to a multiple
+of 32 (:func:`policy_points`), so the points stay where the model concentrates them. What a
+resampled residual cannot carry is left to the plain update.
+
+The action
+----------
+One number in [-1, 1] per point, mapped to a correction of the logarithm of the source function by
+``scale * sinh(4 a) / sinh(4)`` with ``scale = min(60 max|r|, 8)``: linear near zero, wide at the
+ends, and zero at statistical equilibrium whatever the policy says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .adapter import LinePhysics
+
+Array = np.ndarray
+
+#: Version of everything in this module; it goes up whenever a policy would see anything else.
+SCHEMA = 1
+
+#: The rows of an observation, in order, all dimensionless and of order one.
+CHANNELS = (
+    "residual",  # r / max|r|
+    "residual_size",  # log10 max|r| / 4
+    "log_tau",  # ln(line-centre optical depth) / 10
+    "spacing",  # ln(increase of ln tau per point) / 3
+    "epsilon",  # ln(photon destruction probability) / 6 + 1
+    "planck",  # ln(c^2 B / 2 h nu^3) / 10
+    "planck_gradient",  # change of ln B per point * 4
+    "departure",  # (ln S - ln B) / 5
+    "background",  # ln(background over line-centre opacity) / 12 + 1
+    "damping",  # ln(Voigt damping parameter) / 5 + 1
+    "velocity",  # (velocity - its mean) in Doppler widths / 3
+    "velocity_gradient",  # change of the velocity in Doppler widths per point * 2
+    "broadening",  # ln(Doppler width / its mean) * 2
+    "last_correction",  # last correction / its maximum
+    "last_response",  # change of r that it made / the correction's maximum * 3
+)
+
+NCHANNELS = len(CHANNELS)
+
+#: Smallest multiple that a policy's network needs, and the largest number of its points.
+POINT_MULTIPLE = 32
+MAX_POINTS = 256
+
+_GAIN = 4.0
+_SINH_GAIN = float(np.sinh(_GAIN))
+_MAX_CORRECTION = 8.0
+_SCALE = 60.0
+#: Residuals below this are rounding; dividing by them would show the policy noise.
+_TINY = 1e-300
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What does not change during a solve, prepared once.
+
+    Attributes
+    ----------
+    Nspace, Npoints : int
+        Depths of the model, points of the policy.
+    static : Array
+        The channels that do not change, float32, shape [NCHANNELS, Npoints]; the others are zero.
+    log_B : Array
+        ln(c^2 B / 2 h nu^3), shape [Nspace].
+    lower, upper, weight : Array
+        Linear interpolation in the index coordinate: each target's two neighbours and the weight
+        of the upper one, to the policy's points (``[0]``) and back (``[1]``).
+    """
+
+    Nspace: int
+    Npoints: int
+    static: Array
+    log_B: Array
+    to_points: tuple[Array, Array, Array]
+    to_depths: tuple[Array, Array, Array]
+
+
+@dataclass(frozen=True)
+class Previous:
+    """What the step before did.
+
+    Attributes
+    ----------
+    correction : Array
+        Change that was made to the unknown, shape [Nspace].
+    r : Array
+        Residual before it, shape [Nspace].
+    """
+
+    correction: Array
+    r: Array
+
+
+def policy_points(Nspace: int) -> int:
+    """Return the number of points on which a policy sees a model of `Nspace` depths."""
+    points = POINT_MULTIPLE * -(-Nspace // POINT_MULTIPLE)
+    return min(points, MAX_POINTS)
+
+
+def _interpolation(N_from: int, N_to: int) -> tuple[Array, Array, Array]:
+    position = np.linspace(0.0, N_from - 1.0, N_to)
+    lower = np.minimum(position.astype(np.intp), N_from - 2)
+    return lower, lower + 1, position - lower
+
+
+def _resample(values: Array, table: tuple[Array, Array, Array]) -> Array:
+    lower, upper, weight = table
+    left = values[lower]
+    return left + weight * (values[upper] - left)
+
+
+def make_frame(physics: LinePhysics, Npoints: int | None = None) -> Frame:
+    """Prepare a solve's unchanging part of the observation.
+
+    Parameters
+    ----------
+    physics : LinePhysics
+        The line's local physics, arrays of shape [Nspace].
+    Npoints : int, optional
+        Number of the policy's points (default: that of :func:`policy_points`).
+
+    Returns
+    -------
+    frame : Frame
+    """
+    Nspace = physics.log_tau.shape[0]
+    N = policy_points(Nspace) if Npoints is None else int(Npoints)
+    to_points = _interpolation(Nspace, N)
+
+    def at(values: Array) -> Array:
+        return _resample(values, to_points)
+
+    log_tau, log_B, velocity = at(physics.log_tau), at(physics.log_B), at(physics.velocity)
+    log_broadening = np.log(at(physics.broadening))
+    static = np.zeros((NCHANNELS, N), dtype=np.float32)
+    rows = {
+        "log_tau": log_tau / 10.0,
+        "spacing": np.log(np.maximum(np.gradient(log_tau), 1e-6)) / 3.0,
+        "epsilon": np.log(np.maximum(at(physics.epsilon), 1e-12)) / 6.0 + 1.0,
+        "planck": log_B / 10.0,
+        "planck_gradient": np.gradient(log_B) * 4.0,
+        "background": np.log(np.maximum(at(physics.background), 1e-20)) / 12.0 + 1.0,
+        "damping": np.log(np.maximum(at(physics.damping), 1e-10)) / 5.0 + 1.0,
+        "velocity": (velocity - velocity.mean()) / 3.0,
+        "velocity_gradient": np.gradient(velocity) * 2.0,
+        "broadening": (log_broadening - log_broadening.mean()) * 2.0,
+    }
+    for name, row in rows.items():
+        static[CHANNELS.index(name)] = row
+    return Frame(Nspace, N, static, physics.log_B, to_points, _interpolation(N, Nspace))
+
+
+def residual_size(r: Array) -> float:
+    """Return the largest absolute residual, which scales what the policy sees and does."""
+    return max(float(np.max(np.abs(r))), _TINY)
+
+
+def observe(frame: Frame, y: Array, r: Array, previous: Previous | None = None) -> Array:
+    """Return what a policy sees of one evaluation.
+
+    Parameters
+    ----------
+    frame : Frame
+        From :func:`make_frame`.
+    y, r : Array
+        Unknown and residual of the plain update, shape [Nspace].
+    previous : Previous, optional
+        The step before; its channels are zero if there was none.
+
+    Returns
+    -------
+    observation : Array
+        float32, shape [NCHANNELS, Npoints].
+    """
+    size = residual_size(r)
+    observation = frame.static.copy()
+    observation[0] = _resample(r, frame.to_points) / size
+    observation[1] = np.log10(size) / 4.0
+    observation[7] = np.clip(_resample(y - frame.log_B, frame.to_points) / 5.0, -8.0, 8.0)
+    if previous is not None:
+        moved = residual_size(previous.correction)
+        if moved > 1e-12:
+            observation[13] = _resample(previous.correction, frame.to_points) / moved
+            response = _resample(r - previous.r, frame.to_points) / moved
+            observation[14] = np.clip(3.0 * response, -8.0, 8.0)
+    return observation
+
+
+def action_to_points(action: Array, size: float) -> Array:
+    """Return the correction that an action stands for, at the policy's points.
+
+    Parameters
+    ----------
+    action : Array
+        Values in [-1, 1], shape [Npoints].
+    size : float
+        The largest absolute residual.
+    """
+    scale = min(_SCALE * size, _MAX_CORRECTION)
+    return scale * np.sinh(_GAIN * np.asarray(action, dtype=np.float64)) / _SINH_GAIN
+
+
+def points_to_action(points: Array, size: float) -> Array:
+    """Return the action that stands for a correction at the policy's points (clipped to [-1, 1])."""
+    scale = min(_SCALE * size, _MAX_CORRECTION)
+    return np.clip(np.arcsinh(points / scale * _SINH_GAIN) / _GAIN, -1.0, 1.0)
+
+
+def correction(frame: Frame, action: Array, r: Array) -> Array:
+    """Return the correction of the unknown that an action stands for.
+
+    Parameters
+    ----------
+    frame : Frame
+        From :func:`make_frame`.
+    action : Array
+        Values in [-1, 1], shape [Npoints].
+    r : Array
+        Residual of the plain update, shape [Nspace].
+
+    Returns
+    -------
+    correction : Array
+        Change of the unknown, shape [Nspace]: the action's at the policy's points, interpolated,
+        and the part of `r` that those points cannot carry.
+    """
+    at_points = action_to_points(action, residual_size(r))
+    carried = _resample(_resample(r, frame.to_points), frame.to_depths)
+    return _resample(at_points, frame.to_depths) + (r - carried)
+
+
+def observe_depths(frame: Frame, values: Array) -> Array:
+    """Return a quantity on the model's depths at the policy's points, shape [Npoints]."""
+    return _resample(values, frame.to_points)

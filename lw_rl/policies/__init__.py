@@ -1,0 +1,1 @@
+"""Shipped policies: weights (``.safetensors``) and cards (``.json``)."""

@@ -1,0 +1,143 @@
+"""The policy as an iteration scheme: a correction at every depth, with Anderson around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from ..adapter import Adapter, Block, Evaluation
+from ..errors import PolicyOutputError
+from ..observation import Frame, Previous, correction, make_frame, observe
+from .anderson import Anderson, History
+from .base import Step, relative
+
+Array = np.ndarray
+
+#: What atoms get that are not two-level atoms.
+_OTHERS = Anderson()
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Anything that maps an observation to an action, as stable-baselines3's models do."""
+
+    def predict(self, observation: Array, deterministic: bool = True) -> tuple[Array, Any]:
+        """Return the action in [-1, 1], shape [Npoints], and a recurrent state (ignored)."""
+        ...
+
+
+@dataclass
+class BlockState:
+    """What evolves for one active atom."""
+
+    block: Block
+    history: History
+    frame: Frame | None = None
+    previous: Previous | None = None
+    made: int = 0
+
+
+def propose(policy: Policy, frame: Frame, y: Array, r: Array, previous: Previous | None) -> Array:
+    """Return the correction that a policy proposes, shape [Nspace].
+
+    This is the step that environment, training and solver share.
+
+    Raises
+    ------
+    PolicyOutputError
+        If the policy returns anything but one finite number per point.
+    """
+    action, _ = policy.predict(observe(frame, y, r, previous), deterministic=True)
+    action = np.asarray(action)
+    if action.shape != (frame.Npoints,):
+        raise PolicyOutputError(
+            f"the policy returned an action of shape {action.shape}, expected ({frame.Npoints},)"
+        )
+    if not np.all(np.isfinite(action)):
+        raise PolicyOutputError("the policy returned an action that is not finite")
+    return correction(frame, np.clip(action, -1.0, 1.0), r)
+
+
+@dataclass(frozen=True)
+class Depthwise:
+    """A depth-wise policy proposes, a short Anderson window takes over where it is out of depth.
+
+    Two-level atoms get the policy; all others get Anderson acceleration of the plain update.
+
+    Parameters
+    ----------
+    policy : Policy
+        Maps an observation (`lw_rl.observation`) to one number per point.
+    window : int, optional
+        Differences kept by the Anderson mixing of the policy's proposals; 0 turns it off
+        (default: 5).
+    opens : int, optional
+        Step from which the proposals are mixed (default: 3).
+    max_step : float, optional
+        Limit of a mixed step in the logarithm (default: 2).
+    """
+
+    policy: Policy
+    window: int = 5
+    opens: int = 3
+    max_step: float = 2.0
+    name: str = field(default="depthwise")
+    lambdaIterate: bool = False
+
+    def __post_init__(self) -> None:
+        if not hasattr(self.policy, "predict"):
+            raise TypeError(
+                f"a policy needs a method predict(obs, deterministic=True); "
+                f"{type(self.policy).__name__} has none"
+            )
+        if self.window < 0 or self.opens < 1 or not self.max_step > 0.0:
+            raise ValueError(
+                "Depthwise needs window >= 0, opens >= 1, max_step > 0; got "
+                f"window={self.window}, opens={self.opens}, max_step={self.max_step}"
+            )
+
+    @property
+    def _mixing(self) -> Anderson:
+        return Anderson(window=max(self.window, 1), max_step=self.max_step)
+
+    def init(self, adapter: Adapter) -> list[BlockState]:
+        """Prepare the observation of every two-level atom."""
+        states = []
+        for block in adapter.blocks:
+            frame = make_frame(adapter.line_physics(block)) if block.two_level else None
+            mixing = self._mixing if block.two_level else _OTHERS
+            states.append(BlockState(block, mixing.init(adapter), frame))
+        return states
+
+    def step(self, evaluation: Evaluation, state: list[BlockState]) -> Step:
+        """Correct every atom's block."""
+        if not evaluation.valid:
+            for s in state:
+                s.history.clear()
+                s.previous = None
+            return Step(None, by="mali")
+        y_next = np.empty_like(evaluation.y)
+        estimate = 0.0
+        for s in state:
+            y, r = evaluation.y[s.block.span], evaluation.r[s.block.span]
+            if s.frame is None:
+                proposal = _OTHERS.mix(y, y + r, s.history)
+                estimate = max(estimate, relative(proposal - y))
+            else:
+                delta = propose(self.policy, s.frame, y, r, s.previous)
+                estimate = max(estimate, relative(delta))
+                proposal = self._mix(y, y + delta, s)
+                s.previous = Previous(proposal - y, r)
+            y_next[s.block.span] = proposal
+        return Step(y_next, estimate=estimate, by=self.name)
+
+    def _mix(self, y: Array, proposal: Array, s: BlockState) -> Array:
+        s.made += 1
+        if self.window == 0:
+            return proposal
+        if s.made < self.opens:
+            s.history.add(y, proposal)
+            return proposal
+        return self._mixing.mix(y, proposal, s.history)

@@ -1,0 +1,173 @@
+"""A wrapper that keeps any scheme from hurting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..adapter import Adapter, Evaluation, Snapshot
+from .anderson import Anderson
+from .base import Scheme, Step, relative
+
+
+@dataclass
+class Guard:
+    """What the safeguard remembers.
+
+    Attributes
+    ----------
+    active : int
+        Index of the scheme in use; past the last one, the plain update.
+    state : object
+        That scheme's own state.
+    snapshot : Snapshot or None
+        The context after the plain update of the last accepted evaluation.
+    reference, best : float
+        Residual of the last accepted evaluation, and the smallest so far.
+    trusted : bool
+        Whether the last step was the plain update, which is never undone.
+    strikes : int
+        Rejected steps of the scheme in use since the best residual last fell by half.
+    since_best : int
+        Accelerated steps since the best residual last fell by half.
+    estimate : float
+        The last estimate of the error.
+    rejected : int
+        Rejected steps in all.
+    """
+
+    adapter: Adapter
+    active: int
+    state: Any
+    snapshot: Snapshot | None = None
+    reference: float = float("inf")
+    best: float = float("inf")
+    trusted: bool = True
+    strikes: int = 0
+    since_best: int = 0
+    estimate: float = 1.0
+    rejected: int = 0
+
+
+@dataclass(frozen=True)
+class Safeguarded:
+    """Undo the steps that make things worse, and replace them by the plain update (MALI).
+
+    An accelerated step is judged by the residual at the next formal solution. If that is not
+    finite, or more than `growth` times the last accepted one, populations *and* J go back to what
+    they were after the plain update of the last accepted evaluation. A scheme that is rejected `patience` times, or that does not halve the best residual within
+    `stall` of its steps, hands over to the next of `fallbacks`, and the last one to MALI for good.
+
+    So each scheme costs at most ``patience`` rejected and ``stall`` fruitless formal solutions
+    per halving of the residual, after which the iteration is MALI from a state whose residual is
+    within `growth` ** `stall` of the best: it converges whenever MALI converges from there.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        What to guard.
+    growth : float, optional
+        Factor by which an accepted residual may exceed the last accepted one (default: 10; an
+        accelerated step may raise the fast modes while it removes the slow ones).
+    patience : int, optional
+        Rejections before a scheme hands over (default: 2).
+    stall : int, optional
+        Steps without halving the best residual before a scheme hands over (default: 20).
+    fallbacks : tuple of Scheme, optional
+        Schemes tried in turn after `scheme` (default: Anderson with 10 differences).
+    """
+
+    scheme: Scheme
+    growth: float = 10.0
+    patience: int = 2
+    stall: int = 20
+    fallbacks: tuple[Scheme, ...] = field(default=(Anderson(),))
+
+    def __post_init__(self) -> None:
+        if not self.growth >= 1.0 or self.patience < 1 or self.stall < 1:
+            raise ValueError(
+                "Safeguarded needs growth >= 1, patience >= 1, stall >= 1; got "
+                f"growth={self.growth}, patience={self.patience}, stall={self.stall}"
+            )
+
+    @property
+    def name(self) -> str:
+        """The guarded scheme's name."""
+        return self.scheme.name
+
+    @property
+    def lambdaIterate(self) -> bool:
+        """The guarded scheme's kind of formal solution."""
+        return self.scheme.lambdaIterate
+
+    @property
+    def _schemes(self) -> tuple[Scheme, ...]:
+        return (self.scheme, *(f for f in self.fallbacks if f.name != self.scheme.name))
+
+    def init(self, adapter: Adapter) -> Guard:
+        """Start with the guarded scheme."""
+        return Guard(adapter, 0, self.scheme.init(adapter))
+
+    def step(self, evaluation: Evaluation, state: Guard) -> Step:
+        """Accept or undo the step before, then propose the next."""
+        adapter = state.adapter
+        merit = evaluation.merit
+        worse = not merit <= self.growth * state.reference
+        if worse and not state.trusted and state.snapshot is not None:
+            return self._reject(state)
+
+        if evaluation.valid:
+            estimate = _contraction_estimate(state, merit)
+            if merit <= 0.5 * state.best:
+                state.best, state.since_best, state.strikes = merit, 0, 0
+            elif not state.trusted:
+                state.since_best += 1
+                if state.since_best >= self.stall:
+                    self._hand_over(state)
+            state.reference = merit
+            if adapter.valid():
+                state.snapshot = adapter.snapshot()
+        else:
+            # A plain step from an unphysical start (populations of zero, say): take the next.
+            state.trusted = True
+            return Step(None, estimate=state.estimate)
+
+        if state.active >= len(self._schemes):
+            state.trusted = True
+            state.estimate = estimate
+            return Step(None, estimate=estimate)
+        step = self._schemes[state.active].step(evaluation, state.state)
+        state.trusted = step.y is None
+        state.estimate = step.estimate
+        return step
+
+    def _reject(self, state: Guard) -> Step:
+        assert state.snapshot is not None
+        state.adapter.restore(state.snapshot)
+        state.rejected += 1
+        state.strikes += 1
+        # The restored populations are a plain update: what follows is judged as one.
+        state.trusted = True
+        if state.strikes >= self.patience:
+            self._hand_over(state)
+        elif state.active < len(self._schemes):
+            state.state = self._schemes[state.active].init(state.adapter)
+        return Step(None, estimate=state.estimate, accepted=False)
+
+    def _hand_over(self, state: Guard) -> None:
+        state.active += 1
+        state.strikes = state.since_best = 0
+        if state.active < len(self._schemes):
+            state.state = self._schemes[state.active].init(state.adapter)
+
+
+def _contraction_estimate(state: Guard, merit: float) -> float:
+    """Estimate the error from how fast plain steps shrink the residual.
+
+    With a convergence factor rho the error is ``r / (1 - rho)`` (Auer, Fabiani Bendicho and
+    Trujillo Bueno 1994, A&A 292, 599).
+    """
+    if not state.trusted or not 0.0 < state.reference < float("inf"):
+        return max(state.estimate, relative(merit))
+    rho = min(merit / state.reference, 0.999)
+    return relative(merit / (1.0 - rho))
