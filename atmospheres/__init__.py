@@ -7,7 +7,16 @@ Everything here returns a :class:`lightweaver.Atmosphere` (SI; ``.unit_view()`` 
 from __future__ import annotations
 
 from .build import from_arrays, isothermal, resample, validate
-from .fal import known, load
+from .fal import canonical, known, load
 from .random_family import random
 
-__all__ = ["from_arrays", "isothermal", "known", "load", "random", "resample", "validate"]
+__all__ = [
+    "canonical",
+    "from_arrays",
+    "isothermal",
+    "known",
+    "load",
+    "random",
+    "resample",
+    "validate",
+]

@@ -23,6 +23,20 @@ def known() -> list[str]:
     return list(_FILES)
 
 
+def canonical(name: str) -> str:
+    """Return the name that an atmosphere is listed under.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such atmosphere; the message lists those that there are.
+    """
+    key = name.upper().replace("-", "").replace("_", "").replace(" ", "")
+    if key not in _FILES:
+        raise UnknownNameError("atmosphere", name, _FILES)
+    return key
+
+
 def load(name: str, Nspace: int | None = None) -> lw.Atmosphere:
     """Load a model atmosphere that ships.
 
@@ -42,9 +56,7 @@ def load(name: str, Nspace: int | None = None) -> lw.Atmosphere:
     UnknownNameError
         If there is no such atmosphere; the message lists those that there are.
     """
-    key = name.upper().replace("-", "").replace("_", "").replace(" ", "")
-    if key not in _FILES:
-        raise UnknownNameError("atmosphere", name, _FILES)
+    key = canonical(name)
     with as_file(files(__package__) / _FILES[key]) as path:
         _, atmos = lw.read_multi_atmos(str(path))
     if Nspace is not None:

@@ -30,7 +30,7 @@ def known() -> list[str]:
     return list(_ATOMS)
 
 
-def make(name: str, prd: bool = False) -> AtomicModel:
+def make(name: str, prd: bool = False, collision_scale: float = 1.0) -> AtomicModel:
     """Return a fresh two-level atom by name.
 
     Parameters
@@ -39,12 +39,16 @@ def make(name: str, prd: bool = False) -> AtomicModel:
         One of :func:`known`.
     prd : bool, optional
         Treat the line in partial instead of complete redistribution (default: False).
+    collision_scale : float, optional
+        Factor on all collisional rates (default: 1).
 
     Raises
     ------
     UnknownNameError
         If there is no such atom; the message lists those that there are.
+    AtomReductionError
+        If the scale is not positive and finite.
     """
     if name not in _ATOMS:
         raise UnknownNameError("atom", name, _ATOMS)
-    return _ATOMS[name](prd=prd)
+    return _ATOMS[name](prd=prd, collision_scale=collision_scale)

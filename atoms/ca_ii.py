@@ -12,11 +12,11 @@ from lightweaver.rh_atoms import CaII_atom
 from .two_level import two_level_atom
 
 
-def CaII_K(prd: bool = False) -> AtomicModel:  # noqa: N802 (the line's name)
+def CaII_K(prd: bool = False, collision_scale: float = 1.0) -> AtomicModel:  # noqa: N802 (the line's name)
     """Return Ca II K, 393.48 nm, 4s 2S1/2 - 4p 2P3/2, as a two-level atom."""
-    return two_level_atom(CaII_atom(), 0, 4, prd=prd)
+    return two_level_atom(CaII_atom(), 0, 4, prd=prd, collision_scale=collision_scale)
 
 
-def CaII_H(prd: bool = False) -> AtomicModel:  # noqa: N802 (the line's name)
+def CaII_H(prd: bool = False, collision_scale: float = 1.0) -> AtomicModel:  # noqa: N802 (the line's name)
     """Return Ca II H, 396.96 nm, 4s 2S1/2 - 4p 2P1/2, as a two-level atom."""
-    return two_level_atom(CaII_atom(), 0, 3, prd=prd)
+    return two_level_atom(CaII_atom(), 0, 3, prd=prd, collision_scale=collision_scale)

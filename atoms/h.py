@@ -14,6 +14,6 @@ from lightweaver.rh_atoms import H_6_atom
 from .two_level import two_level_atom
 
 
-def H_Lya(prd: bool = False) -> AtomicModel:  # noqa: N802 (the line's name)
+def H_Lya(prd: bool = False, collision_scale: float = 1.0) -> AtomicModel:  # noqa: N802 (the line's name)
     """Return H Lyman alpha, 121.57 nm, n 1 - n 2, as a two-level atom."""
-    return two_level_atom(H_6_atom(), 0, 1, prd=prd)
+    return two_level_atom(H_6_atom(), 0, 1, prd=prd, collision_scale=collision_scale)

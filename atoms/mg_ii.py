@@ -12,11 +12,11 @@ from lightweaver.rh_atoms import MgII_hk_atom
 from .two_level import two_level_atom
 
 
-def MgII_k(prd: bool = False) -> AtomicModel:  # noqa: N802 (the line's name)
+def MgII_k(prd: bool = False, collision_scale: float = 1.0) -> AtomicModel:  # noqa: N802 (the line's name)
     """Return Mg II k, 279.64 nm, 3s 2S1/2 - 3p 2P3/2, as a two-level atom."""
-    return two_level_atom(MgII_hk_atom(), 0, 2, prd=prd)
+    return two_level_atom(MgII_hk_atom(), 0, 2, prd=prd, collision_scale=collision_scale)
 
 
-def MgII_h(prd: bool = False) -> AtomicModel:  # noqa: N802 (the line's name)
+def MgII_h(prd: bool = False, collision_scale: float = 1.0) -> AtomicModel:  # noqa: N802 (the line's name)
     """Return Mg II h, 280.35 nm, 3s 2S1/2 - 3p 2P1/2, as a two-level atom."""
-    return two_level_atom(MgII_hk_atom(), 0, 1, prd=prd)
+    return two_level_atom(MgII_hk_atom(), 0, 1, prd=prd, collision_scale=collision_scale)

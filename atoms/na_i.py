@@ -12,11 +12,11 @@ from lightweaver.rh_atoms import NaI_fine_atom
 from .two_level import two_level_atom
 
 
-def NaI_D2(prd: bool = False) -> AtomicModel:  # noqa: N802 (the line's name)
+def NaI_D2(prd: bool = False, collision_scale: float = 1.0) -> AtomicModel:
     """Return Na I D2, 589.16 nm, 3s 2S1/2 - 3p 2P3/2, as a two-level atom."""
-    return two_level_atom(NaI_fine_atom(), 0, 2, prd=prd)
+    return two_level_atom(NaI_fine_atom(), 0, 2, prd=prd, collision_scale=collision_scale)
 
 
-def NaI_D1(prd: bool = False) -> AtomicModel:  # noqa: N802 (the line's name)
+def NaI_D1(prd: bool = False, collision_scale: float = 1.0) -> AtomicModel:
     """Return Na I D1, 589.76 nm, 3s 2S1/2 - 3p 2P1/2, as a two-level atom."""
-    return two_level_atom(NaI_fine_atom(), 0, 1, prd=prd)
+    return two_level_atom(NaI_fine_atom(), 0, 1, prd=prd, collision_scale=collision_scale)

@@ -1,0 +1,225 @@
+"""Named problems to train on, to validate with and to measure on.
+
+A problem is a recipe, small and hashable; :meth:`Problem.context` builds a fresh context from it,
+the populations in LTE. The random problems come from numbered streams. Every stream draws from
+``SeedSequence(ENTROPY, spawn_key=(stream number, problem number, ...))``, so no number of problems
+taken from one stream ever runs into another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import lightweaver as lw
+import numpy as np
+
+from . import atmospheres, atoms
+from .context import build_context
+from .errors import UnknownNameError
+
+#: Root of every random draw of this module.
+ENTROPY = 917_014_2021
+
+#: Lines that the random problems draw from.
+ATOMS = ("CaII_K", "CaII_H", "MgII_k", "MgII_h", "NaI_D2")
+
+#: Range of log10 of the factor on the collisional rates of the random problems.
+LOG_COLLISION_SCALE = (-2.5, 1.5)
+
+GRID_DEPTHS = (41, 82, 164, 328, 656)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One of the disjoint sequences of random problems.
+
+    Attributes
+    ----------
+    number : int
+        Its place in the spawn key; never reused.
+    kind : str or None
+        Kind of atmosphere (`lw_rl.atmospheres.random`), drawn if None.
+    moving : bool or None
+        Whether there is a velocity field, drawn if None.
+    """
+
+    number: int
+    kind: str | None = None
+    moving: bool | None = None
+
+
+STREAMS = {
+    "train": Stream(0),
+    "validation": Stream(1),
+    "test": Stream(2),
+    "moving": Stream(3, moving=True),
+    "photosphere": Stream(4, kind="photosphere"),
+}
+
+
+@dataclass(frozen=True)
+class ShippedModel:
+    """An atmosphere that ships, by name, resampled to `Nspace` depths if that is given."""
+
+    name: str
+    Nspace: int | None = None
+
+    def make(self) -> lw.Atmosphere:
+        """Return a fresh atmosphere."""
+        return atmospheres.load(self.name, self.Nspace)
+
+
+@dataclass(frozen=True)
+class RandomModel:
+    """An atmosphere of the random family, by the spawn key of its seed."""
+
+    key: tuple[int, ...]
+    kind: str | None = None
+    moving: bool | None = None
+
+    def make(self) -> lw.Atmosphere:
+        """Return a fresh atmosphere."""
+        return atmospheres.random(
+            np.random.SeedSequence(ENTROPY, spawn_key=self.key), kind=self.kind, moving=self.moving
+        )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One line in one atmosphere.
+
+    Attributes
+    ----------
+    name : str
+        What tables call it.
+    atom : str
+        One of ``lw_rl.atoms.known()``.
+    atmosphere : ShippedModel or RandomModel
+        Recipe of the atmosphere.
+    collision_scale : float
+        Factor on the collisional rates.
+    """
+
+    name: str
+    atom: str
+    atmosphere: ShippedModel | RandomModel
+    collision_scale: float = field(default=1.0)
+
+    def context(self, Nrays: int = 5, Nthreads: int = 1, **ctx_kwargs: Any) -> lw.Context:
+        """Build a fresh context, the populations in LTE.
+
+        Parameters
+        ----------
+        Nrays, Nthreads, **ctx_kwargs
+            As for :func:`lw_rl.build_context`.
+        """
+        atom = atoms.make(self.atom, collision_scale=self.collision_scale)
+        return build_context(
+            atom, self.atmosphere.make(), Nrays=Nrays, Nthreads=Nthreads, **ctx_kwargs
+        )
+
+
+def shipped_problem(atom: str, atmosphere: str, Nspace: int | None = None) -> Problem:
+    """Return the problem of a ready-made atom in an atmosphere that ships.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such atom or atmosphere; the message lists those that there are.
+    """
+    if atom not in atoms.known():
+        raise UnknownNameError("atom", atom, atoms.known())
+    model = ShippedModel(atmospheres.canonical(atmosphere), Nspace)
+    size = "" if Nspace is None else f" {Nspace}"
+    return Problem(f"{model.name} {atom}{size}", atom, model)
+
+
+def random_problem(stream: str, index: int) -> Problem:
+    """Return a problem of the random family.
+
+    The line is drawn from :data:`ATOMS`, log10 of the collision scale uniformly from
+    :data:`LOG_COLLISION_SCALE`, the atmosphere by :func:`lw_rl.atmospheres.random`.
+
+    Parameters
+    ----------
+    stream : str
+        One of :data:`STREAMS`. Train on ``"train"`` and nothing else.
+    index : int
+        Number of the problem in its stream, from 0.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such stream; the message lists those that there are.
+    ValueError
+        If the number is negative.
+    """
+    if stream not in STREAMS:
+        raise UnknownNameError("stream of random problems", stream, STREAMS)
+    if index < 0:
+        raise ValueError(f"problems are numbered from 0, got {index}")
+    s = STREAMS[stream]
+    key = (s.number, int(index))
+    rng = np.random.default_rng(np.random.SeedSequence(ENTROPY, spawn_key=(*key, 0)))
+    atom = str(rng.choice(ATOMS))
+    scale = float(10.0 ** rng.uniform(*LOG_COLLISION_SCALE))
+    model = RandomModel((*key, 1), kind=s.kind, moving=s.moving)
+    return Problem(f"{stream} {index} {atom}", atom, model, scale)
+
+
+def _fal(number: int | None) -> list[Problem]:
+    return [shipped_problem(a, m) for m in atmospheres.known() for a in ("CaII_K", "MgII_k")]
+
+
+def _grid(number: int | None) -> list[Problem]:
+    return [shipped_problem("CaII_K", "FALC", N) for N in GRID_DEPTHS]
+
+
+def _random(stream: str, default: int) -> Callable[[int | None], list[Problem]]:
+    def problems(number: int | None) -> list[Problem]:
+        return [random_problem(stream, k) for k in range(default if number is None else number)]
+
+    return problems
+
+
+_SUITES: dict[str, Callable[[int | None], list[Problem]]] = {
+    "fal": _fal,
+    "grid": _grid,
+    "random": _random("test", 100),
+    "moving": _random("moving", 40),
+    "photosphere": _random("photosphere", 40),
+}
+
+
+def known() -> list[str]:
+    """Return the names of the suites."""
+    return list(_SUITES)
+
+
+def suite(name: str, number: int | None = None) -> list[Problem]:
+    """Return the problems of a named suite.
+
+    Parameters
+    ----------
+    name : str
+        ``"fal"``: FAL A, C, F, X with Ca II K and Mg II k. ``"grid"``: FAL-C, Ca II K at
+        :data:`GRID_DEPTHS` depths. ``"random"``: the test stream of the random family.
+        ``"moving"``, ``"photosphere"``: streams of their own, all with velocity fields, all cut
+        below the temperature minimum.
+    number : int, optional
+        How many problems of a random suite (default: 100, 40, 40); the others are what they are.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such suite; the message lists those that there are.
+    ValueError
+        If `number` is not positive.
+    """
+    if name not in _SUITES:
+        raise UnknownNameError("suite", name, _SUITES)
+    if number is not None and number < 1:
+        raise ValueError(f"a suite needs at least 1 problem, got {number}")
+    return _SUITES[name](number)

@@ -1,0 +1,69 @@
+"""Streams that cannot overlap, suites, and fresh contexts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lw_rl import problems
+from lw_rl.errors import UnknownNameError
+
+
+def test_streams_cannot_overlap():
+    # The keys differ by construction; the states that seed the generators must differ as well.
+    numbers = [s.number for s in problems.STREAMS.values()]
+    assert len(set(numbers)) == len(numbers)
+    states, keys = set(), set()
+    for stream in problems.STREAMS:
+        for k in range(200):
+            key = problems.random_problem(stream, k).atmosphere.key
+            keys.add(key)
+            sequence = np.random.SeedSequence(problems.ENTROPY, spawn_key=key)
+            states.add(tuple(sequence.generate_state(4)))
+    assert len(keys) == len(states) == 200 * len(problems.STREAMS)
+
+
+def test_a_problem_is_its_stream_and_number():
+    a, b = problems.random_problem("train", 7), problems.random_problem("train", 7)
+    assert a == b and hash(a) == hash(b)
+    assert a != problems.random_problem("test", 7)
+    first, second = a.atmosphere.make(), b.atmosphere.make()
+    np.testing.assert_array_equal(first.temperature, second.temperature)
+
+
+def test_random_problems_cover_the_family():
+    drawn = [problems.random_problem("train", k) for k in range(300)]
+    assert {p.atom for p in drawn} == set(problems.ATOMS)
+    scale = np.log10([p.collision_scale for p in drawn])
+    low, high = problems.LOG_COLLISION_SCALE
+    assert low <= scale.min() < low + 0.2 and high - 0.2 < scale.max() <= high
+
+
+@pytest.mark.parametrize("name", problems.known())
+def test_the_first_problem_of_every_suite_gives_a_fresh_context(name):
+    problem = problems.suite(name, 1)[0]
+    a, b = problem.context(), problem.context()
+    assert a is not b
+    np.testing.assert_array_equal(a.activeAtoms[0].n, b.activeAtoms[0].n)
+    np.testing.assert_array_equal(a.activeAtoms[0].n, a.activeAtoms[0].nStar)
+
+
+def test_suites_are_what_they_say():
+    assert len(problems.suite("fal")) == 8
+    assert [p.atmosphere.Nspace for p in problems.suite("grid")] == list(problems.GRID_DEPTHS)
+    assert all(np.ptp(p.atmosphere.make().vz) > 0.0 for p in problems.suite("moving", 3))
+    assert all(p.atmosphere.kind == "photosphere" for p in problems.suite("photosphere", 3))
+    assert len(problems.suite("random", 5)) == 5
+
+
+def test_unknown_names_list_the_known_ones():
+    with pytest.raises(UnknownNameError, match=r"validation"):
+        problems.random_problem("tests", 0)
+    with pytest.raises(UnknownNameError, match="photosphere"):
+        problems.suite("fall")
+    with pytest.raises(UnknownNameError, match="FALC"):
+        problems.shipped_problem("CaII_K", "VALC")
+    with pytest.raises(UnknownNameError, match="MgII_k"):
+        problems.shipped_problem("FeI", "FALC")
+    with pytest.raises(ValueError, match="from 0"):
+        problems.random_problem("train", -1)
