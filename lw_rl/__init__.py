@@ -1,1 +1,73 @@
-"""lw_rl."""
+"""Soft Actor-Critic driven iteration schemes for Lightweaver.
+
+One line of code changes: ``lw_rl.iterate_ctx_rl(ctx)`` instead of ``lw.iterate_ctx_se(ctx)``.
+Importing this package imports neither torch nor stable-baselines3; the public names are imported
+when they are first used, so that ``lw-rl --help`` need not wait for Lightweaver.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module as _import_module
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as _gymnasium
+
+if TYPE_CHECKING:
+    from . import atmospheres, atoms, errors, problems, schemes
+    from .context import build_context
+    from .errors import LwRlError
+    from .iterate import accelerate, iterate_ctx_rl
+
+__all__ = [
+    "LwRlError",
+    "__version__",
+    "accelerate",
+    "atmospheres",
+    "atoms",
+    "build_context",
+    "errors",
+    "iterate_ctx_rl",
+    "problems",
+    "schemes",
+]
+
+__version__ = _version("lw-rl")
+
+#: Where each public name lives; the empty string stands for a module of that name.
+_HOMES = {
+    "LwRlError": "errors",
+    "accelerate": "iterate",
+    "atmospheres": "",
+    "atoms": "",
+    "build_context": "context",
+    "errors": "",
+    "iterate_ctx_rl": "iterate",
+    "problems": "",
+    "schemes": "",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = _import_module(f"{__name__}.{_HOMES[name] or name}")
+    value = getattr(module, name) if _HOMES[name] else module
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, whether they are imported yet or not."""
+    return sorted({*globals(), *__all__})
+
+
+# Strings, so that neither environment is imported before it is made. An id that is there already
+# means that this module was reloaded; registering again would only warn.
+for _id, _entry_point in {
+    "lw_rl/SigmoidSource-v0": "lw_rl.envs.sigmoid_source:SigmoidSource",
+    "lw_rl/StatEquil-v0": "lw_rl.envs.stat_equil:StatEquil",
+}.items():
+    if _id not in _gymnasium.registry:
+        _gymnasium.register(id=_id, entry_point=_entry_point)
