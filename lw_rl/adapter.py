@@ -31,6 +31,9 @@ Array = np.ndarray
 #: levels is written; Lightweaver's own solver divides by them.
 _FLOOR = 1e-300
 
+#: Beyond this a two-level atom's exp(-y) overflows or its upper population underflows to zero.
+_MAX_Y = 600.0
+
 
 @dataclass(frozen=True)
 class Block:
@@ -148,7 +151,7 @@ class _Atom:
 
     def write(self, y: Array) -> None:
         if self.block.two_level:
-            ratio = self.g_ratio / (1.0 + np.exp(-y))
+            ratio = self.g_ratio / (1.0 + np.exp(-np.clip(y, -_MAX_Y, _MAX_Y)))
             self.n[0] = self.nTotal / (1.0 + ratio)
             self.n[1] = ratio * self.n[0]
             return
@@ -200,9 +203,7 @@ class Adapter:
             size = n.shape[1] if two_level else n.size
             block = Block(start, start + size, n.shape[1:] if two_level else n.shape, two_level)
             levels = atom.atomicModel.levels
-            self._atoms.append(
-                _Atom(n, np.asarray(atom.nTotal), block, levels[1].g / levels[0].g)
-            )
+            self._atoms.append(_Atom(n, np.asarray(atom.nTotal), block, levels[1].g / levels[0].g))
             start += size
             if not (np.all(np.isfinite(n)) and np.all(n >= 0.0)):
                 bad = float(n[~(np.isfinite(n) & (n >= 0.0))][0])
@@ -325,13 +326,16 @@ class Adapter:
         return self.plain_update()[1]
 
     def blank_update(self) -> lw.IterationUpdate:
-        """Return a report for an iteration in which the host's own solver gave up."""
+        """Return a report for an iteration in which the host's own solver gave up.
+
+        The change it reports is 1: such an iteration must not count as converged.
+        """
         N = len(self._atoms)
         return lw.IterationUpdate(
             ctx=self.ctx,
             crsw=self.ctx.crswCallback.val,
             updatedPops=True,
-            dPops=[0.0] * N,
+            dPops=[1.0] * N,
             dPopsMaxIdx=[0] * N,
             ngAccelerated=[False] * N,
         )
@@ -355,7 +359,13 @@ class Adapter:
             change = np.abs(1.0 - old / atom.n)
             update.dPops[k] = max(float(change.max()), at_least)
             update.dPopsMaxIdx[k] = int(change.argmax())
-        # The host compares its next update with the vector in its Ng buffer: store the edited one.
+        self._store_in_ng_buffer()
+
+    def _store_in_ng_buffer(self) -> None:
+        """Let the host compare its next update with the present, edited populations."""
+        if self.host_ng:
+            # Without this, its own Ng acceleration may fire and change the populations.
+            self.ctx.clear_ng()
         self.ctx.rel_diff_ng_accelerate()
 
     # ---- snapshots --------------------------------------------------------------------------
@@ -389,7 +399,7 @@ class Adapter:
             rho[:] = saved
         for array, saved in zip(self._charge(), snapshot.charge, strict=True):
             array[:] = saved
-        self.ctx.rel_diff_ng_accelerate()
+        self._store_in_ng_buffer()
         self._y = None
 
     # ---- physics ----------------------------------------------------------------------------

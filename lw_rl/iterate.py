@@ -1,4 +1,4 @@
-"""The one driver: Lightweaver's own loop over a context whose populations an accelerated scheme steps."""
+"""The one driver: Lightweaver's own loop over a context that an accelerated scheme steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import lightweaver as lw
 
 from .adapter import Adapter
-from .schemes import Scheme, make_scheme
+from .schemes import Scheme, Step, make_scheme
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Record:
         The scheme that made the step.
     accepted : bool
         False if the step before was undone.
+    note : str
+        What happened, where that is out of the ordinary: why a scheme handed over, say.
     """
 
     Nformal: int
@@ -35,6 +37,7 @@ class Record:
     estimate: float
     by: str
     accepted: bool
+    note: str = ""
 
 
 @dataclass
@@ -56,6 +59,11 @@ class Report:
     def rejected(self) -> int:
         """Number of steps that were undone."""
         return sum(not r.accepted for r in self.records)
+
+    @property
+    def notes(self) -> list[str]:
+        """What happened that was out of the ordinary, in order."""
+        return [f"iteration {k}: {r.note}" for k, r in enumerate(self.records) if r.note]
 
     @property
     def steps_by(self) -> dict[str, int]:
@@ -91,6 +99,7 @@ class AcceleratedContext:
         self.report = Report()
         self._state = scheme.init(self.adapter)
         self._pending: lw.IterationUpdate | None = None
+        self._failed = False
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "_ctx":
@@ -121,8 +130,8 @@ class AcceleratedContext:
         Raises
         ------
         lightweaver.ExplodingMatrixError
-            If the host's solver fails and there is no earlier state to go back to; the
-            populations are then those before the call.
+            If the host's solver fails twice in a row on the same populations; they are then
+            those before the call. The first failure leaves them as they were.
         """
         self._pending = None
         adapter = self.adapter
@@ -132,21 +141,34 @@ class AcceleratedContext:
             step = self._scheme.step(evaluation, self._state)
             if step.y is not None:
                 adapter.write(step.y)
-            if not adapter.valid():
+            unsolved = (update is None and step.accepted) or not adapter.valid()
+            if unsolved and self._failed:
                 raise lw.ExplodingMatrixError(
-                    "the statistical equilibrium equations gave populations that are not finite "
-                    "and positive, and there is no earlier state to go back to"
+                    "twice in a row, the statistical equilibrium equations had no solution that "
+                    "is finite and positive; the populations are those before"
                 )
         except BaseException:
             adapter.restore(before)
             raise
+        self._failed = unsolved
+        if unsolved:
+            adapter.restore(before)
+            note = "the statistical equilibrium equations could not be solved; nothing was changed"
+            step = Step(
+                None, estimate=max(step.estimate, 1.0), by="mali", accepted=False, note=note
+            )
         if update is None:
             update = adapter.blank_update()
         if step.y is not None or not step.accepted or step.estimate > 0.0 or adapter.host_ng:
             adapter.report_change(update, list(before.n), step.estimate)
         self.report.records.append(
             Record(
-                self.report.Nformal, evaluation.merit, step.estimate, step.by, step.accepted
+                self.report.Nformal,
+                evaluation.merit,
+                step.estimate,
+                step.by,
+                step.accepted,
+                step.note,
             )
         )
         if self._callback is not None:
@@ -238,6 +260,8 @@ convergence, returnFinalConvergence
     ------
     ContextError, UnknownNameError, PolicyFileError, SchemaError, TypeError
         Before the first formal solution, with the context untouched.
+    lightweaver.ExplodingMatrixError
+        If the host's solver fails twice in a row on the same populations.
     """
     return lw.iterate_ctx_se(
         accelerate(ctx, policy, scheme, callback),

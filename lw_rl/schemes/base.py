@@ -33,12 +33,15 @@ class Step:
         Which scheme made the step.
     accepted : bool
         False if the step before was undone.
+    note : str
+        What happened, where that is out of the ordinary.
     """
 
     y: Array | None
     estimate: float = 0.0
     by: str = "mali"
     accepted: bool = True
+    note: str = ""
 
 
 @runtime_checkable

@@ -47,10 +47,14 @@ def propose(policy: Policy, frame: Frame, y: Array, r: Array, previous: Previous
     Raises
     ------
     PolicyOutputError
-        If the policy returns anything but one finite number per point.
+        If the policy raises, or returns anything but one finite number per point.
     """
-    action, _ = policy.predict(observe(frame, y, r, previous), deterministic=True)
-    action = np.asarray(action)
+    observation = observe(frame, y, r, previous)
+    try:
+        action, _ = policy.predict(observation, deterministic=True)
+        action = np.asarray(action, dtype=np.float64)
+    except Exception as err:
+        raise PolicyOutputError(f"the policy failed: {type(err).__name__}: {err}") from err
     if action.shape != (frame.Npoints,):
         raise PolicyOutputError(
             f"the policy returned an action of shape {action.shape}, expected ({frame.Npoints},)"

@@ -69,11 +69,7 @@ class Ng:
         state.xs.append(evaluation.y_plain)
         state.made += 1
         state.since += 1
-        if (
-            state.made < self.delay
-            or state.since < self.period
-            or len(state.xs) < self.order + 2
-        ):
+        if state.made < self.delay or state.since < self.period or len(state.xs) < self.order + 2:
             return Step(None, by="mali")
         state.since = 0
         y_next = limit_step(evaluation.y, ng_extrapolate(state.xs), self.max_step)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from ..adapter import Adapter, Evaluation, Snapshot
+from ..errors import PolicyOutputError
 from .anderson import Anderson
 from .base import Scheme, Step, relative
+
+Array = np.ndarray
 
 
 @dataclass
@@ -34,6 +39,8 @@ class Guard:
         The last estimate of the error.
     rejected : int
         Rejected steps in all.
+    note : str
+        What happened since the last step that is out of the ordinary.
     """
 
     adapter: Adapter
@@ -47,6 +54,7 @@ class Guard:
     since_best: int = 0
     estimate: float = 1.0
     rejected: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,8 +63,10 @@ class Safeguarded:
 
     An accelerated step is judged by the residual at the next formal solution. If that is not
     finite, or more than `growth` times the last accepted one, populations *and* J go back to what
-    they were after the plain update of the last accepted evaluation. A scheme that is rejected `patience` times, or that does not halve the best residual within
-    `stall` of its steps, hands over to the next of `fallbacks`, and the last one to MALI for good.
+    they were after the plain update of the last accepted evaluation. A scheme that is rejected
+    `patience` times, that does not halve the best residual within `stall` of its steps, or whose
+    policy fails (raises, or returns what is not an action) hands over to the next of `fallbacks`,
+    and the last one to MALI for good; the step's note says so.
 
     So each scheme costs at most ``patience`` rejected and ``stall`` fruitless formal solutions
     per halving of the residual, after which the iteration is MALI from a state whose residual is
@@ -123,7 +133,7 @@ class Safeguarded:
             elif not state.trusted:
                 state.since_best += 1
                 if state.since_best >= self.stall:
-                    self._hand_over(state)
+                    self._hand_over(state, f"{self.stall} steps did not halve the residual")
             state.reference = merit
             if adapter.valid():
                 state.snapshot = adapter.snapshot()
@@ -132,14 +142,29 @@ class Safeguarded:
             state.trusted = True
             return Step(None, estimate=state.estimate)
 
-        if state.active >= len(self._schemes):
-            state.trusted = True
-            state.estimate = estimate
-            return Step(None, estimate=estimate)
-        step = self._schemes[state.active].step(evaluation, state.state)
+        step = self._propose(evaluation, state, estimate)
         state.trusted = step.y is None
         state.estimate = step.estimate
-        return step
+        return self._annotate(step, state)
+
+    def _propose(self, evaluation: Evaluation, state: Guard, estimate: float) -> Step:
+        """Ask the scheme in use; one that fails hands over to the next at once."""
+        while state.active < len(self._schemes):
+            scheme = self._schemes[state.active]
+            try:
+                step = scheme.step(evaluation, state.state)
+                if step.y is None or _usable(step.y, evaluation.y):
+                    return step
+                reason = "it proposed values that are not finite, or not one for each unknown"
+            except PolicyOutputError as err:
+                reason = str(err)
+            self._hand_over(state, reason)
+        return Step(None, estimate=estimate)
+
+    @staticmethod
+    def _annotate(step: Step, state: Guard) -> Step:
+        note, state.note = state.note, ""
+        return replace(step, note=note) if note else step
 
     def _reject(self, state: Guard) -> Step:
         assert state.snapshot is not None
@@ -149,16 +174,25 @@ class Safeguarded:
         # The restored populations are a plain update: what follows is judged as one.
         state.trusted = True
         if state.strikes >= self.patience:
-            self._hand_over(state)
+            self._hand_over(state, f"{state.strikes} of its steps were undone")
         elif state.active < len(self._schemes):
             state.state = self._schemes[state.active].init(state.adapter)
-        return Step(None, estimate=state.estimate, accepted=False)
+        step = Step(None, estimate=state.estimate, accepted=False)
+        return self._annotate(step, state)
 
-    def _hand_over(self, state: Guard) -> None:
+    def _hand_over(self, state: Guard, reason: str) -> None:
+        if state.active < len(self._schemes):
+            names = [*(s.name for s in self._schemes), "mali"]
+            said = f"{names[state.active]} handed over to {names[state.active + 1]}: {reason}"
+            state.note = f"{state.note}; {said}" if state.note else said
         state.active += 1
         state.strikes = state.since_best = 0
         if state.active < len(self._schemes):
             state.state = self._schemes[state.active].init(state.adapter)
+
+
+def _usable(y_next: Any, y: Array) -> bool:
+    return np.shape(y_next) == y.shape and bool(np.all(np.isfinite(y_next)))
 
 
 def _contraction_estimate(state: Guard, merit: float) -> float:
