@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -23,6 +22,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from .errors import PolicyFileError, SchemaError, UnknownNameError
+from .files import write_atomically
 from .network import Architecture, Network
 from .observation import MAX_POINTS, NCHANNELS, POINT_MULTIPLE, SCHEMA, points_to_action
 
@@ -259,19 +259,3 @@ def save(
     card_path = path.with_suffix(".json")
     write_atomically(card_path, (json.dumps(fields, indent=2) + "\n").encode())
     return card_path
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old contents or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
