@@ -105,6 +105,25 @@ class LinePhysics:
 
 
 @dataclass(frozen=True)
+class EmergentLine:
+    """The line that leaves an atmosphere.
+
+    Attributes
+    ----------
+    lambda0 : float
+        Vacuum wavelength of line centre [nm].
+    wavelength : Array
+        Vacuum wavelengths [nm], shape [Nwave].
+    intensity : Array
+        Emergent specific intensity [J s-1 m-2 sr-1 Hz-1], shape [Nwave].
+    """
+
+    lambda0: float
+    wavelength: Array
+    intensity: Array
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What one formal solution tells about the unknown at which it was made.
 
@@ -459,6 +478,29 @@ class Adapter:
             broadening=vBroad.copy(),
             temperature=T.copy(),
         )
+
+    def emergent_line(self, block: Block, mu: float = 1.0) -> EmergentLine:
+        """Return the line of a two-level atom as it leaves the atmosphere.
+
+        Parameters
+        ----------
+        block : Block
+            One of :attr:`blocks`, of a two-level atom.
+        mu : float, optional
+            Cosine of the angle with the vertical (default: 1, disc centre).
+
+        Raises
+        ------
+        ContextError
+            If the block is not of a two-level atom.
+        """
+        if not block.two_level:
+            raise ContextError("the emergent line is defined for two-level atoms only")
+        trans = self.ctx.activeAtoms[self.blocks.index(block)].trans[0]
+        # Not the whole grid of the context: what lies outside the line is the background's.
+        wavelength = np.array(trans.wavelength)
+        intensity = np.asarray(self.ctx.compute_rays(wavelengths=wavelength, mus=mu))
+        return EmergentLine(float(trans.lambda0), wavelength, intensity.reshape(-1))
 
     def _collisions(self, index: int) -> Array:
         """Return C_ul [s-1] before the first formal solution has filled the host's array."""

@@ -53,3 +53,7 @@ class PolicyOutputError(LwRlError, RuntimeError):
 
 class MissingExtraError(LwRlError, ImportError):
     """A command that needs an optional dependency which is not installed."""
+
+
+class NoReferenceError(LwRlError, RuntimeError):
+    """A problem whose reference solution cannot be computed."""

@@ -1,0 +1,383 @@
+"""Measure iteration schemes on problems: true error against formal solutions, and wall time.
+
+How it is measured
+------------------
+Every scheme starts from LTE on a copy of the same context, through the one driver. The *true
+error* of a state is the maximum over depths and levels of ``|n / n_ref - 1|``, where `n_ref` is
+MALI to a relative change below 1e-12. Every formal solution counts, those of rejected steps
+included. "Formal solutions to t" is the first count after which the error stays below t. Wall
+time is that of a second solve of that many formal solutions without any bookkeeping, the set-up
+of the scheme and its policy included. A *false stop* is one whose true error exceeds the
+tolerance that was asked for (`popsTol`).
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import lightweaver as lw
+import numpy as np
+
+from .adapter import Adapter
+from .errors import NoReferenceError
+from .iterate import AcceleratedContext, iterate_ctx_rl
+from .problems import Problem
+from .schemes import Anderson, Depthwise, Lambda, Mali, Ng, Safeguarded, Scheme, make_policy
+
+Array = np.ndarray
+
+#: True errors to which formal solutions are counted.
+THRESHOLDS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6)
+
+#: The threshold at which wall times are taken and the best Ng setting is chosen.
+TARGET = 1e-3
+
+#: Tolerance of the schemes' own stop: the default of ``lightweaver.iterate_ctx_se``.
+POPS_TOL = 1e-3
+
+#: (order, period, delay) of the Ng peers; the best on each problem stands for Ng.
+NG_SETTINGS = ((2, 3, 5), (3, 4, 5), (3, 5, 10))
+
+#: Recording goes on to this fraction of the smallest threshold, to see that the error stays below.
+_MARGIN = 0.1
+
+_REFERENCE_CHANGE = 1e-12
+#: Above this change at the end the reference is no reference.
+_REFERENCE_LIMIT = 1e-10
+
+
+@dataclass(frozen=True)
+class Peer:
+    """An entry of the comparison.
+
+    Attributes
+    ----------
+    name : str
+        What tables call it; peers of one name are settings of one method, of which the best counts.
+    scheme : Scheme or None
+        The iteration scheme; None stands for ``lightweaver.iterate_ctx_se`` itself.
+    setting : str
+        What tells settings of one method apart.
+    NmaxIter : int
+        Formal solutions after which it has failed.
+    """
+
+    name: str
+    scheme: Scheme | None
+    setting: str = ""
+    NmaxIter: int = 3000
+
+
+@dataclass(frozen=True)
+class Solve:
+    """What one scheme did on one problem.
+
+    Attributes
+    ----------
+    peer, setting : str
+        The scheme.
+    errors : tuple of float
+        True error after each formal solution.
+    stop : int or None
+        Formal solutions at the scheme's own stop, None if it did not stop.
+    stop_error : float or None
+        True error there.
+    seconds : float or None
+        Wall time to a true error of :data:`TARGET`; for Lightweaver's own driver, to its stop.
+    rejected : int
+        Steps that the safeguard undid.
+    failure : str
+        The exception that ended it, if any.
+    """
+
+    peer: str
+    setting: str
+    errors: tuple[float, ...]
+    stop: int | None
+    stop_error: float | None
+    seconds: float | None
+    rejected: int = 0
+    failure: str = ""
+
+    def to(self, threshold: float) -> int | None:
+        """Return the formal solutions after which the error stays below a threshold."""
+        errors = np.asarray(self.errors)
+        above = np.flatnonzero(~(errors < threshold))
+        count = 0 if above.size == 0 else int(above[-1]) + 1
+        return None if count == errors.size else count + 1
+
+    @property
+    def failed(self) -> bool:
+        """Whether it never came to stay below :data:`TARGET`, given the chance to go on."""
+        return self.to(TARGET) is None and self.stop != len(self.errors)
+
+    @property
+    def false_stop(self) -> bool:
+        """Whether it stopped although its true error exceeds :data:`POPS_TOL`."""
+        return self.stop_error is not None and not self.stop_error <= POPS_TOL
+
+
+@dataclass(frozen=True)
+class Result:
+    """One problem's solves.
+
+    Attributes
+    ----------
+    problem : Problem
+    Nspace : int
+        Number of depths.
+    reference_change : float
+        Relative change of the last MALI step of the reference.
+    solves : tuple of Solve
+        One per peer name.
+    """
+
+    problem: Problem
+    Nspace: int
+    reference_change: float
+    solves: tuple[Solve, ...] = field(default=())
+
+    def __getitem__(self, peer: str) -> Solve:
+        """Return the solve of a peer by name."""
+        for solve in self.solves:
+            if solve.peer == peer:
+                return solve
+        raise KeyError(peer)
+
+
+def peers(policies: Iterable[Any] = ("default",)) -> list[Peer]:
+    """Return the peers of every comparison, and the depth-wise scheme with each policy.
+
+    Parameters
+    ----------
+    policies : iterable of str, path-like or Policy, optional
+        See `lw_rl.schemes.make_policy` (default: the shipped ``"default"``).
+
+    Raises
+    ------
+    UnknownNameError, PolicyFileError, SchemaError, TypeError
+        If a policy cannot be used.
+    """
+    # Without fallbacks: a peer must not turn into another one when it is in difficulty.
+    entries = [
+        Peer("lightweaver", None, NmaxIter=2000),
+        Peer("lambda", Lambda(), NmaxIter=300),
+        Peer("mali", Mali()),
+        *(
+            Peer("ng", Safeguarded(Ng(*s), fallbacks=()), setting=f"{s[0]},{s[1]},{s[2]}")
+            for s in NG_SETTINGS
+        ),
+        Peer("anderson5", Safeguarded(Anderson(window=5), fallbacks=())),
+        Peer("anderson10", Safeguarded(Anderson(window=10), fallbacks=())),
+    ]
+    for policy in policies:
+        name = "depthwise" if policy == "default" else f"depthwise ({_policy_name(policy)})"
+        entries.append(Peer(name, Safeguarded(Depthwise(make_policy(policy)))))
+    return entries
+
+
+def _policy_name(policy: Any) -> str:
+    return str(getattr(policy, "name", policy)).rsplit("/", 1)[-1].removesuffix(".json")
+
+
+class Never(lw.ConvergenceCriteria):
+    """Iterate until the number of iterations is used up."""
+
+    def __init__(self, ctx: Any, JTol: float, popsTol: float, rhoTol: float | None):
+        pass
+
+    def is_converged(self, JUpdate: Any, popsUpdate: Any, prdUpdate: Any) -> bool:
+        """Say no."""
+        return False
+
+
+def reference(ctx: lw.Context) -> tuple[list[Array], float]:
+    """Solve a context to the reference populations, in place.
+
+    Anderson acceleration finds the neighbourhood; MALI finishes, to a relative change below
+    1e-12 or, where rounding is above that, to the end of its decrease.
+
+    Returns
+    -------
+    n : list of Array
+        Populations of every active atom [m-3], each [Nlevel, Nspace].
+    change : float
+        Relative change of the last MALI step.
+
+    Raises
+    ------
+    NoReferenceError
+        If MALI does not get below a relative change of 1e-10.
+    """
+    iterate_ctx_rl(ctx, scheme=Anderson(), popsTol=1e-10, JTol=np.inf, NmaxIter=500, quiet=True)
+    changes: list[float] = []
+
+    class Settled(Never):
+        def is_converged(self, JUpdate: Any, popsUpdate: Any, prdUpdate: Any) -> bool:
+            changes.append(popsUpdate.dPopsMax)
+            if changes[-1] < _REFERENCE_CHANGE:
+                return True
+            # At the level of rounding the change no longer falls.
+            old = changes[:-100]
+            return bool(old) and min(changes[-100:]) > 0.5 * min(old) and old[-1] < 1e-10
+
+    adapter = Adapter(ctx)
+    lw.iterate_ctx_se(ctx, Nscatter=0, NmaxIter=20000, quiet=True, convergence=Settled)
+    change = changes[-1]
+    if not change < _REFERENCE_LIMIT:
+        raise NoReferenceError(
+            f"MALI ends at a relative change of {change:.1e} after {len(changes)} iterations, "
+            f"not below {_REFERENCE_LIMIT:.0e}: there is no reference to measure against"
+        )
+    return adapter.populations(), change
+
+
+def true_error(n: Sequence[Array], n_ref: Sequence[Array]) -> float:
+    """Return max |n / n_ref - 1| over atoms, levels and depths."""
+    return max(float(np.max(np.abs(a / b - 1.0))) for a, b in zip(n, n_ref, strict=True))
+
+
+def solve(ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: int = 1) -> Solve:
+    """Measure one scheme on one context, of which copies are solved.
+
+    Parameters
+    ----------
+    ctx : lightweaver.Context
+        The start; it is not changed.
+    n_ref : sequence of Array
+        Reference populations.
+    peer : Peer
+        The scheme.
+    repeats : int, optional
+        Timed solves, of which the fastest counts; 0 leaves wall time out (default: 1).
+    """
+    return (_solve_host if peer.scheme is None else _solve_scheme)(ctx, n_ref, peer, repeats)
+
+
+def _solve_scheme(ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: int) -> Solve:
+    assert peer.scheme is not None
+    errors: list[float] = []
+    stops: list[int] = []
+    rejected = [0]
+
+    def record(accelerated: AcceleratedContext) -> None:
+        # One per formal solution: an iteration whose step is undone has made one as well.
+        error = true_error(accelerated.adapter.populations(), n_ref)
+        errors.extend([error] * (accelerated.report.Nformal - len(errors)))
+        rejected[0] = accelerated.report.rejected
+
+    class Watch(lw.DefaultConvergenceCriteria):
+        """Note where the default criterion would stop, and go on until the error is small."""
+
+        def is_converged(self, JUpdate: Any, popsUpdate: Any, prdUpdate: Any) -> bool:
+            if not stops and super().is_converged(JUpdate, popsUpdate, prdUpdate):
+                stops.append(len(errors))
+            return bool(stops) and errors[-1] < _MARGIN * min(THRESHOLDS)
+
+    failure = ""
+    try:
+        iterate_ctx_rl(
+            copy.deepcopy(ctx), scheme=peer.scheme, NmaxIter=peer.NmaxIter, quiet=True,
+            convergence=Watch, callback=record,
+        )  # fmt: skip
+    except (lw.ExplodingMatrixError, ArithmeticError, RuntimeError) as err:
+        failure = f"{type(err).__name__}: {err}"
+    stop = stops[0] if stops else None
+    measured = Solve(
+        peer.name, peer.setting, tuple(errors), stop, None if stop is None else errors[stop - 1],
+        None, rejected[0], failure,
+    )  # fmt: skip
+    count = measured.to(TARGET)
+    if count is None or repeats < 1:
+        return measured
+    seconds = fastest(
+        lambda c: iterate_ctx_rl(
+            c, scheme=peer.scheme, NmaxIter=count, quiet=True, convergence=Never
+        ),
+        ctx,
+        repeats,
+    )
+    return Solve(**{**measured.__dict__, "seconds": seconds})
+
+
+def _solve_host(ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: int) -> Solve:
+    watched = copy.deepcopy(ctx)
+    adapter = Adapter(watched)
+    errors = [true_error(adapter.populations(), n_ref)] * 3  # the initial Lambda iterations
+
+    class Watch(lw.DefaultConvergenceCriteria):
+        def is_converged(self, JUpdate: Any, popsUpdate: Any, prdUpdate: Any) -> bool:
+            errors.append(true_error(adapter.populations(), n_ref))
+            return super().is_converged(JUpdate, popsUpdate, prdUpdate)
+
+    failure, stop = "", None
+    try:
+        stop = lw.iterate_ctx_se(watched, NmaxIter=peer.NmaxIter, quiet=True, convergence=Watch) + 1
+        if stop == peer.NmaxIter:
+            stop = None
+    except (lw.ExplodingMatrixError, ArithmeticError, RuntimeError) as err:
+        failure = f"{type(err).__name__}: {err}"
+    seconds = None
+    if stop is not None and repeats > 0:
+        seconds = fastest(lambda c: lw.iterate_ctx_se(c, quiet=True), ctx, repeats)
+    error = None if stop is None else errors[-1]
+    return Solve(peer.name, "", tuple(errors), stop, error, seconds, failure=failure)
+
+
+def fastest(run: Callable[[Any], Any], ctx: lw.Context, repeats: int) -> float:
+    """Return the shortest wall time [s] of `run` on fresh copies of a context."""
+    times = []
+    for _ in range(repeats):
+        fresh = copy.deepcopy(ctx)
+        gc.collect()
+        start = perf_counter()
+        run(fresh)
+        times.append(perf_counter() - start)
+    return min(times)
+
+
+def measure(
+    problem: Problem,
+    entries: Sequence[Peer],
+    repeats: int = 1,
+    watch: Callable[[str], None] | None = None,
+) -> Result:
+    """Measure every peer on one problem.
+
+    Parameters
+    ----------
+    problem : Problem
+    entries : sequence of Peer
+        See :func:`peers`.
+    repeats : int, optional
+        As for :func:`solve`.
+    watch : callable, optional
+        Called with what is done next, ``1 + len(entries)`` times.
+
+    Raises
+    ------
+    NoReferenceError
+        If the problem has no reference solution.
+    """
+    watch = watch or (lambda what: None)
+    watch("reference")
+    ctx = problem.context()
+    converged = copy.deepcopy(ctx)
+    n_ref, change = reference(converged)
+    best: dict[str, Solve] = {}
+    for peer in entries:
+        watch(f"{peer.name} {peer.setting}".strip())
+        measured = solve(ctx, n_ref, peer, repeats)
+        if peer.name not in best or _rank(measured) < _rank(best[peer.name]):
+            best[peer.name] = measured
+    return Result(problem, Adapter(ctx).Nspace, change, tuple(best.values()))
+
+
+def _rank(measured: Solve) -> float:
+    count = measured.to(TARGET)
+    return np.inf if count is None else count
