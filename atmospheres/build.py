@@ -50,8 +50,8 @@ def validate(atmos: lw.Atmosphere) -> None:
     ------
     AtmosphereError
         For fewer than three depths, heights that do not decrease strictly, temperatures or
-        densities that are not positive and finite, velocities that are not finite. The message
-        names the quantity, the first depth and the value there.
+        densities that are not positive and finite, microturbulence that is negative, velocities
+        that are not finite. The message names the quantity, the first depth and the value there.
     """
     if atmos.Ndim == 1:
         z = np.asarray(atmos.z)
@@ -68,12 +68,10 @@ def validate(atmos: lw.Atmosphere) -> None:
     ):
         values = np.asarray(values)
         _require(np.isfinite(values) & (values > 0.0), name, values, "positive and finite")
-    for name, values in (
-        ("microturbulence vturb [m s-1]", atmos.vturb),
-        ("velocity vz [m s-1]", atmos.vz),
-    ):
-        values = np.asarray(values)
-        _require(np.isfinite(values), name, values, "finite")
+    vturb, vz = np.asarray(atmos.vturb), np.asarray(atmos.vz)
+    ok = np.isfinite(vturb) & (vturb >= 0.0)
+    _require(ok, "microturbulence vturb [m s-1]", vturb, "finite and not negative")
+    _require(np.isfinite(vz), "velocity vz [m s-1]", vz, "finite")
 
 
 def from_arrays(
@@ -160,7 +158,9 @@ def hydrostatic(
     """
     m, T = np.asarray(column_mass, float), np.asarray(temperature, float)
     _require(np.append(np.diff(m) > 0.0, True) & (m > 0.0), "column mass", m, "increasing")
-    _require(np.isfinite(T) & (T >= 2000.0), "temperature [K]", T, "at least 2000 (the EOS's limit)")
+    _require(
+        np.isfinite(T) & (T >= 2000.0), "temperature [K]", T, "at least 2000 (the EOS's limit)"
+    )
     abundance = lw.DefaultAtomicAbundance
     eos = Wittmann(abund_init=np.array([abundance[e] for e in lw.PeriodicTable.elements]))
     pgas = (gravity * m << u.Pa).to_value(u.dyn / u.cm**2)

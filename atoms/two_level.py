@@ -94,8 +94,9 @@ def two_level_atom(
     prd : bool, optional
         Treat the line in partial redistribution (default: False, complete redistribution).
     collision_scale : float, optional
-        Factor on all collisional rates, which scales the photon destruction probability
-        (default: 1).
+        Factor on the tables of the collisional rates, which scales the photon destruction
+        probability (default: 1); the host's weno4 interpolation of a table is not quite linear in
+        it, so a rate scales to 1 % only.
 
     Returns
     -------
