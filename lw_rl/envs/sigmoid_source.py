@@ -28,8 +28,8 @@ BONUS = 10.0
 PAPER_MSE = 1e-6
 """The paper stops below this mean square difference from a converged ALI solution."""
 
-REWARD_FLOOR = 1e-3
-"""Relative correction at which the logarithmic reward levels off."""
+REWARD_FLOOR = 1e-2
+"""Relative correction below which the logarithmic reward becomes a quadratic one."""
 
 
 class Outcome(NamedTuple):
@@ -54,8 +54,8 @@ class SourceStep:
     shape : {"sigmoid", "spline"}
         Family of source functions (`lw_rl.source_shapes`).
     reward : {"published", "preconditioned"}
-        ``-mean((S - S_implied)**2)``, or ``-3 - log10(rms(dS / S) + 1e-3)`` with dS the ALI
-        correction; the logarithm moves no optimum and spreads the last decades evenly.
+        ``-mean((S - S_implied)**2)``, or ``-log10(1 + mean((dS / S)**2) / 1e-2**2) / 2`` with
+        dS the ALI correction; the logarithm moves no optimum and spreads the decades evenly.
     stop : {"residual", "paper"}
         ``max |dS / S| < tolerance``, which needs no solution, or the paper's mean square
         difference from a converged ALI solution below 1e-6, which does.
@@ -143,8 +143,7 @@ class SourceStep:
         if self.reward == "published":
             reward = -mse
         else:
-            rms = np.sqrt(np.mean(relative**2, axis=-1))
-            reward = np.log10(REWARD_FLOOR) - np.log10(rms + REWARD_FLOOR)
+            reward = -0.5 * np.log10(1.0 + np.mean(relative**2, axis=-1) / REWARD_FLOOR**2)
         reward = np.where(count % self.reward_every == 0, reward, 0.0) + BONUS * terminated
         return Outcome(S, reward, terminated, truncated, mse, largest)
 
@@ -186,7 +185,8 @@ class SigmoidSourceEnv(gym.Env[Any, Any]):
     ## Rewards
     `reward="published"`: `-mean((S - S_implied)**2)` with
     `S_implied = (1 - eps) Jbar[S] + eps B`.  Its optimum is *not* the solution of the problem.
-    `reward="preconditioned"`: `-3 - log10(rms(dS/S) + 1e-3)`, with dS the ALI correction.
+    `reward="preconditioned"`: `-log10(1 + mean((dS/S)**2) / 1e-2**2) / 2`, with dS the ALI
+    correction.
     Both: +10 on termination, and zero but at every `reward_every`-th step.
 
     ## Starting State

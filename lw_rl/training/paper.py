@@ -19,6 +19,7 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from lw_rl.envs.sigmoid_source import SourceStep, action_space, observation_space
@@ -42,6 +43,7 @@ class SACSettings:
     entropy_per_action: float = -1.0  # Target entropy, in nats for each component of the action.
     action_noise: float = 0.15  # Standard deviation of the noise added to the policy's action.
     learning_rate: float = 3e-4  # Of actor, critics and entropy coefficient.
+    decay: bool = False  # Whether the learning rate falls linearly to zero.
     buffer_size: int = 50_000  # Transitions kept.
     learning_starts: int = 1_000  # Random steps before the first update.
     batch_size: int = 256  # Transitions per update.
@@ -63,8 +65,8 @@ class SlabVecEnv(VecEnv):
     """
 
     def __init__(self, advance: SourceStep, environments: int):
+        self.advance = advance  # First: the base class asks for an attribute at once.
         super().__init__(environments, observation_space(advance), action_space(advance))
-        self.advance = advance
         self._start = advance.source.start.astype(np.float32)
         self._count = np.zeros(environments, int)
         self._return = np.zeros(environments)
@@ -236,10 +238,11 @@ def train_sac(
     env = SlabVecEnv(advance, settings.environments)
     Naction = advance.source.Naction
     noise = NormalActionNoise(np.zeros(Naction), np.full(Naction, settings.action_noise))
+    rate = LinearSchedule(settings.learning_rate, 0.0, 1.0) if settings.decay else None
     model = SAC(
         "MlpPolicy",
         env,
-        learning_rate=settings.learning_rate,
+        learning_rate=rate or settings.learning_rate,
         buffer_size=settings.buffer_size,
         learning_starts=settings.learning_starts,
         batch_size=settings.batch_size,

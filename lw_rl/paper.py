@@ -1,0 +1,176 @@
+"""Reproduce the paper, and put it right: one call that runs everything and can be resumed.
+
+`run_paper` runs every cell of `lw_rl.paper_cells` that the output directory does not hold yet,
+each written at once and whole, then gathers them into one result file, from which alone the
+figures (`lw_rl.paper_figures`) and the report (`lw_rl.paper_report`) are made.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import platform
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from lw_rl.errors import MissingExtraError
+from lw_rl.paper_cells import Cell, cells, run_cell
+
+RESULT = "paper_result.json"
+REPORT = "paper_report.md"
+
+Progress = Callable[[str, int, int], None]
+"""Called with the key of the cell just finished, the number finished, and the number of all."""
+
+
+def run_paper(
+    out: str | Path,
+    seeds: int = 5,
+    quick: bool = False,
+    workers: int = 2,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Run all experiments of the paper and write the result file, the figures and the report.
+
+    Parameters
+    ----------
+    out : str or Path
+        Output directory; cells that it holds from an earlier run are not repeated.
+    seeds : int
+        Seeds per experiment, at least 1.
+    quick : bool
+        A few hundred steps for each: exercises everything, measures nothing.
+    workers : int
+        Processes, at least 1, each on one thread.
+    progress : callable, optional
+        Called after each cell.
+
+    Returns
+    -------
+    dict
+        The content of the result file.
+
+    Raises
+    ------
+    ValueError
+        If ``seeds`` or ``workers`` is below 1.
+    MissingExtraError
+        If the packages for training are not installed.
+    """
+    for name, value in (("seeds", seeds), ("workers", workers)):
+        if value < 1:
+            raise ValueError(f"{name} must be >= 1, not {value}")
+    try:
+        import stable_baselines3  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("`lw-rl paper` trains; install lw-rl[train] first") from error
+    directory = Path(out)
+    work = cells(seeds, quick)
+    todo = [cell for cell in work if _finished(directory, cell) is None]
+    done = len(work) - len(todo)
+    with _one_thread_each(), _pool(workers) as pool:
+        futures = {pool.submit(run_cell, cell): cell for cell in todo}
+        try:
+            for future in as_completed(futures):
+                cell = futures[future]
+                _write(_path(directory, cell), json.dumps(future.result()))
+                done += 1
+                if progress is not None:
+                    progress(cell.key, done, len(work))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return write_outputs(directory, gather(directory, seeds, quick))
+
+
+def gather(directory: Path, seeds: int, quick: bool) -> dict[str, Any]:
+    """Return the result file's content from the cells in a directory; all must be there."""
+    from lw_rl.paper_summary import summarise
+
+    result: dict[str, Any] = {
+        "quick": quick,
+        "seeds": seeds,
+        "versions": {
+            "python": platform.python_version(),
+            **{p: version(p) for p in ("numpy", "scipy", "torch", "stable_baselines3")},
+        },
+        "facts": {},
+        "greedy": [],
+        "sac": {},
+        "seconds": 0.0,
+        "cpu_seconds": 0.0,
+    }
+    for cell in cells(seeds, quick):
+        kept = _finished(directory, cell)
+        if kept is None:
+            raise FileNotFoundError(f"{_path(directory, cell)} is missing or of other settings")
+        if cell.kind == "facts":
+            result["facts"][cell.name] = kept["outcome"]
+        elif cell.kind == "greedy":
+            result["greedy"].append(kept["outcome"])
+        else:
+            result["sac"].setdefault(cell.name, []).append(kept["outcome"])
+        result["seconds"] += kept["seconds"]
+        result["cpu_seconds"] += kept["cpu_seconds"]
+    result["summary"] = summarise(result)
+    return result
+
+
+def write_outputs(directory: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """Write result file, figures and report, and return the result as the file has it."""
+    from lw_rl.paper_figures import save_figures
+    from lw_rl.paper_report import report
+
+    _write(directory / RESULT, json.dumps(result))
+    result = json.loads((directory / RESULT).read_text())
+    files = save_figures(result, directory)
+    _write(directory / REPORT, report(result, files))
+    return result
+
+
+def _path(directory: Path, cell: Cell) -> Path:
+    return directory / "cells" / f"{cell.key}.json"
+
+
+def _finished(directory: Path, cell: Cell) -> dict[str, Any] | None:
+    """Return what is kept of a cell, if it was run with these very settings."""
+    try:
+        kept = json.loads(_path(directory, cell).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    # Through JSON, so that tuples and lists compare equal.
+    return kept if kept.get("config") == json.loads(json.dumps(cell.config)) else None
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    # Spawned and not forked: torch's threads do not survive a fork.
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let worker processes started meanwhile use one thread; the matrices here are small."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,244 @@
+"""The experiments of the paper, cut into cells that can be run and kept one by one.
+
+A cell is one experiment with one seed, or one set of facts.  It is described by plain data, so
+that a worker process can run it and a file can say whether it was run with these very settings.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lw_rl import paper_facts
+from lw_rl.envs.sigmoid_source import SourceStep, converged_ali
+from lw_rl.peers import run_peer
+from lw_rl.slab import Slab, paper_slab
+
+Array = NDArray[np.float64]
+
+PAPER = {"stop": "paper"}
+"""Options of the environment as published."""
+
+BANDIT = {
+    "gamma": 0.0,
+    "entropy": "auto_0.1",
+    "entropy_per_action": -2.0,
+    "action_noise": 0.0,
+    "learning_rate": 1e-3,
+    "decay": True,
+}
+"""SAC for a problem whose next step does not depend on this one: no discounting, less noise."""
+
+RIGHTED = {"reward": "preconditioned"}
+"""Options of the environment with the reward put right."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A training run: a sentence, options of `SourceStep`, and what differs from the paper's SAC.
+
+    ``short`` marks the ablations, which have fewer steps.
+    """
+
+    title: str
+    options: dict[str, Any]
+    sac: dict[str, Any] = field(default_factory=dict)
+    short: bool = False
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "published": Experiment("as published", PAPER),
+    "preconditioned": Experiment("preconditioned reward, SAC as published", RIGHTED),
+    "spline": Experiment("preconditioned reward, splines", {**RIGHTED, "shape": "spline"}, BANDIT),
+    **{
+        f"gamma={g:g}": Experiment(f"as published, discount {g:g}", PAPER, {"gamma": g}, short=True)
+        for g in (0.0, 0.5, 0.9)
+    },
+    **{
+        f"every={k}": Experiment(
+            f"as published, reward every {k} steps", {**PAPER, "reward_every": k}, short=True
+        )
+        for k in (3, 9)
+    },
+    "spline gamma=0.99": Experiment(
+        "splines, discount 0.99",
+        {**RIGHTED, "shape": "spline"},
+        {**BANDIT, "gamma": 0.99},
+        short=True,
+    ),
+}
+
+FACTS: dict[str, Callable[..., dict[str, Any]]] = {
+    "verification": paper_facts.verification,
+    "throughput": paper_facts.throughput,
+    "peers": paper_facts.peer_costs,
+    "lambda_iteration": paper_facts.lambda_iteration_deceives,
+    "solve_times": paper_facts.solve_times,
+    "optima": paper_facts.reward_optima,
+    "expressiveness": paper_facts.expressiveness,
+}
+
+STEPS = {"full": 100_000, "short": 50_000, "greedy": 20_000}
+QUICK_STEPS = {"full": 800, "short": 400, "greedy": 200}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One unit of work: ``kind`` is "facts", "greedy" or "sac"; ``name`` what of it."""
+
+    kind: str
+    name: str
+    seed: int
+    steps: int
+    quick: bool
+
+    @property
+    def key(self) -> str:
+        """Name of the file that keeps the cell."""
+        seed = "" if self.kind == "facts" else f"-{self.seed}"
+        return f"{self.kind}-{self.name}{seed}".replace("=", "_").replace(" ", "_")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Everything that decides the outcome, for the file to be recognised by."""
+        experiment = EXPERIMENTS.get(self.name)
+        detail = asdict(experiment) if experiment and self.kind == "sac" else {}
+        return {**asdict(self), **detail}
+
+
+def cells(seeds: int, quick: bool) -> list[Cell]:
+    """Return all cells, the facts first and then seed by seed, so that a part is of use too."""
+    steps = QUICK_STEPS if quick else STEPS
+    work = [Cell("facts", name, 0, 0, quick) for name in FACTS]
+    for seed in range(seeds):
+        work.append(Cell("greedy", "greedy", seed, steps["greedy"], quick))
+        work += [
+            Cell("sac", name, seed, steps["short" if e.short else "full"], quick)
+            for name, e in EXPERIMENTS.items()
+        ]
+    return work
+
+
+def run_cell(cell: Cell) -> dict[str, Any]:
+    """Run one cell and return its outcome as plain data, with what it cost."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    outcome = _RUNNERS[cell.kind](cell)
+    return {
+        "config": cell.config,
+        "outcome": _plain(outcome),
+        "seconds": round(time.perf_counter() - wall, 3),
+        "cpu_seconds": round(time.process_time() - cpu, 3),
+    }
+
+
+def _run_facts(cell: Cell) -> dict[str, Any]:
+    """Run one of `FACTS`; a quick run searches from one seed only."""
+    quicker: dict[str, dict[str, Any]] = {
+        "optima": {"seeds": 1},
+        "expressiveness": {"seeds": 1, "generations": 100},
+        "throughput": {"seconds": 0.2},
+    }
+    return FACTS[cell.name](**quicker.get(cell.name, {}) if cell.quick else {})
+
+
+def _run_greedy(cell: Cell) -> dict[str, Any]:
+    """Train the greedy network and thin its history out to 200 points."""
+    from lw_rl.training.greedy import train_greedy
+
+    slab = paper_slab()
+    run = train_greedy(slab, cell.seed, cell.steps)
+    tail = slice(3 * cell.steps // 4, None)
+    every = max(cell.steps // 200, 1)
+    return {
+        "steps": np.arange(0, cell.steps, every),
+        "loss": run.loss[::every],
+        "parameters": run.parameters[::every],
+        "tail_low": run.parameters[tail].min(0),
+        "tail_high": run.parameters[tail].max(0),
+        "tail_loss": np.quantile(run.loss[tail], [0.05, 0.5, 0.95]),
+        "true_error": _true_error(run.S, slab),
+        "S": run.S,
+        "training_seconds": run.seconds,
+    }
+
+
+def _run_sac(cell: Cell) -> dict[str, Any]:
+    """Train SAC and measure its policy: along training, at the end, elsewhere, and as a start."""
+    from lw_rl.training.paper import SACSettings, as_policy, rollout, train_sac
+
+    experiment = EXPERIMENTS[cell.name]
+    slab = paper_slab()
+    advance = SourceStep(slab, **experiment.options)
+    settings = SACSettings(steps=cell.steps, **experiment.sac)
+    if cell.quick:
+        settings = SACSettings(steps=cell.steps, learning_starts=200, **experiment.sac)
+    model, curve = train_sac(advance, settings, cell.seed)
+    S = curve.S[-1]
+    policy = as_policy(model)
+    start = time.perf_counter()
+    for _ in range(50):
+        policy(S[:1])
+    predict_seconds = (time.perf_counter() - start) / 50
+    transfer = {}
+    for name, problem in paper_facts.test_problems().items():
+        elsewhere = SourceStep(problem, **{**experiment.options, "stop": "residual"})
+        S_there = rollout(policy, elsewhere, 50)
+        transfer[name] = {
+            "true_error": _true_error(S_there[-1], problem),
+            "differs_from_home": float(np.max(np.abs(S_there - S))),
+        }
+    return {
+        "settings": asdict(settings),
+        "curve": {
+            "steps": curve.steps,
+            "reward": curve.reward,
+            "critic_loss": curve.critic_loss,
+            "entropy": curve.entropy,
+        },
+        "evaluated": curve.evaluated,
+        "evaluated_true_error": [_true_error(s[-1], slab) for s in curve.S],
+        "evaluated_residual_mse": [_residual_mse(s[-1], slab) for s in curve.S],
+        "true_error": [_true_error(s, slab) for s in S],
+        "relative_change": np.max(np.abs(S[1:] / S[:-1] - 1.0), axis=1),
+        "mse_to_ali": np.mean((S - converged_ali(slab)) ** 2, axis=1),
+        "residual_mse": [_residual_mse(s, slab) for s in S],
+        "S": S[-1],
+        "transfer": transfer,
+        # Even a useless start is made good: Anderson without a safeguard may stray.
+        "warm_start": {
+            name: run_peer(name, slab, 300, start=S[-1]).cost_to(1e-3)
+            for name in ("ali", "anderson")
+        },
+        "episodes": curve.episodes,
+        "terminated": curve.terminated,
+        "predict_seconds": predict_seconds,
+        "training_seconds": curve.seconds,
+        "training_cpu_seconds": curve.cpu_seconds,
+    }
+
+
+_RUNNERS = {"facts": _run_facts, "greedy": _run_greedy, "sac": _run_sac}
+
+
+def _true_error(S: Array, slab: Slab) -> float:
+    return float(np.max(np.abs(S / slab.solution - 1.0)))
+
+
+def _residual_mse(S: Array, slab: Slab) -> float:
+    return float(np.mean((slab.implied_source(S) - S) ** 2))
+
+
+def _plain(value: Any) -> Any:
+    """Return plain data for JSON: no arrays, six significant digits, None for what is no number."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(v) for v in value]
+    if isinstance(value, (float, np.floating)):
+        return float(f"{value:.6g}") if np.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value

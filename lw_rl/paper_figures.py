@@ -1,0 +1,280 @@
+"""The figures of the paper, and those that put it right, drawn from the result file alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from lw_rl.envs.sigmoid_source import PAPER_MSE
+from lw_rl.slab import paper_slab
+
+Array = NDArray[np.float64]
+
+COLOURS = {
+    "published": "#c1272d",
+    "preconditioned": "#e68a00",
+    "spline": "#0b6e4f",
+    "greedy": "#7b3fa0",
+    "ali": "#000000",
+    "anderson": "#1f77b4",
+    "gmres": "#17a2c4",
+    "sor": "#8c6d31",
+    "gauss_seidel": "#b5a16b",
+    "ng": "#5a8f29",
+    "lambda": "#a0a0a0",
+}
+LABELS = {
+    "published": "SAC, as published",
+    "preconditioned": "SAC, preconditioned reward",
+    "spline": "SAC, preconditioned reward, splines",
+    "greedy": "greedy network",
+    "ali": "ALI",
+    "anderson": "Anderson(10)",
+    "gmres": "GMRES",
+    "sor": "SOR, best $\\omega$",
+    "gauss_seidel": "Gauss-Seidel",
+    "ng": "Ng, order 3",
+    "lambda": "$\\Lambda$ iteration",
+}
+MAIN = ("published", "preconditioned", "spline")
+
+
+def training(result: dict[str, Any]) -> Figure:
+    """Fig. 3 of the paper: mean reward and critic loss against training step."""
+    fig, (top, bottom) = _panels(1, 2, (9.0, 3.6))
+    runs = result["sac"]["published"]
+    steps = np.array(runs[0]["curve"]["steps"]) / 1e3
+    for ax, key in ((top, "reward"), (bottom, "critic_loss")):
+        curves = _array([r["curve"][key] for r in runs])
+        shown = -curves if key == "reward" else curves
+        _band(ax, steps, shown, COLOURS["published"])
+        ax.set(yscale="log", xlabel="environment steps [thousands]")
+    top.set(ylabel="mean of $-$reward $= \\langle (S - S_{\\rm implied})^2 \\rangle$")
+    top.invert_yaxis()
+    top.set_title("mean reward (upwards is better)")
+    bottom.set(ylabel="critic loss", title="critic loss")
+    return _done(fig, f"Fig. 3: SAC as published, median and quartiles of {len(runs)} seeds")
+
+
+def convergence(result: dict[str, Any]) -> Figure:
+    """Fig. 4 of the paper, with peers: the paper's measure, the true error, the last change."""
+    fig, axes = _panels(1, 3, (13.0, 4.6))
+    peers = result["facts"]["peers"]["curves"]
+    for name, curve in peers.items():
+        style: dict[str, Any] = {"color": COLOURS[name], "lw": 1.4, "label": LABELS[name]}
+        axes[0].plot(curve["cost"], curve["mse"], **style)
+        axes[1].plot(curve["cost"], curve["Te"], **style)
+        axes[2].plot(curve["cost"][1:], curve["Re"], **style)
+    for name in MAIN:
+        runs = result["sac"][name]
+        for ax, key, first in (
+            (axes[0], "mse_to_ali", 0),
+            (axes[1], "true_error", 0),
+            (axes[2], "relative_change", 1),
+        ):
+            values = np.maximum(_array([r[key] for r in runs]), 1e-9)
+            x = np.arange(first, first + values.shape[1])
+            _band(ax, x, values, COLOURS[name], lw=2.4, label=LABELS[name])
+    axes[0].axhline(PAPER_MSE, color="0.4", ls=":", lw=1)
+    axes[0].text(49.5, PAPER_MSE * 1.3, "the paper's stop", ha="right", fontsize=8, color="0.3")
+    titles = ("mean square error", "true error Te", "last change Re")
+    labels = ("MSE to the solution", r"max $|S/S_{\rm exact} - 1|$", r"max $|\Delta S/S|$")
+    for ax, title, label in zip(axes, titles, labels, strict=True):
+        ax.set(yscale="log", xlabel="formal solutions", ylabel=label, title=title, xlim=(0, 50))
+    axes[0].set_ylim(1e-10, 2)
+    axes[1].set_ylim(1e-6, 200)
+    axes[2].set_ylim(1e-8, 200)
+    handles, names = axes[1].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=5, frameon=False, fontsize=8.5)
+    return _done(fig, "Fig. 4: convergence on the paper's slab (SAC after training)")
+
+
+def greedy(result: dict[str, Any]) -> Figure:
+    """Fig. 6 of the paper: loss and parameters of the greedy feed-forward network."""
+    fig, axes = _panels(1, 3, (13.0, 3.8))
+    runs = result["greedy"]
+    for r in runs:
+        steps = np.array(r["steps"]) / 1e3
+        p = _array(r["parameters"])
+        axes[0].plot(steps, r["loss"], lw=0.7, color=COLOURS["greedy"])
+        axes[1].plot(steps, p[:, 2], lw=0.7, color=COLOURS["greedy"])
+        axes[2].plot(steps, p[:, 0], lw=0.7, color=COLOURS["greedy"])
+    best = result["facts"]["optima"]["least_error"]["parameters"]
+    for ax, k in ((axes[1], 2), (axes[2], 0)):
+        ax.axhline(best[k], color="k", ls="--", lw=1, label="least true error")
+        ax.legend(frameon=False, fontsize=8.5)
+    axes[0].set(yscale="log", ylabel="loss", title="loss")
+    spread = np.concatenate([_array(r["parameters"])[len(r["steps"]) // 4 :, 2] for r in runs])
+    middle, width = float(np.median(spread)), float(np.ptp(spread)) + 0.05
+    axes[1].set(ylabel="centre [log$_{10}$ tau]", title="centre")
+    axes[1].set_ylim(middle - width, middle + width)
+    axes[2].set(yscale="log", ylabel="floor", title="floor (sets the surface value)")
+    for ax in axes:
+        ax.set_xlabel("updates [thousands]")
+    return _done(fig, f"Fig. 6: greedy feed-forward network, {len(runs)} seeds")
+
+
+def optima(result: dict[str, Any]) -> Figure:
+    """Source functions at the optimum of each reward, beside the truth."""
+    fig, (left, right) = _panels(1, 2, (11.0, 4.2))
+    facts = result["facts"]["optima"]
+    slab = paper_slab()
+    log_tau, exact = np.log10(slab.tau), slab.solution
+    shown = (
+        ("published", "optimum of the published reward", COLOURS["published"], "-"),
+        ("earlier_point", "another one, nearly as good", COLOURS["published"], ":"),
+        ("preconditioned", "optimum of the preconditioned reward", COLOURS["preconditioned"], "-"),
+        ("closest", "least mean square error", "0.55", "-"),
+    )
+    left.plot(log_tau, exact, "k", lw=2.2, label="exact")
+    for key, label, colour, dash in shown:
+        S = np.array(facts[key]["S"])
+        left.plot(log_tau, S, dash, color=colour, lw=1.5, label=label)
+        right.plot(log_tau, S / exact - 1.0, dash, color=colour, lw=1.5, label=label)
+    S = np.median(_array([r["S"] for r in result["sac"]["spline"]]), axis=0)
+    left.plot(log_tau, S, color=COLOURS["spline"], lw=1.5, label="SAC on splines (median)")
+    right.plot(log_tau, S / exact - 1.0, color=COLOURS["spline"], lw=1.5)
+    left.set(yscale="log", xlabel=r"log$_{10}\,\tau_c$", ylabel="S / B")
+    left.legend(frameon=False, fontsize=8, loc="lower right")
+    right.axhline(0, color="k", lw=0.8)
+    right.set(xlabel=r"log$_{10}\,\tau_c$", ylabel=r"$S/S_{\rm exact} - 1$", ylim=(-1.05, 1.05))
+    return _done(fig, "What each reward asks for: the best sigmoid inside the action box")
+
+
+def discount(result: dict[str, Any]) -> Figure:
+    """Error and residual after training with several discount factors."""
+    return _ablation(
+        result, (("gamma", "published", "o"), ("gamma_spline", "spline", "s")), "discount factor"
+    )
+
+
+def sparse(result: dict[str, Any]) -> Figure:
+    """Error and residual after training with a reward every few steps."""
+    return _ablation(result, (("sparse", "published", "o"),), "steps from one reward to the next")
+
+
+def transfer(result: dict[str, Any]) -> Figure:
+    """Error on problems that were not trained on, beside what the family can represent."""
+    fig, (ax,) = _panels(1, 1, (8.6, 4.2))
+    table = result["summary"]["transfer"]["by"]
+    limits = result["facts"]["expressiveness"]
+    problems = list(limits)
+    x = np.arange(len(problems))
+    for k, name in enumerate(MAIN):
+        _points(ax, x + 0.12 * (k - 1), [table[name][p] for p in problems], COLOURS[name],
+                label=LABELS[name])  # fmt: skip
+    for family, colour, label in (
+        ("sigmoid", "0.45", "best sigmoid for each problem"),
+        ("spline", "0.05", "best spline for each problem"),
+    ):
+        values = [limits[p][family] for p in problems]
+        ax.plot(x, values, "_", ms=26, mew=2, color=colour, label=label)
+    names = [p.replace("eps=0.0001", "eps=0.0001\n(trained on)") for p in problems]
+    ax.set_xticks(x, [n.replace("eps=", r"$\epsilon$=") for n in names])
+    ax.set(yscale="log", ylabel=r"true error, max $|S/S_{\rm exact} - 1|$")
+    ax.legend(frameon=False, fontsize=8.5, ncols=2)
+    return _done(fig, "Transfer without retraining (isothermal, and a gradient of B)")
+
+
+def cost(result: dict[str, Any]) -> Figure:
+    """Formal solutions spent against the number of solves, training included."""
+    fig, (ax,) = _panels(1, 1, (8.6, 4.2))
+    table = result["summary"]["cost"]
+    solves = np.logspace(0, 7, 100)
+    peers = table["published"]["peers"]
+    for peer in ("ali", "anderson"):
+        per = peers[peer]["to_1e-3"]
+        ax.plot(solves, per * solves, color=COLOURS[peer], label=f"{LABELS[peer]}, from S = B")
+    for name in MAIN:
+        training_cost = table[name]["training_formal_solutions"]
+        for peer, dash in (("ali", "-"), ("anderson", "--")):
+            per = table[name]["peers"][peer]["to_1e-3_from_policy"]["median"]
+            if per is not None:
+                ax.plot(solves, training_cost + per * solves, dash, color=COLOURS[name],
+                        lw=1.6, label=f"{LABELS[name]}, then {LABELS[peer]}")  # fmt: skip
+    ax.set(xscale="log", yscale="log", xlabel="solves of the same problem to a true error of 1e-3",
+           ylabel="formal solutions in all, training included")  # fmt: skip
+    ax.legend(frameon=False, fontsize=8)
+    return _done(fig, "Cost: a trained policy as the start of a classical solve")
+
+
+FIGURES: dict[str, Callable[[dict[str, Any]], Figure]] = {
+    "fig3_training": training,
+    "fig4_convergence": convergence,
+    "fig6_greedy": greedy,
+    "optima": optima,
+    "discount": discount,
+    "sparse": sparse,
+    "transfer": transfer,
+    "cost": cost,
+}
+
+
+def save_figures(result: dict[str, Any], directory: Path) -> dict[str, str]:
+    """Draw every figure into a directory as PNG and return the file names."""
+    files = {}
+    for name, draw in FIGURES.items():
+        files[name] = f"{name}.png"
+        draw(result).savefig(directory / files[name], dpi=130)
+    return files
+
+
+def _panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    # Without pyplot: no global state, no window, no figure left open.
+    fig = Figure(figsize=size, layout="constrained")
+    axes = np.atleast_1d(fig.subplots(rows, columns)).ravel().tolist()
+    for ax in axes:
+        ax.grid(alpha=0.25, lw=0.6)
+        ax.spines[["top", "right"]].set_visible(False)
+    return fig, axes
+
+
+def _done(fig: Figure, title: str) -> Figure:
+    fig.suptitle(title, fontsize=11.5)
+    return fig
+
+
+def _array(rows: Sequence[Any]) -> Array:
+    return np.array(rows, dtype=float)  # None, which JSON has for NaN, becomes NaN.
+
+
+def _band(ax: Axes, x: Any, curves: Array, colour: str, **style: Any) -> None:
+    """Draw the median of curves [Nrun, N] and shade their quartiles."""
+    keep = np.all(np.isfinite(curves), axis=0)
+    low, middle, high = np.quantile(curves[:, keep], [0.25, 0.5, 0.75], axis=0)
+    ax.fill_between(np.asarray(x)[keep], low, high, color=colour, alpha=0.22, lw=0)
+    ax.plot(np.asarray(x)[keep], middle, color=colour, **style)
+
+
+def _points(ax: Axes, x: Any, stats: list[dict[str, Any]], colour: str, **style: Any) -> None:
+    """Draw medians with bars from quartile to quartile."""
+    y = np.array([s["median"] for s in stats])
+    bars = np.array([[s["median"] - s["q25"], s["q75"] - s["median"]] for s in stats]).T
+    marker = {"fmt": "o", "ms": 6, "capsize": 3, **style}
+    ax.errorbar(x, y, yerr=bars, color=colour, **marker)
+
+
+def _ablation(result: dict[str, Any], series: Sequence[tuple[str, str, str]], label: str) -> Figure:
+    fig, (left, right) = _panels(1, 2, (10.0, 3.8))
+    ticks = list(result["summary"][series[0][0]]["by"])
+    for key, name, marker in series:
+        summary = result["summary"][key]
+        x = [ticks.index(t) for t in summary["by"]]
+        for ax, what in ((left, "true_error"), (right, "residual_mse")):
+            stats = [row[what] for row in summary["by"].values()]
+            _points(ax, x, stats, COLOURS[name], fmt=marker + "-",
+                    label=f"{LABELS[name]}, {summary['steps']:,} steps")  # fmt: skip
+    for ax in (left, right):
+        ax.set_xticks(range(len(ticks)), ticks)
+        ax.set(yscale="log", xlabel=label)
+        ax.margins(x=0.12)
+    left.set(ylabel=r"true error, max $|S/S_{\rm exact} - 1|$", title="true error")
+    right.set(ylabel=r"$\langle (S - S_{\rm implied})^2 \rangle$", title="residual")
+    left.legend(frameon=False, fontsize=8.5)
+    return _done(fig, f"After training: {label} (median and quartiles)")
