@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import copy
 import gc
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -24,9 +26,9 @@ import lightweaver as lw
 import numpy as np
 
 from .adapter import Adapter
-from .errors import NoReferenceError
 from .iterate import AcceleratedContext, iterate_ctx_rl
 from .problems import Problem
+from .reference import Never, reference, true_error
 from .schemes import Anderson, Depthwise, Lambda, Mali, Ng, Safeguarded, Scheme, make_policy
 
 Array = np.ndarray
@@ -45,10 +47,6 @@ NG_SETTINGS = ((2, 3, 5), (3, 4, 5), (3, 5, 10))
 
 #: Recording goes on to this fraction of the smallest threshold, to see that the error stays below.
 _MARGIN = 0.1
-
-_REFERENCE_CHANGE = 1e-12
-#: Above this change at the end the reference is no reference.
-_REFERENCE_LIMIT = 1e-10
 
 
 @dataclass(frozen=True)
@@ -176,70 +174,17 @@ def peers(policies: Iterable[Any] = ("default",)) -> list[Peer]:
         Peer("anderson10", Safeguarded(Anderson(window=10), fallbacks=())),
     ]
     for policy in policies:
-        name = "depthwise" if policy == "default" else f"depthwise ({_policy_name(policy)})"
-        entries.append(Peer(name, Safeguarded(Depthwise(make_policy(policy)))))
+        entries.append(Peer(depthwise_name(policy), Safeguarded(Depthwise(make_policy(policy)))))
     return entries
 
 
-def _policy_name(policy: Any) -> str:
-    return str(getattr(policy, "name", policy)).rsplit("/", 1)[-1].removesuffix(".json")
-
-
-class Never(lw.ConvergenceCriteria):
-    """Iterate until the number of iterations is used up."""
-
-    def __init__(self, ctx: Any, JTol: float, popsTol: float, rhoTol: float | None):
-        pass
-
-    def is_converged(self, JUpdate: Any, popsUpdate: Any, prdUpdate: Any) -> bool:
-        """Say no."""
-        return False
-
-
-def reference(ctx: lw.Context) -> tuple[list[Array], float]:
-    """Solve a context to the reference populations, in place.
-
-    Anderson acceleration finds the neighbourhood; MALI finishes, to a relative change below
-    1e-12 or, where rounding is above that, to the end of its decrease.
-
-    Returns
-    -------
-    n : list of Array
-        Populations of every active atom [m-3], each [Nlevel, Nspace].
-    change : float
-        Relative change of the last MALI step.
-
-    Raises
-    ------
-    NoReferenceError
-        If MALI does not get below a relative change of 1e-10.
-    """
-    iterate_ctx_rl(ctx, scheme=Anderson(), popsTol=1e-10, JTol=np.inf, NmaxIter=500, quiet=True)
-    changes: list[float] = []
-
-    class Settled(Never):
-        def is_converged(self, JUpdate: Any, popsUpdate: Any, prdUpdate: Any) -> bool:
-            changes.append(popsUpdate.dPopsMax)
-            if changes[-1] < _REFERENCE_CHANGE:
-                return True
-            # At the level of rounding the change no longer falls.
-            old = changes[:-100]
-            return bool(old) and min(changes[-100:]) > 0.5 * min(old) and old[-1] < 1e-10
-
-    adapter = Adapter(ctx)
-    lw.iterate_ctx_se(ctx, Nscatter=0, NmaxIter=20000, quiet=True, convergence=Settled)
-    change = changes[-1]
-    if not change < _REFERENCE_LIMIT:
-        raise NoReferenceError(
-            f"MALI ends at a relative change of {change:.1e} after {len(changes)} iterations, "
-            f"not below {_REFERENCE_LIMIT:.0e}: there is no reference to measure against"
-        )
-    return adapter.populations(), change
-
-
-def true_error(n: Sequence[Array], n_ref: Sequence[Array]) -> float:
-    """Return max |n / n_ref - 1| over atoms, levels and depths."""
-    return max(float(np.max(np.abs(a / b - 1.0))) for a, b in zip(n, n_ref, strict=True))
+def depthwise_name(policy: Any) -> str:
+    """Return what tables call the depth-wise scheme with a policy."""
+    if isinstance(policy, str) and policy == "default":
+        return "depthwise"
+    if isinstance(policy, str | os.PathLike):
+        return f"depthwise ({Path(policy).stem})"
+    return f"depthwise ({getattr(policy, 'name', type(policy).__name__)})"
 
 
 def solve(ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: int = 1) -> Solve:
@@ -260,7 +205,8 @@ def solve(ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: int = 1)
 
 
 def _solve_scheme(ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: int) -> Solve:
-    assert peer.scheme is not None
+    scheme = peer.scheme
+    assert scheme is not None
     errors: list[float] = []
     stops: list[int] = []
     rejected = [0]
@@ -282,7 +228,7 @@ def _solve_scheme(ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: 
     failure = ""
     try:
         iterate_ctx_rl(
-            copy.deepcopy(ctx), scheme=peer.scheme, NmaxIter=peer.NmaxIter, quiet=True,
+            copy.deepcopy(ctx), scheme=scheme, NmaxIter=peer.NmaxIter, quiet=True,
             convergence=Watch, callback=record,
         )  # fmt: skip
     except (lw.ExplodingMatrixError, ArithmeticError, RuntimeError) as err:
@@ -296,9 +242,7 @@ def _solve_scheme(ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: 
     if count is None or repeats < 1:
         return measured
     seconds = fastest(
-        lambda c: iterate_ctx_rl(
-            c, scheme=peer.scheme, NmaxIter=count, quiet=True, convergence=Never
-        ),
+        lambda c: iterate_ctx_rl(c, scheme=scheme, NmaxIter=count, quiet=True, convergence=Never),
         ctx,
         repeats,
     )

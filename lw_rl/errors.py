@@ -57,3 +57,7 @@ class MissingExtraError(LwRlError, ImportError):
 
 class NoReferenceError(LwRlError, RuntimeError):
     """A problem whose reference solution cannot be computed."""
+
+
+class ReadmeError(LwRlError, ValueError):
+    """A README without the block that is to be generated, or with an example that fails."""

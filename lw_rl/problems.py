@@ -26,7 +26,7 @@ ENTROPY = 917_014_2021
 ATOMS = ("CaII_K", "CaII_H", "MgII_k", "MgII_h", "NaI_D2")
 
 #: Range of log10 of the factor on the collisional rates of the random problems.
-LOG_COLLISION_SCALE = (-2.5, 1.5)
+LOG_COLLISION_SCALE = (-3.0, 2.0)
 
 GRID_DEPTHS = (41, 82, 164, 328, 656)
 
@@ -133,7 +133,7 @@ def shipped_problem(atom: str, atmosphere: str, Nspace: int | None = None) -> Pr
         raise UnknownNameError("atom", atom, atoms.known())
     model = ShippedModel(atmospheres.canonical(atmosphere), Nspace)
     size = "" if Nspace is None else f" {Nspace}"
-    return Problem(f"{model.name} {atom}{size}", atom, model)
+    return Problem(f"{atom} {model.name}{size}", atom, model)
 
 
 def random_problem(stream: str, index: int) -> Problem:

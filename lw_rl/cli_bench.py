@@ -1,0 +1,120 @@
+"""The command `lw-rl bench`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from .cli_terminal import command_line, output, progress_bar
+
+
+@click.command()
+@click.option(
+    "--suite", "suites", multiple=True, default=("fal",), show_default=True, metavar="NAME",
+    help="Suite of problems (fal, grid, random, moving, photosphere); may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--policy", "policies", multiple=True, default=("default",), show_default=True,
+    metavar="NAME|FILE", help="Policy of the depth-wise scheme; may be repeated.",
+)  # fmt: skip
+@click.option("--no-policy", is_flag=True, help="Measure the classical schemes only.")
+@click.option(
+    "--peer", "names", multiple=True, metavar="NAME",
+    help="Measure this peer only (lightweaver, lambda, mali, ng, anderson5, anderson10); may be "
+    "repeated.  [default: all]",
+)  # fmt: skip
+@click.option(
+    "--problems", "number", type=click.IntRange(min=1),
+    help="Problems of a random suite.  [default: the suite's own number]",
+)  # fmt: skip
+@click.option(
+    "--repeats", type=click.IntRange(min=0), default=1, show_default=True,
+    help="Timed solves, of which the fastest counts; 0 measures no wall time.",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("bench"),
+    show_default=True, help="Directory of the result file (bench.json) and the figures.",
+)  # fmt: skip
+@click.option(
+    "--readme", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Renew the generated blocks of this file: the tables of the suites, and the output of "
+    "its example.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the statistics as JSON.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors (and JSON, if asked for).")
+@click.pass_context
+def bench(
+    ctx: click.Context,
+    suites: tuple[str, ...],
+    policies: tuple[str, ...],
+    no_policy: bool,
+    names: tuple[str, ...],
+    number: int | None,
+    repeats: int,
+    out: Path,
+    readme: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Measure the iteration schemes: true error against formal solutions, and wall time.
+
+    Every scheme solves every problem of the suites from LTE.  Writes a table, a figure per suite,
+    and a result file that holds every number with command, versions and seeds.
+
+    \b
+    Examples:
+      lw-rl bench --suite fal
+      lw-rl bench --suite random --problems 500 --peer anderson10
+      lw-rl bench --suite grid --suite moving --policy default --policy runs/mine/policy.json
+      lw-rl bench --suite fal --suite grid --readme README.md
+    """  # noqa: D301 (click needs the escape itself, not a raw string)
+    from . import benchmark, problems, report
+    from .errors import UnknownNameError
+    from .files import write_atomically
+    from .plots import save, suite_figure
+
+    entries = benchmark.peers(() if no_policy else policies)
+    known = {p.name for p in entries}
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("peer", name, known)
+    if names:
+        entries = [p for p in entries if p.name in names or p.name.startswith("depthwise")]
+    chosen = {suite: problems.suite(suite, number) for suite in suites}
+    if readme is not None:
+        from .readme import require_blocks
+
+        require_blocks(readme.read_text(), suites)
+
+    results: dict[str, list[benchmark.Result]] = {suite: [] for suite in chosen}
+    with progress_bar(quiet) as bar:
+        task = bar.add_task("", total=sum(map(len, chosen.values())))
+        for suite, members in chosen.items():
+            for problem in members:
+                bar.update(task, description=problem.name)
+                results[suite].append(benchmark.measure(problem, entries, repeats))
+                bar.advance(task)
+
+    document = report.document(
+        command_line(ctx), results,
+        policies={} if no_policy else report.policy_costs(policies, results),
+    )  # fmt: skip
+    write_atomically(out / "bench.json", (json.dumps(document, indent=1) + "\n").encode())
+    for suite, measured in results.items():
+        save(suite_figure(suite, measured), out / f"{suite}.png")
+    if readme is not None:
+        from .readme import renew
+
+        text = renew(readme.read_text(), {s: report.suite_markdown(r) for s, r in results.items()})
+        write_atomically(readme, text.encode())
+    if as_json:
+        click.echo(json.dumps({s: report.statistics(r) for s, r in results.items()}, indent=2))
+    elif not quiet:
+        console = output(quiet, width=150)
+        for suite, measured in results.items():
+            console.print(report.suite_table(suite, measured))
+        for line in report.cost_lines(document["policies"]):
+            console.print(line)
+        click.echo(f"results: {out / 'bench.json'}")

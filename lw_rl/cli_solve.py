@@ -1,0 +1,98 @@
+"""The command `lw-rl solve`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from .cli_terminal import command_line, output, progress_bar
+
+
+@click.command()
+@click.argument("atom")
+@click.argument("atmosphere")
+@click.option("--scheme", default="depthwise", show_default=True, help="Scheme to solve with.")
+@click.option(
+    "--policy", default="default", show_default=True, help="Policy: a name that ships, or a file."
+)
+@click.option("--depths", type=click.IntRange(min=3), help="Resample to so many depths.")
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Timed solves of each scheme, of which the fastest counts.",
+)
+@click.option(
+    "--figure",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the figure goes.  [default: ATOM_ATMOSPHERE.png]",
+)
+@click.option("--no-figure", is_flag=True, help="Write no figure.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors (and JSON, if asked for).")
+@click.pass_context
+def solve(
+    ctx: click.Context,
+    atom: str,
+    atmosphere: str,
+    scheme: str,
+    policy: str,
+    depths: int | None,
+    repeats: int,
+    figure: Path | None,
+    no_figure: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Solve the line of ATOM in ATMOSPHERE to statistical equilibrium.
+
+    Prints how many formal solutions the scheme takes to a true error of 1e-1 to 1e-6, beside
+    MALI, Ng and Anderson acceleration and Lightweaver's own iterate_ctx_se, and draws source
+    function, convergence and emergent line.  `lw-rl info` lists the names.
+
+    \b
+    Examples:
+      lw-rl solve CaII_K FALC
+      lw-rl solve MgII_k FALF --depths 328 --figure mg.png
+      lw-rl solve CaII_K FALC --policy runs/mine/policy.json
+      lw-rl solve CaII_K FALC --scheme anderson --json
+    """  # noqa: D301 (click needs the escape itself, not a raw string)
+    # Lightweaver takes a second to import: not before the arguments are known to be sound.
+    from . import benchmark, problems, report
+    from .iterate import iterate_ctx_rl
+    from .schemes import make_scheme
+
+    problem = problems.shipped_problem(atom, atmosphere, depths)
+    guarded = make_scheme(scheme, policy)
+    entries = benchmark.peers([policy] if scheme == "depthwise" else [])
+    shown = {"lightweaver", "mali", "ng", "anderson10", scheme}
+    entries = [p for p in entries if p.name in shown or p.name.startswith("depthwise")]
+
+    with progress_bar(quiet) as bar:
+        task = bar.add_task("solving", total=len(entries) + 2)
+        context = problem.context()
+        iterate_ctx_rl(context, scheme=guarded, quiet=True)
+        bar.advance(task)
+        result = benchmark.measure(
+            problem, entries, repeats, lambda what: bar.update(task, description=what, advance=1)
+        )
+    path = None if no_figure else figure or Path(f"{problem.name.replace(' ', '_')}.png")
+    if path is not None:
+        from .plots import save, solve_figure
+
+        save(solve_figure(context, result), path)
+    if as_json:
+        fields = {
+            "command": command_line(ctx),
+            "versions": report.versions(),
+            **report.result_as_dict(result),
+            "figure": None if path is None else str(path),
+        }
+        click.echo(json.dumps(fields, indent=2))
+    elif not quiet:
+        output(quiet, width=110).print(report.solve_table(result))
+        if path is not None:
+            click.echo(f"figure: {path}")

@@ -1,0 +1,101 @@
+"""The command `lw-rl train`: one option for every field of the training's `Args`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .errors import MissingExtraError
+
+_NEEDED = ("torch", "stable_baselines3", "tensorboard", "tqdm")
+_missing = [name for name in _NEEDED if find_spec(name) is None]
+if _missing:
+    raise MissingExtraError(
+        f"training needs {', '.join(_missing)}, which is not installed: pip install 'lw-rl[train]'"
+    )
+
+# After the check, so that its message is what a user without the extra sees.
+from .training.train import Args  # noqa: E402
+from .training.train import train as run_training  # noqa: E402
+
+
+def _option(field: dataclasses.Field[Any], hint: Any) -> click.Option:
+    """Return the option that sets a field; its help is the field's own sentence."""
+    name = f"--{field.name.replace('_', '-')}"
+    arguments = [arg for arg in typing.get_args(hint) if arg is not types.NoneType]
+    optional = types.NoneType in typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType) and arguments:
+        hint = arguments[0]
+    default = field.default
+    if field.default_factory is not dataclasses.MISSING:
+        default = field.default_factory()
+    settings: dict[str, Any] = {
+        "help": field.metadata.get("help", ""),
+        "show_default": not optional,
+        "required": default is dataclasses.MISSING,
+    }
+    if default is not dataclasses.MISSING:
+        settings["default"] = default
+    origin = typing.get_origin(hint)
+    if hint is bool:
+        return click.Option([f"{name}/--no-{name[2:]}"], **settings)
+    if origin is typing.Literal:
+        return click.Option([name], type=click.Choice(typing.get_args(hint)), **settings)
+    if origin in (tuple, list):
+        kind = typing.get_args(hint)[0]
+        return click.Option([name], type=kind, multiple=True, **settings)
+    kind = click.Path(path_type=Path) if hint is Path else hint
+    return click.Option([name], type=kind, **settings)
+
+
+def _options() -> list[click.Parameter]:
+    hints = typing.get_type_hints(Args)
+    taken = {"json", "quiet"}
+    options: list[click.Parameter] = [
+        _option(f, hints[f.name])
+        for f in dataclasses.fields(Args)
+        if f.init and f.name not in taken
+    ]
+    options.append(
+        click.Option(["--json", "as_json"], is_flag=True, help="Print the card as JSON at the end.")
+    )
+    options.append(
+        click.Option(["--quiet"], is_flag=True, help="Print nothing but errors, no progress bar.")
+    )
+    return options
+
+
+def _run(as_json: bool, quiet: bool, **values: Any) -> None:
+    if any(f.name == "quiet" for f in dataclasses.fields(Args)):
+        values["quiet"] = quiet
+    card = Path(run_training(Args(**values)))
+    if as_json:
+        click.echo(
+            json.dumps({"policy": str(card), "card": json.loads(card.read_text())}, indent=2)
+        )
+    elif not quiet:
+        click.echo(f"policy: {card}")
+
+
+train = click.Command(
+    "train",
+    callback=_run,
+    params=_options(),
+    help="""Train a depth-wise policy by Soft Actor-Critic on the random family.
+
+    Resumes from its last checkpoint where there is one.  The policy that it writes is used with
+    `lw-rl solve ... --policy FILE` or `iterate_ctx_rl(ctx, policy=FILE)`.
+
+    \b
+    Examples:
+      lw-rl train
+      lw-rl train --seed 1
+    """,
+)
