@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from lw_rl.cli_terminal import output, progress_bar
 
 
 @click.command()
@@ -46,27 +46,19 @@ def paper(seeds: int, quick: bool, out: Path, workers: int, as_json: bool, quiet
       lw-rl paper --seeds 5 --out paper         under 45 minutes on two cores
       lw-rl paper --seeds 5 --out paper --json  the same, with the summary on stdout
     """  # noqa: D301 -- click needs the escape itself, not a raw string
-    from lw_rl.errors import MissingExtraError
+    # Imported late: the help must not wait for scipy and the engine.
     from lw_rl.paper import REPORT, RESULT, run_paper
 
-    console = Console(stderr=True, quiet=quiet)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    try:
-        with Progress(*columns, console=console, disable=quiet) as bar:
-            task = bar.add_task("experiments", total=None)
+    with progress_bar(quiet) as bar:
+        task = bar.add_task("experiments", total=None)
 
-            def advance(key: str, done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total, description=key)
+        def advance(key: str, done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, description=key)
 
-            result = run_paper(out, seeds, quick, workers, advance)
-    except MissingExtraError as error:
-        raise click.ClickException(str(error)) from error
+        result = run_paper(out, seeds, quick, workers, advance)
     if as_json:
         click.echo(json.dumps(result["summary"], indent=2))
-    console.print(f"[bold]{out / REPORT}[/bold]: the report, with figures beside it")
+        return
+    console = output(quiet)
+    console.print(f"{out / REPORT}: the report, with its figures beside it")
     console.print(f"{out / RESULT}: every number in it")

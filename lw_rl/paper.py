@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lw_rl.errors import MissingExtraError
+from lw_rl.files import write_atomically
 from lw_rl.paper_cells import Cell, cells, run_cell
 
 RESULT = "paper_result.json"
@@ -78,7 +79,7 @@ def run_paper(
         try:
             for future in as_completed(futures):
                 cell = futures[future]
-                _write(_path(directory, cell), json.dumps(future.result()))
+                _write_json(_path(directory, cell), future.result())
                 done += 1
                 if progress is not None:
                     progress(cell.key, done, len(work))
@@ -126,10 +127,10 @@ def write_outputs(directory: Path, result: dict[str, Any]) -> dict[str, Any]:
     from lw_rl.paper_figures import save_figures
     from lw_rl.paper_report import report
 
-    _write(directory / RESULT, json.dumps(result))
+    _write_json(directory / RESULT, result)
     result = json.loads((directory / RESULT).read_text())
     files = save_figures(result, directory)
-    _write(directory / REPORT, report(result, files))
+    write_atomically(directory / REPORT, report(result, files).encode())
     return result
 
 
@@ -147,12 +148,8 @@ def _finished(directory: Path, cell: Cell) -> dict[str, Any] | None:
     return kept if kept.get("config") == json.loads(json.dumps(cell.config)) else None
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(text)
-    os.replace(partial, path)
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    write_atomically(path, json.dumps(content).encode())
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

@@ -1,6 +1,6 @@
 """The environment of the paper: an action replaces the whole source function of a slab.
 
-`SourceStep` is the step itself, on a batch of episodes; `SigmoidSourceEnv` is that step with a
+`SourceStep` is the step itself, on a batch of episodes; `SigmoidSource` is that step with a
 batch of one behind the Gymnasium interface, and `lw_rl.training.paper` puts the same step behind
 the vectorised interface of Stable-Baselines3.
 """
@@ -158,7 +158,7 @@ def converged_ali(slab: Slab, tolerance: float = 1e-4) -> Array:
     return S_new
 
 
-class SigmoidSourceEnv(gym.Env[Any, Any]):
+class SigmoidSource(gym.Env[Any, Any]):
     """Find the source function of a two-level atom by choosing the parameters of a sigmoid.
 
     ## Description
