@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -60,7 +61,10 @@ class Actor:
         return str(self.card.get("name", "unnamed"))
 
     def predict(
-        self, observation: Array, state: Any = None, episode_start: Any = None,
+        self,
+        observation: Array,
+        state: Any = None,
+        episode_start: Any = None,
         deterministic: bool = True,
     ) -> tuple[Array, None]:
         """Return the action for one observation.
@@ -86,7 +90,9 @@ class Actor:
 def known() -> list[str]:
     """Return the names of the policies that ship."""
     folder = files("lw_rl.policies")
-    return sorted(f.name.removesuffix(".json") for f in folder.iterdir() if f.name.endswith(".json"))
+    return sorted(
+        f.name.removesuffix(".json") for f in folder.iterdir() if f.name.endswith(".json")
+    )
 
 
 @cache
@@ -128,10 +134,13 @@ def load(path: str | os.PathLike[str]) -> Actor:
     contents = []
     for file in (weights, card):
         try:
-            size = file.stat().st_size
-            if size > _MAX_BYTES:
+            status = file.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise PolicyFileError(f"cannot read {file}: it is not a regular file")
+            if status.st_size > _MAX_BYTES:
                 raise PolicyFileError(
-                    f"{file} has {size} bytes, more than the {_MAX_BYTES} a policy may have"
+                    f"{file} has {status.st_size} bytes, more than the {_MAX_BYTES} a policy may "
+                    "have"
                 )
             contents.append(file.read_bytes())
         except OSError as err:
@@ -176,8 +185,11 @@ def parse(weights: bytes, card: bytes, name: str) -> Actor:
         )
     try:
         architecture = Architecture(**fields["architecture"])
-        gain = float(fields["gain"])
-    except (TypeError, ValueError) as err:
+        gain = fields["gain"]
+        if isinstance(gain, bool) or not isinstance(gain, int | float):
+            raise TypeError(f"gain must be a number, got {gain!r}")
+        gain = float(gain)
+    except (TypeError, ValueError, OverflowError) as err:
         raise PolicyFileError(f"the card of policy {name!r} is not valid: {err}") from err
     if architecture.channels != NCHANNELS or POINT_MULTIPLE % 2 ** (architecture.levels + 1):
         raise PolicyFileError(

@@ -106,8 +106,19 @@ class Network:
         -------
         output : Array
             float32, shape [Npoints].
+
+        Raises
+        ------
+        ValueError
+            If the observation has another shape.
         """
         C, N = observation.shape
+        multiple = 2 ** (self.architecture.levels + 1)
+        if C != self.architecture.channels or N == 0 or N % multiple:
+            raise ValueError(
+                f"an observation has {self.architecture.channels} channels on a multiple of "
+                f"{multiple} points; got {C} on {N}"
+            )
         pairs = np.ascontiguousarray(observation.T).reshape(N // 2, 2 * C)
         x = self._convolve(pairs, "stem")
         skips = []

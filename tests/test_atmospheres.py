@@ -33,7 +33,7 @@ def gas_pressure(atmos: lw.Atmosphere) -> np.ndarray:
     return n * lw.KBoltzmann * np.asarray(atmos.temperature)
 
 
-# ---- the FAL models ---------------------------------------------------------------------------
+# ---- the FAL models -----
 
 
 def test_known():
@@ -84,7 +84,7 @@ def test_unknown_atmosphere_lists_the_known():
         atmospheres.load("VALC")
 
 
-# ---- resampling -------------------------------------------------------------------------------
+# ---- resampling -----
 
 
 @pytest.mark.parametrize("name", FAL)
@@ -127,7 +127,7 @@ def test_too_few_points(Nspace):
         atmospheres.resample(atmospheres.load("FALC"), Nspace)
 
 
-# ---- hydrostatic equilibrium and the equation of state -------------------------------------------
+# ---- hydrostatic equilibrium and the equation of state -----
 
 
 @pytest.mark.parametrize("T", [4000.0, 5500.0, 7000.0, 12000.0])
@@ -200,7 +200,7 @@ def test_isothermal_refuses_nonsense():
         atmospheres.isothermal(5.0 * u.m)
 
 
-# ---- the random family ------------------------------------------------------------------------
+# ---- the random family -----
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -263,7 +263,7 @@ def test_unknown_kind():
         atmospheres.random(0, kind="corona")
 
 
-# ---- units ------------------------------------------------------------------------------------
+# ---- units -----
 
 ARRAYS = {
     "height": np.linspace(2e6, 0.0, 9),
@@ -317,7 +317,7 @@ def test_the_caller_keeps_its_arrays():
     np.testing.assert_array_equal(mine["temperature"], ARRAYS["temperature"])
 
 
-# ---- refusals ---------------------------------------------------------------------------------
+# ---- refusals -----
 
 
 @pytest.mark.parametrize("name", ["temperature", "ne", "nHTot"])
