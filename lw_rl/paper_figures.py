@@ -150,7 +150,9 @@ def optima(result: dict[str, Any]) -> Figure:
 def discount(result: dict[str, Any]) -> Figure:
     """Error and residual after training with several discount factors."""
     return _ablation(
-        result, (("gamma", "published", "o"), ("gamma_spline", "spline", "s")), "discount factor"
+        result,
+        (("gamma", "published", "o"), ("gamma_righted", "preconditioned", "s")),
+        "discount factor",
     )
 
 

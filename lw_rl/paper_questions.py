@@ -19,14 +19,14 @@ from lw_rl.paper_text import (
 
 def discount(r: Result, figures: dict[str, str]) -> str:
     """Section on the discount factor."""
-    g, s = r["summary"]["gamma"], r["summary"]["gamma_spline"]
+    g, s = r["summary"]["gamma"], r["summary"]["gamma_righted"]
     return f"""## Open question: the discount factor
 
 ![discount]({figures["discount"]})
 
 {ablation_table("gamma", g)}
 
-As published, {g["steps"]:,} steps: {told(g, "gamma")} With the preconditioned reward on splines
+As published, {g["steps"]:,} steps: {told(g, "gamma")} With the preconditioned reward
 ({s["steps"]:,} steps): {error_span(s["by"]["0"]["true_error"])} with gamma = 0,
 {error_span(s["by"]["0.99"]["true_error"])} with gamma = 0.99; {apart(s)}. There is a reason to
 expect little from foresight here: the action replaces S altogether, so no action now makes a later

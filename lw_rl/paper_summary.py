@@ -44,7 +44,9 @@ def summarise(result: dict[str, Any]) -> dict[str, Any]:
                 "0.99": "published",
             },
         ),
-        "gamma_spline": _ablation(result, {"0": "spline", "0.99": "spline gamma=0.99"}),
+        "gamma_righted": _ablation(
+            result, {"0": "preconditioned gamma=0", "0.99": "preconditioned"}
+        ),
         "sparse": _ablation(result, {"1": "published", "3": "every=3", "9": "every=9"}),
         "transfer": _transfer(result),
         "cost": {name: _cost(result, name) for name in MAIN},

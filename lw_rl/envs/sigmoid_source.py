@@ -28,7 +28,7 @@ BONUS = 10.0
 PAPER_MSE = 1e-6
 """The paper stops below this mean square difference from a converged ALI solution."""
 
-REWARD_FLOOR = 1e-2
+REWARD_FLOOR = 1e-3
 """Relative correction below which the logarithmic reward becomes a quadratic one."""
 
 
@@ -54,7 +54,7 @@ class SourceStep:
     shape : {"sigmoid", "spline"}
         Family of source functions (`lw_rl.source_shapes`).
     reward : {"published", "preconditioned"}
-        ``-mean((S - S_implied)**2)``, or ``-log10(1 + mean((dS / S)**2) / 1e-2**2) / 2`` with
+        ``-mean((S - S_implied)**2)``, or ``-log10(1 + mean((dS / S)**2) / 1e-3**2) / 2`` with
         dS the ALI correction; the logarithm moves no optimum and spreads the decades evenly.
     stop : {"residual", "paper"}
         ``max |dS / S| < tolerance``, which needs no solution, or the paper's mean square
@@ -185,7 +185,7 @@ class SigmoidSource(gym.Env[Any, Any]):
     ## Rewards
     `reward="published"`: `-mean((S - S_implied)**2)` with
     `S_implied = (1 - eps) Jbar[S] + eps B`.  Its optimum is *not* the solution of the problem.
-    `reward="preconditioned"`: `-log10(1 + mean((dS/S)**2) / 1e-2**2) / 2`, with dS the ALI
+    `reward="preconditioned"`: `-log10(1 + mean((dS/S)**2) / 1e-3**2) / 2`, with dS the ALI
     correction.
     Both: +10 on termination, and zero but at every `reward_every`-th step.
 
