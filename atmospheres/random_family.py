@@ -52,9 +52,10 @@ def random(
         ``"photosphere"`` (cut below the temperature minimum) or ``"isothermal"``. Drawn with
         probabilities 0.5, 0.2, 0.2, 0.1 if not given.
     Nspace : int, optional
-        Number of depths; drawn between 40 and 250, uniform in the logarithm, if not given.
+        Number of depths; if not given, drawn between 30 and 250 (in six of seven cases) or
+        between 250 and 700, uniform in the logarithm.
     moving : bool, optional
-        Whether there is a velocity field (standard deviation up to 10 km/s); drawn with
+        Whether there is a velocity field (standard deviation up to 15 km/s); drawn with
         probability 0.4 if not given.
 
     Returns
@@ -71,7 +72,8 @@ def random(
     kind = drawn_kind if kind is None else kind
     if kind not in KINDS:
         raise UnknownNameError("kind of random atmosphere", kind, KINDS)
-    drawn_N = round(np.exp(rng.uniform(np.log(40), np.log(250))))
+    few, many = (30.0, 250.0) if rng.random() < 6.0 / 7.0 else (250.0, 700.0)
+    drawn_N = round(np.exp(rng.uniform(np.log(few), np.log(many))))
     N = drawn_N if Nspace is None else int(Nspace)
     drawn_moving = bool(rng.random() < 0.4)
     moving = drawn_moving if moving is None else moving
@@ -119,7 +121,7 @@ def random(
     vturb = (base + gain * upward) * np.exp(_smooth(rng, logm, 0.15, 1.0))
     vlos = np.zeros(N)
     if moving:
-        speed = 1e3 * rng.uniform(0.5, 10.0)
+        speed = 1e3 * rng.uniform(0.5, 15.0)
         growth = np.clip((upward + 0.5) / (upward[0] + 0.5), 0.1, 1.0) ** rng.uniform(0.0, 1.0)
         vlos = growth * _smooth(rng, logm, speed, rng.uniform(0.4, 2.0))
     return hydrostatic(10.0 ** (logm + 1.0), T, vturb=vturb, vlos=vlos)

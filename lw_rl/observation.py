@@ -35,7 +35,7 @@ CHANNELS = (
     "residual",  # r / max|r|
     "residual_size",  # log10 max|r| / 4
     "log_tau",  # ln(line-centre optical depth) / 10
-    "spacing",  # ln(increase of ln tau per point) / 3
+    "spacing",  # ln(increase of ln tau per depth of the model) / 3
     "epsilon",  # ln(photon destruction probability) / 6 + 1
     "planck",  # ln(c^2 B / 2 h nu^3) / 10
     "planck_gradient",  # change of ln B per point * 4
@@ -53,7 +53,7 @@ NCHANNELS = len(CHANNELS)
 
 #: Smallest multiple that a policy's network needs, and the largest number of its points.
 POINT_MULTIPLE = 32
-MAX_POINTS = 256
+MAX_POINTS = 128
 
 _GAIN = 4.0
 _SINH_GAIN = float(np.sinh(_GAIN))
@@ -148,7 +148,7 @@ def make_frame(physics: LinePhysics, Npoints: int | None = None) -> Frame:
     static = np.zeros((NCHANNELS, N), dtype=np.float32)
     rows = {
         "log_tau": log_tau / 10.0,
-        "spacing": np.log(np.maximum(np.gradient(log_tau), 1e-6)) / 3.0,
+        "spacing": np.log(np.maximum(at(np.gradient(physics.log_tau)), 1e-6)) / 3.0,
         "epsilon": np.log(np.maximum(at(physics.epsilon), 1e-12)) / 6.0 + 1.0,
         "planck": log_B / 10.0,
         "planck_gradient": np.gradient(log_B) * 4.0,

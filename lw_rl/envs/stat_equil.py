@@ -1,0 +1,321 @@
+"""The iteration to statistical equilibrium as a gymnasium environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from ..adapter import Adapter, Block, LinePhysics, Snapshot
+from ..errors import ContextError
+from ..iterate import iterate_ctx_rl
+from ..observation import (
+    MAX_POINTS,
+    NCHANNELS,
+    POINT_MULTIPLE,
+    Frame,
+    Previous,
+    correction,
+    make_frame,
+    observe,
+    observe_depths,
+    residual_size,
+)
+from ..problems import Problem, random_problem
+
+Array = np.ndarray
+
+#: An error this far below the largest one no longer counts in the reward.
+REWARD_FLOOR = 1e-2
+#: Largest reward or penalty at a point.
+REWARD_CLIP = 6.0
+#: Change of the logarithm beyond which a state counts as diverged.
+_DIVERGED = 60.0
+#: Tolerance of the reference solutions.
+_REFERENCE_TOLERANCE = 1e-9
+
+
+@dataclass
+class Prepared:
+    """A problem whose context stands ready to be put back to its start."""
+
+    adapter: Adapter
+    block: Block
+    physics: LinePhysics
+    frame: Frame
+    start: Snapshot
+    solution: Array | None
+
+
+def reward_map(before: Array, after: Array) -> Array:
+    """Return the decrease of a logarithmic error, point by point.
+
+    Parameters
+    ----------
+    before, after : Array
+        Errors (or preconditioned residuals) in the logarithm of the source function, shape [N].
+
+    Returns
+    -------
+    reward : Array
+        ``ln((|before|/m + f) / (|after|/m + f))`` with m the largest error before and
+        f = :data:`REWARD_FLOOR`, clipped at +-:data:`REWARD_CLIP`; shape [N].
+    """
+    m = residual_size(before)
+    ratio = (np.abs(before) / m + REWARD_FLOOR) / (np.abs(after) / m + REWARD_FLOOR)
+    return np.clip(np.log(np.maximum(ratio, 1e-30)), -REWARD_CLIP, REWARD_CLIP)
+
+
+class StatEquil(gym.Env[Array, Array]):
+    """Drive a two-level atom in a Lightweaver context to statistical equilibrium.
+
+    ## Description
+    Each step is one formal solution: the action corrects the line source function at every depth,
+    the formal solution and the host's statistical equilibrium give the residual there.
+
+    ## Action space
+    ``Box(-1, 1, (Npoints,))``: one number per point of the policy, resampled from the model's own
+    depths in the index coordinate. See :mod:`lw_rl.observation` for its meaning.
+
+    ## Observation space
+    ``Box(-inf, inf, (NCHANNELS, Npoints))``, float32; the channels are those of
+    :data:`lw_rl.observation.CHANNELS`.
+
+    ## Reward
+    The decrease of the logarithm of the error, averaged over the points (:func:`reward_map`; the
+    map itself is ``info["reward_map"]``). ``reward="error"`` takes the true error, which needs the
+    solution of every problem (found once, by Anderson acceleration); ``reward="residual"`` takes
+    MALI's residual, the preconditioned one, and needs no ground truth.
+
+    ## Starting state
+    A problem is drawn; its context goes back to LTE, n and J fresh. With ``start="mixed"`` one
+    half of the episodes begin with up to ten plain steps, and a third with a smooth random change.
+
+    ## Episode end
+    Terminated when the residual falls below `tolerance` (equilibrium) or the state is no longer
+    physical (diverged); truncated by the ``TimeLimit`` of the registration.
+
+    ## Info
+    ``visited``: the (y, r, starts) of every formal solution since the last step, r the residual
+    of the plain update and `starts` whether a trajectory begins there (those of a reset come with
+    the first step again, since vectorised environments keep a reset's info to themselves);
+    ``problem``: its name; ``physics``: its :class:`~lw_rl.adapter.LinePhysics`, until the first
+    step on that problem has told of it;
+    ``Nformal``: formal solutions of this environment so far; ``reward_map``; ``error``: the largest
+    true error of ln S, if the solution is known.
+
+    Parameters
+    ----------
+    problems : sequence of Problem or int, optional
+        The problems to draw from; a number takes that many of the ``train`` stream (default: 16).
+    Npoints : int, optional
+        Points of the policy (default: 96).
+    reward : {"error", "residual"}, optional
+        See above (default: "error").
+    start : {"lte", "mixed"}, optional
+        See above (default: "lte").
+    tolerance : float, optional
+        Residual at which an episode ends (default: 1e-7).
+    in_order : bool, optional
+        Go through the problems in order instead of drawing them (default: False).
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range; the message names the value and the bound.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012 (gymnasium's own declaration)
+
+    def __init__(
+        self,
+        problems: Sequence[Problem] | int = 16,
+        Npoints: int = 96,
+        reward: Literal["error", "residual"] = "error",
+        start: Literal["lte", "mixed"] = "lte",
+        tolerance: float = 1e-7,
+        in_order: bool = False,
+    ):
+        if isinstance(problems, int):
+            problems = [random_problem("train", k) for k in range(problems)]
+        if len(problems) == 0:
+            raise ValueError("problems must hold at least one problem, got none")
+        if Npoints % POINT_MULTIPLE or not POINT_MULTIPLE <= Npoints <= MAX_POINTS:
+            raise ValueError(
+                f"Npoints must be a multiple of {POINT_MULTIPLE} up to {MAX_POINTS}, got {Npoints}"
+            )
+        if reward not in ("error", "residual"):
+            raise ValueError(f"reward must be 'error' or 'residual', got {reward!r}")
+        if start not in ("lte", "mixed"):
+            raise ValueError(f"start must be 'lte' or 'mixed', got {start!r}")
+        if not 0.0 < tolerance < 1.0:
+            raise ValueError(f"tolerance must lie between 0 and 1, got {tolerance!r}")
+        self.problems = list(problems)
+        self.Npoints = Npoints
+        self.reward_kind = reward
+        self.start = start
+        self.tolerance = tolerance
+        self.in_order = in_order
+        self.action_space = spaces.Box(-1.0, 1.0, (Npoints,), np.float32)
+        self.observation_space = spaces.Box(-np.inf, np.inf, (NCHANNELS, Npoints), np.float32)
+        self._prepared: dict[int, Prepared] = {}
+        self._told: set[int] = set()
+        self._next = 0
+        self._index = 0
+        self._y = self._r = np.zeros(0)
+        self._previous: Previous | None = None
+        self._visited: list[tuple[Array, Array, bool]] = []
+        self._Nformal_done = 0
+
+    # ---- gymnasium ----------------------------------------------------------------------------
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any]]:
+        """Draw a problem and put its context back to the start.
+
+        ``options={"problem": k}`` takes the k-th problem.
+        """
+        super().reset(seed=seed)
+        drawn = int(self.np_random.integers(len(self.problems)))
+        if options and "problem" in options:
+            self._index = int(options["problem"])
+        elif self.in_order:
+            self._index, self._next = self._next, (self._next + 1) % len(self.problems)
+        else:
+            self._index = drawn
+        prepared = self._prepare(self._index)
+        prepared.adapter.restore(prepared.start)
+        self._previous = None
+        self._visited = []
+        self._evaluate(None, starts=True)
+        if self.start == "mixed":
+            self._wander(prepared)
+        return self._observe(), self._info(None)
+
+    def step(self, action: Array) -> tuple[Array, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Correct the source function and make one formal solution."""
+        prepared = self._prepared[self._index]
+        delta = correction(prepared.frame, action, self._r)
+        y_before, r_before = self._y, self._r
+        valid = self._evaluate(y_before + delta)
+        if not valid:
+            # A state without a residual is of no use to anyone: go back to the last good one.
+            self._y, self._r = y_before, r_before
+            rewards = np.full(self.Npoints, -REWARD_CLIP)
+            info = self._info(rewards)
+            return self._observe(), -REWARD_CLIP, True, False, info
+        self._previous = Previous(delta, r_before)
+        rewards = self._rewards(prepared, y_before, r_before)
+        converged = residual_size(self._r) < self.tolerance
+        return self._observe(), float(rewards.mean()), converged, False, self._info(rewards)
+
+    # ---- inside -------------------------------------------------------------------------------
+
+    @property
+    def Nformal(self) -> int:
+        """Formal solutions made so far, those for the reference solutions included."""
+        return self._Nformal_done + sum(p.adapter.Nformal for p in self._prepared.values())
+
+    def _prepare(self, index: int) -> Prepared:
+        if index in self._prepared:
+            return self._prepared[index]
+        problem = self.problems[index]
+        ctx = problem.context()
+        adapter = Adapter(ctx)
+        block = adapter.blocks[0]
+        if len(adapter.blocks) != 1 or not block.two_level:
+            raise ContextError(
+                f"problem {problem.name!r} is not a single two-level atom in one dimension"
+            )
+        physics = adapter.line_physics(block)
+        start = adapter.snapshot()
+        solution = None
+        if self.reward_kind == "error":
+            Nformal = 0
+
+            def count(accelerated: Any) -> None:
+                nonlocal Nformal
+                Nformal = accelerated.report.Nformal
+
+            iterate_ctx_rl(
+                ctx,
+                scheme="anderson",
+                quiet=True,
+                popsTol=_REFERENCE_TOLERANCE,
+                JTol=1e-6,
+                NmaxIter=400,
+                callback=count,
+            )
+            self._Nformal_done += Nformal
+            solution = adapter.read()
+        self._prepared[index] = Prepared(
+            adapter, block, physics, make_frame(physics, self.Npoints), start, solution
+        )
+        return self._prepared[index]
+
+    def _evaluate(self, y: Array | None, starts: bool = False) -> bool:
+        prepared = self._prepared[self._index]
+        adapter = prepared.adapter
+        before = adapter.snapshot()
+        if y is not None and not np.max(np.abs(y - prepared.frame.log_B)) < _DIVERGED:
+            return False
+        evaluation = adapter.evaluate(y)
+        if not evaluation.valid:
+            adapter.restore(before)
+            return False
+        self._y, self._r = evaluation.y, evaluation.r
+        self._visited.append((evaluation.y, evaluation.r, starts))
+        return True
+
+    def _wander(self, prepared: Prepared) -> None:
+        """Begin somewhere between LTE and the solution instead of in LTE."""
+        if self.np_random.random() < 0.5:
+            for _ in range(int(self.np_random.integers(1, 11))):
+                r = self._r
+                self._evaluate(self._y + r)
+                self._previous = Previous(r, r)
+        if self.np_random.random() < 0.35:
+            amplitude = 10.0 ** self.np_random.uniform(-2.0, 0.3)
+            self._evaluate(self._y + amplitude * self._smooth(prepared), starts=True)
+            self._previous = None
+
+    def _smooth(self, prepared: Prepared) -> Array:
+        """Return a smooth random function of ln tau of order one, shape [Nspace]."""
+        x = prepared.physics.log_tau
+        length = self.np_random.uniform(1.0, 6.0)
+        knots = np.arange(x.min(), x.max() + length, length)
+        bumps = np.exp(-0.5 * ((x[:, None] - knots) / length) ** 2)
+        return bumps @ self.np_random.standard_normal(knots.size)
+
+    def _rewards(self, prepared: Prepared, y_before: Array, r_before: Array) -> Array:
+        if prepared.solution is None:
+            before, after = r_before, self._r
+        else:
+            before, after = y_before - prepared.solution, self._y - prepared.solution
+        frame = prepared.frame
+        return reward_map(observe_depths(frame, before), observe_depths(frame, after))
+
+    def _observe(self) -> Array:
+        return observe(self._prepared[self._index].frame, self._y, self._r, self._previous)
+
+    def _info(self, rewards: Array | None) -> dict[str, Any]:
+        prepared = self._prepared[self._index]
+        info: dict[str, Any] = {
+            "problem": self.problems[self._index].name,
+            "visited": self._visited,
+            "Nformal": self.Nformal,
+        }
+        if self._index not in self._told:
+            info["physics"] = prepared.physics
+        if rewards is not None:
+            info["reward_map"] = rewards
+            self._told.add(self._index)
+            self._visited = []
+        if prepared.solution is not None:
+            info["error"] = float(np.max(np.abs(self._y - prepared.solution)))
+        return info

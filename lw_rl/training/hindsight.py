@@ -1,0 +1,251 @@
+"""Hindsight: every pair of states visited on one problem is a solved problem.
+
+At fixed opacity the two-level problem is linear in the source function S. With G the MALI map and
+R = G(S) - S, a problem with other sources, whose residual at S_i is R_i - R_j, has its solution
+exactly at S_j: what a policy would have seen there, and the correction ln(S_j / S_i), make a
+perfect demonstration without any ground truth (hindsight experience replay, Andrychowicz et al.
+2017, with a relabelled goal that is always reached).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.vec_env import VecNormalize
+
+from ..adapter import LinePhysics
+from ..observation import (
+    Frame,
+    Previous,
+    make_frame,
+    observe,
+    observe_depths,
+    policy_points,
+    residual_size,
+)
+
+Array = np.ndarray
+
+#: States kept per problem: the first ones show what LTE looks like, the last what solutions do.
+FIRST, LAST = 3, 45
+#: Pairs are dropped whose relabelled problem is not like any real one.
+_SMALLEST_RATIO = 1e-6
+_LARGEST_TARGET = 500.0
+#: States that a problem must have before pairs are drawn from it.
+_FEWEST = 5
+
+
+class Demonstrations(NamedTuple):
+    """A batch of solved problems, all on the same number of points.
+
+    Attributes
+    ----------
+    observations : torch.Tensor
+        [batch, NCHANNELS, Npoints].
+    targets : torch.Tensor
+        Correction that solves the problem over max|r|, [batch, Npoints].
+    """
+
+    observations: torch.Tensor
+    targets: torch.Tensor
+
+
+class DepthwiseSamples(NamedTuple):
+    """A batch of transitions with rewards point by point."""
+
+    observations: torch.Tensor
+    actions: torch.Tensor
+    next_observations: torch.Tensor
+    dones: torch.Tensor
+    rewards: torch.Tensor
+
+
+@dataclass
+class Visits:
+    """The states visited on one problem."""
+
+    physics: LinePhysics
+    frame: Frame
+    first: list[tuple[Array, Array, bool]] = field(default_factory=list)
+    last: deque[tuple[Array, Array, bool]] = field(default_factory=lambda: deque(maxlen=LAST))
+
+    def add(self, y: Array, r: Array, starts: bool) -> None:
+        """Remember a state, its residual, and whether a trajectory begins there."""
+        if len(self.first) < FIRST:
+            self.first.append((y, r, starts))
+        else:
+            self.last.append((y, r, starts))
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.last)
+
+    def __getitem__(self, k: int) -> tuple[Array, Array, bool]:
+        return self.first[k] if k < len(self.first) else self.last[k - len(self.first)]
+
+
+class HindsightBuffer(ReplayBuffer):
+    """Replay buffer with rewards point by point, and the states visited on every problem.
+
+    Parameters
+    ----------
+    buffer_size, observation_space, action_space, device, n_envs, optimize_memory_usage, \
+handle_timeout_termination
+        As in stable-baselines3.
+    seed : int, optional
+        Seed of the pairs drawn (default: 0).
+    """
+
+    def __init__(
+        self,
+        buffer_size: int,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        device: torch.device | str = "auto",
+        n_envs: int = 1,
+        optimize_memory_usage: bool = False,
+        handle_timeout_termination: bool = True,
+        seed: int = 0,
+    ):
+        super().__init__(
+            buffer_size,
+            observation_space,
+            action_space,
+            device,
+            n_envs,
+            optimize_memory_usage,
+            handle_timeout_termination,
+        )
+        Npoints = action_space.shape[0]  # type: ignore[index]
+        self.reward_maps = np.zeros((self.buffer_size, self.n_envs, Npoints), dtype=np.float32)
+        self.rng = np.random.default_rng(seed)
+        self.visits: dict[str, Visits] = {}
+        self.buckets: dict[int, list[str]] = {}
+
+    # ---- filling ------------------------------------------------------------------------------
+
+    def add(
+        self,
+        obs: Array,
+        next_obs: Array,
+        action: Array,
+        reward: Array,
+        done: Array,
+        infos: list[dict[str, Any]],
+    ) -> None:
+        """Add one transition of every environment, and what was visited on the way."""
+        for k, info in enumerate(infos):
+            self.reward_maps[self.pos, k] = info["reward_map"]
+            self.visit(info)
+        super().add(obs, next_obs, action, reward, done, infos)
+
+    def visit(self, info: dict[str, Any]) -> None:
+        """Remember the states that an environment's info tells of."""
+        name = info["problem"]
+        if "physics" in info and name not in self.visits:
+            self.register(name, info["physics"])
+        for y, r, starts in info["visited"]:
+            self.visits[name].add(y, r, starts)
+
+    def register(self, name: str, physics: LinePhysics) -> None:
+        """Make room for a problem."""
+        N = policy_points(physics.log_tau.shape[0])
+        self.visits[name] = Visits(physics, make_frame(physics, N))
+        self.buckets.setdefault(N, []).append(name)
+
+    # ---- drawing ------------------------------------------------------------------------------
+
+    def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:
+        """Return transitions with rewards point by point."""
+        upper = self.buffer_size if self.full else self.pos
+        rows = self.rng.integers(0, upper, size=batch_size)
+        columns = self.rng.integers(0, self.n_envs, size=batch_size)
+        dones = self.dones[rows, columns] * (1.0 - self.timeouts[rows, columns])
+        return DepthwiseSamples(
+            *map(
+                self.to_torch,
+                (
+                    self.observations[rows, columns],
+                    self.actions[rows, columns],
+                    self.next_observations[rows, columns],
+                    dones.reshape(-1, 1),
+                    self.reward_maps[rows, columns],
+                ),
+            )
+        )
+
+    def ready(self, problems: int) -> bool:
+        """Whether at least that many problems have enough states to make pairs."""
+        return sum(len(v) >= _FEWEST for v in self.visits.values()) >= problems
+
+    def demonstrations(self, batch_size: int) -> Demonstrations:
+        """Return a batch of solved problems, all of one size class.
+
+        Parameters
+        ----------
+        batch_size : int
+            Number of demonstrations.
+        """
+        ready = {
+            N: [v for v in map(self.visits.__getitem__, names) if len(v) >= _FEWEST]
+            for N, names in self.buckets.items()
+        }
+        sizes = [N for N, visits in ready.items() if visits]
+        weights = np.array([len(ready[N]) for N in sizes], dtype=float)
+        visits = ready[int(self.rng.choice(sizes, p=weights / weights.sum()))]
+        observations: list[Array] = []
+        targets: list[Array] = []
+        # Pairs may be refused, all of them where a problem's states hardly differ.
+        for _ in range(20 * batch_size):
+            pair = self._pair(visits[self.rng.integers(len(visits))])
+            if pair is not None:
+                observations.append(pair[0])
+                targets.append(pair[1])
+            if len(observations) == batch_size:
+                break
+        else:
+            if not observations:
+                return self.demonstrations(batch_size)
+        return Demonstrations(
+            self.to_torch(np.stack(observations)),
+            self.to_torch(np.stack(targets).astype(np.float32)),
+        )
+
+    def _pair(self, visits: Visits) -> tuple[Array, Array] | None:
+        K = len(visits)
+        i = int(self.rng.integers(K))
+        # Late states look like solutions: they are the better goals.
+        j = K - 1 - int(K * self.rng.random() ** 1.5) if self.rng.random() < 0.7 else int(
+            self.rng.integers(K)
+        )
+        if i == j:
+            return None
+        y_i, r_i, starts = visits[i]
+        y_j, r_j, _ = visits[j]
+        # Residuals of the linear problem, in units of S_i.
+        R_j = np.expm1(r_j) * np.exp(np.clip(y_j - y_i, -60.0, 60.0))
+        ratio = np.exp(r_i) - R_j
+        target = y_j - y_i
+        if ratio.min() <= _SMALLEST_RATIO or np.max(np.abs(target)) > _LARGEST_TARGET:
+            return None
+        r = np.log(ratio)
+        size = residual_size(r)
+        if size < 1e-11:
+            return None
+        previous = None
+        if i > 0 and not starts and self.rng.random() < 0.8:
+            y_k, r_k, _ = visits[i - 1]
+            ratio_k = np.exp(r_k) - np.expm1(r_j) * np.exp(np.clip(y_j - y_k, -60.0, 60.0))
+            if ratio_k.min() > _SMALLEST_RATIO:
+                previous = Previous(y_i - y_k, np.log(ratio_k))
+        observation = observe(visits.frame, y_i, r, previous)
+        scaled = observe_depths(visits.frame, target) / size
+        norm = float(np.linalg.norm(scaled))
+        if not (np.isfinite(norm) and norm > 1e-8):
+            return None
+        return observation, scaled

@@ -1,0 +1,86 @@
+"""The depth-wise network of `lw_rl.network`, in torch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ..network import Architecture
+
+
+class DepthwiseNet(nn.Module):
+    """A U-Net over the policy's points.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Sizes; `channels` counts whatever is fed in (a critic sees the action as one more).
+    outputs : int, optional
+        Numbers per point (default: 1).
+    """
+
+    def __init__(self, architecture: Architecture, outputs: int = 1):
+        super().__init__()
+        self.architecture, self.outputs = architecture, outputs
+        w = architecture.width
+
+        def convolution(fan_in: int) -> nn.Conv1d:
+            layer = nn.Conv1d(fan_in, w, 3, padding=1)
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+            return layer
+
+        self.stem = convolution(2 * architecture.channels)
+        self.down = nn.ModuleList(convolution(w) for _ in range(architecture.levels))
+        self.mean = nn.Linear(w, w)
+        self.bottom = convolution(w)
+        self.up = nn.ModuleList(convolution(2 * w) for _ in range(architecture.levels))
+        self.head = nn.Conv1d(w, 2 * outputs, 1)
+        nn.init.normal_(self.head.weight, std=0.1 / np.sqrt(w))
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return [batch, outputs, Npoints] for [batch, channels, Npoints]."""
+        batch, channels, N = x.shape
+        # Pairs of points: the even point's channels, then the odd one's.
+        x = x.reshape(batch, channels, N // 2, 2).transpose(1, 3).transpose(2, 3)
+        x = functional.relu(self.stem(x.reshape(batch, 2 * channels, N // 2)))
+        skips = []
+        for down in self.down:
+            skips.append(x)
+            x = functional.relu(down(functional.avg_pool1d(x, 2)))
+        mean = functional.relu(self.mean(x.mean(dim=2)))
+        x = functional.relu(self.bottom(x + mean[:, :, None]))
+        for k in reversed(range(len(skips))):
+            x = torch.cat((x.repeat_interleave(2, dim=2), skips[k]), dim=1)
+            x = functional.relu(self.up[k](x))
+        x = self.head(x).reshape(batch, 2, self.outputs, N // 2)
+        return x.permute(0, 2, 3, 1).reshape(batch, self.outputs, N)
+
+    def to_numpy(self, output: int = 0) -> dict[str, np.ndarray]:
+        """Return the weights of one output in the layout of :class:`lw_rl.network.Network`."""
+
+        def matrix(layer: nn.Conv1d) -> np.ndarray:
+            # [C_out, C_in, 3] to [3 * C_in, C_out], left neighbour first.
+            return layer.weight.detach().numpy().transpose(2, 1, 0).reshape(-1, layer.out_channels)
+
+        layers: dict[str, tuple[np.ndarray, torch.Tensor]] = {
+            "stem": (matrix(self.stem), self.stem.bias),
+            "mean": (self.mean.weight.detach().numpy().T, self.mean.bias),
+            "bottom": (matrix(self.bottom), self.bottom.bias),
+        }
+        for k in range(self.architecture.levels):
+            layers[f"down{k}"] = (matrix(self.down[k]), self.down[k].bias)
+            layers[f"up{k}"] = (matrix(self.up[k]), self.up[k].bias)
+        rows = [output, self.outputs + output]
+        layers["head"] = (
+            self.head.weight.detach().numpy()[rows, :, 0].T,
+            self.head.bias.detach()[rows],
+        )
+        arrays = {}
+        for name, (weight, bias) in layers.items():
+            arrays[f"{name}.weight"] = np.ascontiguousarray(weight, dtype=np.float32)
+            arrays[f"{name}.bias"] = np.ascontiguousarray(bias.detach().numpy(), dtype=np.float32)
+        return arrays
