@@ -43,6 +43,27 @@ def ng_extrapolate(xs: Sequence[Array]) -> Array:
     return accelerated if np.all(np.isfinite(accelerated)) else x[0].copy()
 
 
+def ng_extrapolate_positive(xs: Sequence[Array]) -> Array:
+    """Extrapolate logarithms of positive quantities, combining the quantities themselves.
+
+    As for :func:`anderson_mix_positive`, which gives the reason; each component is in units of
+    the last iterate.
+
+    Parameters
+    ----------
+    xs : sequence of Array
+        Logarithms of the last ``order + 2`` iterates, oldest first, each of shape [N].
+
+    Returns
+    -------
+    x : Array
+        Logarithm of the extrapolated vector, shape [N]; at least the last iterate's minus 20.
+    """
+    unit = xs[-1]
+    x = ng_extrapolate(np.exp(np.clip(np.asarray(xs) - unit, -_MAX_EXPONENT, _MAX_EXPONENT)))
+    return unit + np.log(np.maximum(x, np.exp(-_MAX_EXPONENT)))
+
+
 def anderson_mix(xs: Sequence[Array], gs: Sequence[Array], ridge: float = 1e-12) -> Array:
     """Mix a history of iterates and their images into the next iterate.
 

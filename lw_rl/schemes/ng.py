@@ -9,7 +9,7 @@ import numpy as np
 
 from ..adapter import Adapter, Evaluation
 from .base import Step, limit_step
-from .history import ng_extrapolate
+from .history import ng_extrapolate_positive
 
 Array = np.ndarray
 
@@ -25,9 +25,11 @@ class NgState:
 
 @dataclass(frozen=True)
 class Ng:
-    """MALI with Ng acceleration of the logarithm of the unknown.
+    """MALI with Ng acceleration of the source function (or the populations).
 
-    Ng 1974, J. Chem. Phys. 61, 2680; Auer 1987, in Numerical Radiative Transfer, 101.
+    Ng 1974, J. Chem. Phys. 61, 2680; Auer 1987, in Numerical Radiative Transfer, 101. The step is
+    limited in the logarithm, as Anderson's. Extrapolating the logarithm itself, the other choice,
+    takes up to five times as many formal solutions on the FAL models, from LTE.
 
     Parameters
     ----------
@@ -72,7 +74,7 @@ class Ng:
         if state.made < self.delay or state.since < self.period or len(state.xs) < self.order + 2:
             return Step(None, by="mali")
         state.since = 0
-        y_next = limit_step(evaluation.y, ng_extrapolate(state.xs), self.max_step)
+        y_next = limit_step(evaluation.y, ng_extrapolate_positive(state.xs), self.max_step)
         if not np.all(np.isfinite(y_next)):
             return Step(None, by="mali")
         # The extrapolated vector starts a fresh sequence of plain iterates.
