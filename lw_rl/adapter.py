@@ -497,8 +497,10 @@ class Adapter:
         if not block.two_level:
             raise ContextError("the emergent line is defined for two-level atoms only")
         trans = self.ctx.activeAtoms[self.blocks.index(block)].trans[0]
-        # Not the whole grid of the context: what lies outside the line is the background's.
-        wavelength = np.array(trans.wavelength)
+        # The line's own grid, which is made for integrals, four times finer, which is for the eye.
+        grid = np.asarray(trans.wavelength)
+        N = grid.shape[0]
+        wavelength = np.interp(np.linspace(0.0, N - 1.0, 4 * N - 3), np.arange(N), grid)
         intensity = np.asarray(self.ctx.compute_rays(wavelengths=wavelength, mus=mu))
         return EmergentLine(float(trans.lambda0), wavelength, intensity.reshape(-1))
 

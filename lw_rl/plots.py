@@ -13,6 +13,7 @@ import numpy as np
 from lightweaver.constants import CLight, HPlanck
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from .adapter import Adapter
 from .benchmark import TARGET, Result, Solve
@@ -44,6 +45,9 @@ _LABELS = {
 
 _SIZE = 9
 
+#: Peers whose spread is drawn as well; more bands would hide one another.
+_BANDS = ("depthwise", "anderson10", "mali")
+
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure as PNG, whole or not at all."""
@@ -69,6 +73,13 @@ def _finish(ax: Axes, title: str) -> None:
     ax.grid(alpha=0.25, lw=0.5)
     for axis in (ax.xaxis, ax.yaxis):
         axis.label.set_fontsize(_SIZE)
+
+
+def _plain_counts(ax: Axes) -> None:
+    """Label a logarithmic axis of counts with plain numbers."""
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _legend(ax: Axes, **kwargs: Any) -> None:
@@ -99,7 +110,7 @@ def solve_figure(ctx: lw.Context, result: Result, figure: Figure | None = None) 
     draw_source(left, adapter, line.lambda0)
     draw_errors(middle, result.solves)
 
-    in_line = np.abs(line.wavelength - line.lambda0) < _half_width(line.wavelength, line.intensity)
+    in_line = np.abs(line.wavelength - line.lambda0) < _half_width(line.wavelength)
     intensity = lw.convert_specific_intensity(
         line.wavelength, line.intensity, "kW/(m2 nm sr)"
     ).value
@@ -113,10 +124,10 @@ def solve_figure(ctx: lw.Context, result: Result, figure: Figure | None = None) 
     return figure
 
 
-def _half_width(wavelength: Array, intensity: Array) -> float:
+def _half_width(wavelength: Array) -> float:
     """Return how far from line centre the profile is worth drawing [nm]."""
     # The wings go on for nanometres; half of the sampled points lie in the core.
-    return float(4.0 * np.median(np.abs(wavelength - np.median(wavelength))))
+    return float(2.0 * np.median(np.abs(wavelength - np.median(wavelength))))
 
 
 def draw_source(ax: Axes, adapter: Adapter, lambda0: float) -> None:
@@ -157,10 +168,11 @@ def draw_errors(ax: Axes, solves: Sequence[Solve]) -> None:
         if s.stop is not None and s.stop_error is not None:
             ax.plot(s.stop, s.stop_error, "o", ms=4.5, color=style["color"], zorder=6)
     ax.axhline(TARGET, color="0.4", lw=0.7)
-    ax.set_ylim(1e-7, 3e3)
+    ax.set_ylim(1e-7, 1e5)
+    _plain_counts(ax)
     ax.set_xlabel("formal solutions")
     ax.set_ylabel("true error  max $|n / n_\\mathrm{ref} - 1|$")
-    _legend(ax, loc="lower left")
+    _legend(ax, loc="upper right")
     _finish(ax, "convergence (dot: own stop)")
 
 
@@ -185,9 +197,11 @@ def suite_figure(name: str, results: Sequence[Result], figure: Figure | None = N
     names = [n for n in names if n != "lightweaver"]
     styles = _styles(names)
     for peer in names:
-        _draw_band(left, [r[peer] for r in results], styles[peer])
+        band = peer.startswith(_BANDS)
+        draw_median(left, [r[peer] for r in results], styles[peer], band)
     left.axhline(TARGET, color="0.4", lw=0.7)
     left.set_ylim(1e-7, 1e3)
+    _plain_counts(left)
     left.set_xlabel("formal solutions")
     left.set_ylabel("true error  max $|n / n_\\mathrm{ref} - 1|$")
     _finish(left, "median; band: 10th to 90th percentile")
@@ -195,12 +209,16 @@ def suite_figure(name: str, results: Sequence[Result], figure: Figure | None = N
         draw_grid(right, results, names)
     else:
         draw_profile(right, results, names)
-    _legend(right, loc="best")
+    figure.legend(
+        *left.get_legend_handles_labels(), loc="outside lower center", ncols=len(names),
+        fontsize=_SIZE - 1, frameon=False, handlelength=2.2, columnspacing=1.4,
+    )  # fmt: skip
     figure.suptitle(f"{name}: {len(results)} problems", fontsize=_SIZE + 2)
     return figure
 
 
-def _draw_band(ax: Axes, solves: Sequence[Solve], style: dict[str, Any]) -> None:
+def draw_median(ax: Axes, solves: Sequence[Solve], style: dict[str, Any], band: bool) -> None:
+    """Draw the median error of many solves, with the 10th to 90th percentile as a band."""
     length = max(len(s.errors) for s in solves)
     # A finished solve keeps its last error while the others go on.
     padded = np.array([np.pad(s.errors, (0, length - len(s.errors)), mode="edge") for s in solves])
@@ -208,7 +226,8 @@ def _draw_band(ax: Axes, solves: Sequence[Solve], style: dict[str, Any]) -> None
     low, median, high = np.percentile(padded, (10, 50, 90), axis=0)
     k = np.arange(1, length + 1)
     ax.loglog(k, median, **style)
-    ax.fill_between(k, low, high, color=style["color"], alpha=0.12, lw=0)
+    if band:
+        ax.fill_between(k, low, high, color=style["color"], alpha=0.15, lw=0)
 
 
 def draw_profile(ax: Axes, results: Sequence[Result], names: Sequence[str]) -> None:
@@ -224,6 +243,7 @@ def draw_profile(ax: Axes, results: Sequence[Result], names: Sequence[str]) -> N
             np.append(solved[0], solved), np.append(0.0, fraction), where="post", **styles[peer]
         )
     ax.set_xscale("log")
+    _plain_counts(ax)
     ax.set_ylim(0.0, 1.02)
     ax.set_xlabel("formal solutions")
     ax.set_ylabel("fraction of problems solved")
