@@ -112,7 +112,7 @@ def make_scheme(scheme: str | Scheme, policy: Any = "default") -> Scheme:
         if scheme not in _SCHEMES:
             raise UnknownNameError("scheme", scheme, _SCHEMES)
         scheme = _SCHEMES[scheme](policy)
-    if not isinstance(scheme, Scheme):
+    if isinstance(scheme, type) or not isinstance(scheme, Scheme):
         raise TypeError(
             f"a scheme is one of {', '.join(_SCHEMES)} or an object with init and step; got "
             f"{type(scheme).__name__}"

@@ -52,7 +52,9 @@ def propose(policy: Policy, frame: Frame, y: Array, r: Array, previous: Previous
     observation = observe(frame, y, r, previous)
     try:
         action, _ = policy.predict(observation, deterministic=True)
-        action = np.asarray(action, dtype=np.float64)
+        action = np.asarray(action)
+        if action.dtype.kind not in "fiu":
+            raise TypeError(f"an action is an array of real numbers, got {action.dtype}")
     except Exception as err:
         raise PolicyOutputError(f"the policy failed: {type(err).__name__}: {err}") from err
     if action.shape != (frame.Npoints,):

@@ -68,6 +68,9 @@ class Safeguarded:
     policy fails (raises, or returns what is not an action) hands over to the next of `fallbacks`,
     and the last one to MALI for good; the step's note says so.
 
+    The error that is reported is never below the change that a plain step would make: a scheme
+    that hardly moves does not stop the iteration.
+
     So each scheme costs at most ``patience`` rejected and ``stall`` fruitless formal solutions
     per halving of the residual, after which the iteration is MALI from a state whose residual is
     within `growth` ** `stall` of the best: it converges whenever MALI converges from there.
@@ -143,6 +146,9 @@ class Safeguarded:
             return Step(None, estimate=state.estimate)
 
         step = self._propose(evaluation, state, estimate)
+        if step.y is not None:
+            # A scheme that hardly moves, or a policy that says so, is no sign of equilibrium.
+            step = replace(step, estimate=max(step.estimate, relative(merit)))
         state.trusted = step.y is None
         state.estimate = step.estimate
         return self._annotate(step, state)

@@ -1,0 +1,318 @@
+"""Every scheme on every problem reaches statistical equilibrium itself, and the host's solution."""
+
+from __future__ import annotations
+
+import copy
+
+import lightweaver as lw
+import numpy as np
+import pytest
+from conftest import Oracle, assert_physical, error, imbalance, random_weights
+from lightweaver.rh_atoms import CaII_atom, MgII_hk_atom
+
+from lw_rl import actor, atmospheres, atoms, schemes
+from lw_rl.adapter import Adapter, Block, Evaluation
+from lw_rl.context import build_context
+from lw_rl.errors import PolicyFileError, PolicyOutputError, UnknownNameError
+from lw_rl.iterate import accelerate, iterate_ctx_rl
+from lw_rl.observation import correction, make_frame, observe
+from lw_rl.schemes import Anderson, Depthwise, Lambda, Mali, Ng, Safeguarded, Scheme
+from lw_rl.schemes.base import limit_step, relative
+from lw_rl.schemes.depthwise import propose
+
+PROBLEMS = {
+    "FALC Ca II K": lambda: build_context("CaII_K", "FALC"),
+    "FALA Mg II k": lambda: build_context("MgII_k", "FALA", Nrays=3),
+    "FALX Na I D1": lambda: build_context("NaI_D1", "FALX", Nrays=3),
+    "FALC H Ly alpha": lambda: build_context("H_Lya", "FALC", Nrays=3),
+    "coarse FALF Ca II H": lambda: build_context("CaII_H", atmospheres.load("FALF", 30), Nrays=3),
+    "moving photosphere Mg II h": lambda: build_context(
+        "MgII_h", atmospheres.random(11, kind="photosphere", moving=True, Nspace=50), Nrays=3
+    ),
+    "isothermal Ca II K": lambda: build_context(
+        "CaII_K", atmospheres.isothermal(7000.0, Nspace=40), Nrays=3
+    ),
+    "FALC Mg II, four levels": lambda: build_context(
+        MgII_hk_atom(), atmospheres.load("FALC", 40), Nrays=1
+    ),
+}
+NAMES = ("mali", "ng", "anderson", "depthwise")
+
+
+@pytest.fixture(scope="module")
+def solved():
+    """A function from a problem's name to a fresh context and the host's converged one."""
+    cache = {}
+
+    def get(problem):
+        if problem not in cache:
+            start = PROBLEMS[problem]()
+            end = copy.deepcopy(start)
+            lw.iterate_ctx_se(end, Nscatter=0, NmaxIter=4000, JTol=1.0, popsTol=1e-9, quiet=True)
+            cache[problem] = start, end
+        start, end = cache[problem]
+        return copy.deepcopy(start), end
+
+    return get
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("scheme", NAMES)
+def test_every_scheme_solves_every_problem(scheme, problem, solved, untrained):
+    ctx, end = solved(problem)
+    reference = np.array(end.activeAtoms[0].n)
+    proxy = accelerate(ctx, untrained, scheme)
+    lw.iterate_ctx_se(proxy, Nscatter=0, JTol=1.0, popsTol=1e-7, quiet=True)
+    assert_physical(ctx)
+    assert error(ctx, reference) < 1e-4
+    n = np.array(ctx.activeAtoms[0].n)
+    assert imbalance(ctx) < 1e-5
+    np.testing.assert_array_equal(ctx.activeAtoms[0].n, n)
+    assert proxy.report.Nformal == proxy.adapter.Nformal == len(proxy.report.records)
+
+
+def test_lambda_iteration_solves_what_is_nearly_thermal():
+    """Its convergence factor is 1 - eps, so it gets an eps that it can live with."""
+    atom = atoms.two_level_atom(CaII_atom(), 0, 4, collision_scale=1e3)
+    ctx = build_context(atom, atmospheres.isothermal(6500.0, Nspace=30), Nrays=3)
+    host = copy.deepcopy(ctx)
+    iterate_ctx_rl(ctx, scheme="lambda", JTol=1.0, popsTol=1e-8, quiet=True)
+    lw.iterate_ctx_se(host, Nscatter=0, JTol=1.0, popsTol=1e-10, quiet=True)
+    assert imbalance(ctx) < 1e-4
+    assert error(ctx, np.asarray(host.activeAtoms[0].n)) < 1e-4
+
+
+def test_lambda_iteration_is_slower_than_mali(ctx, reference):
+    other = copy.deepcopy(ctx)
+    for scheme, c in (("lambda", ctx), ("mali", other)):
+        iterate_ctx_rl(c, scheme=scheme, NmaxIter=40, popsTol=1e-14, quiet=True)
+    assert error(ctx, reference) > 5.0 * error(other, reference)
+
+
+def test_a_scheme_that_stagnates_does_not_stop_the_iteration(solved):
+    """Anderson stalls on the slow modes of four levels: its steps get tiny far from equilibrium."""
+    ctx, end = solved("FALC Mg II, four levels")
+    iterate_ctx_rl(ctx, scheme="anderson", JTol=1.0, popsTol=1e-4, quiet=True)
+    assert error(ctx, np.asarray(end.activeAtoms[0].n)) < 1e-3
+
+
+@pytest.mark.parametrize(("scheme", "at_most"), [("anderson", 25), ("ng", 45), ("mali", 130)])
+def test_schemes_are_as_good_as_they_were(scheme, at_most, ctx, reference):
+    """Formal solutions to a true error of 1e-3: the table of DESIGN.md, section 2."""
+    errors = []
+    proxy = accelerate(ctx, None, scheme, lambda p: errors.append(error(ctx, reference)))
+    for _ in range(at_most):
+        proxy.formal_sol_gamma_matrices()
+        proxy.stat_equil()
+    assert min(errors) < 1e-3
+
+
+def test_a_policy_that_knows_the_answer_needs_a_handful(ctx, oracle, reference):
+    """Depth-wise corrections do what they say: with the right ones the solve is nearly over."""
+    errors = []
+    proxy = accelerate(ctx, oracle, "depthwise", lambda p: errors.append(error(ctx, reference)))
+    lw.iterate_ctx_se(proxy, Nscatter=0, JTol=1.0, popsTol=1e-4, quiet=True)
+    assert error(ctx, reference) < 1e-4
+    assert proxy.report.Nformal <= 12
+    assert next(k for k, e in enumerate(errors) if e < 1e-2) <= 5
+    assert set(proxy.report.steps_by) == {"depthwise"}
+    assert not proxy.report.rejected
+    assert oracle.calls == proxy.report.Nformal
+
+
+# ---- the policy's step -----
+
+
+def test_propose_is_observe_predict_correct(ctx, untrained):
+    adapter = Adapter(ctx)
+    evaluation = adapter.evaluate()
+    frame = make_frame(adapter.line_physics(adapter.blocks[0]))
+    action, _ = untrained.predict(observe(frame, evaluation.y, evaluation.r))
+    expected = correction(frame, action, evaluation.r)
+    got = propose(untrained, frame, evaluation.y, evaluation.r, None)
+    np.testing.assert_array_equal(got, expected)
+
+
+class Says:
+    """A policy that returns, or raises, whatever it was told."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def predict(self, observation, deterministic=True):
+        answer = self.answer(observation) if callable(self.answer) else self.answer
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda o: (np.full(o.shape[1], np.nan), None),
+        lambda o: (np.full(o.shape[1], np.inf), None),
+        lambda o: (np.zeros(o.shape[1] + 1), None),
+        lambda o: (np.zeros((1, o.shape[1])), None),
+        lambda o: (np.zeros(()), None),
+        lambda o: (["a"] * o.shape[1], None),
+        lambda o: (np.full(o.shape[1], 1j), None),
+        lambda o: np.zeros(o.shape[1]),
+        lambda o: None,
+        RuntimeError("out of memory"),
+        KeyError("weights"),
+    ],
+)
+def test_a_policy_that_fails_is_named(answer, ctx):
+    adapter = Adapter(ctx)
+    evaluation = adapter.evaluate()
+    frame = make_frame(adapter.line_physics(adapter.blocks[0]))
+    with pytest.raises(PolicyOutputError, match="the policy"):
+        propose(Says(answer), frame, evaluation.y, evaluation.r, None)
+
+
+def test_a_keyboard_interrupt_is_not_a_policys_failure(ctx):
+    adapter = Adapter(ctx)
+    evaluation = adapter.evaluate()
+    frame = make_frame(adapter.line_physics(adapter.blocks[0]))
+
+    def interrupt(observation):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        propose(Says(interrupt), frame, evaluation.y, evaluation.r, None)
+
+
+def test_actions_beyond_the_range_are_clipped(ctx):
+    adapter = Adapter(ctx)
+    e = adapter.evaluate()
+    frame = make_frame(adapter.line_physics(adapter.blocks[0]))
+    wild = propose(Says(lambda o: (np.full(o.shape[1], 50.0), None)), frame, e.y, e.r, None)
+    one = propose(Says(lambda o: (np.ones(o.shape[1]), None)), frame, e.y, e.r, None)
+    np.testing.assert_array_equal(wild, one)
+
+
+# ---- small pieces -----
+
+
+def evaluation_of(y, r):
+    valid = bool(np.all(np.isfinite(r)))
+    return Evaluation(y, r, (Block(0, y.size, (y.size,), True),), valid)
+
+
+def test_merit():
+    assert evaluation_of(np.zeros(3), np.array([0.1, -0.7, 0.2])).merit == 0.7
+    assert evaluation_of(np.zeros(3), np.array([0.1, np.nan, 0.2])).merit == np.inf
+
+
+def test_relative_changes_and_limits():
+    assert relative(np.array([-np.log(2.0), 0.1])) == pytest.approx(1.0)
+    assert np.isfinite(relative(np.array([1e300])))
+    np.testing.assert_array_equal(
+        limit_step(np.zeros(3), np.array([-9.0, 0.5, 9.0]), 2.0), [-2.0, 0.5, 2.0]
+    )
+
+
+@pytest.mark.parametrize("scheme", [Anderson(), Ng()])
+def test_schemes_leave_what_is_not_finite_to_the_plain_update(scheme):
+    state = scheme.init(None)
+    step = scheme.step(evaluation_of(np.zeros(3), np.full(3, np.nan)), state)
+    assert step.y is None
+    assert step.by == "mali"
+    step = scheme.step(evaluation_of(np.zeros(3), np.full(3, 0.1)), state)
+    assert step.y is None or np.all(np.isfinite(step.y))
+
+
+def test_ng_accelerates_when_it_says():
+    scheme = Ng(order=2, period=3, delay=5)
+    state = scheme.init(None)
+    y, accelerated = np.ones(4), []
+    for _ in range(12):
+        step = scheme.step(evaluation_of(y, -0.1 * y), state)
+        accelerated.append(step.y is not None)
+        y = 0.9 * y if step.y is None else step.y
+    assert [k for k, a in enumerate(accelerated) if a] == [4, 7, 10]
+    assert np.max(np.abs(y)) < 1e-3 < 0.9**12, "one geometric sequence, cut short three times"
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Anderson(window=0), "window=0"),
+        (lambda: Anderson(max_step=0.0), "max_step=0.0"),
+        (lambda: Anderson(max_step=np.nan), "max_step=nan"),
+        (lambda: Ng(order=0), "order=0"),
+        (lambda: Ng(period=0), "period=0"),
+        (lambda: Ng(delay=-1), "delay=-1"),
+        (lambda: Depthwise(Says(None), window=-1), "window=-1"),
+        (lambda: Depthwise(Says(None), opens=0), "opens=0"),
+        (lambda: Depthwise(Says(None), max_step=-1.0), "max_step=-1.0"),
+        (lambda: Safeguarded(Mali(), growth=0.5), "growth=0.5"),
+        (lambda: Safeguarded(Mali(), patience=0), "patience=0"),
+        (lambda: Safeguarded(Mali(), stall=0), "stall=0"),
+    ],
+)
+def test_settings_without_a_meaning_are_refused(make, says):
+    with pytest.raises(ValueError, match=says):
+        make()
+
+
+def test_schemes_are_immutable_and_comparable():
+    assert Anderson(window=4) == Anderson(window=4)
+    assert hash(Mali()) == hash(Mali())
+    with pytest.raises(AttributeError):
+        Anderson().window = 3
+
+
+@pytest.mark.parametrize("scheme", [Mali(), Lambda(), Ng(), Anderson(), Safeguarded(Mali())])
+def test_they_all_are_schemes(scheme):
+    assert isinstance(scheme, Scheme)
+    assert isinstance(scheme.name, str)
+    assert scheme.lambdaIterate is (scheme.name == "lambda")
+
+
+# ---- names -----
+
+
+def test_unknown_schemes_list_the_known(ctx):
+    with pytest.raises(UnknownNameError, match="unknown scheme 'sor'") as info:
+        schemes.make_scheme("sor")
+    assert set(info.value.known) == set(schemes.known())
+    assert {"lambda", "mali", "ng", "anderson", "depthwise"} <= set(schemes.known())
+
+
+def test_every_scheme_is_guarded_once():
+    assert isinstance(schemes.make_scheme("mali"), Safeguarded)
+    assert isinstance(schemes.make_scheme(Anderson()), Safeguarded)
+    guarded = Safeguarded(Anderson(), growth=3.0)
+    assert schemes.make_scheme(guarded) is guarded
+
+
+@pytest.mark.parametrize("what", [3, None, object(), Anderson, Mali])
+def test_what_is_not_a_scheme(what):
+    with pytest.raises(TypeError, match="a scheme is one of"):
+        schemes.make_scheme(what)
+
+
+def test_policies_by_name_path_or_object(tmp_path, architecture, untrained):
+    card = actor.save(tmp_path / "p", architecture, random_weights(architecture), 0.3, {})
+    for policy in (card, str(card), card.with_suffix(".safetensors")):
+        assert schemes.make_policy(policy).gain == 0.3
+    assert schemes.make_policy(untrained) is untrained
+    with pytest.raises(UnknownNameError, match="unknown policy 'nobody'"):
+        schemes.make_policy("nobody")
+    with pytest.raises(PolicyFileError, match="cannot read"):
+        schemes.make_policy(str(tmp_path / "missing.json"))
+    with pytest.raises(TypeError, match="got int"):
+        schemes.make_policy(3)
+    with pytest.raises(TypeError, match="predict"):
+        Depthwise(3)
+
+
+def test_the_policy_is_not_loaded_where_none_is_needed():
+    assert schemes.make_scheme("anderson", policy="nobody").name == "anderson"
+    with pytest.raises(UnknownNameError):
+        schemes.make_scheme("depthwise", policy="nobody")
+
+
+def test_the_oracle_is_a_policy():
+    assert isinstance(Oracle(np.zeros(3)), schemes.Policy)
