@@ -79,7 +79,7 @@ class Network:
 
     def __init__(self, architecture: Architecture, weights: dict[str, Array]):
         self.architecture = architecture
-        self._w = {k: np.ascontiguousarray(v, dtype=np.float32) for k, v in weights.items()}
+        self.weights = {k: np.ascontiguousarray(v, dtype=np.float32) for k, v in weights.items()}
 
     def _convolve(self, x: Array, name: str) -> Array:
         """Convolve [N, C_in] over three points, zeros beyond the ends, and rectify."""
@@ -90,8 +90,8 @@ class Network:
         columns[:-1, 2 * C :] = x[1:]
         columns[0, :C] = 0.0
         columns[-1, 2 * C :] = 0.0
-        y = columns @ self._w[f"{name}.weight"]
-        y += self._w[f"{name}.bias"]
+        y = columns @ self.weights[f"{name}.weight"]
+        y += self.weights[f"{name}.bias"]
         return np.maximum(y, 0.0, out=y)
 
     def __call__(self, observation: Array) -> Array:
@@ -125,7 +125,7 @@ class Network:
         for k in range(self.architecture.levels):
             skips.append(x)
             x = self._convolve(0.5 * (x[0::2] + x[1::2]), f"down{k}")
-        mean = x.mean(axis=0) @ self._w["mean.weight"] + self._w["mean.bias"]
+        mean = x.mean(axis=0) @ self.weights["mean.weight"] + self.weights["mean.bias"]
         x = self._convolve(x + np.maximum(mean, 0.0), "bottom")
         for k in reversed(range(self.architecture.levels)):
             skip = skips[k]
@@ -134,4 +134,4 @@ class Network:
             joined[1::2, : x.shape[1]] = x
             joined[:, x.shape[1] :] = skip
             x = self._convolve(joined, f"up{k}")
-        return (x @ self._w["head.weight"] + self._w["head.bias"]).reshape(N)
+        return (x @ self.weights["head.weight"] + self.weights["head.bias"]).reshape(N)

@@ -55,10 +55,12 @@ NCHANNELS = len(CHANNELS)
 POINT_MULTIPLE = 32
 MAX_POINTS = 128
 
-_GAIN = 4.0
-_SINH_GAIN = float(np.sinh(_GAIN))
-_MAX_CORRECTION = 8.0
-_SCALE = 60.0
+#: The action's map: sinh(STEEPNESS * a) / sinh(STEEPNESS), times the scale below.
+STEEPNESS = 4.0
+#: Largest correction of the logarithm, and largest one in units of the residual.
+MAX_CORRECTION = 8.0
+MAX_RATIO = 60.0
+_SINH = float(np.sinh(STEEPNESS))
 #: Residuals below this are rounding; dividing by them would show the policy noise.
 _TINY = 1e-300
 
@@ -209,14 +211,14 @@ def action_to_points(action: Array, size: float) -> Array:
     size : float
         The largest absolute residual.
     """
-    scale = min(_SCALE * size, _MAX_CORRECTION)
-    return scale * np.sinh(_GAIN * np.asarray(action, dtype=np.float64)) / _SINH_GAIN
+    scale = min(MAX_RATIO * size, MAX_CORRECTION)
+    return scale * np.sinh(STEEPNESS * np.asarray(action, dtype=np.float64)) / _SINH
 
 
 def points_to_action(points: Array, size: float) -> Array:
-    """Return the action that stands for a correction at the policy's points (clipped to [-1, 1])."""
-    scale = min(_SCALE * size, _MAX_CORRECTION)
-    return np.clip(np.arcsinh(points / scale * _SINH_GAIN) / _GAIN, -1.0, 1.0)
+    """Return the action, clipped to [-1, 1], that stands for a correction at the points."""
+    scale = min(MAX_RATIO * size, MAX_CORRECTION)
+    return np.clip(np.arcsinh(points / scale * _SINH) / STEEPNESS, -1.0, 1.0)
 
 
 def correction(frame: Frame, action: Array, r: Array) -> Array:

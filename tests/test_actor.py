@@ -285,9 +285,9 @@ def test_flipped_bits_with_a_digest_that_fits(contents, position, bit):
     except PolicyFileError:
         return
     assert {
-        k: v.shape for k, v in policy.network._w.items()
+        k: v.shape for k, v in policy.network.weights.items()
     } == policy.network.architecture.shapes()
-    assert all(np.all(np.isfinite(v)) for v in policy.network._w.values())
+    assert all(np.all(np.isfinite(v)) for v in policy.network.weights.values())
 
 
 @given(position=st.integers(0, 10**6), bit=st.integers(0, 7))

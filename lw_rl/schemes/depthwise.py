@@ -23,7 +23,7 @@ _OTHERS = Anderson()
 class Policy(Protocol):
     """Anything that maps an observation to an action, as stable-baselines3's models do."""
 
-    def predict(self, observation: Array, deterministic: bool = True) -> tuple[Array, Any]:
+    def predict(self, observation: Array, *, deterministic: bool = True) -> tuple[Array, Any]:
         """Return the action in [-1, 1], shape [Npoints], and a recurrent state (ignored)."""
         ...
 

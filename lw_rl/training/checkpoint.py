@@ -28,7 +28,9 @@ _BUFFER = (
 )
 
 
-def save(path: Path, model: DepthwiseSAC, arguments: dict[str, Any]) -> None:
+def save(
+    path: Path, model: DepthwiseSAC, arguments: dict[str, Any], seconds: float, Nformal: int
+) -> None:
     """Write a checkpoint.
 
     Parameters
@@ -39,11 +41,15 @@ def save(path: Path, model: DepthwiseSAC, arguments: dict[str, Any]) -> None:
         What is trained.
     arguments : dict
         Arguments of the run: plain numbers and strings.
+    seconds, Nformal : float, int
+        What the run has cost so far.
     """
     buffer = model.replay_buffer
     upper = buffer.buffer_size if buffer.full else buffer.pos
     state = {
         "arguments": arguments,
+        "seconds": seconds,
+        "Nformal": Nformal,
         "num_timesteps": model.num_timesteps,
         "n_updates": model._n_updates,
         "policy": model.policy.state_dict(),

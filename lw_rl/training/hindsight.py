@@ -220,8 +220,10 @@ handle_timeout_termination
         K = len(visits)
         i = int(self.rng.integers(K))
         # Late states look like solutions: they are the better goals.
-        j = K - 1 - int(K * self.rng.random() ** 1.5) if self.rng.random() < 0.7 else int(
-            self.rng.integers(K)
+        j = (
+            K - 1 - int(K * self.rng.random() ** 1.5)
+            if self.rng.random() < 0.7
+            else int(self.rng.integers(K))
         )
         if i == j:
             return None

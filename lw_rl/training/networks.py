@@ -29,6 +29,7 @@ class DepthwiseNet(nn.Module):
         def convolution(fan_in: int) -> nn.Conv1d:
             layer = nn.Conv1d(fan_in, w, 3, padding=1)
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            assert layer.bias is not None
             nn.init.zeros_(layer.bias)
             return layer
 
@@ -39,6 +40,7 @@ class DepthwiseNet(nn.Module):
         self.up = nn.ModuleList(convolution(2 * w) for _ in range(architecture.levels))
         self.head = nn.Conv1d(w, 2 * outputs, 1)
         nn.init.normal_(self.head.weight, std=0.1 / np.sqrt(w))
+        assert self.head.bias is not None
         nn.init.zeros_(self.head.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -61,26 +63,27 @@ class DepthwiseNet(nn.Module):
 
     def to_numpy(self, output: int = 0) -> dict[str, np.ndarray]:
         """Return the weights of one output in the layout of :class:`lw_rl.network.Network`."""
+        arrays: dict[str, np.ndarray] = {}
 
-        def matrix(layer: nn.Conv1d) -> np.ndarray:
+        def put(name: str, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+            assert bias is not None
+            for part, tensor in (("weight", weight), ("bias", bias)):
+                values = tensor.detach().numpy()
+                arrays[f"{name}.{part}"] = np.ascontiguousarray(values, dtype=np.float32)
+
+        def put_convolution(name: str, layer: nn.Module) -> None:
+            assert isinstance(layer, nn.Conv1d)
             # [C_out, C_in, 3] to [3 * C_in, C_out], left neighbour first.
-            return layer.weight.detach().numpy().transpose(2, 1, 0).reshape(-1, layer.out_channels)
+            matrix = layer.weight.permute(2, 1, 0).reshape(-1, layer.out_channels)
+            put(name, matrix, layer.bias)
 
-        layers: dict[str, tuple[np.ndarray, torch.Tensor]] = {
-            "stem": (matrix(self.stem), self.stem.bias),
-            "mean": (self.mean.weight.detach().numpy().T, self.mean.bias),
-            "bottom": (matrix(self.bottom), self.bottom.bias),
-        }
+        put_convolution("stem", self.stem)
+        put_convolution("bottom", self.bottom)
         for k in range(self.architecture.levels):
-            layers[f"down{k}"] = (matrix(self.down[k]), self.down[k].bias)
-            layers[f"up{k}"] = (matrix(self.up[k]), self.up[k].bias)
+            put_convolution(f"down{k}", self.down[k])
+            put_convolution(f"up{k}", self.up[k])
+        put("mean", self.mean.weight.T, self.mean.bias)
         rows = [output, self.outputs + output]
-        layers["head"] = (
-            self.head.weight.detach().numpy()[rows, :, 0].T,
-            self.head.bias.detach()[rows],
-        )
-        arrays = {}
-        for name, (weight, bias) in layers.items():
-            arrays[f"{name}.weight"] = np.ascontiguousarray(weight, dtype=np.float32)
-            arrays[f"{name}.bias"] = np.ascontiguousarray(bias.detach().numpy(), dtype=np.float32)
+        assert self.head.bias is not None
+        put("head", self.head.weight[rows, :, 0].T, self.head.bias[rows])
         return arrays

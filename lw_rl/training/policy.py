@@ -23,8 +23,7 @@ from .networks import DepthwiseNet
 _LOG_STD_MIN, _LOG_STD_MAX = -7.0, -0.5
 #: tanh saturates in float32 beyond this action.
 _ACTION_MAX = 0.999
-_GAIN = obs._GAIN
-_SINH_GAIN = obs._SINH_GAIN
+_SINH = float(np.sinh(obs.STEEPNESS))
 
 
 def residual_size(observation: torch.Tensor) -> torch.Tensor:
@@ -34,8 +33,8 @@ def residual_size(observation: torch.Tensor) -> torch.Tensor:
 
 def points_to_action(points: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
     """Return `lw_rl.observation.points_to_action` of a batch, in torch."""
-    scale = torch.clamp(obs._SCALE * size, max=obs._MAX_CORRECTION)
-    return torch.asinh(points / scale * _SINH_GAIN) / _GAIN
+    scale = torch.clamp(obs.MAX_RATIO * size, max=obs.MAX_CORRECTION)
+    return torch.asinh(points / scale * _SINH) / obs.STEEPNESS
 
 
 class DepthwiseActor(BasePolicy):
@@ -54,7 +53,6 @@ class DepthwiseActor(BasePolicy):
         super().__init__(observation_space, action_space, squash_output=True)
         self.net = DepthwiseNet(architecture, outputs=2)
         self.gain = gain
-        nn.init.constant_(self.net.head.bias[1::2], 0.0)
 
     def correction(self, observation: torch.Tensor) -> torch.Tensor:
         """Return the proposed correction over max|r|, shape [batch, Npoints]."""
@@ -123,14 +121,17 @@ class DepthwisePolicy(SACPolicy):
         self.architecture, self.gain = architecture, gain
         super().__init__(*args, **kwargs)
 
+    @property
+    def _box(self) -> spaces.Box:
+        assert isinstance(self.action_space, spaces.Box)
+        return self.action_space
+
     def make_actor(self, features_extractor: Any = None) -> Any:
         """Return the actor; the observation needs no features extractor."""
-        return DepthwiseActor(
-            self.observation_space, self.action_space, self.architecture, self.gain
-        ).to(self.device)
+        return DepthwiseActor(self.observation_space, self._box, self.architecture, self.gain).to(
+            self.device
+        )
 
     def make_critic(self, features_extractor: Any = None) -> Any:
         """Return the twin critic."""
-        return DepthwiseCritic(
-            self.observation_space, self.action_space, self.architecture
-        ).to(self.device)
+        return DepthwiseCritic(self.observation_space, self._box, self.architecture).to(self.device)

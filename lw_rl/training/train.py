@@ -32,7 +32,7 @@ from ..schemes import Depthwise
 from . import checkpoint
 from .hindsight import HindsightBuffer
 from .noise import SmoothNoise
-from .policy import DepthwisePolicy
+from .policy import DepthwiseActor, DepthwisePolicy
 from .sac import DepthwiseSAC
 
 #: Formal solutions after which a validation solve is given up.
@@ -96,16 +96,15 @@ def train(args: Args, quiet: bool = False) -> Path:
     PolicyFileError
         If the folder holds a checkpoint of a run with other arguments.
     """
-    started = time.time()
     out = Path(args.out)
     torch.set_num_threads(args.threads)
     env = _environments(args)
     try:
         model = _learner(args, env)
         model.set_logger(configure(str(out / "log"), ["csv", "tensorboard"]))
-        spent = _resume(args, model, out)
+        seconds, Nformal = _resume(args, model, out)
         remaining = args.steps - model.num_timesteps
-        follower = Follower(args, out, spent)
+        follower = Follower(args, out, seconds, Nformal)
         if remaining > 0:
             model.learn(
                 remaining,
@@ -114,8 +113,6 @@ def train(args: Args, quiet: bool = False) -> Path:
                 progress_bar=not quiet,
             )
         follower.finish(model)
-        scores = follower.scores
-        Nformal = int(sum(env.get_attr("Nformal")))
     finally:
         env.close()
     return export(
@@ -128,9 +125,9 @@ def train(args: Args, quiet: bool = False) -> Path:
             "seed": args.seed,
             "environment_steps": model.num_timesteps,
             "gradient_steps": model._n_updates,
-            "formal_solutions": Nformal + follower.Nformal,
-            "training_wall_time_s": round(spent + time.time() - started, 1),
-            "validation": scores,
+            "training_formal_solutions": follower.Nformal,
+            "training_wall_time_s": round(follower.seconds, 1),
+            "validation": follower.scores,
             "versions": _versions(),
         },
     )
@@ -152,13 +149,16 @@ def command(args: Args) -> str:
 
 def export(path: Path, model: DepthwiseSAC, card: dict[str, Any]) -> Path:
     """Write the policy's weights without pickle, and its card."""
-    return actors.save(
-        path, _architecture_of(model), model.actor.net.to_numpy(0), model.actor.gain, card  # type: ignore[operator]
-    )
+    policy = in_numpy(model)
+    return actors.save(path, policy.network.architecture, policy.network.weights, policy.gain, card)
 
 
-def _architecture_of(model: DepthwiseSAC) -> Architecture:
-    return model.policy.architecture  # type: ignore[return-value]
+def in_numpy(model: DepthwiseSAC) -> actors.Actor:
+    """Return the actor as it is solved with."""
+    trained = model.actor
+    assert isinstance(trained, DepthwiseActor)
+    net = trained.net
+    return actors.Actor(Network(net.architecture, net.to_numpy(0)), trained.gain)
 
 
 def _environments(args: Args) -> VecEnv:
@@ -214,16 +214,17 @@ def _learner(args: Args, env: VecEnv) -> DepthwiseSAC:
     return model
 
 
-def _resume(args: Args, model: DepthwiseSAC, out: Path) -> float:
-    """Go on from the checkpoint, if there is one; return the seconds already spent."""
+def _resume(args: Args, model: DepthwiseSAC, out: Path) -> tuple[float, int]:
+    """Go on from the checkpoint, if there is one; return seconds and formal solutions spent."""
     file = out / "checkpoint.pt"
     if not file.exists():
-        return 0.0
+        return 0.0, 0
     state = checkpoint.load(file)
-    before = {k: v for k, v in state["arguments"].items() if k != "spent"}
-    now = asdict(args)
+    before, now = state["arguments"], asdict(args)
     different = sorted(
-        k for k in now if k not in ("out", "steps", "threads", "workers") and before.get(k) != now[k]
+        k
+        for k in now
+        if k not in ("out", "steps", "threads", "workers") and before.get(k) != now[k]
     )
     if different:
         raise PolicyFileError(
@@ -232,7 +233,7 @@ def _resume(args: Args, model: DepthwiseSAC, out: Path) -> float:
             + "); take another --out or the same arguments"
         )
     checkpoint.restore(model, state)
-    return float(state["arguments"]["spent"])
+    return float(state["seconds"]), int(state["Nformal"])
 
 
 def _versions() -> dict[str, str]:
@@ -249,18 +250,29 @@ class Follower(BaseCallback):
         The run's arguments.
     out : Path
         Folder of the run.
-    spent : float
-        Seconds spent before this process.
+    seconds_before, Nformal_before : float, int
+        Seconds and formal solutions spent before this process.
     """
 
-    def __init__(self, args: Args, out: Path, spent: float):
+    def __init__(self, args: Args, out: Path, seconds_before: float, Nformal_before: int):
         super().__init__()
-        self.args, self.out, self.spent = args, out, spent
-        self.started = time.time()
+        self.args, self.out = args, out
+        self.started = time.time() - seconds_before
         self.scores: dict[str, Any] = {}
-        self.Nformal = 0
+        #: Formal solutions for validation, and those of earlier processes.
+        self._Nformal_else = Nformal_before
         self._due = 0
         self._problems: list[tuple[Any, Any, Any]] = []
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent on the run, in all processes."""
+        return time.time() - self.started
+
+    @property
+    def Nformal(self) -> int:
+        """Formal solutions made for the run: episodes, references and validation."""
+        return self._Nformal_else + int(sum(self.training_env.get_attr("Nformal")))
 
     def _on_training_start(self) -> None:
         self._due = self.model.num_timesteps + self.args.checkpoint_every
@@ -273,14 +285,19 @@ class Follower(BaseCallback):
 
     def finish(self, model: DepthwiseSAC) -> None:
         """Validate, log, export the policy as it is, and write a checkpoint."""
+        self.model = model
         self.scores = self.validate(model)
         for name, value in self.scores.items():
             model.logger.record(f"validation/{name}", value)
-        spent = self.spent + time.time() - self.started
-        model.logger.record("time/spent_s", spent)
+        model.logger.record("time/seconds", self.seconds)
+        model.logger.record("time/formal_solutions", self.Nformal)
         model.logger.dump(model.num_timesteps)
         checkpoint.save(
-            self.out / "checkpoint.pt", model, {**asdict(self.args), "spent": spent}
+            self.out / "checkpoint.pt",
+            model,
+            arguments=asdict(self.args),
+            seconds=self.seconds,
+            Nformal=self.Nformal,
         )
         export(
             self.out / "latest",
@@ -292,8 +309,7 @@ class Follower(BaseCallback):
         """Return formal solutions to a true error of 1e-3 and 1e-6 on the validation stream."""
         if not self._problems:
             self._prepare()
-        weights = model.actor.net.to_numpy(0)  # type: ignore[operator, union-attr]
-        policy = actors.Actor(Network(_architecture_of(model), weights), self.args.gain)
+        policy = in_numpy(model)
         counts: dict[float, list[int]] = {1e-3: [], 1e-6: []}
         for adapter, start, solution in self._problems:
             adapter.restore(start)
@@ -311,7 +327,7 @@ class Follower(BaseCallback):
                 NmaxIter=_VALIDATION_BUDGET,
                 callback=record,
             )
-            self.Nformal += len(errors)
+            self._Nformal_else += len(errors)
             for tolerance, found in counts.items():
                 late = np.flatnonzero(np.array(errors) >= tolerance)
                 found.append(int(late[-1]) + 2 if late.size else 1)
@@ -337,9 +353,9 @@ class Follower(BaseCallback):
                 popsTol=1e-10,
                 JTol=1e-7,
                 NmaxIter=500,
-                callback=lambda a, counted=counted: counted.append(a.report.Nformal),
+                callback=lambda a, counted=counted: counted.append(a.report.Nformal),  # type: ignore[misc]
             )
-            self.Nformal += counted[-1]
+            self._Nformal_else += counted[-1]
             self._problems.append((adapter, start, adapter.read()))
 
 
