@@ -67,9 +67,11 @@ def solve(
 
     problem = problems.shipped_problem(atom, atmosphere, depths)
     guarded = make_scheme(scheme, policy)
-    entries = benchmark.peers([policy] if scheme == "depthwise" else [])
-    shown = {"lightweaver", "mali", "ng", "anderson10", scheme}
-    entries = [p for p in entries if p.name in shown or p.name.startswith("depthwise")]
+    shown = ("lightweaver", "mali", "ng", "anderson10")
+    entries = [p for p in benchmark.peers(()) if p.name in shown]
+    if scheme not in ("mali", "ng", "anderson"):
+        name = benchmark.depthwise_name(policy) if scheme == "depthwise" else scheme
+        entries.append(benchmark.Peer(name, guarded))
 
     with progress_bar(quiet) as bar:
         task = bar.add_task("solving", total=len(entries) + 2)

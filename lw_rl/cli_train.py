@@ -57,11 +57,8 @@ def _option(field: dataclasses.Field[Any], hint: Any) -> click.Option:
 
 def _options() -> list[click.Parameter]:
     hints = typing.get_type_hints(Args)
-    taken = {"json", "quiet"}
     options: list[click.Parameter] = [
-        _option(f, hints[f.name])
-        for f in dataclasses.fields(Args)
-        if f.init and f.name not in taken
+        _option(f, hints[f.name]) for f in dataclasses.fields(Args) if f.init
     ]
     options.append(
         click.Option(["--json", "as_json"], is_flag=True, help="Print the card as JSON at the end.")
@@ -73,9 +70,7 @@ def _options() -> list[click.Parameter]:
 
 
 def _run(as_json: bool, quiet: bool, **values: Any) -> None:
-    if any(f.name == "quiet" for f in dataclasses.fields(Args)):
-        values["quiet"] = quiet
-    card = Path(run_training(Args(**values)))
+    card = run_training(Args(**values), quiet=quiet or as_json)
     if as_json:
         click.echo(
             json.dumps({"policy": str(card), "card": json.loads(card.read_text())}, indent=2)

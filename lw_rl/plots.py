@@ -45,6 +45,9 @@ _LABELS = {
 
 _SIZE = 9
 
+#: Stands for errors that are not finite, far beyond every axis.
+_HUGE = 1e50
+
 #: Peers whose spread is drawn as well; more bands would hide one another.
 _BANDS = ("depthwise", "anderson10", "mali")
 
@@ -222,7 +225,7 @@ def draw_median(ax: Axes, solves: Sequence[Solve], style: dict[str, Any], band: 
     length = max(len(s.errors) for s in solves)
     # A finished solve keeps its last error while the others go on.
     padded = np.array([np.pad(s.errors, (0, length - len(s.errors)), mode="edge") for s in solves])
-    padded[~np.isfinite(padded)] = np.finfo(float).max
+    padded = np.where(np.isfinite(padded), np.minimum(padded, _HUGE), _HUGE)
     low, median, high = np.percentile(padded, (10, 50, 90), axis=0)
     k = np.arange(1, length + 1)
     ax.loglog(k, median, **style)

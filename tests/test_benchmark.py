@@ -1,0 +1,170 @@
+"""What is counted, what is an error, and what a suite's statistics say."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import numpy as np
+import pytest
+
+from lw_rl import benchmark, problems, report
+from lw_rl.benchmark import Peer, Result, Solve
+from lw_rl.reference import reference, true_error
+from lw_rl.schemes import Anderson, Depthwise, Mali, Safeguarded
+
+PROBLEM = problems.shipped_problem("CaII_K", "FALC", 24)
+
+
+def solve_of(errors, **kwargs):
+    fields = {"stop": None, "stop_error": None, "seconds": None, **kwargs}
+    return Solve("x", "", tuple(errors), **fields)
+
+
+@pytest.fixture(scope="module")
+def start():
+    return PROBLEM.context()
+
+
+@pytest.fixture(scope="module")
+def n_ref(start):
+    return reference(copy.deepcopy(start))[0]
+
+
+@pytest.mark.parametrize(
+    ("errors", "threshold", "count"),
+    [
+        ([1.0, 0.5, 0.05], 0.1, 3),
+        ([0.05, 0.05], 0.1, 1),
+        # Below, above again, below: only the last time counts.
+        ([1.0, 0.05, 0.5, 0.05, 0.01], 0.1, 4),
+        ([1.0, 0.05, 0.5], 0.1, None),
+        ([1.0, np.nan, 0.01], 0.1, 3),
+        ([1.0, 0.01, np.nan], 0.1, None),
+        ([], 0.1, None),
+    ],
+)
+def test_the_count_is_the_first_after_which_the_error_stays_below(errors, threshold, count):
+    assert solve_of(errors).to(threshold) == count
+
+
+def test_failed_and_falsely_stopped():
+    assert solve_of([1.0, 0.1]).failed
+    assert not solve_of([1.0, 1e-4]).failed
+    early = solve_of([1.0, 0.1], stop=2, stop_error=0.1)
+    assert early.false_stop and not early.failed, "it had no chance to go on"
+    assert solve_of([1.0, 1e-4], stop=1, stop_error=1.0).false_stop
+    assert not solve_of([1.0, 1e-4], stop=2, stop_error=1e-4).false_stop
+    assert solve_of([np.nan], stop=1, stop_error=np.nan).false_stop
+
+
+def test_the_reference_is_a_fixed_point_of_mali(start, n_ref):
+    ctx = copy.deepcopy(start)
+    n, change = reference(ctx)
+    assert change < 1e-10
+    assert true_error(n, n_ref) < 1e-12
+    for _ in range(3):
+        ctx.formal_sol_gamma_matrices()
+        ctx.stat_equil()
+    assert true_error([np.array(ctx.activeAtoms[0].n)], n_ref) < 1e-9
+
+
+def test_every_formal_solution_is_counted_those_of_undone_steps_too(start, n_ref, architecture):
+    class Wild:
+        calls = 0
+
+        def predict(self, observation, deterministic=True):
+            self.calls += 1
+            return np.where(np.arange(observation.shape[1]) % 2, 1.0, -1.0), None
+
+    policy = Wild()
+    solve = benchmark.solve(start, n_ref, Peer("wild", Safeguarded(Depthwise(policy))), 0)
+    assert policy.calls > 0
+    assert solve.rejected > 0
+    assert solve.to(1e-6) is not None, "the safeguard brings it home"
+    assert solve.seconds is None
+
+
+def test_solving_leaves_the_start_alone_and_repeats_itself(start, n_ref):
+    before = np.array(start.activeAtoms[0].n)
+    one, two = (benchmark.solve(start, n_ref, Peer("a", Anderson()), 1) for _ in range(2))
+    np.testing.assert_array_equal(start.activeAtoms[0].n, before)
+    assert one.errors == two.errors
+    assert one.seconds > 0.0
+
+
+def test_mali_is_the_hosts_own_iteration(start, n_ref):
+    ours = benchmark.solve(start, n_ref, Peer("mali", Mali()), 0)
+    host = benchmark.solve(start, n_ref, Peer("lightweaver", None), 0)
+    # The host's driver spends three formal solutions on the background first.
+    np.testing.assert_allclose(host.errors[-1], ours.errors[host.stop - 4], rtol=0.05)
+    assert host.stop == len(host.errors)
+    assert host.false_stop, "a small change is not a small error"
+
+
+def test_measure_has_one_solve_per_peer_and_the_best_ng(architecture, untrained):
+    entries = benchmark.peers([untrained])
+    seen = []
+    result = benchmark.measure(PROBLEM, entries, repeats=0, watch=seen.append)
+    assert len(seen) == 1 + len(entries)
+    names = [s.peer for s in result.solves]
+    assert names == [
+        "lightweaver", "lambda", "mali", "ng", "anderson5", "anderson10", "depthwise (u)",
+    ]  # fmt: skip
+    assert result["ng"].setting in {"2,3,5", "3,4,5", "3,5,10"}
+    assert result["anderson10"].to(1e-3) < result["ng"].to(1e-3) < result["mali"].to(1e-3)
+    with pytest.raises(KeyError):
+        result["sor"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "median", "p90", "worst"),
+    [
+        ([3], 3, 3, 3),
+        ([4, 2, 3], 3, 4, 4),
+        ([1, 2, 3, None], 2.5, None, None),
+        ([1, None, None, None], None, None, None),
+        ([1, 2, None, None], None, None, None),
+        (list(range(1, 11)), 5.5, 9, 10),
+    ],
+)
+def test_distribution(counts, median, p90, worst):
+    assert report.distribution(counts) == {"median": median, "p90": p90, "worst": worst}
+
+
+def results():
+    mali = Solve("mali", "", (1.0, 0.01, 1e-7), 2, 0.01, 0.4)
+    policy = Solve("depthwise", "", (1e-7,), 1, 1e-7, 0.1)
+    anderson = Solve("anderson10", "", (1.0, 1e-7), 2, 1e-7, 0.2)
+    return [Result(PROBLEM, 24, 1e-13, (mali, anderson, policy))]
+
+
+def test_statistics_and_document_are_json_and_say_how_they_were_made():
+    document = json.loads(
+        json.dumps(report.document("lw-rl bench", {"fal": results()}), allow_nan=False)
+    )
+    assert document["command"] == "lw-rl bench"
+    assert {"lw-rl", "lightweaver", "numpy"} <= set(document["versions"])
+    assert document["entropy"] == problems.ENTROPY
+    summary = document["suites"]["fal"]["statistics"]["mali"]
+    assert summary["formal_solutions"]["1e-3"]["median"] == 3
+    assert summary["false_stops"] == 1 and summary["failed"] == 0
+    problem = document["suites"]["fal"]["problems"][0]
+    assert problem["solves"]["mali"]["errors"] == [1.0, 0.01, 1e-7]
+    assert problem["problem"]["atom"] == "CaII_K"
+
+
+def test_break_even(untrained):
+    assert report._break_even(100, results(), "depthwise") == 100
+    assert report._break_even(101, results(), "mali") is None, "nothing is saved"
+    assert report._break_even(None, results(), "depthwise") is None
+    cost = report.policy_costs([untrained], {"fal": results()})
+    assert cost["depthwise (u)"]["training_formal_solutions"] is None
+    assert "does not say" in report.cost_lines(cost)[0]
+
+
+def test_markdown_table():
+    lines = report.suite_markdown(results()).splitlines()
+    assert len(lines) == 2 + 3
+    assert len({line.count("|") for line in lines}) == 1
+    assert "| mali | 2 / 2 / 2 | 3 / 3 / 3" in lines[2]

@@ -1,0 +1,80 @@
+"""What is in the wheel."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+#: What is not part of the source: environments, results, and what earlier builds left.
+_LEFT_OUT = shutil.ignore_patterns(".*", "build", "dist", "runs", "*.egg-info", "__pycache__")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Build the wheel from a copy of the source, without network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    shutil.copytree(ROOT, source, ignore=_LEFT_OUT)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
+    done = subprocess.run([*command, str(source)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = folder.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+def source_files(folder, pattern):
+    return {p.name for p in (ROOT / folder).glob(pattern)}
+
+
+@pytest.mark.parametrize(
+    ("folder", "inside", "pattern"),
+    [
+        ("atoms", "lw_rl/atoms", "*.py"),
+        ("atmospheres", "lw_rl/atmospheres", "*.py"),
+        ("atmospheres", "lw_rl/atmospheres", "*.atmos"),
+        ("lw_rl", "lw_rl", "*.py"),
+        ("lw_rl/envs", "lw_rl/envs", "*.py"),
+        ("lw_rl/schemes", "lw_rl/schemes", "*.py"),
+        ("lw_rl/training", "lw_rl/training", "*.py"),
+        ("lw_rl/policies", "lw_rl/policies", "*"),
+    ],
+)
+def test_every_source_file_is_in_the_wheel(wheel, folder, inside, pattern):
+    expected = {f"{inside}/{name}" for name in source_files(folder, pattern) - {"__pycache__"}}
+    assert expected and expected <= set(wheel.namelist())
+
+
+def test_the_wheel_has_what_it_must_and_nothing_else(wheel):
+    names = wheel.namelist()
+    assert "lw_rl/py.typed" in names
+    assert {"FALA.atmos", "FALC.atmos", "FALF.atmos", "FALX.atmos"} <= {
+        n.rsplit("/", 1)[-1] for n in names
+    }
+    roots = {n.split("/")[0] for n in names}
+    assert {r for r in roots if not r.endswith(".dist-info")} == {"lw_rl"}
+    assert any(n.endswith("licenses/LICENSE") for n in names)
+
+
+def test_metadata(wheel):
+    (name,) = [n for n in wheel.namelist() if n.endswith("METADATA")]
+    metadata = wheel.read(name).decode()
+    required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist")]
+    always = [line for line in required if "extra ==" not in line]
+    assert not any("torch" in line or "stable" in line for line in always)
+    assert any("torch" in line and "train" in line for line in required)
+    (entry,) = [n for n in wheel.namelist() if n.endswith("entry_points.txt")]
+    assert "lw-rl = lw_rl.cli:main" in wheel.read(entry).decode()
+
+
+def test_every_policy_is_weights_and_a_card(wheel):
+    files = [n for n in wheel.namelist() if n.startswith("lw_rl/policies/")]
+    cards = {n.removesuffix(".json") for n in files if n.endswith(".json")}
+    weights = {n.removesuffix(".safetensors") for n in files if n.endswith(".safetensors")}
+    assert cards == weights
+    assert not any(n.endswith((".pkl", ".pt", ".pth", ".zip")) for n in files)
