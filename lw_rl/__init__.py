@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as _gymnasium
 
 if TYPE_CHECKING:
-    from . import atmospheres, atoms, errors, problems, schemes
+    # The type checker looks for lw_rl.atoms in this folder; it is mapped from the top level.
+    from . import atmospheres, atoms, errors, problems, schemes  # type: ignore[attr-defined]
     from .context import build_context
     from .errors import LwRlError
     from .iterate import accelerate, iterate_ctx_rl

@@ -41,6 +41,8 @@ class LazyGroup(click.Group):
         """Import a command."""
         if cmd_name not in _COMMANDS:
             return None
+        # The host's advice on tuning, three lines at every start; the README gives it once.
+        warnings.filterwarnings("ignore", message="No config file found", category=UserWarning)
         module, attribute, _ = _COMMANDS[cmd_name]
         return getattr(import_module(module), attribute)
 
@@ -68,5 +70,3 @@ def main() -> None:
       lw-rl info                         what there is to solve, and with what
       lw-rl bench --suite fal            all schemes on FAL A, C, F, X
     """  # noqa: D301 (click needs the escape itself, not a raw string)
-    # The host's advice on tuning, three lines at every start; the README repeats it once.
-    warnings.filterwarnings("ignore", message="No config file found", category=UserWarning)
