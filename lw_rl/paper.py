@@ -89,13 +89,30 @@ def run_paper(
     return write_outputs(directory, gather(directory, seeds, quick))
 
 
-def gather(directory: Path, seeds: int, quick: bool) -> dict[str, Any]:
-    """Return the result file's content from the cells in a directory; all must be there."""
+def gather(directory: Path, seeds: int, quick: bool, partial: bool = False) -> dict[str, Any]:
+    """Return the result file's content from the cells in a directory.
+
+    Parameters
+    ----------
+    directory : Path
+        Where `run_paper` writes.
+    seeds, quick
+        As for `run_paper`.
+    partial : bool
+        Whether cells may be missing; the first seed of every experiment may not.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a cell that is needed is missing, or was run with other settings.
+    """
     from lw_rl.paper_summary import summarise
 
+    work = cells(seeds, quick)
     result: dict[str, Any] = {
         "quick": quick,
         "seeds": seeds,
+        "cells": {"done": 0, "all": len(work)},
         "versions": {
             "python": platform.python_version(),
             **{p: version(p) for p in ("numpy", "scipy", "torch", "stable_baselines3")},
@@ -103,23 +120,39 @@ def gather(directory: Path, seeds: int, quick: bool) -> dict[str, Any]:
         "facts": {},
         "greedy": [],
         "sac": {},
-        "seconds": 0.0,
         "cpu_seconds": 0.0,
     }
-    for cell in cells(seeds, quick):
+    for cell in work:
         kept = _finished(directory, cell)
         if kept is None:
+            if partial and cell.seed > 0:
+                continue
             raise FileNotFoundError(f"{_path(directory, cell)} is missing or of other settings")
+        result["cells"]["done"] += 1
+        result["cpu_seconds"] += kept["cpu_seconds"]
         if cell.kind == "facts":
             result["facts"][cell.name] = kept["outcome"]
         elif cell.kind == "greedy":
-            result["greedy"].append(kept["outcome"])
+            result["greedy"].append({**kept["outcome"], "cpu_seconds": kept["cpu_seconds"]})
         else:
-            result["sac"].setdefault(cell.name, []).append(kept["outcome"])
-        result["seconds"] += kept["seconds"]
-        result["cpu_seconds"] += kept["cpu_seconds"]
+            result["sac"].setdefault(cell.name, []).append(_slim(cell, kept["outcome"]))
     result["summary"] = summarise(result)
     return result
+
+
+def _slim(cell: Cell, outcome: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the series that no figure draws: the result file is for keeping in a repository."""
+    from lw_rl.paper_summary import MAIN
+
+    kept = dict(outcome)
+    if cell.name != "published":
+        del kept["curve"]
+    if cell.name not in MAIN:
+        for series in ("true_error", "residual_mse"):
+            kept[series] = kept[series][-1:]
+        for series in ("relative_change", "mse_to_ali"):
+            del kept[series]
+    return kept
 
 
 def write_outputs(directory: Path, result: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""The figures of the paper, and those that put it right, drawn from the result file alone."""
+"""The figures of the paper, and those that put it right, drawn from the result file alone.
+
+Each function takes the content of the result file and, where the caller wants it in a figure of
+his own (one of pyplot, say), that figure.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +49,9 @@ LABELS = {
 MAIN = ("published", "preconditioned", "spline")
 
 
-def training(result: dict[str, Any]) -> Figure:
+def training(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     """Fig. 3 of the paper: mean reward and critic loss against training step."""
-    fig, (top, bottom) = _panels(1, 2, (9.0, 3.6))
+    fig, (top, bottom) = _panels(figure, 2, (9.0, 3.6))
     runs = result["sac"]["published"]
     steps = np.array(runs[0]["curve"]["steps"]) / 1e3
     for ax, key in ((top, "reward"), (bottom, "critic_loss")):
@@ -62,9 +66,9 @@ def training(result: dict[str, Any]) -> Figure:
     return _done(fig, f"Fig. 3: SAC as published, median and quartiles of {len(runs)} seeds")
 
 
-def convergence(result: dict[str, Any]) -> Figure:
+def convergence(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     """Fig. 4 of the paper, with peers: the paper's measure, the true error, the last change."""
-    fig, axes = _panels(1, 3, (13.0, 4.6))
+    fig, axes = _panels(figure, 3, (13.0, 4.6))
     peers = result["facts"]["peers"]["curves"]
     for name, curve in peers.items():
         style: dict[str, Any] = {"color": COLOURS[name], "lw": 1.4, "label": LABELS[name]}
@@ -95,9 +99,9 @@ def convergence(result: dict[str, Any]) -> Figure:
     return _done(fig, "Fig. 4: convergence on the paper's slab (SAC after training)")
 
 
-def greedy(result: dict[str, Any]) -> Figure:
+def greedy(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     """Fig. 6 of the paper: loss and parameters of the greedy feed-forward network."""
-    fig, axes = _panels(1, 3, (13.0, 3.8))
+    fig, axes = _panels(figure, 3, (13.0, 3.8))
     runs = result["greedy"]
     for r in runs:
         steps = np.array(r["steps"]) / 1e3
@@ -120,9 +124,9 @@ def greedy(result: dict[str, Any]) -> Figure:
     return _done(fig, f"Fig. 6: greedy feed-forward network, {len(runs)} seeds")
 
 
-def optima(result: dict[str, Any]) -> Figure:
+def optima(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     """Source functions at the optimum of each reward, beside the truth."""
-    fig, (left, right) = _panels(1, 2, (11.0, 4.2))
+    fig, (left, right) = _panels(figure, 2, (11.0, 4.2))
     facts = result["facts"]["optima"]
     slab = paper_slab()
     log_tau, exact = np.log10(slab.tau), slab.solution
@@ -147,23 +151,19 @@ def optima(result: dict[str, Any]) -> Figure:
     return _done(fig, "What each reward asks for: the best sigmoid inside the action box")
 
 
-def discount(result: dict[str, Any]) -> Figure:
+def discount(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     """Error and residual after training with several discount factors."""
-    return _ablation(
-        result,
-        (("gamma", "published", "o"), ("gamma_righted", "preconditioned", "s")),
-        "discount factor",
-    )
+    return _ablation(figure, result, "gamma", "discount factor")
 
 
-def sparse(result: dict[str, Any]) -> Figure:
+def sparse(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     """Error and residual after training with a reward every few steps."""
-    return _ablation(result, (("sparse", "published", "o"),), "steps from one reward to the next")
+    return _ablation(figure, result, "sparse", "steps from one reward to the next")
 
 
-def transfer(result: dict[str, Any]) -> Figure:
+def transfer(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     """Error on problems that were not trained on, beside what the family can represent."""
-    fig, (ax,) = _panels(1, 1, (8.6, 4.2))
+    fig, (ax,) = _panels(figure, 1, (8.6, 4.2))
     table = result["summary"]["transfer"]["by"]
     limits = result["facts"]["expressiveness"]
     problems = list(limits)
@@ -184,9 +184,9 @@ def transfer(result: dict[str, Any]) -> Figure:
     return _done(fig, "Transfer without retraining (isothermal, and a gradient of B)")
 
 
-def cost(result: dict[str, Any]) -> Figure:
+def cost(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     """Formal solutions spent against the number of solves, training included."""
-    fig, (ax,) = _panels(1, 1, (8.6, 4.2))
+    fig, (ax,) = _panels(figure, 1, (8.6, 4.2))
     table = result["summary"]["cost"]
     solves = np.logspace(0, 7, 100)
     peers = table["published"]["peers"]
@@ -206,7 +206,7 @@ def cost(result: dict[str, Any]) -> Figure:
     return _done(fig, "Cost: a trained policy as the start of a classical solve")
 
 
-FIGURES: dict[str, Callable[[dict[str, Any]], Figure]] = {
+FIGURES: dict[str, Callable[..., Figure]] = {
     "fig3_training": training,
     "fig4_convergence": convergence,
     "fig6_greedy": greedy,
@@ -227,10 +227,15 @@ def save_figures(result: dict[str, Any], directory: Path) -> dict[str, str]:
     return files
 
 
-def _panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+def _panels(
+    figure: Figure | None, columns: int, size: tuple[float, float]
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with a row of panels, a new one unless one is given."""
     # Without pyplot: no global state, no window, no figure left open.
-    fig = Figure(figsize=size, layout="constrained")
-    axes = np.atleast_1d(fig.subplots(rows, columns)).ravel().tolist()
+    fig = Figure() if figure is None else figure
+    fig.set_size_inches(size)
+    fig.set_layout_engine("constrained")
+    axes = np.atleast_1d(fig.subplots(1, columns)).ravel().tolist()
     for ax in axes:
         ax.grid(alpha=0.25, lw=0.6)
         ax.spines[["top", "right"]].set_visible(False)
@@ -262,21 +267,25 @@ def _points(ax: Axes, x: Any, stats: list[dict[str, Any]], colour: str, **style:
     ax.errorbar(x, y, yerr=bars, color=colour, **marker)
 
 
-def _ablation(result: dict[str, Any], series: Sequence[tuple[str, str, str]], label: str) -> Figure:
-    fig, (left, right) = _panels(1, 2, (10.0, 3.8))
-    ticks = list(result["summary"][series[0][0]]["by"])
-    for key, name, marker in series:
-        summary = result["summary"][key]
-        x = [ticks.index(t) for t in summary["by"]]
-        for ax, what in ((left, "true_error"), (right, "residual_mse")):
-            stats = [row[what] for row in summary["by"].values()]
-            _points(ax, x, stats, COLOURS[name], fmt=marker + "-",
-                    label=f"{LABELS[name]}, {summary['steps']:,} steps")  # fmt: skip
+def _ablation(figure: Figure | None, result: dict[str, Any], key: str, label: str) -> Figure:
+    """Draw an entry of `lw_rl.paper_summary` on experiments that differ in one thing."""
+    fig, (left, right) = _panels(figure, 2, (10.0, 3.8))
+    summary = result["summary"][key]
+    ticks = list(summary["by"])
+    x = np.arange(len(ticks))
+    rows = list(summary["by"].values())
+    end = [row["true_error"] for row in rows]
+    half = [row["true_error_halfway"] for row in rows]
+    steps = summary["steps"]
+    colour = COLOURS["spline"]
+    _points(left, x - 0.05, half, "0.6", label=f"after {steps // 2:,} steps")
+    _points(left, x + 0.05, end, colour, label=f"after {steps:,} steps")
+    _points(right, x, [row["residual_mse"] for row in rows], colour)
     for ax in (left, right):
-        ax.set_xticks(range(len(ticks)), ticks)
+        ax.set_xticks(x, ticks)
         ax.set(yscale="log", xlabel=label)
         ax.margins(x=0.12)
     left.set(ylabel=r"true error, max $|S/S_{\rm exact} - 1|$", title="true error")
     right.set(ylabel=r"$\langle (S - S_{\rm implied})^2 \rangle$", title="residual")
     left.legend(frameon=False, fontsize=8.5)
-    return _done(fig, f"After training: {label} (median and quartiles)")
+    return _done(fig, "SAC on splines, preconditioned reward (median and quartiles)")

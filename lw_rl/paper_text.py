@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import Any
 
 Result = dict[str, Any]
@@ -16,9 +17,16 @@ def table(head: tuple[str, ...], rows: list[Any]) -> str:
 def ablation_table(label: str, summary: dict[str, Any]) -> str:
     """Return the table of an entry made by `lw_rl.paper_summary`."""
     rows = [
-        (k, error_span(v["true_error"]), span(v["residual_mse"])) for k, v in summary["by"].items()
+        (
+            k,
+            error_span(v["true_error_halfway"]),
+            error_span(v["true_error"]),
+            span(v["residual_mse"]),
+            str(v["true_error"]["n"]),
+        )
+        for k, v in summary["by"].items()
     ]
-    return table((label, "true error", "residual MSE"), rows)
+    return table((label, "true error halfway", "at the end", "residual MSE", "seeds"), rows)
 
 
 def told(s: dict[str, Any], label: str) -> str:
@@ -32,11 +40,9 @@ def told(s: dict[str, Any], label: str) -> str:
 
 def apart(s: dict[str, Any]) -> str:
     """Say whether the seeds tell best and worst apart."""
-    return (
-        "their quartile ranges do not overlap"
-        if s["told_apart"]
-        else "their quartile ranges overlap, so these seeds do not tell them apart"
-    )
+    if s["told_apart"]:
+        return "their quartile ranges do not overlap"
+    return "these seeds do not tell them apart (quartile ranges overlap, or fewer than 3 seeds)"
 
 
 def settings_that_differ(r: Result, name: str) -> str:
@@ -76,7 +82,10 @@ def error(value: float | None) -> str:
     """Return a relative error as a reader would say it."""
     if value is None:
         return "none"
-    return f"{value:.1e}" if value < 1e-3 else f"{float(f'{100 * value:.2g}'):,g} %"
+    if value < 1e-3:
+        return f"{value:.1e}"
+    digits = 2 if value < 0.1 else 3
+    return f"{float(f'{100 * value:.{digits}g}'):,g} %"
 
 
 def error_span(s: dict[str, Any]) -> str:
@@ -87,3 +96,14 @@ def error_span(s: dict[str, Any]) -> str:
 def solves(value: float | None) -> str:
     """Return a number of solves, or "never"."""
     return "never" if value is None else f"{value:,.0f}"
+
+
+def flow(text: str) -> str:
+    """Fill the paragraphs of Markdown, and leave headings, tables and figures as they are."""
+    blocks = text.split("\n\n")
+    return "\n\n".join(
+        b
+        if b.startswith(("#", "|", "!"))
+        else fill(b, 100, break_on_hyphens=False, break_long_words=False)
+        for b in blocks
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -26,7 +25,6 @@ class GreedyRun:
     loss: Array
     parameters: Array
     S: Array
-    seconds: float
 
 
 def train_greedy(
@@ -68,7 +66,6 @@ def train_greedy(
     log_tau = torch.tensor(np.log10(slab.tau), dtype=torch.float32)
     S = torch.tensor(sigmoid.start, dtype=torch.float32)
     loss_history, parameter_history = np.empty(steps), np.empty((steps, 4))
-    wall = time.perf_counter()
     for k in range(steps):
         p = midpoint + half_range * network(S)
         trial = torch.clamp(p[0] + p[1] * torch.sigmoid((log_tau - p[2]) / p[3]), 1e-10, 1.5)
@@ -79,5 +76,4 @@ def train_greedy(
         optimiser.step()
         S = trial.detach()
         loss_history[k], parameter_history[k] = loss.item(), p.detach().numpy()
-    seconds = time.perf_counter() - wall
-    return GreedyRun(loss_history, parameter_history, S.numpy().astype(float), seconds)
+    return GreedyRun(loss_history, parameter_history, S.numpy().astype(float))

@@ -166,7 +166,6 @@ class Curve:
     S: list[Array] = field(default_factory=list)
     episodes: int = 0
     terminated: int = 0
-    seconds: float = 0.0
     cpu_seconds: float = 0.0
 
 
@@ -261,8 +260,21 @@ def train_sac(
     curve = Curve()
     at = [settings.steps * (k + 1) // evaluations for k in range(evaluations)]
     recorder = _Recorder(curve, max(settings.steps // 100, 4), at, rollout_steps)
-    wall, cpu = time.perf_counter(), time.process_time()
+    cpu = time.process_time()
     # The recorder reads the logger, which a dump would empty: hence never.
     model.learn(settings.steps, callback=recorder, log_interval=10**9)
-    curve.seconds, curve.cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
+    curve.cpu_seconds = time.process_time() - cpu
     return model, curve
+
+
+def policy_seconds(advance: SourceStep, calls: int = 200) -> float:
+    """Processor time of one call of a policy of the paper's size [s]; it need not be trained."""
+    torch.set_num_threads(1)
+    net = {"net_arch": list(SACSettings.net)}
+    policy = as_policy(SAC("MlpPolicy", SlabVecEnv(advance, 1), policy_kwargs=net, device="cpu"))
+    S = advance.source.start[None]
+    policy(S)
+    start = time.process_time()
+    for _ in range(calls):
+        policy(S)
+    return (time.process_time() - start) / calls
