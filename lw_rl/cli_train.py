@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from .errors import MissingExtraError
+from .errors import MissingExtraError, PolicyFileError
 
 _NEEDED = ("torch", "stable_baselines3", "tensorboard", "tqdm")
 _missing = [name for name in _NEEDED if find_spec(name) is None]
@@ -22,6 +23,7 @@ if _missing:
     )
 
 # After the check, so that its message is what a user without the extra sees.
+from .schemes import make_policy  # noqa: E402
 from .training.train import Args  # noqa: E402
 from .training.train import train as run_training  # noqa: E402
 
@@ -61,6 +63,13 @@ def _options() -> list[click.Parameter]:
         _option(f, hints[f.name]) for f in dataclasses.fields(Args) if f.init
     ]
     options.append(
+        click.Option(
+            ["--reproduce"],
+            metavar="NAME|FILE",
+            help="Take the arguments from this policy's card; options given here go before them.",
+        )
+    )
+    options.append(
         click.Option(["--json", "as_json"], is_flag=True, help="Print the card as JSON at the end.")
     )
     options.append(
@@ -69,7 +78,34 @@ def _options() -> list[click.Parameter]:
     return options
 
 
-def _run(as_json: bool, quiet: bool, **values: Any) -> None:
+def arguments_of(policy: str) -> dict[str, Any]:
+    """Return the arguments that a policy was trained with, from its card.
+
+    Raises
+    ------
+    UnknownNameError, PolicyFileError, SchemaError
+        If there is no such policy, or its card does not hold the arguments of this training.
+    """
+    card = getattr(make_policy(policy), "card", {})
+    arguments = card.get("arguments")
+    names = {f.name for f in dataclasses.fields(Args)}
+    if not isinstance(arguments, dict) or not arguments.keys() <= names:
+        raise PolicyFileError(
+            f"the card of policy {policy!r} does not hold the arguments of its training, or holds "
+            f"others than this lw_rl has (its versions: {card.get('versions')})"
+        )
+    return arguments
+
+
+@click.pass_context
+def _run(
+    ctx: click.Context, reproduce: str | None, as_json: bool, quiet: bool, **values: Any
+) -> None:
+    if reproduce is not None:
+        given = {
+            name for name in values if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        }
+        values |= {k: v for k, v in arguments_of(reproduce).items() if k not in given}
     card = run_training(Args(**values), quiet=quiet or as_json)
     if as_json:
         click.echo(
@@ -92,5 +128,6 @@ train = click.Command(
     Examples:
       lw-rl train
       lw-rl train --seed 1
+      lw-rl train --reproduce default --out runs/again
     """,
 )

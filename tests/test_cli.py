@@ -179,3 +179,27 @@ def test_train_has_an_option_for_every_argument(lw_rl):
     for field in dataclasses.fields(Args):
         assert f"--{field.name.replace('_', '-')}" in done.output
         assert field.metadata["help"].split()[0] in done.output
+
+
+def test_train_reproduces_the_arguments_of_a_card(lw_rl, architecture, tmp_path, monkeypatch):
+    pytest.importorskip("stable_baselines3")
+    from lw_rl import cli_train
+
+    def save(name, **card):
+        weights = random_weights(architecture)
+        return actor.save(tmp_path / f"{name}.json", architecture, weights, 0.3, card)
+
+    card = save("a", arguments={"seed": 5, "steps": 70, "out": "runs/first"})
+    seen = []
+    monkeypatch.setattr(
+        cli_train, "run_training", lambda args, quiet: (seen.append((args, quiet)), card)[1]
+    )
+    done = lw_rl("train", "--reproduce", card, "--out", "runs/again", "--json")
+    assert done.exit_code == 0, done.output
+    ((args, quiet),) = seen
+    assert (args.seed, args.steps, args.out) == (5, 70, "runs/again") and quiet
+    assert json.loads(done.stdout)["card"]["arguments"]["seed"] == 5
+
+    done = lw_rl("train", "--reproduce", save("b", arguments={"width_of_yore": 3}))
+    assert done.exit_code == 2 and "does not hold the arguments" in done.stderr
+    assert len(seen) == 1
