@@ -115,6 +115,8 @@ def bench(
         console = output(quiet, width=150)
         for suite, measured in results.items():
             console.print(report.suite_table(suite, measured))
+            if suite == "grid":
+                console.print(report.depth_table(measured))
         for line in report.cost_lines(document["policies"]):
             console.print(line)
         click.echo(f"results: {out / 'bench.json'}")

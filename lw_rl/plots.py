@@ -263,6 +263,8 @@ def draw_grid(ax: Axes, results: Sequence[Result], names: Sequence[str]) -> None
     depths = sorted({r.Nspace for r in results})
     ax.set_xticks(depths, [str(d) for d in depths])
     ax.minorticks_off()
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.set_xlabel("depths")
     ax.set_ylabel("formal solutions")
     _finish(ax, "to a true error of $10^{-3}$")

@@ -290,6 +290,17 @@ def suite_table(name: str, results: Sequence[Result]) -> Table:
     return table
 
 
+def depth_table(results: Sequence[Result]) -> Table:
+    """Return formal solutions to the target error by number of depths, for the suite `grid`."""
+    table = Table(title=f"formal solutions to a true error of {label(TARGET)} by number of depths")
+    table.add_column("scheme", no_wrap=True)
+    for r in results:
+        table.add_column(str(r.Nspace), justify="right")
+    for name in _names(results):
+        table.add_row(name, *(_count(r[name].to(TARGET)) for r in results))
+    return table
+
+
 def suite_markdown(results: Sequence[Result]) -> str:
     """Return a suite's table in Markdown."""
     lines = [

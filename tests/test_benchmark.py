@@ -168,3 +168,8 @@ def test_markdown_table():
     assert len(lines) == 2 + 3
     assert len({line.count("|") for line in lines}) == 1
     assert "| mali | 2 / 2 / 2 | 3 / 3 / 3" in lines[2]
+
+
+def test_depth_table_has_a_column_per_grid():
+    table = report.depth_table(results() + results())
+    assert table.row_count == 3 and len(table.columns) == 3
