@@ -67,6 +67,7 @@ class Snapshot:
     n: tuple[Array, ...]
     J: Array
     rho: tuple[Array, ...]
+    rates: tuple[Array, ...]
     charge: tuple[Array, ...]
 
 
@@ -231,12 +232,15 @@ class Adapter:
                     "(eqPops.atomicPops[...].set_n_to_lte()) before iterating"
                 )
         self.blocks: tuple[Block, ...] = tuple(a.block for a in self._atoms)
-        self._rho = [
-            # Only lines in partial redistribution have one; elsewhere the attribute raises.
-            np.asarray(t.rhoPrd)
-            for atom in ctx.activeAtoms
+        # Only lines in partial redistribution have a rho; elsewhere the attribute raises. The host
+        # redistributes with the rates of the last formal solution, so they belong to the state.
+        lines = [t for atom in ctx.activeAtoms for t in atom.trans if hasattr(t, "rhoPrd")]
+        self._rho = [np.asarray(t.rhoPrd) for t in lines]
+        self._rates = [
+            np.asarray(rate)
+            for atom in (ctx.activeAtoms if lines else ())
             for t in atom.trans
-            if hasattr(t, "rhoPrd")
+            for rate in (t.Rij, t.Rji)
         ]
         options = ctx.kwargs["ngOptions"]
         #: Whether the context was made with Ng acceleration of its own.
@@ -401,11 +405,12 @@ class Adapter:
         return tuple(arrays)
 
     def snapshot(self) -> Snapshot:
-        """Copy everything that an iteration changes: n, J, rho and, if it is conserved, charge."""
+        """Copy what an iteration changes: n, J, PRD's rho and rates, the charge if conserved."""
         return Snapshot(
             n=tuple(a.n.copy() for a in self._atoms),
             J=np.array(self.ctx.spect.J),
             rho=tuple(r.copy() for r in self._rho),
+            rates=tuple(r.copy() for r in self._rates),
             charge=tuple(c.copy() for c in self._charge()),
         )
 
@@ -416,6 +421,8 @@ class Adapter:
         self.ctx.spect.J[:] = snapshot.J
         for rho, saved in zip(self._rho, snapshot.rho, strict=True):
             rho[:] = saved
+        for rate, saved in zip(self._rates, snapshot.rates, strict=True):
+            rate[:] = saved
         for array, saved in zip(self._charge(), snapshot.charge, strict=True):
             array[:] = saved
         self._store_in_ng_buffer()

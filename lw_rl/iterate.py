@@ -74,6 +74,9 @@ class Report:
         return counts
 
 
+#: The host's solver may fail after a wild step, which is undone; more often than this it is over.
+_MAX_FAILURES = 3
+
 Callback = Callable[["AcceleratedContext"], None]
 
 
@@ -99,7 +102,7 @@ class AcceleratedContext:
         self.report = Report()
         self._state = scheme.init(self.adapter)
         self._pending: lw.IterationUpdate | None = None
-        self._failed = False
+        self._failures = 0
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "_ctx":
@@ -130,8 +133,8 @@ class AcceleratedContext:
         Raises
         ------
         lightweaver.ExplodingMatrixError
-            If the host's solver fails twice in a row on the same populations; they are then
-            those before the call. The first failure leaves them as they were.
+            If the host's solver fails three times in a row; the populations are then those
+            before the call.
         """
         self._pending = None
         adapter = self.adapter
@@ -141,17 +144,16 @@ class AcceleratedContext:
             step = self._scheme.step(evaluation, self._state)
             if step.y is not None:
                 adapter.write(step.y)
-            unsolved = (update is None and step.accepted) or not adapter.valid()
-            if unsolved and self._failed:
+            self._failures = 0 if evaluation.valid else self._failures + 1
+            if self._failures >= _MAX_FAILURES:
                 raise lw.ExplodingMatrixError(
-                    "twice in a row, the statistical equilibrium equations had no solution that "
-                    "is finite and positive; the populations are those before"
+                    f"{_MAX_FAILURES} times in a row, the statistical equilibrium equations had no "
+                    "solution that is finite and positive; the populations are those before"
                 )
         except BaseException:
             adapter.restore(before)
             raise
-        self._failed = unsolved
-        if unsolved:
+        if (update is None and step.accepted) or not adapter.valid():
             adapter.restore(before)
             note = "the statistical equilibrium equations could not be solved; nothing was changed"
             step = Step(
@@ -261,7 +263,7 @@ convergence, returnFinalConvergence
     ContextError, UnknownNameError, PolicyFileError, SchemaError, TypeError
         Before the first formal solution, with the context untouched.
     lightweaver.ExplodingMatrixError
-        If the host's solver fails twice in a row on the same populations.
+        If the host's solver fails three times in a row.
     """
     return lw.iterate_ctx_se(
         accelerate(ctx, policy, scheme, callback),

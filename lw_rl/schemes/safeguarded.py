@@ -27,8 +27,12 @@ class Guard:
         That scheme's own state.
     snapshot : Snapshot or None
         The context after the plain update of the last accepted evaluation.
-    reference, best : float
-        Residual of the last accepted evaluation, and the smallest so far.
+    best_snapshot : Snapshot or None
+        The same, of the evaluation with the smallest residual so far.
+    rejected_last : bool
+        Whether the last step was undone.
+    reference, best, best_merit : float
+        Residual of the last accepted evaluation, that when it last fell by half, and the smallest.
     trusted : bool
         Whether the last step was the plain update, which is never undone.
     strikes : int
@@ -47,8 +51,11 @@ class Guard:
     active: int
     state: Any
     snapshot: Snapshot | None = None
+    best_snapshot: Snapshot | None = None
+    rejected_last: bool = False
     reference: float = float("inf")
     best: float = float("inf")
+    best_merit: float = float("inf")
     trusted: bool = True
     strikes: int = 0
     since_best: int = 0
@@ -61,19 +68,20 @@ class Guard:
 class Safeguarded:
     """Undo the steps that make things worse, and replace them by the plain update (MALI).
 
-    An accelerated step is judged by the residual at the next formal solution. If that is not
-    finite, or more than `growth` times the last accepted one, populations *and* J go back to what
-    they were after the plain update of the last accepted evaluation. A scheme that is rejected
-    `patience` times, that does not halve the best residual within `stall` of its steps, or whose
-    policy fails (raises, or returns what is not an action) hands over to the next of `fallbacks`,
-    and the last one to MALI for good; the step's note says so.
+    A step is judged by the residual at the next formal solution. If that is not finite, or after
+    an accelerated step more than `growth` times the last accepted one, populations *and* J go
+    back to what they were after the plain update of the last accepted evaluation. A scheme that
+    is rejected `patience` times, that does not halve the best residual within `stall` of its
+    steps, or whose policy fails (raises, or returns what is not an action) hands over to the next
+    of `fallbacks`, and the last one to MALI for good; the step's note says so. The next scheme
+    begins at the state with the smallest residual so far, so a bad scheme leaves no debt behind.
 
     The error that is reported is never below the change that a plain step would make: a scheme
     that hardly moves does not stop the iteration.
 
     So each scheme costs at most ``patience`` rejected and ``stall`` fruitless formal solutions
     per halving of the residual, after which the iteration is MALI from a state whose residual is
-    within `growth` ** `stall` of the best: it converges whenever MALI converges from there.
+    within a factor 2 of the best: it converges whenever MALI converges from there.
 
     Parameters
     ----------
@@ -126,20 +134,27 @@ class Safeguarded:
         adapter = state.adapter
         merit = evaluation.merit
         worse = not merit <= self.growth * state.reference
-        if worse and not state.trusted and state.snapshot is not None:
-            return self._reject(state)
+        failed = not (state.trusted and evaluation.valid)
+        if worse and failed and state.snapshot is not None:
+            return self._reject(evaluation, state)
 
         if evaluation.valid:
             estimate = _contraction_estimate(state, merit)
+            state.rejected_last = False
+            new_best = state.best_snapshot is None or merit <= state.best_merit
             if merit <= 0.5 * state.best:
                 state.best, state.since_best, state.strikes = merit, 0, 0
             elif not state.trusted:
                 state.since_best += 1
                 if state.since_best >= self.stall:
                     self._hand_over(state, f"{self.stall} steps did not halve the residual")
+                    if state.best_snapshot is not None and merit > 2.0 * state.best_merit:
+                        return self._go_back(state, state.best_snapshot, state.best_merit)
             state.reference = merit
             if adapter.valid():
                 state.snapshot = adapter.snapshot()
+                if new_best:
+                    state.best_snapshot, state.best_merit = state.snapshot, merit
         else:
             # A plain step from an unphysical start (populations of zero, say): take the next.
             state.trusted = True
@@ -172,18 +187,32 @@ class Safeguarded:
         note, state.note = state.note, ""
         return replace(step, note=note) if note else step
 
-    def _reject(self, state: Guard) -> Step:
+    def _reject(self, evaluation: Evaluation, state: Guard) -> Step:
         assert state.snapshot is not None
-        state.adapter.restore(state.snapshot)
-        state.rejected += 1
-        state.strikes += 1
-        # The restored populations are a plain update: what follows is judged as one.
-        state.trusted = True
-        if state.strikes >= self.patience:
-            self._hand_over(state, f"{state.strikes} of its steps were undone")
+        snapshot, reference = state.snapshot, state.reference
+        if not state.trusted:
+            state.strikes += 1
+        # What was restored and has failed in its turn is spoilt in something already.
+        out = state.strikes >= self.patience or state.rejected_last
+        if out and state.best_snapshot is not None:
+            snapshot, reference = state.best_snapshot, state.best_merit
+        if out:
+            self._hand_over(state, "its steps were undone")
         elif state.active < len(self._schemes):
             state.state = self._schemes[state.active].init(state.adapter)
-        step = Step(None, estimate=state.estimate, accepted=False)
+        if not evaluation.valid:
+            state.estimate = max(state.estimate, 1.0)
+        return self._go_back(state, snapshot, reference)
+
+    def _go_back(self, state: Guard, snapshot: Snapshot, reference: float) -> Step:
+        state.adapter.restore(snapshot)
+        state.snapshot, state.reference = snapshot, reference
+        state.rejected += 1
+        state.rejected_last = True
+        # The restored populations are a plain update: what follows is judged as one.
+        state.trusted = True
+        # What is known of the restored state: its error is no less than its residual.
+        step = Step(None, estimate=max(state.estimate, relative(reference)), accepted=False)
         return self._annotate(step, state)
 
     def _hand_over(self, state: Guard, reason: str) -> None:

@@ -1,0 +1,529 @@
+"""Nothing that a scheme, a policy, the host's solver or the user does leaves a broken context.
+
+Every safeguard, and the test that fails without it (each was taken out by hand, and the test seen
+to fail):
+
+=================================================== ==========================================
+safeguard (where)                                   test
+=================================================== ==========================================
+a step that is worse is undone                      test_a_step_that_is_worse_is_undone
+(Safeguarded.step)
+a step that is not finite is undone                 test_an_exploding_matrix_is_a_rejected_step
+(Safeguarded.step, Evaluation.valid)
+J goes back with n (Adapter.restore)                test_what_is_undone_is_undone_in_J_too
+two strikes hand over (Safeguarded._reject)         test_strikes_hand_over
+a restored state that fails gives way to the best   test_a_spoilt_snapshot_gives_way_to_the_best
+(Safeguarded._reject)
+no progress hands over (Safeguarded.step, stall)    test_no_progress_hands_over
+the next scheme begins at the best state            test_a_useless_policy_does_no_harm[ones]
+(Safeguarded.step, _go_back)                        and [jagged]
+a failing policy hands over                         test_a_broken_policy_is_replaced
+(Safeguarded._propose, PolicyOutputError)
+any exception of a policy is a PolicyOutputError    test_a_broken_policy_is_replaced[raises]
+(depthwise.propose)
+a proposal that is no vector of finite numbers      test_a_broken_scheme_is_replaced
+hands over (Safeguarded._propose)
+the error reported is at least the plain change     test_a_policy_of_zeros_does_not_stop_in_lte
+(Safeguarded.step)
+after a failure of the host's solver the report     test_a_failed_solve_is_not_convergence
+says 1 (Safeguarded._reject, Adapter.blank_update)
+the host's solver failing for good raises           test_a_solver_that_keeps_failing_raises
+(AcceleratedContext.stat_equil)
+an exception half way restores the populations      test_an_interrupt_inside_the_update
+(AcceleratedContext.stat_equil)
+populations are positive whatever `y`               test_adapter: test_any_real_unknown_...
+(Adapter.write, clip and floor)
+steps are limited in the logarithm                  test_history: test_the_positive_mixture_...
+(anderson_mix_positive)
+the host's Ng acceleration is kept from firing      test_adapter: test_restore_is_exact[ng],
+(Adapter._store_in_ng_buffer, plain_update)         test_iterate: test_contexts_with_ng_options
+bad input is refused before the first formal        test_iterate: section "bad input"
+solution (Adapter, make_scheme)
+=================================================== ==========================================
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import lightweaver as lw
+import numpy as np
+import pytest
+from conftest import assert_physical, error, random_weights
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lw_rl.actor import Actor
+from lw_rl.adapter import Adapter
+from lw_rl.iterate import accelerate, iterate_ctx_rl
+from lw_rl.network import Network
+from lw_rl.schemes import Anderson, Depthwise, Mali, Safeguarded, Step
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """A scheme that takes plain steps but for what it is told to do at some of them."""
+
+    script: dict[int, Any]
+    name: str = "scripted"
+    lambdaIterate: bool = False
+    count: list[int] = field(default_factory=lambda: [0], compare=False)
+
+    def init(self, adapter):
+        return None
+
+    def step(self, evaluation, state):
+        k = self.count[0]
+        self.count[0] += 1
+        act = self.script.get(k, self.script.get("always"))
+        if act is None:
+            return Step(None, by=self.name)
+        return Step(act(evaluation), by=self.name)
+
+
+def drive(ctx, scheme, steps, policy=None):
+    """Make `steps` iterations and return the proxy."""
+    proxy = accelerate(ctx, policy, scheme)
+    for _ in range(steps):
+        proxy.formal_sol_gamma_matrices()
+        proxy.stat_equil()
+        assert_physical(ctx)
+    return proxy
+
+
+class Flaky:
+    """A context whose host solver fails at chosen calls, as the real one does when it explodes."""
+
+    def __init__(self, ctx, fail, spoil=None, error=lw.ExplodingMatrixError):
+        self.__dict__.update(_ctx=ctx, fail=fail, spoil=spoil, error=error, calls=0)
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._ctx, name)
+
+    def stat_equil(self, **kwargs):
+        self.__dict__["calls"] += 1
+        if self.fail(self.calls - 1):
+            if self.spoil is not None:  # the host has updated part of the depths by then
+                self._ctx.activeAtoms[0].n[:, :20] = self.spoil
+            if self.error is None:
+                return self._ctx.rel_diff_pops()
+            raise self.error("Singular Matrix")
+        return self._ctx.stat_equil(**kwargs)
+
+
+def wild(evaluation):
+    """A step to a source function that is wrong by many orders of magnitude."""
+    return evaluation.y + 30.0 * np.sin(np.arange(evaluation.y.size))
+
+
+# ---- steps that are undone -----
+
+
+def test_a_step_that_is_worse_is_undone(ctx):
+    plain = drive(copy.deepcopy(ctx), "mali", 5)
+    proxy = drive(ctx, Scripted({4: wild}), 6)
+    records = proxy.report.records
+    assert [r.accepted for r in records] == [True] * 5 + [False]
+    assert records[4].by == "scripted"
+    assert records[5].by == "mali"
+    # What is left is the plain update of the state before the wild step.
+    np.testing.assert_array_equal(ctx.activeAtoms[0].n, plain.activeAtoms[0].n)
+
+
+def test_what_is_undone_is_undone_in_J_too(ctx):
+    plain = drive(copy.deepcopy(ctx), "mali", 5)
+    drive(ctx, Scripted({4: wild}), 6)
+    np.testing.assert_array_equal(ctx.spect.J, plain.spect.J)
+
+
+def test_a_plain_step_is_never_undone(ctx):
+    """MALI's residual may grow for a step; that is no reason to go back."""
+    proxy = drive(ctx, Safeguarded(Mali(), growth=1.0), 30)
+    assert not proxy.report.rejected
+
+
+def test_a_good_step_is_kept(ctx, converged, reference):
+    y = Adapter(copy.deepcopy(converged)).read()
+    proxy = drive(ctx, Scripted({2: lambda e: y}), 5)
+    assert not proxy.report.rejected
+    assert error(ctx, reference) < 1e-4, "J of the background's scattering still lags"
+
+
+def test_strikes_hand_over(ctx, reference):
+    proxy = drive(ctx, Safeguarded(Scripted({"always": wild}), patience=2), 40)
+    assert proxy.report.rejected == 2
+    assert proxy.report.steps_by["scripted"] <= 3, "from LTE, the first may pass as no worse"
+    assert proxy.report.steps_by["anderson"] > 30
+    assert "scripted handed over to anderson: its steps were undone" in proxy.report.notes[0]
+    assert error(ctx, reference) < 1e-6
+
+
+def test_all_fallbacks_used_up_is_mali(ctx, reference):
+    bad = tuple(Scripted({"always": wild}, name=f"bad{k}") for k in range(3))
+    proxy = drive(ctx, Safeguarded(bad[0], patience=1, fallbacks=bad[1:]), 7)
+    assert len(proxy.report.notes) == 3
+    assert "bad2 handed over to mali" in proxy.report.notes[-1]
+    lw.iterate_ctx_se(proxy, Nscatter=0, JTol=1.0, popsTol=1e-5, quiet=True)
+    assert error(ctx, reference) < 1e-3
+
+
+def test_no_progress_hands_over(ctx, reference):
+    """A scheme that goes nowhere, without ever making it much worse."""
+    proxy = drive(ctx, Safeguarded(Scripted({"always": lambda e: e.y}), stall=7), 40)
+    assert proxy.report.steps_by["scripted"] <= 9
+    assert "7 steps did not halve the residual" in proxy.report.notes[0]
+    assert error(ctx, reference) < 1e-6
+
+
+def test_progress_is_not_interrupted(ctx):
+    """Plain steps of a slow scheme do not count as a stall."""
+    proxy = drive(ctx, Safeguarded(Scripted({}), stall=3), 30)
+    assert set(proxy.report.steps_by) == {"scripted"}
+
+
+def test_a_spoilt_snapshot_gives_way_to_the_best(ctx, monkeypatch):
+    """What was restored may be spoilt in what a snapshot cannot hold: the best is tried next."""
+    proxy = accelerate(ctx, None, Scripted({6: wild}))
+    guard, adapter = proxy._state, proxy.adapter
+    for k in range(6):
+        proxy.formal_sol_gamma_matrices()
+        proxy.stat_equil()
+        if k == 3:
+            best = guard.best_snapshot
+    # Pretend that the states after the fourth were not the best ones, and then fail twice.
+    guard.best_snapshot = best
+    guard.best_merit = 0.0
+    restored = []
+    original = Adapter.restore
+
+    def restore(self, snapshot):
+        restored.append(snapshot)
+        original(self, snapshot)
+
+    monkeypatch.setattr(Adapter, "restore", restore)
+    proxy.formal_sol_gamma_matrices()
+    proxy.stat_equil()  # the wild step is made here
+    latest = guard.snapshot
+    failing = Flaky(ctx, lambda k: k < 2)
+    monkeypatch.setattr(adapter, "ctx", failing)
+    for _ in range(2):
+        proxy.formal_sol_gamma_matrices()
+        proxy.stat_equil()
+    assert restored[0] is latest
+    assert restored[1] is best
+    assert "handed over to anderson" in proxy.report.notes[-1]
+
+
+# ---- the host's solver fails -----
+
+
+@pytest.mark.parametrize("scheme", ["mali", "ng", "anderson", "depthwise"])
+@pytest.mark.parametrize("at", [0, 1, 6])
+@pytest.mark.parametrize("spoil", [None, np.nan, -1.0, 0.0])
+def test_an_exploding_matrix_is_a_rejected_step(scheme, at, spoil, ctx, untrained, reference):
+    flaky = Flaky(ctx, lambda k: k == at, spoil)
+    proxy = accelerate(flaky, untrained, scheme)
+    lw.iterate_ctx_se(proxy, Nscatter=0, JTol=1.0, popsTol=1e-5, quiet=True)
+    assert_physical(ctx)
+    assert error(ctx, reference) < 1e-3
+    assert proxy.report.rejected >= 1
+    assert not proxy.report.records[at].accepted
+    assert proxy.report.records[at].residual == np.inf
+
+
+@pytest.mark.parametrize("spoil", [np.nan, -1.0])
+def test_populations_that_are_not_physical_without_an_error(spoil, ctx, reference):
+    """The host does not always notice."""
+    flaky = Flaky(ctx, lambda k: k == 5, spoil, error=None)
+    proxy = accelerate(flaky, None, "anderson")
+    lw.iterate_ctx_se(proxy, Nscatter=0, JTol=1.0, popsTol=1e-5, quiet=True)
+    assert_physical(ctx)
+    assert error(ctx, reference) < 1e-3
+    assert proxy.report.rejected == 1
+
+
+@pytest.mark.parametrize("scheme", ["mali", "anderson"])
+def test_a_failed_solve_is_not_convergence(scheme, ctx):
+    """Nothing changes when the solver fails, and nothing changes at equilibrium."""
+    flaky = Flaky(ctx, lambda k: k == 8)
+    proxy = accelerate(flaky, None, scheme)
+    for _ in range(9):
+        proxy.formal_sol_gamma_matrices()
+        update = proxy.stat_equil()
+    assert update.dPopsMax >= 1.0
+    flaky = Flaky(ctx, lambda k: k == 0)
+    proxy = accelerate(flaky, None, scheme)
+    proxy.formal_sol_gamma_matrices()
+    assert proxy.stat_equil().dPopsMax >= 1.0
+
+
+@pytest.mark.parametrize("scheme", ["mali", "anderson", "depthwise"])
+@pytest.mark.parametrize("first", [0, 4])
+def test_a_solver_that_keeps_failing_raises(scheme, first, ctx, untrained):
+    """... and leaves the populations of before."""
+    flaky = Flaky(ctx, lambda k: k >= first, np.nan)
+    calls = []
+    with pytest.raises(lw.ExplodingMatrixError, match="3 times in a row"):
+        iterate_ctx_rl(flaky, untrained, scheme, quiet=True, callback=calls.append)
+    assert len(calls) == first + 2
+    assert_physical(ctx)
+    assert np.all(np.isfinite(ctx.spect.J))
+
+
+def test_other_errors_of_the_host_pass_through(ctx):
+    flaky = Flaky(ctx, lambda k: k == 3, np.nan, error=ValueError)
+    with pytest.raises(ValueError, match="Singular"):
+        iterate_ctx_rl(flaky, scheme="anderson", quiet=True)
+    assert_physical(ctx)
+
+
+# ---- policies that are no policies -----
+
+
+class Says:
+    def __init__(self, answer):
+        self.answer = answer
+
+    def predict(self, observation, deterministic=True):
+        return self.answer(observation)
+
+
+def raises(observation):
+    raise RuntimeError("CUDA out of memory")
+
+
+class Sometimes:
+    """A good policy that fails at its fourth call."""
+
+    def __init__(self, policy):
+        self.policy, self.calls = policy, 0
+
+    def predict(self, observation, deterministic=True):
+        self.calls += 1
+        if self.calls == 4:
+            raise KeyError("x")
+        return self.policy.predict(observation)
+
+
+class Half:
+    """Half of what the oracle says, so that there is something left to do."""
+
+    def __init__(self, oracle):
+        self.oracle = oracle
+
+    def predict(self, observation, deterministic=True):
+        action, _ = self.oracle.predict(observation)
+        return 0.5 * action, None
+
+
+BROKEN = {
+    "nan": lambda o: (np.full(o.shape[1], np.nan), None),
+    "shape": lambda o: (np.zeros(7), None),
+    "text": lambda o: ("left", None),
+    "no pair": lambda o: 3,
+    "raises": raises,
+}
+USELESS = {
+    "zeros": lambda o: (np.zeros(o.shape[1]), None),
+    "ones": lambda o: (np.ones(o.shape[1]), None),
+    "minus ones": lambda o: (-np.ones(o.shape[1]), None),
+    "halves": lambda o: (np.full(o.shape[1], 0.5), None),
+    "jagged": lambda o: ((-1.0) ** np.arange(o.shape[1]), None),
+    "huge": lambda o: (np.full(o.shape[1], 1e300), None),
+}
+
+
+@pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN)
+def test_a_broken_policy_is_replaced(answer, ctx, reference):
+    """At once, at no cost, and it is said: the rest is Anderson's from the first step."""
+    proxy = accelerate(ctx, Says(answer))
+    lw.iterate_ctx_se(proxy, Nscatter=0, JTol=1.0, popsTol=1e-5, quiet=True)
+    assert_physical(ctx)
+    assert error(ctx, reference) < 1e-4
+    assert set(proxy.report.steps_by) == {"anderson"}
+    assert proxy.report.Nformal < 40
+    (note,) = proxy.report.notes
+    assert note.startswith("iteration 0: depthwise handed over to anderson: the policy")
+
+
+def test_a_policy_that_breaks_half_way_is_replaced(ctx, oracle, reference):
+    policy = Sometimes(Half(oracle))
+    proxy = accelerate(ctx, policy)
+    lw.iterate_ctx_se(proxy, Nscatter=0, JTol=1.0, popsTol=1e-6, quiet=True)
+    assert error(ctx, reference) < 1e-4
+    assert policy.calls == 4
+    assert proxy.report.steps_by["depthwise"] == 3
+    assert "iteration 3: depthwise handed over" in proxy.report.notes[0]
+
+
+class Actor_like:
+    """Half of what the oracle says, so that there is something left to do."""
+
+    def __init__(self, oracle):
+        self.oracle = oracle
+
+    def predict(self, observation, deterministic=True):
+        action, _ = self.oracle.predict(observation)
+        return 0.5 * action, None
+
+
+@pytest.mark.parametrize("answer", USELESS.values(), ids=USELESS)
+def test_a_useless_policy_does_no_harm(answer, ctx, reference):
+    proxy = accelerate(ctx, Says(answer))
+    lw.iterate_ctx_se(proxy, Nscatter=0, JTol=1.0, popsTol=1e-4, quiet=True)
+    assert_physical(ctx)
+    assert error(ctx, reference) < 1e-3
+    assert proxy.report.Nformal < 60, "less than half of MALI's own cost"
+
+
+def test_a_policy_of_zeros_does_not_stop_in_lte(ctx, reference):
+    """It proposes no change, which the host's criterion would take for convergence."""
+    proxy = accelerate(ctx, scheme=Depthwise(Says(USELESS["zeros"]), window=0))
+    for _ in range(3):
+        proxy.formal_sol_gamma_matrices()
+        update = proxy.stat_equil()
+        assert update.dPopsMax > 0.5
+    assert error(ctx, reference) > 1.0
+
+
+@settings(max_examples=12)
+@given(seed=st.integers(0, 10**6), scale=st.floats(0.1, 30.0))
+def test_random_networks_do_no_harm(seed, scale, context_cache, reference, architecture):
+    ctx = copy.deepcopy(context_cache["CaII_K", "FALC"])
+    policy = Actor(Network(architecture, random_weights(architecture, seed, scale)), gain=1.0)
+    proxy = accelerate(ctx, policy)
+    lw.iterate_ctx_se(proxy, Nscatter=0, JTol=1.0, popsTol=1e-4, quiet=True)
+    assert_physical(ctx)
+    assert error(ctx, reference) < 1e-3
+    assert proxy.report.Nformal < 80
+
+
+@pytest.mark.parametrize(
+    "proposal",
+    [
+        lambda e: np.full_like(e.y, np.nan),
+        lambda e: np.append(e.y, 0.0),
+        lambda e: np.where(np.arange(e.y.size) == 3, np.inf, e.y),
+    ],
+    ids=["nan", "shape", "inf"],
+)
+def test_a_broken_scheme_is_replaced(proposal, ctx, reference):
+    proxy = drive(ctx, Scripted({2: proposal}), 35)
+    assert proxy.report.steps_by["scripted"] == 2
+    assert "iteration 2: scripted handed over to anderson" in proxy.report.notes[0]
+    assert not proxy.report.rejected
+    assert error(ctx, reference) < 1e-4
+
+
+# ---- interruptions -----
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("error_class", [KeyboardInterrupt, Stop])
+@pytest.mark.parametrize("scheme", ["mali", "anderson", "depthwise"])
+@pytest.mark.parametrize("at", [0, 3, 9])
+def test_an_interrupt_from_a_callback(error_class, scheme, at, ctx, untrained, reference):
+    def callback(proxy):
+        if len(proxy.report.records) > at:
+            raise error_class
+
+    with pytest.raises(error_class):
+        iterate_ctx_rl(ctx, untrained, scheme, popsTol=1e-6, quiet=True, callback=callback)
+    assert_physical(ctx)
+    iterate_ctx_rl(ctx, scheme="anderson", popsTol=1e-5, JTol=1.0, quiet=True)
+    assert error(ctx, reference) < 1e-4
+
+
+class Interrupted:
+    """A context in which a chosen call is interrupted, after spoiling what the call writes."""
+
+    def __init__(self, ctx, method, at):
+        self.__dict__.update(_ctx=ctx, method=method, at=at, calls=0)
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        value = getattr(self._ctx, name)
+        if name != self.method:
+            return value
+
+        def call(*args, **kwargs):
+            self.__dict__["calls"] += 1
+            if self.calls > self.at:
+                if name == "stat_equil":
+                    self._ctx.activeAtoms[0].n[:, ::2] = -1.0
+                raise KeyboardInterrupt
+            return value(*args, **kwargs)
+
+        return call
+
+
+@pytest.mark.parametrize("scheme", ["mali", "anderson", "depthwise"])
+@pytest.mark.parametrize("at", [0, 5])
+def test_an_interrupt_inside_the_update(scheme, at, ctx, untrained, reference):
+    with pytest.raises(KeyboardInterrupt):
+        iterate_ctx_rl(Interrupted(ctx, "stat_equil", at), untrained, scheme, quiet=True)
+    assert_physical(ctx)
+    iterate_ctx_rl(ctx, scheme="anderson", popsTol=1e-5, JTol=1.0, quiet=True)
+    assert error(ctx, reference) < 1e-4
+
+
+@pytest.mark.parametrize("scheme", ["mali", "anderson", "depthwise"])
+@pytest.mark.parametrize("at", [0, 5])
+def test_an_interrupt_inside_the_formal_solution(scheme, at, ctx, untrained, reference):
+    with pytest.raises(KeyboardInterrupt):
+        iterate_ctx_rl(
+            Interrupted(ctx, "formal_sol_gamma_matrices", at), untrained, scheme, quiet=True
+        )
+    assert_physical(ctx)
+    iterate_ctx_rl(ctx, scheme="anderson", popsTol=1e-5, JTol=1.0, quiet=True)
+    assert error(ctx, reference) < 1e-4
+
+
+def test_an_interrupt_inside_the_policy(ctx, oracle, reference):
+    class Slow:
+        calls = 0
+
+        def predict(self, observation, deterministic=True):
+            self.calls += 1
+            if self.calls == 3:
+                raise KeyboardInterrupt
+            return oracle.predict(observation)
+
+    with pytest.raises(KeyboardInterrupt):
+        iterate_ctx_rl(ctx, Slow(), popsTol=1e-8, quiet=True)
+    assert_physical(ctx)
+    iterate_ctx_rl(ctx, oracle, popsTol=1e-5, JTol=1.0, quiet=True)
+    assert error(ctx, reference) < 1e-4
+
+
+# ---- two solves at a time -----
+
+
+def test_one_policy_object_in_two_interleaved_solves(ctx, untrained):
+    """No state is shared between solves."""
+    a, b, alone = (copy.deepcopy(ctx) for _ in range(3))
+    scheme = Safeguarded(Depthwise(untrained))
+    first, second, third = accelerate(a, None, scheme), accelerate(b, None, scheme), None
+    for _ in range(6):
+        for proxy in (first, second):
+            proxy.formal_sol_gamma_matrices()
+            proxy.stat_equil()
+    third = accelerate(alone, None, scheme)
+    for _ in range(6):
+        third.formal_sol_gamma_matrices()
+        third.stat_equil()
+    np.testing.assert_array_equal(a.activeAtoms[0].n, alone.activeAtoms[0].n)
+    np.testing.assert_array_equal(b.activeAtoms[0].n, alone.activeAtoms[0].n)
+
+
+def test_a_scheme_is_named_by_what_it_guards():
+    assert Safeguarded(Anderson()).name == "anderson"
+    assert not Safeguarded(Anderson()).lambdaIterate
