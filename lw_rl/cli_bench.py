@@ -70,7 +70,7 @@ def bench(
       lw-rl bench --suite grid --suite moving --policy default --policy runs/mine/policy.json
       lw-rl bench --suite fal --suite grid --readme README.md
     """  # noqa: D301 (click needs the escape itself, not a raw string)
-    from . import benchmark, problems, report
+    from . import benchmark, problems, report, tables
     from .errors import UnknownNameError
     from .files import write_atomically
     from .plots import save, suite_figure
@@ -107,16 +107,16 @@ def bench(
     if readme is not None:
         from .readme import renew
 
-        text = renew(readme.read_text(), {s: report.suite_markdown(r) for s, r in results.items()})
+        text = renew(readme.read_text(), {s: tables.suite_markdown(r) for s, r in results.items()})
         write_atomically(readme, text.encode())
     if as_json:
         click.echo(json.dumps({s: report.statistics(r) for s, r in results.items()}, indent=2))
     elif not quiet:
         console = output(quiet, width=150)
         for suite, measured in results.items():
-            console.print(report.suite_table(suite, measured))
+            console.print(tables.suite_table(suite, measured))
             if suite == "grid":
-                console.print(report.depth_table(measured))
+                console.print(tables.depth_table(measured))
         for line in report.cost_lines(document["policies"]):
             console.print(line)
         click.echo(f"results: {out / 'bench.json'}")

@@ -61,7 +61,7 @@ def solve(
       lw-rl solve CaII_K FALC --scheme anderson --json
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     # Lightweaver takes a second to import: not before the arguments are known to be sound.
-    from . import benchmark, problems, report
+    from . import benchmark, problems, report, tables
     from .iterate import iterate_ctx_rl
     from .schemes import make_scheme
 
@@ -95,6 +95,6 @@ def solve(
         }
         click.echo(json.dumps(fields, indent=2))
     elif not quiet:
-        output(quiet, width=110).print(report.solve_table(result))
+        output(quiet, width=110).print(tables.solve_table(result))
         if path is not None:
             click.echo(f"figure: {path}")

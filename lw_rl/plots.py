@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from .adapter import Adapter
-from .benchmark import TARGET, Result, Solve
 from .files import write_atomically
+from .results import TARGET, Result, Solve
 
 Array = np.ndarray
 

@@ -8,9 +8,10 @@ import json
 import numpy as np
 import pytest
 
-from lw_rl import benchmark, problems, report
-from lw_rl.benchmark import Peer, Result, Solve
+from lw_rl import benchmark, problems, report, tables
+from lw_rl.benchmark import Peer
 from lw_rl.reference import reference, true_error
+from lw_rl.results import Result, Solve
 from lw_rl.schemes import Anderson, Depthwise, Mali, Safeguarded
 
 PROBLEM = problems.shipped_problem("CaII_K", "FALC", 24)
@@ -164,12 +165,12 @@ def test_break_even(untrained):
 
 
 def test_markdown_table():
-    lines = report.suite_markdown(results()).splitlines()
+    lines = tables.suite_markdown(results()).splitlines()
     assert len(lines) == 2 + 3
     assert len({line.count("|") for line in lines}) == 1
     assert "| mali | 2 / 2 / 2 | 3 / 3 / 3" in lines[2]
 
 
 def test_depth_table_has_a_column_per_grid():
-    table = report.depth_table(results() + results())
+    table = tables.depth_table(results() + results())
     assert table.row_count == 3 and len(table.columns) == 3

@@ -7,7 +7,7 @@ import pytest
 
 import lw_rl
 from lw_rl import benchmark, plots, problems
-from lw_rl.benchmark import Result, Solve
+from lw_rl.results import Result, Solve
 
 PROBLEM = problems.shipped_problem("CaII_K", "FALC", 24)
 
