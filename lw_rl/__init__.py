@@ -66,9 +66,9 @@ def __dir__() -> list[str]:
 
 # Strings, so that neither environment is imported before it is made. An id that is there already
 # means that this module was reloaded; registering again would only warn.
-for _id, _entry_point in {
-    "lw_rl/SigmoidSource-v0": "lw_rl.envs.sigmoid_source:SigmoidSource",
-    "lw_rl/StatEquil-v0": "lw_rl.envs.stat_equil:StatEquil",
-}.items():
+for _id, _entry_point, _limit in (
+    ("lw_rl/SigmoidSource-v0", "lw_rl.envs.sigmoid_source:SigmoidSource", None),
+    ("lw_rl/StatEquil-v0", "lw_rl.envs.stat_equil:StatEquil", 20),
+):
     if _id not in _gymnasium.registry:
-        _gymnasium.register(id=_id, entry_point=_entry_point)
+        _gymnasium.register(id=_id, entry_point=_entry_point, max_episode_steps=_limit)

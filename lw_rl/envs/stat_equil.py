@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, SupportsFloat
@@ -103,10 +104,8 @@ class StatEquil(gym.Env[Array, Array]):
     ``visited``: the (y, r, starts) of every formal solution since the last step, r the residual
     of the plain update and `starts` whether a trajectory begins there (those of a reset come with
     the first step again, since vectorised environments keep a reset's info to themselves);
-    ``problem``: its name; ``physics``: its :class:`~lw_rl.adapter.LinePhysics`, until the first
-    step on that problem has told of it;
-    ``Nformal``: formal solutions of this environment so far; ``reward_map``; ``error``: the largest
-    true error of ln S, if the solution is known.
+    ``problem``: its name; ``physics``: the fields of its :class:`~lw_rl.adapter.LinePhysics`;
+    ``reward_map``; ``error``: the largest true error of ln S, if the solution is known.
 
     Parameters
     ----------
@@ -163,7 +162,6 @@ class StatEquil(gym.Env[Array, Array]):
         self.action_space = spaces.Box(-1.0, 1.0, (Npoints,), np.float32)
         self.observation_space = spaces.Box(-np.inf, np.inf, (NCHANNELS, Npoints), np.float32)
         self._prepared: dict[int, Prepared] = {}
-        self._told: set[int] = set()
         self._next = 0
         self._index = 0
         self._y = self._r = np.zeros(0)
@@ -307,14 +305,12 @@ class StatEquil(gym.Env[Array, Array]):
         prepared = self._prepared[self._index]
         info: dict[str, Any] = {
             "problem": self.problems[self._index].name,
-            "visited": self._visited,
-            "Nformal": self.Nformal,
+            # Copies: what is told is the listener's to keep.
+            "physics": copy.deepcopy(vars(prepared.physics)),
+            "visited": copy.deepcopy(self._visited),
         }
-        if self._index not in self._told:
-            info["physics"] = prepared.physics
         if rewards is not None:
             info["reward_map"] = rewards
-            self._told.add(self._index)
             self._visited = []
         if prepared.solution is not None:
             info["error"] = float(np.max(np.abs(self._y - prepared.solution)))

@@ -147,8 +147,8 @@ handle_timeout_termination
     def visit(self, info: dict[str, Any]) -> None:
         """Remember the states that an environment's info tells of."""
         name = info["problem"]
-        if "physics" in info and name not in self.visits:
-            self.register(name, info["physics"])
+        if name not in self.visits:
+            self.register(name, LinePhysics(**info["physics"]))
         for y, r, starts in info["visited"]:
             self.visits[name].add(y, r, starts)
 

@@ -112,7 +112,7 @@ class DepthwiseSAC(SAC):
         torch.nn.utils.clip_grad_norm_(self.critic.parameters(), _MAX_GRADIENT)
         self.critic.optimizer.step()
         polyak_update(self.critic.parameters(), self.critic_target.parameters(), self.tau)
-        logs.setdefault("critic_loss", []).append(float(critic_loss))
+        logs.setdefault("critic_loss", []).append(float(critic_loss.detach()))
 
         action, log_prob = self.actor.action_log_prob(data.observations)
         # The critic's own weights must not collect the gradient of the actor's loss.
