@@ -108,6 +108,7 @@ def test_a_run_trains_exports_and_resumes(tmp_path):
     assert fields_after["environment_steps"] == 120
     assert fields_after["gradient_steps"] > fields["gradient_steps"]
     assert fields_after["training_formal_solutions"] > fields["training_formal_solutions"]
+    assert fields["resumed_at_steps"] == [] and fields_after["resumed_at_steps"] == [80]
 
     with pytest.raises(PolicyFileError, match="gamma: 0.5 then, 0.9 now"):
         train(Args(out=args.out, **{**SMALL, "gamma": 0.9}), quiet=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,26 @@ _BUFFER = (
 )
 
 
-def save(
-    path: Path, model: DepthwiseSAC, arguments: dict[str, Any], seconds: float, Nformal: int
-) -> None:
+@dataclass(frozen=True)
+class Spent:
+    """What a run has cost so far.
+
+    Attributes
+    ----------
+    seconds : float
+        Wall time.
+    Nformal : int
+        Formal solutions.
+    resumed_at : tuple of int
+        Environment steps at which the run was taken up again.
+    """
+
+    seconds: float = 0.0
+    Nformal: int = 0
+    resumed_at: tuple[int, ...] = ()
+
+
+def save(path: Path, model: DepthwiseSAC, arguments: dict[str, Any], spent: Spent) -> None:
     """Write a checkpoint.
 
     Parameters
@@ -41,15 +58,14 @@ def save(
         What is trained.
     arguments : dict
         Arguments of the run: plain numbers and strings.
-    seconds, Nformal : float, int
+    spent : Spent
         What the run has cost so far.
     """
     buffer = model.replay_buffer
     upper = buffer.buffer_size if buffer.full else buffer.pos
     state = {
         "arguments": arguments,
-        "seconds": seconds,
-        "Nformal": Nformal,
+        "spent": astuple(spent),
         "num_timesteps": model.num_timesteps,
         "n_updates": model._n_updates,
         "policy": model.policy.state_dict(),

@@ -104,11 +104,11 @@ class DepthwiseSAC(SAC):
             next_value = torch.min(*next_value) - alpha * next_log_prob  # type: ignore[call-overload]
             target = data.rewards + (1.0 - data.dones) * self.gamma * next_value
         value = self.critic(data.observations, data.actions)
-        critic_loss = sum(functional.mse_loss(v, target) for v in value)
+        critic_loss = _twin_loss(value, target)
         if self.imitation_batch:
             critic_loss = critic_loss + self._solved(batch_size // 2)
         self.critic.optimizer.zero_grad()
-        critic_loss.backward()  # type: ignore[union-attr]
+        critic_loss.backward()
         torch.nn.utils.clip_grad_norm_(self.critic.parameters(), _MAX_GRADIENT)
         self.critic.optimizer.step()
         polyak_update(self.critic.parameters(), self.critic_target.parameters(), self.tau)
@@ -145,9 +145,14 @@ class DepthwiseSAC(SAC):
         size = residual_size(demonstrations.observations)
         action = points_to_action(demonstrations.targets * size, size).clamp(-1.0, 1.0)
         value = self.critic(demonstrations.observations, action)
-        return sum(functional.mse_loss(v, reward) for v in value)  # type: ignore[return-value]
+        return _twin_loss(value, reward)
 
 
 def _logged(logs: dict[str, list[float]], name: str, loss: torch.Tensor) -> torch.Tensor:
     logs.setdefault(name, []).append(float(loss.detach()))
     return loss
+
+
+def _twin_loss(values: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the sum of both critics' mean squared errors."""
+    return functional.mse_loss(values[0], target) + functional.mse_loss(values[1], target)

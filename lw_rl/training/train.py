@@ -66,6 +66,7 @@ class Args:
     gamma: float = _option(0.5, "Discount factor.")
     learning_rate: float = _option(2e-3, "Learning rate at the start.")
     final_learning_rate: float = _option(3e-5, "Learning rate at the end (linear in between).")
+    cycles: int = _option(1, "How often the learning rate falls from start to end.")
     entropy: str = _option("auto_0.01", "Temperature of SAC, as stable-baselines3 takes it.")
     noise: float = _option(0.15, "Amplitude of the exploration noise, smooth along depth.")
     gain: float = _option(10.0, "Factor of the actor's output, in units of max|r|.")
@@ -102,9 +103,8 @@ def train(args: Args, quiet: bool = False) -> Path:
     try:
         model = _learner(args, env)
         model.set_logger(configure(str(out / "log"), ["csv", "tensorboard"]))
-        seconds, Nformal = _resume(args, model, out)
+        follower = Follower(args, out, _resume(args, model, out))
         remaining = args.steps - model.num_timesteps
-        follower = Follower(args, out, seconds, Nformal)
         if remaining > 0:
             model.learn(
                 remaining,
@@ -113,6 +113,7 @@ def train(args: Args, quiet: bool = False) -> Path:
                 progress_bar=not quiet,
             )
         follower.finish(model)
+        spent = follower.spent
     finally:
         env.close()
     return export(
@@ -125,8 +126,9 @@ def train(args: Args, quiet: bool = False) -> Path:
             "seed": args.seed,
             "environment_steps": model.num_timesteps,
             "gradient_steps": model._n_updates,
-            "training_formal_solutions": follower.Nformal,
-            "training_wall_time_s": round(follower.seconds, 1),
+            "training_formal_solutions": spent.Nformal,
+            "training_wall_time_s": round(spent.seconds, 1),
+            "resumed_at_steps": list(spent.resumed_at),
             "validation": follower.scores,
             "versions": _versions(),
         },
@@ -181,7 +183,8 @@ def _environments(args: Args) -> VecEnv:
 def _learner(args: Args, env: VecEnv) -> DepthwiseSAC:
     def learning_rate(progress_remaining: float) -> float:
         # `learn` counts a resumed run's progress from its own start: take the run's instead.
-        fraction = min(model.num_timesteps / args.steps, 1.0) if model is not None else 0.0
+        done = 0 if model is None else model.num_timesteps
+        fraction = min(done / args.steps, 1.0 - 1e-9) * args.cycles % 1.0
         return args.learning_rate + fraction * (args.final_learning_rate - args.learning_rate)
 
     model: DepthwiseSAC | None = None
@@ -214,11 +217,11 @@ def _learner(args: Args, env: VecEnv) -> DepthwiseSAC:
     return model
 
 
-def _resume(args: Args, model: DepthwiseSAC, out: Path) -> tuple[float, int]:
-    """Go on from the checkpoint, if there is one; return seconds and formal solutions spent."""
+def _resume(args: Args, model: DepthwiseSAC, out: Path) -> checkpoint.Spent:
+    """Go on from the checkpoint, if there is one; return what the run has cost so far."""
     file = out / "checkpoint.pt"
     if not file.exists():
-        return 0.0, 0
+        return checkpoint.Spent()
     state = checkpoint.load(file)
     before, now = state["arguments"], asdict(args)
     different = sorted(
@@ -233,7 +236,9 @@ def _resume(args: Args, model: DepthwiseSAC, out: Path) -> tuple[float, int]:
             + "); take another --out or the same arguments"
         )
     checkpoint.restore(model, state)
-    return float(state["seconds"]), int(state["Nformal"])
+    spent = checkpoint.Spent(*state["spent"])
+    resumed = (*spent.resumed_at, model.num_timesteps)
+    return checkpoint.Spent(spent.seconds, spent.Nformal, resumed)
 
 
 def _versions() -> dict[str, str]:
@@ -250,29 +255,25 @@ class Follower(BaseCallback):
         The run's arguments.
     out : Path
         Folder of the run.
-    seconds_before, Nformal_before : float, int
-        Seconds and formal solutions spent before this process.
+    before : Spent
+        What the run cost before this process.
     """
 
-    def __init__(self, args: Args, out: Path, seconds_before: float, Nformal_before: int):
+    def __init__(self, args: Args, out: Path, before: checkpoint.Spent):
         super().__init__()
-        self.args, self.out = args, out
-        self.started = time.time() - seconds_before
+        self.args, self.out, self.before = args, out, before
+        self.started = time.time() - before.seconds
         self.scores: dict[str, Any] = {}
         #: Formal solutions for validation, and those of earlier processes.
-        self._Nformal_else = Nformal_before
+        self._Nformal_else = before.Nformal
         self._due = 0
         self._problems: list[tuple[Any, Any, Any]] = []
 
     @property
-    def seconds(self) -> float:
-        """Seconds spent on the run, in all processes."""
-        return time.time() - self.started
-
-    @property
-    def Nformal(self) -> int:
-        """Formal solutions made for the run: episodes, references and validation."""
-        return self._Nformal_else + int(sum(self.training_env.get_attr("Nformal")))
+    def spent(self) -> checkpoint.Spent:
+        """What the run has cost, in all processes: episodes, references and validation."""
+        Nformal = self._Nformal_else + int(sum(self.training_env.get_attr("Nformal")))
+        return checkpoint.Spent(time.time() - self.started, Nformal, self.before.resumed_at)
 
     def _on_training_start(self) -> None:
         self._due = self.model.num_timesteps + self.args.checkpoint_every
@@ -289,16 +290,11 @@ class Follower(BaseCallback):
         self.scores = self.validate(model)
         for name, value in self.scores.items():
             model.logger.record(f"validation/{name}", value)
-        model.logger.record("time/seconds", self.seconds)
-        model.logger.record("time/formal_solutions", self.Nformal)
+        spent = self.spent
+        model.logger.record("time/seconds", spent.seconds)
+        model.logger.record("time/formal_solutions", spent.Nformal)
         model.logger.dump(model.num_timesteps)
-        checkpoint.save(
-            self.out / "checkpoint.pt",
-            model,
-            arguments=asdict(self.args),
-            seconds=self.seconds,
-            Nformal=self.Nformal,
-        )
+        checkpoint.save(self.out / "checkpoint.pt", model, asdict(self.args), spent)
         export(
             self.out / "latest",
             model,
