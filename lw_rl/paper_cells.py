@@ -69,7 +69,6 @@ class Experiment:
 
 EXPERIMENTS: dict[str, Experiment] = {
     "published": Experiment("as published", PAPER),
-    "preconditioned": Experiment("preconditioned reward, SAC as published", RIGHTED),
     "spline": Experiment("preconditioned reward, splines", SPLINE, BANDIT, "spline"),
     **{
         f"gamma={g:g}": Experiment(
@@ -83,6 +82,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         )
         for k in (3, 9)
     },
+    # Last, so that a run cut short has the cheaper experiments first.
+    "preconditioned": Experiment("preconditioned reward, SAC as published", RIGHTED),
 }
 
 

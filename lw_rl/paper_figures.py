@@ -63,7 +63,7 @@ def training(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     top.invert_yaxis()
     top.set_title("mean reward (upwards is better)")
     bottom.set(ylabel="critic loss", title="critic loss")
-    return _done(fig, f"Fig. 3: SAC as published, median and quartiles of {len(runs)} seeds")
+    return _done(fig, f"Fig. 3: SAC as published, median and quartiles, {_seeds(runs)}")
 
 
 def convergence(result: dict[str, Any], figure: Figure | None = None) -> Figure:
@@ -121,7 +121,7 @@ def greedy(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     axes[2].set(yscale="log", ylabel="floor", title="floor (sets the surface value)")
     for ax in axes:
         ax.set_xlabel("updates [thousands]")
-    return _done(fig, f"Fig. 6: greedy feed-forward network, {len(runs)} seeds")
+    return _done(fig, f"Fig. 6: greedy feed-forward network, {_seeds(runs)}")
 
 
 def optima(result: dict[str, Any], figure: Figure | None = None) -> Figure:
@@ -163,7 +163,7 @@ def sparse(result: dict[str, Any], figure: Figure | None = None) -> Figure:
 
 def transfer(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     """Error on problems that were not trained on, beside what the family can represent."""
-    fig, (ax,) = _panels(figure, 1, (8.6, 4.2))
+    fig, (ax,) = _panels(figure, 1, (9.0, 4.8))
     table = result["summary"]["transfer"]["by"]
     limits = result["facts"]["expressiveness"]
     problems = list(limits)
@@ -180,7 +180,7 @@ def transfer(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     names = [p.replace("eps=0.0001", "eps=0.0001\n(trained on)") for p in problems]
     ax.set_xticks(x, [n.replace("eps=", r"$\epsilon$=") for n in names])
     ax.set(yscale="log", ylabel=r"true error, max $|S/S_{\rm exact} - 1|$")
-    ax.legend(frameon=False, fontsize=8.5, ncols=2)
+    fig.legend(loc="outside lower center", frameon=False, fontsize=8.5, ncols=3)
     return _done(fig, "Transfer without retraining (isothermal, and a gradient of B)")
 
 
@@ -245,6 +245,10 @@ def _panels(
 def _done(fig: Figure, title: str) -> Figure:
     fig.suptitle(title, fontsize=11.5)
     return fig
+
+
+def _seeds(runs: Sequence[Any]) -> str:
+    return f"{len(runs)} seed" + "s" * (len(runs) != 1)
 
 
 def _array(rows: Sequence[Any]) -> Array:

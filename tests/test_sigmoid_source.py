@@ -158,13 +158,14 @@ def test_twenty_thousand_steps_per_second_in_a_batch_of_64(formal_solver):
     step = SourceStep(paper_slab(), formal_solver=formal_solver)
     actions, count = np.random.default_rng(0).uniform(-1, 1, (64, 4)), np.ones(64, int)
     step(actions, count)
-    # The best of several short runs: other work on the machine only ever adds time.
+    # Processor time, since the claim is on one core, and the best of several short runs, since
+    # other work on the machine only ever adds to it.
     best = np.inf
     for _ in range(15):
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(5):
             step(actions, count)
-        best = min(best, (time.perf_counter() - start) / 5)
+        best = min(best, (time.process_time() - start) / 5)
     assert 64 / best > 20_000
 
 
