@@ -73,8 +73,8 @@ def random(
     if kind not in KINDS:
         raise UnknownNameError("kind of random atmosphere", kind, KINDS)
     few, many = (30.0, 250.0) if rng.random() < 6.0 / 7.0 else (250.0, 700.0)
-    drawn_N = round(np.exp(rng.uniform(np.log(few), np.log(many))))
-    N = drawn_N if Nspace is None else int(Nspace)
+    drawn_depths = round(np.exp(rng.uniform(np.log(few), np.log(many))))
+    N = drawn_depths if Nspace is None else int(Nspace)
     drawn_moving = bool(rng.random() < 0.4)
     moving = drawn_moving if moving is None else moving
 
@@ -108,9 +108,9 @@ def random(
         T_top = np.exp(rng.uniform(np.log(2.0e4), np.log(1.0e5)))
         T_top = max(T_top, 1.5 * T[0])
         thickness = 10.0 ** rng.uniform(-3.5, -1.3)
-        T_tr = np.exp(
-            np.log(T_top) + (np.log(T[0]) - np.log(T_top)) * _uneven(rng, N_tr + 1, 0.4)
-        )[:-1]
+        T_tr = np.exp(np.log(T_top) + (np.log(T[0]) - np.log(T_top)) * _uneven(rng, N_tr + 1, 0.4))[
+            :-1
+        ]
         index = rng.uniform(1.0, 3.5)
         x = (T_tr**index - T[0] ** index) / (T_top**index - T[0] ** index)
         logm = np.concatenate((logm[0] - thickness * x, logm))

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lw_rl.schemes.anderson import Anderson
-from lw_rl.schemes.history import anderson_mix, anderson_mix_positive, ng_extrapolate
+from lw_rl.schemes.history import (
+    anderson_mix,
+    anderson_mix_positive,
+    combine_positive,
+    least_residual,
+    ng_extrapolate,
+)
 
 
 def affine(N: int, radius: float, seed: int = 0, modes: int | None = None, positive: bool = False):
@@ -220,3 +226,59 @@ def test_ng_of_a_converged_sequence_is_its_limit():
 def test_ng_needs_three_iterates():
     with pytest.raises(ValueError, match="at least 3 iterates, got 2"):
         ng_extrapolate([np.ones(2), np.ones(2)])
+
+
+def affine_scattering(N=5, seed=3):
+    """A positive affine map S -> A S + b with a positive fixed point, as Lambda iteration is."""
+    rng = np.random.default_rng(seed)
+    A = rng.uniform(0.0, 1.0, (N, N))
+    A *= 0.9 / A.sum(axis=1, keepdims=True)
+    return A, rng.uniform(0.5, 1.5, N)
+
+
+def visited(A, b, states):
+    """Logarithms of states and of the ratios of their images to them."""
+    return [np.log(S) for S in states], [np.log((A @ S + b) / S) for S in states]
+
+
+def test_least_residual_weights_sum_to_one_and_are_the_best():
+    rng = np.random.default_rng(0)
+    F = rng.standard_normal((4, 30))
+    weights = least_residual(F)
+    assert weights.sum() == pytest.approx(1.0)
+    best = np.linalg.norm(weights @ F)
+    for _ in range(50):
+        change = rng.standard_normal(4) * 0.1
+        assert np.linalg.norm((weights + change - change.mean()) @ F) >= best - 1e-12
+
+
+def test_the_combination_has_the_residual_that_it_says():
+    A, b = affine_scattering()
+    solution = np.linalg.solve(np.eye(5) - A, b)
+    rng = np.random.default_rng(1)
+    ys, rs = visited(A, b, [solution * np.exp(rng.normal(0, 0.2, 5)) for _ in range(3)])
+    y, r = combine_positive(ys, rs)
+    S = np.exp(y)
+    assert np.allclose(r, np.log((A @ S + b) / S))
+    # Better than the last state, in the norm that is minimised.
+    image = np.exp(ys[-1] + rs[-1])
+    assert np.linalg.norm((A @ S + b - S) / image) < np.linalg.norm(
+        np.exp(ys[-1]) * np.expm1(rs[-1]) / image
+    )
+
+
+def test_as_many_states_as_unknowns_and_one_more_hold_the_solution():
+    A, b = affine_scattering()
+    solution = np.linalg.solve(np.eye(5) - A, b)
+    rng = np.random.default_rng(2)
+    ys, rs = visited(A, b, [solution * np.exp(rng.normal(0, 0.1, 5)) for _ in range(6)])
+    y, r = combine_positive(ys, rs)
+    assert np.allclose(np.exp(y), solution, rtol=1e-8)
+    assert np.max(np.abs(r)) < 1e-8
+
+
+def test_a_combination_that_is_not_positive_is_none():
+    # Of two states far from the solution on one side the best combination extrapolates below zero.
+    A, b = np.array([[0.5, 0.0], [0.0, 0.999]]), np.array([0.5, 1e-6])
+    ys, rs = visited(A, b, [np.array([1.0, 100.0]), np.array([1.0, 99.9])])
+    assert combine_positive(ys, rs) is None

@@ -245,7 +245,6 @@ def test_ng_accelerates_when_it_says():
         (lambda: Ng(delay=-1), "delay=-1"),
         (lambda: Depthwise(Says(None), window=-1), "window=-1"),
         (lambda: Depthwise(Says(None), opens=0), "opens=0"),
-        (lambda: Depthwise(Says(None), max_step=-1.0), "max_step=-1.0"),
         (lambda: Safeguarded(Mali(), growth=0.5), "growth=0.5"),
         (lambda: Safeguarded(Mali(), patience=0), "patience=0"),
         (lambda: Safeguarded(Mali(), stall=0), "stall=0"),

@@ -127,7 +127,10 @@ def test_imitation_learns_from_hindsight_alone(tmp_path):
     args = {**SMALL, "steps": 120, "return_every": 0, "updates_per_step": 3.0, "width": 16}
     train(Args(out=str(tmp_path / "run"), **args), quiet=True)
     log = np.genfromtxt(
-        tmp_path / "run" / "log" / "progress.csv", delimiter=",", names=True, deletechars=""
+        tmp_path / "run" / "log" / "from_step_0" / "progress.csv",
+        delimiter=",",
+        names=True,
+        deletechars="",
     )
     loss = log["train/imitation_loss"]
     loss = loss[np.isfinite(loss)]

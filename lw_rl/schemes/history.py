@@ -11,6 +11,9 @@ Array = np.ndarray
 #: Ratios beyond exp(20) of the last image carry no information about the solution.
 _MAX_EXPONENT = 20.0
 
+#: A combination of states below this fraction of the last one is not trusted.
+_LEAST_RATIO = 0.05
+
 
 def ng_extrapolate(xs: Sequence[Array]) -> Array:
     """Extrapolate the limit of a linearly converging sequence.
@@ -64,6 +67,39 @@ def ng_extrapolate_positive(xs: Sequence[Array]) -> Array:
     return unit + np.log(np.maximum(x, np.exp(-_MAX_EXPONENT)))
 
 
+def least_residual(residuals: Array, ridge: float = 1e-12) -> Array:
+    """Return the combination of residuals, of weights that sum to one, with the smallest norm.
+
+    Parameters
+    ----------
+    residuals : Array
+        Oldest first, shape [K, N].
+    ridge : float, optional
+        Cut-off of the least-squares problem's singular values relative to the largest
+        (default: 1e-12).
+
+    Returns
+    -------
+    weights : Array
+        Shape [K]; all on the last residual if there is only one or they are degenerate.
+    """
+    weights = np.zeros(len(residuals))
+    weights[-1] = 1.0
+    if len(residuals) == 1:
+        return weights
+    dF = (residuals[1:] - residuals[:-1]).T
+    # Columns of very different size are scaled so that the cut-off sees directions, not sizes.
+    size = np.linalg.norm(dF, axis=0)
+    if not np.all(np.isfinite(size)) or not np.any(size > 0.0):
+        return weights
+    size[size == 0.0] = 1.0
+    gamma = np.linalg.lstsq(dF / size, residuals[-1], rcond=ridge)[0] / size
+    if np.all(np.isfinite(gamma)):
+        weights[1:] -= gamma
+        weights[:-1] += gamma
+    return weights
+
+
 def anderson_mix(xs: Sequence[Array], gs: Sequence[Array], ridge: float = 1e-12) -> Array:
     """Mix a history of iterates and their images into the next iterate.
 
@@ -76,8 +112,7 @@ def anderson_mix(xs: Sequence[Array], gs: Sequence[Array], ridge: float = 1e-12)
     xs, gs : sequence of Array
         Iterates and their images under the fixed-point map, oldest first, each of shape [N].
     ridge : float, optional
-        Cut-off of the least-squares problem's singular values relative to the largest
-        (default: 1e-12).
+        As for :func:`least_residual`.
 
     Returns
     -------
@@ -92,18 +127,39 @@ def anderson_mix(xs: Sequence[Array], gs: Sequence[Array], ridge: float = 1e-12)
     if len(xs) != len(gs) or len(xs) == 0:
         raise ValueError(f"need as many iterates as images, at least one; got {len(xs)}, {len(gs)}")
     g = np.asarray(gs)
-    if len(xs) == 1:
-        return g[-1].copy()
-    f = g - np.asarray(xs)
-    dF = (f[1:] - f[:-1]).T
-    # Columns of very different size are scaled so that the cut-off sees directions, not sizes.
-    size = np.linalg.norm(dF, axis=0)
-    if not np.all(np.isfinite(size)) or not np.any(size > 0.0):
-        return g[-1].copy()
-    size[size == 0.0] = 1.0
-    gamma, *_ = np.linalg.lstsq(dF / size, f[-1], rcond=ridge)
-    mixed = g[-1] - (gamma / size) @ (g[1:] - g[:-1])
+    mixed = least_residual(g - np.asarray(xs), ridge) @ g
     return mixed if np.all(np.isfinite(mixed)) else g[-1].copy()
+
+
+def combine_positive(ys: Sequence[Array], rs: Sequence[Array]) -> tuple[Array, Array] | None:
+    """Combine visited states of a linear problem into the one with the smallest residual.
+
+    At fixed opacity the residual ``R = G(S) - S`` of the MALI map is linear in the source function
+    S, so a combination of visited source functions, of weights that sum to one, has the same
+    combination of their residuals, without another formal solution.
+
+    Parameters
+    ----------
+    ys, rs : sequence of Array
+        ``ln S`` and ``r = ln(G(S) / S)`` of the visited states, oldest first, each [N].
+
+    Returns
+    -------
+    y, r : Array
+        ``ln S`` and residual of the combination, or None if it is not positive, or is far from the
+        last state and so perhaps from the opacity that it was made with.
+    """
+    unit = ys[-1]
+    S = np.exp(np.clip(np.asarray(ys) - unit, -_MAX_EXPONENT, _MAX_EXPONENT))
+    R = S * np.expm1(np.clip(np.asarray(rs), -_MAX_EXPONENT, _MAX_EXPONENT))
+    # Relative to the last plain update, as far as one can know the solution's own scale.
+    image = S[-1] + R[-1]
+    weights = least_residual(R / image)
+    S_mean, R_mean = weights @ S, weights @ R
+    smallest = np.exp(-_MAX_EXPONENT)
+    if not (np.all(S_mean > _LEAST_RATIO) and np.all(S_mean + R_mean > smallest * S_mean)):
+        return None
+    return unit + np.log(S_mean), np.log1p(R_mean / S_mean)
 
 
 def anderson_mix_positive(xs: Sequence[Array], gs: Sequence[Array], max_step: float) -> Array:

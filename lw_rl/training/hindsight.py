@@ -37,6 +37,8 @@ FIRST, LAST = 3, 45
 #: Pairs are dropped whose relabelled problem is not like any real one.
 _SMALLEST_RATIO = 1e-6
 _LARGEST_TARGET = 500.0
+#: In units of the residual; MALI's residual is never several times the error.
+_SMALLEST_TARGET = 0.3
 #: States that a problem must have before pairs are drawn from it.
 _FEWEST = 5
 
@@ -233,11 +235,14 @@ handle_timeout_termination
         R_j = np.expm1(r_j) * np.exp(np.clip(y_j - y_i, -60.0, 60.0))
         ratio = np.exp(r_i) - R_j
         target = y_j - y_i
-        if ratio.min() <= _SMALLEST_RATIO or np.max(np.abs(target)) > _LARGEST_TARGET:
+        # Negated, so that values that are not numbers are refused as well.
+        if not (ratio.min() > _SMALLEST_RATIO and np.max(np.abs(target)) < _LARGEST_TARGET):
             return None
         r = np.log(ratio)
         size = residual_size(r)
-        if size < 1e-11:
+        # A residual that the distance between the states does not account for comes from J, which
+        # lags by a formal solution, or from rounding.
+        if size < 1e-11 or not np.max(np.abs(target)) > _SMALLEST_TARGET * size:
             return None
         previous = None
         if i > 0 and not starts and self.rng.random() < 0.8:
@@ -246,8 +251,4 @@ handle_timeout_termination
             if ratio_k.min() > _SMALLEST_RATIO:
                 previous = Previous(y_i - y_k, np.log(ratio_k))
         observation = observe(visits.frame, y_i, r, previous)
-        scaled = observe_depths(visits.frame, target) / size
-        norm = float(np.linalg.norm(scaled))
-        if not (np.isfinite(norm) and norm > 1e-8):
-            return None
-        return observation, scaled
+        return observation, observe_depths(visits.frame, target) / size

@@ -79,14 +79,21 @@ class DepthwiseSAC(SAC):
                 loss = loss + weight * self._return(batch_size, logs)
             if not loss.requires_grad:
                 continue
-            self.actor.optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.actor.parameters(), _MAX_GRADIENT)
-            self.actor.optimizer.step()
+            self._descend(self.actor, loss, logs)
 
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         for name, values in logs.items():
             self.logger.record(f"train/{name}", float(np.mean(values)))
+
+    def _descend(self, module: Any, loss: torch.Tensor, logs: dict[str, list[float]]) -> None:
+        """Take one step of a module's optimiser, unless the gradient is not finite."""
+        module.optimizer.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(module.parameters(), _MAX_GRADIENT)
+        finite = bool(torch.isfinite(norm))
+        logs.setdefault("skipped_steps", []).append(float(not finite))
+        if finite:
+            module.optimizer.step()
 
     def _imitation(self, demonstrations: Demonstrations) -> torch.Tensor:
         """Return the mean relative misfit of the proposed corrections."""
@@ -107,10 +114,7 @@ class DepthwiseSAC(SAC):
         critic_loss = _twin_loss(value, target)
         if self.imitation_batch:
             critic_loss = critic_loss + self._solved(batch_size // 2)
-        self.critic.optimizer.zero_grad()
-        critic_loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.critic.parameters(), _MAX_GRADIENT)
-        self.critic.optimizer.step()
+        self._descend(self.critic, critic_loss, logs)
         polyak_update(self.critic.parameters(), self.critic_target.parameters(), self.tau)
         logs.setdefault("critic_loss", []).append(float(critic_loss.detach()))
 

@@ -102,8 +102,10 @@ def train(args: Args, quiet: bool = False) -> Path:
     env = _environments(args)
     try:
         model = _learner(args, env)
-        model.set_logger(configure(str(out / "log"), ["csv", "tensorboard"]))
         follower = Follower(args, out, _resume(args, model, out))
+        # A resumed run begins a log of its own: none is written over.
+        log = out / "log" / f"from_step_{model.num_timesteps}"
+        model.set_logger(configure(str(log), ["csv", "tensorboard"]))
         remaining = args.steps - model.num_timesteps
         if remaining > 0:
             model.learn(
