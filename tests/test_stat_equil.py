@@ -23,6 +23,11 @@ def test_gymnasium_checker():
     check_env(made.unwrapped, skip_render_check=True)
 
 
+def test_stable_baselines3_checker():
+    checker = pytest.importorskip("stable_baselines3.common.env_checker")
+    checker.check_env(StatEquil(PROBLEMS, 64), warn=False)
+
+
 def test_registered_with_a_time_limit():
     made = gym.make("lw_rl/StatEquil-v0", problems=PROBLEMS, Npoints=64)
     made.reset(seed=0)
