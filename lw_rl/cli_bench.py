@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -70,7 +71,7 @@ def bench(
       lw-rl bench --suite grid --suite moving --policy default --policy runs/mine/policy.json
       lw-rl bench --suite fal --suite grid --readme README.md
     """  # noqa: D301 (click needs the escape itself, not a raw string)
-    from . import benchmark, problems, report, tables
+    from . import benchmark, overhead, problems, report, tables
     from .errors import UnknownNameError
     from .files import write_atomically
     from .plots import save, suite_figure
@@ -97,9 +98,16 @@ def bench(
                 results[suite].append(benchmark.measure(problem, entries, repeats))
                 bar.advance(task)
 
+    costs = {
+        benchmark.depthwise_name(p): overhead.measure_overhead(
+            problems.shipped_problem("CaII_K", "FALC"), p
+        )
+        for p in (policies if repeats and not no_policy else ())
+    }
     document = report.document(
         command_line(ctx), results,
         policies={} if no_policy else report.policy_costs(policies, results),
+        overhead={name: asdict(cost) for name, cost in costs.items()},
     )  # fmt: skip
     write_atomically(out / "bench.json", (json.dumps(document, indent=1) + "\n").encode())
     for suite, measured in results.items():
@@ -119,4 +127,6 @@ def bench(
                 console.print(tables.depth_table(measured))
         for line in report.cost_lines(document["policies"]):
             console.print(line)
+        for name, cost in costs.items():
+            console.print(f"{name}: {overhead.describe(cost)}")
         click.echo(f"results: {out / 'bench.json'}")

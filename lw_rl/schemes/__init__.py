@@ -3,8 +3,8 @@
 ========== ============================================= =======================================
 scheme     what it does                                  when
 ========== ============================================= =======================================
-depthwise  a policy proposes a correction at every       the default: two-level atoms in one
-           depth, Anderson mixes the proposals           dimension
+depthwise  a policy corrects the best combination of     the default: two-level atoms in one
+           the states visited, depth by depth            dimension
 anderson   Anderson acceleration of MALI                 atoms with more levels, more dimensions,
                                                          problems unlike any a policy has seen
 ng         MALI with Ng acceleration                     to compare with
@@ -32,6 +32,7 @@ from .depthwise import Depthwise, Policy
 from .mali import Lambda, Mali
 from .ng import Ng
 from .safeguarded import Safeguarded
+from .sigmoid import Sigmoid
 
 __all__ = [
     "Anderson",
@@ -42,6 +43,7 @@ __all__ = [
     "Policy",
     "Safeguarded",
     "Scheme",
+    "Sigmoid",
     "Step",
     "known",
     "make_policy",
@@ -53,6 +55,7 @@ _SCHEMES: dict[str, Callable[[Any], Scheme]] = {
     "mali": lambda policy: Mali(),
     "ng": lambda policy: Ng(),
     "anderson": lambda policy: Anderson(),
+    "sigmoid": lambda policy: Sigmoid(None if policy == "default" else make_policy(policy)),
     "depthwise": lambda policy: Depthwise(make_policy(policy)),
 }
 
