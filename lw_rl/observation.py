@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .adapter import LinePhysics
+from .state import LinePhysics
 
 Array = np.ndarray
 

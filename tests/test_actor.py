@@ -144,7 +144,6 @@ def test_shipped_names_are_not_paths(name):
         actor.load_shipped(name)
 
 
-@pytest.mark.skipif("default" not in actor.known(), reason="the shipped policy is not there yet")
 def test_the_shipped_policy_loads_once():
     assert actor.load_shipped("default") is actor.load_shipped("default")
 

@@ -11,7 +11,7 @@ from conftest import Oracle, assert_physical, error, imbalance, random_weights
 from lightweaver.rh_atoms import CaII_atom, MgII_hk_atom
 
 from lw_rl import actor, atmospheres, atoms, schemes
-from lw_rl.adapter import Adapter, Block, Evaluation
+from lw_rl.adapter import Adapter
 from lw_rl.context import build_context
 from lw_rl.errors import PolicyFileError, PolicyOutputError, UnknownNameError
 from lw_rl.iterate import accelerate, iterate_ctx_rl
@@ -19,6 +19,7 @@ from lw_rl.observation import correction, make_frame, observe
 from lw_rl.schemes import Anderson, Depthwise, Lambda, Mali, Ng, Safeguarded, Scheme
 from lw_rl.schemes.base import limit_step, relative
 from lw_rl.schemes.depthwise import propose
+from lw_rl.state import Block, Evaluation
 
 PROBLEMS = {
     "FALC Ca II K": lambda: build_context("CaII_K", "FALC"),

@@ -41,7 +41,8 @@ def small_problems(monkeypatch):
     def problem(stream, k):
         return shipped_problem("CaII_K", "FALC", 34 + 2 * (k % 4) + (stream == "validation"))
 
-    monkeypatch.setattr("lw_rl.training.train.random_problem", problem)
+    for room in ("train", "follower"):
+        monkeypatch.setattr(f"lw_rl.training.{room}.random_problem", problem)
 
 
 @pytest.mark.parametrize("Npoints", [32, 96, 128])

@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from ..adapter import Adapter, Block, LinePhysics, Snapshot
+from ..adapter import Adapter
 from ..errors import ContextError
 from ..iterate import iterate_ctx_rl
 from ..observation import (
@@ -27,6 +27,7 @@ from ..observation import (
     residual_size,
 )
 from ..problems import Problem, random_problem
+from ..state import Block, LinePhysics, Snapshot
 
 Array = np.ndarray
 

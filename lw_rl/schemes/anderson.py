@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..adapter import Adapter, Evaluation
+from ..adapter import Adapter
+from ..state import Evaluation
 from .base import Step, limit_step, relative
 from .history import anderson_mix, anderson_mix_positive
 

@@ -12,7 +12,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from ..adapter import Adapter, Evaluation
+from ..adapter import Adapter
+from ..state import Evaluation
 
 Array = np.ndarray
 

@@ -7,9 +7,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from ..adapter import Adapter, Block, Evaluation
+from ..adapter import Adapter
 from ..errors import PolicyOutputError
 from ..observation import Frame, Previous, correction, make_frame, observe
+from ..state import Block, Evaluation
 from .anderson import Anderson, History
 from .base import Step, relative
 from .history import combine_positive

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..adapter import Adapter, Evaluation
+from ..adapter import Adapter
+from ..state import Evaluation
 from .base import Step
 
 

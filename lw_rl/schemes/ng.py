@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..adapter import Adapter, Evaluation
+from ..adapter import Adapter
+from ..state import Evaluation
 from .base import Step, limit_step
 from .history import ng_extrapolate_positive
 

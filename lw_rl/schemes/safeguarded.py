@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..adapter import Adapter, Evaluation, Snapshot
+from ..adapter import Adapter
 from ..errors import PolicyOutputError
+from ..state import Evaluation, Snapshot
 from .anderson import Anderson
 from .base import Scheme, Step, relative
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import least_squares
 
-from ..adapter import Adapter, Evaluation
+from ..adapter import Adapter
 from ..errors import PolicyOutputError
 from ..slab import LINE_OPACITY_RATIO
 from ..source_shapes import S_MAX, S_MIN
 from ..source_shapes import Sigmoid as Shape
+from ..state import Evaluation
 from .base import Step, relative
 from .depthwise import Policy
 

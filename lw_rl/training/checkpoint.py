@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..adapter import LinePhysics
 from ..errors import PolicyFileError
 from ..files import write_atomically
+from ..state import LinePhysics
 from .hindsight import HindsightBuffer
 from .sac import DepthwiseSAC
 

@@ -19,7 +19,6 @@ from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
-from ..adapter import LinePhysics
 from ..observation import (
     Frame,
     Previous,
@@ -29,6 +28,7 @@ from ..observation import (
     policy_points,
     residual_size,
 )
+from ..state import LinePhysics
 
 Array = np.ndarray
 

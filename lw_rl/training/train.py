@@ -6,37 +6,29 @@ Reads top to bottom: environments, learner, callbacks, ``learn``, export.
 from __future__ import annotations
 
 import platform
-import sys
-import time
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import torch
-from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
-from .. import actor as actors
-from ..adapter import Adapter
 from ..envs.stat_equil import StatEquil
 from ..errors import PolicyFileError
-from ..iterate import iterate_ctx_rl
-from ..network import Architecture, Network
+from ..network import Architecture
 from ..observation import NCHANNELS
 from ..problems import random_problem
-from ..schemes import Depthwise
 from . import checkpoint
+from .export import export
+from .follower import Follower
 from .hindsight import HindsightBuffer
 from .noise import SmoothNoise
-from .policy import DepthwiseActor, DepthwisePolicy
+from .policy import DepthwisePolicy
 from .sac import DepthwiseSAC
-
-#: Formal solutions after which a validation solve is given up.
-_VALIDATION_BUDGET = 60
 
 
 def _option(default: Any, help: str) -> Any:
@@ -49,8 +41,8 @@ class Args:
 
     out: str = _option("runs/default", "Folder of the run: log, checkpoint, policy.")
     seed: int = _option(1, "Seed of networks, exploration, environments and pairs.")
-    problems: int = _option(1000, "Problems of the train stream.")
-    steps: int = _option(40_000, "Environment steps; each is one formal solution.")
+    problems: int = _option(800, "Problems of the train stream.")
+    steps: int = _option(9000, "Environment steps; each is one formal solution.")
     envs: int = _option(4, "Vectorised environments.")
     workers: bool = _option(True, "Run every environment in a process of its own.")
     threads: int = _option(1, "Threads of torch.")
@@ -58,7 +50,7 @@ class Args:
     horizon: int = _option(10, "Steps of an episode.")
     reward: str = _option("error", "Reward: decrease of the true 'error' or of the 'residual'.")
     warmup: int = _option(400, "Steps with random actions before learning starts.")
-    updates_per_step: float = _option(0.75, "Gradient steps per environment step.")
+    updates_per_step: float = _option(2.5, "Gradient steps per environment step.")
     imitation_batch: int = _option(48, "Hindsight demonstrations per gradient step; 0: none.")
     return_every: int = _option(8, "Gradient steps between updates by the return; 0: none.")
     return_weight: float = _option(0.02, "Weight of SAC's objective beside imitation.")
@@ -73,7 +65,7 @@ class Args:
     width: int = _option(56, "Channels of the network.")
     levels: int = _option(4, "Levels of the network.")
     buffer: int = _option(6000, "Transitions kept by the replay buffer.")
-    checkpoint_every: int = _option(2000, "Steps between checkpoints and validations.")
+    checkpoint_every: int = _option(1000, "Steps between checkpoints and validations.")
     validation: int = _option(24, "Problems of the validation stream.")
 
 
@@ -102,7 +94,7 @@ def train(args: Args, quiet: bool = False) -> Path:
     env = _environments(args)
     try:
         model = _learner(args, env)
-        follower = Follower(args, out, _resume(args, model, out))
+        follower = Follower(asdict(args), out, _resume(args, model, out))
         # A resumed run begins a log of its own: none is written over.
         log = out / "log" / f"from_step_{model.num_timesteps}"
         model.set_logger(configure(str(log), ["csv", "tensorboard"]))
@@ -124,7 +116,7 @@ def train(args: Args, quiet: bool = False) -> Path:
         {
             "description": "Depth-wise policy, Soft Actor-Critic with hindsight demonstrations.",
             "command": command(args),
-            "arguments": asdict(args),
+            "arguments": {k: v for k, v in asdict(args).items() if k != "out"},
             "seed": args.seed,
             "environment_steps": model.num_timesteps,
             "gradient_steps": model._n_updates,
@@ -138,31 +130,17 @@ def train(args: Args, quiet: bool = False) -> Path:
 
 
 def command(args: Args) -> str:
-    """Return the command line that repeats a run."""
+    """Return the command line that repeats a run, wherever its folder is."""
     words = ["lw-rl train"]
     for f in fields(Args):
         value = getattr(args, f.name)
-        if value != f.default:
+        if value != f.default and f.name != "out":
             name = f.name.replace("_", "-")
             if isinstance(value, bool):
                 words.append(f"--{name}" if value else f"--no-{name}")
             else:
                 words.append(f"--{name} {value}")
     return " ".join(words)
-
-
-def export(path: Path, model: DepthwiseSAC, card: dict[str, Any]) -> Path:
-    """Write the policy's weights without pickle, and its card."""
-    policy = in_numpy(model)
-    return actors.save(path, policy.network.architecture, policy.network.weights, policy.gain, card)
-
-
-def in_numpy(model: DepthwiseSAC) -> actors.Actor:
-    """Return the actor as it is solved with."""
-    trained = model.actor
-    assert isinstance(trained, DepthwiseActor)
-    net = trained.net
-    return actors.Actor(Network(net.architecture, net.to_numpy(0)), trained.gain)
 
 
 def _environments(args: Args) -> VecEnv:
@@ -246,116 +224,3 @@ def _resume(args: Args, model: DepthwiseSAC, out: Path) -> checkpoint.Spent:
 def _versions() -> dict[str, str]:
     packages = ("lw-rl", "lightweaver", "numpy", "torch", "stable-baselines3", "gymnasium")
     return {"python": platform.python_version(), **{p: version(p) for p in packages}}
-
-
-class Follower(BaseCallback):
-    """Validates and writes a checkpoint every so often.
-
-    Parameters
-    ----------
-    args : Args
-        The run's arguments.
-    out : Path
-        Folder of the run.
-    before : Spent
-        What the run cost before this process.
-    """
-
-    def __init__(self, args: Args, out: Path, before: checkpoint.Spent):
-        super().__init__()
-        self.args, self.out, self.before = args, out, before
-        self.started = time.time() - before.seconds
-        self.scores: dict[str, Any] = {}
-        #: Formal solutions for validation, and those of earlier processes.
-        self._Nformal_else = before.Nformal
-        self._due = 0
-        self._problems: list[tuple[Any, Any, Any]] = []
-
-    @property
-    def spent(self) -> checkpoint.Spent:
-        """What the run has cost, in all processes: episodes, references and validation."""
-        Nformal = self._Nformal_else + int(sum(self.training_env.get_attr("Nformal")))
-        return checkpoint.Spent(time.time() - self.started, Nformal, self.before.resumed_at)
-
-    def _on_training_start(self) -> None:
-        self._due = self.model.num_timesteps + self.args.checkpoint_every
-
-    def _on_step(self) -> bool:
-        if self.model.num_timesteps >= self._due:
-            self._due += self.args.checkpoint_every
-            self.finish(self.model)  # type: ignore[arg-type]
-        return True
-
-    def finish(self, model: DepthwiseSAC) -> None:
-        """Validate, log, export the policy as it is, and write a checkpoint."""
-        self.model = model
-        self.scores = self.validate(model)
-        for name, value in self.scores.items():
-            model.logger.record(f"validation/{name}", value)
-        spent = self.spent
-        model.logger.record("time/seconds", spent.seconds)
-        model.logger.record("time/formal_solutions", spent.Nformal)
-        model.logger.dump(model.num_timesteps)
-        checkpoint.save(self.out / "checkpoint.pt", model, asdict(self.args), spent)
-        export(
-            self.out / "latest",
-            model,
-            {"environment_steps": model.num_timesteps, "validation": self.scores},
-        )
-
-    def validate(self, model: DepthwiseSAC) -> dict[str, float]:
-        """Return formal solutions to a true error of 1e-3 and 1e-6 on the validation stream."""
-        if not self._problems:
-            self._prepare()
-        policy = in_numpy(model)
-        counts: dict[float, list[int]] = {1e-3: [], 1e-6: []}
-        for adapter, start, solution in self._problems:
-            adapter.restore(start)
-            errors: list[float] = []
-
-            def record(accelerated: Any, errors=errors, adapter=adapter, solution=solution) -> None:
-                errors.append(float(np.max(np.abs(adapter.read() - solution))))
-
-            iterate_ctx_rl(
-                adapter.ctx,
-                scheme=Depthwise(policy),
-                quiet=True,
-                popsTol=1e-7,
-                JTol=1e-5,
-                NmaxIter=_VALIDATION_BUDGET,
-                callback=record,
-            )
-            self._Nformal_else += len(errors)
-            for tolerance, found in counts.items():
-                late = np.flatnonzero(np.array(errors) >= tolerance)
-                found.append(int(late[-1]) + 2 if late.size else 1)
-        return {
-            f"{name}_{tolerance:.0e}": float(value)
-            for tolerance, found in counts.items()
-            for name, value in (
-                ("median", np.median(found)),
-                ("p90", np.percentile(found, 90)),
-                ("worst", np.max(found)),
-            )
-        }
-
-    def _prepare(self) -> None:
-        for k in range(self.args.validation):
-            adapter = Adapter(random_problem("validation", k).context())
-            start = adapter.snapshot()
-            counted: list[int] = []
-            iterate_ctx_rl(
-                adapter.ctx,
-                scheme="anderson",
-                quiet=True,
-                popsTol=1e-10,
-                JTol=1e-7,
-                NmaxIter=500,
-                callback=lambda a, counted=counted: counted.append(a.report.Nformal),  # type: ignore[misc]
-            )
-            self._Nformal_else += counted[-1]
-            self._problems.append((adapter, start, adapter.read()))
-
-
-if __name__ == "__main__":
-    sys.exit("run this by `lw-rl train`")
