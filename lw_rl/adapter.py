@@ -51,7 +51,8 @@ class _Atom:
 
     def write(self, y: Array) -> None:
         if self.block.two_level:
-            ratio = self.g_ratio / (1.0 + np.exp(-np.clip(y, -_MAX_Y, _MAX_Y)))
+            y = np.minimum(np.maximum(y, -_MAX_Y), _MAX_Y)
+            ratio = self.g_ratio / (1.0 + np.exp(-y))
             self.n[0] = self.nTotal / (1.0 + ratio)
             self.n[1] = ratio * self.n[0]
             return
@@ -170,7 +171,8 @@ class Adapter:
 
     def valid(self) -> bool:
         """Whether every population is finite and positive."""
-        return all(bool(np.all((a.n > 0.0) & np.isfinite(a.n))) for a in self._atoms)
+        # A population that is not a number fails every comparison.
+        return all(a.n.min() > 0.0 and a.n.max() < np.inf for a in self._atoms)
 
     def renormalise(self) -> None:
         """Make the populations sum to `nTotal` (the host's solver does to rounding)."""
@@ -284,25 +286,33 @@ class Adapter:
         arrays.append(np.asarray(eqPops.HminPops))
         return tuple(arrays)
 
-    def snapshot(self) -> Snapshot:
-        """Copy what an iteration changes: n, J, PRD's rho and rates, the charge if conserved."""
+    def snapshot(self, radiation: bool = True) -> Snapshot:
+        """Copy what an iteration changes: n, J, PRD's rho and rates, the charge if conserved.
+
+        Parameters
+        ----------
+        radiation : bool, optional
+            False leaves out what only a formal solution changes: J, rho and the rates
+            (default: True).
+        """
         return Snapshot(
-            n=tuple(a.n.copy() for a in self._atoms),
-            J=np.array(self.ctx.spect.J),
-            rho=tuple(r.copy() for r in self._rho),
-            rates=tuple(r.copy() for r in self._rates),
-            charge=tuple(c.copy() for c in self._charge()),
+            n=tuple([a.n.copy() for a in self._atoms]),
+            J=np.array(self.ctx.spect.J) if radiation else None,
+            rho=tuple([r.copy() for r in self._rho]) if radiation else (),
+            rates=tuple([r.copy() for r in self._rates]) if radiation else (),
+            charge=tuple([c.copy() for c in self._charge()]),
         )
 
     def restore(self, snapshot: Snapshot) -> None:
         """Put a context back to what it was at :meth:`snapshot`."""
         for atom, n in zip(self._atoms, snapshot.n, strict=True):
             atom.n[:] = n
-        self.ctx.spect.J[:] = snapshot.J
-        for rho, saved in zip(self._rho, snapshot.rho, strict=True):
-            rho[:] = saved
-        for rate, saved in zip(self._rates, snapshot.rates, strict=True):
-            rate[:] = saved
+        if snapshot.J is not None:
+            self.ctx.spect.J[:] = snapshot.J
+            for rho, saved in zip(self._rho, snapshot.rho, strict=True):
+                rho[:] = saved
+            for rate, saved in zip(self._rates, snapshot.rates, strict=True):
+                rate[:] = saved
         for array, saved in zip(self._charge(), snapshot.charge, strict=True):
             array[:] = saved
         self._store_in_ng_buffer()

@@ -138,7 +138,8 @@ class AcceleratedContext:
         """
         self._pending = None
         adapter = self.adapter
-        before = adapter.snapshot()
+        # The radiation field does not change here, so that it need not be copied.
+        before = adapter.snapshot(radiation=False)
         try:
             update, evaluation = adapter.plain_update(**kwargs)
             step = self._scheme.step(evaluation, self._state)

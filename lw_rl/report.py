@@ -137,7 +137,7 @@ def policy_costs(
     Returns
     -------
     costs : dict
-        By the scheme's name: ``training_formal_solutions`` (``formal_solutions`` of the policy's
+        By the scheme's name: ``training_formal_solutions`` (from the policy's
         card, None if it does not say) and ``break_even_solves``, by suite: that number over the
         mean of the formal solutions saved against Anderson (10) to the target error; None if none
         are saved.
@@ -146,7 +146,7 @@ def policy_costs(
     for policy in policies:
         name = depthwise_name(policy)
         card = getattr(make_policy(policy), "card", {})
-        spent = card.get("formal_solutions")
+        spent = card.get("training_formal_solutions")
         costs[name] = {
             "training_formal_solutions": spent,
             "break_even_solves": {

@@ -39,7 +39,7 @@ class Snapshot:
     """Everything that one iteration changes in a context, copied."""
 
     n: tuple[Array, ...]
-    J: Array
+    J: Array | None
     rho: tuple[Array, ...]
     rates: tuple[Array, ...]
     charge: tuple[Array, ...]
@@ -127,4 +127,4 @@ class Evaluation:
     @property
     def merit(self) -> float:
         """Largest absolute residual, infinite if the evaluation is not valid."""
-        return float(np.max(np.abs(self.r))) if self.valid else np.inf
+        return max(float(self.r.max()), -float(self.r.min())) if self.valid else np.inf

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..adapter import Adapter
 from ..state import Evaluation
-from .base import Step, limit_step, relative
+from .base import Step, largest, limit_step, relative
 from .history import anderson_mix, anderson_mix_positive
 
 Array = np.ndarray
@@ -80,7 +80,7 @@ class Anderson:
             state.clear()
             return Step(None, by="mali")
         y_next = self.mix(evaluation.y, evaluation.y_plain, state)
-        return Step(y_next, estimate=relative(y_next - evaluation.y), by=self.name)
+        return Step(y_next, estimate=relative(largest(y_next - evaluation.y)), by=self.name)
 
     def mix(self, y: Array, image: Array, history: History) -> Array:
         """Add an iterate and its image to a history and return the next iterate."""

@@ -7,6 +7,7 @@ sits in the state that ``init`` returns and ``step`` is given; the one driver ow
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -76,9 +77,14 @@ class Scheme(Protocol):
         ...
 
 
-def relative(delta: Array | float) -> float:
-    """Return the largest relative change that a change `delta` of the logarithm stands for."""
-    return float(np.expm1(min(float(np.max(np.abs(delta))), 50.0)))
+def largest(values: Array) -> float:
+    """Return the largest absolute value; NaN if there is one."""
+    return max(float(values.max()), -float(values.min()))
+
+
+def relative(size: float) -> float:
+    """Return the largest relative change that a change `size` of the logarithm stands for."""
+    return math.expm1(min(size, 50.0))
 
 
 def limit_step(y: Array, y_next: Array, max_step: float) -> Array:

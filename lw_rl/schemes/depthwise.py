@@ -12,7 +12,7 @@ from ..errors import PolicyOutputError
 from ..observation import Frame, Previous, correction, make_frame, observe
 from ..state import Block, Evaluation
 from .anderson import Anderson, History
-from .base import Step, relative
+from .base import Step, largest, relative
 from .history import combine_positive
 
 Array = np.ndarray
@@ -63,9 +63,9 @@ def propose(policy: Policy, frame: Frame, y: Array, r: Array, previous: Previous
         raise PolicyOutputError(
             f"the policy returned an action of shape {action.shape}, expected ({frame.Npoints},)"
         )
-    if not np.all(np.isfinite(action)):
+    if not np.isfinite(action.sum()):
         raise PolicyOutputError("the policy returned an action that is not finite")
-    return correction(frame, np.clip(action, -1.0, 1.0), r)
+    return correction(frame, np.minimum(np.maximum(action, -1.0), 1.0), r)
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Depthwise:
                 proposal = _OTHERS.mix(y, y + r, s.history)
             else:
                 proposal = self._correct(y, r, s, s.frame)
-            estimate = max(estimate, relative(proposal - y))
+            estimate = max(estimate, relative(largest(proposal - y)))
             y_next[s.block.span] = proposal
         return Step(y_next, estimate=estimate, by=self.name)
 

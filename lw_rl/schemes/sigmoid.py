@@ -19,7 +19,7 @@ from ..slab import LINE_OPACITY_RATIO
 from ..source_shapes import S_MAX, S_MIN
 from ..source_shapes import Sigmoid as Shape
 from ..state import Evaluation
-from .base import Step, relative
+from .base import Step, largest, relative
 from .depthwise import Policy
 
 Array = np.ndarray
@@ -107,7 +107,7 @@ class Sigmoid:
             y_next[block.span] = s.log_B + np.log(s.shape(s.action))
         # The sigmoid soon repeats itself, so that its change is no measure of its error; the plain
         # update's residual is what remains to be done at least.
-        estimate = max(relative(y_next - evaluation.y), relative(evaluation.r))
+        estimate = relative(max(largest(y_next - evaluation.y), largest(evaluation.r)))
         return Step(y_next, estimate=estimate, by=self.name)
 
 
