@@ -56,7 +56,7 @@ import lightweaver as lw
 import numpy as np
 import pytest
 from conftest import assert_physical, error, random_weights
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lw_rl.actor import Actor
@@ -403,6 +403,7 @@ def test_a_policy_of_zeros_does_not_stop_in_lte(ctx, reference):
 
 
 @settings(max_examples=12)
+@example(seed=15105, scale=1.5)  # leaves states from which plain steps take hundreds
 @given(seed=st.integers(0, 10**6), scale=st.floats(0.1, 30.0))
 def test_random_networks_do_no_harm(seed, scale, context_cache, reference, architecture):
     ctx = copy.deepcopy(context_cache["CaII_K", "FALC"])

@@ -17,7 +17,7 @@ from lw_rl.errors import PolicyFileError, PolicyOutputError, UnknownNameError
 from lw_rl.iterate import accelerate, iterate_ctx_rl
 from lw_rl.observation import correction, make_frame, observe
 from lw_rl.schemes import Anderson, Depthwise, Lambda, Mali, Ng, Safeguarded, Scheme
-from lw_rl.schemes.base import limit_step, relative
+from lw_rl.schemes.base import largest, limit_step, relative
 from lw_rl.schemes.depthwise import propose
 from lw_rl.state import Block, Evaluation
 
@@ -206,8 +206,10 @@ def test_merit():
 
 
 def test_relative_changes_and_limits():
-    assert relative(np.array([-np.log(2.0), 0.1])) == pytest.approx(1.0)
-    assert np.isfinite(relative(np.array([1e300])))
+    assert largest(np.array([-np.log(2.0), 0.1])) == np.log(2.0)
+    assert largest(np.array([0.1, 0.3])) == 0.3
+    assert relative(np.log(2.0)) == pytest.approx(1.0)
+    assert np.isfinite(relative(1e300))
     np.testing.assert_array_equal(
         limit_step(np.zeros(3), np.array([-9.0, 0.5, 9.0]), 2.0), [-2.0, 0.5, 2.0]
     )

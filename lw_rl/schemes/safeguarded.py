@@ -15,6 +15,9 @@ from .base import Scheme, Step, relative
 
 Array = np.ndarray
 
+#: A residual below this fraction of the first one is progress.
+_PROGRESS = 0.1
+
 
 @dataclass
 class Guard:
@@ -28,12 +31,13 @@ class Guard:
         That scheme's own state.
     snapshot : Snapshot or None
         The context after the plain update of the last accepted evaluation.
-    best_snapshot : Snapshot or None
-        The same, of the evaluation with the smallest residual so far.
+    best_snapshot, first_snapshot : Snapshot or None
+        The same, of the evaluation with the smallest residual so far, and of the first one.
     rejected_last : bool
         Whether the last step was undone.
-    reference, best, best_merit : float
-        Residual of the last accepted evaluation, that when it last fell by half, and the smallest.
+    reference, best, best_merit, first_merit : float
+        Residual of the last accepted evaluation, that when it last fell by half, the smallest, and
+        the first.
     trusted : bool
         Whether the last step was the plain update, which is never undone.
     strikes : int
@@ -53,10 +57,12 @@ class Guard:
     state: Any
     snapshot: Snapshot | None = None
     best_snapshot: Snapshot | None = None
+    first_snapshot: Snapshot | None = None
     rejected_last: bool = False
     reference: float = float("inf")
     best: float = float("inf")
     best_merit: float = float("inf")
+    first_merit: float = float("inf")
     trusted: bool = True
     strikes: int = 0
     since_best: int = 0
@@ -149,13 +155,16 @@ class Safeguarded:
                 state.since_best += 1
                 if state.since_best >= self.stall:
                     self._hand_over(state, f"{self.stall} steps did not halve the residual")
-                    if state.best_snapshot is not None and merit > 2.0 * state.best_merit:
-                        return self._go_back(state, state.best_snapshot, state.best_merit)
+                    refuge, refuge_merit = _refuge(state)
+                    if refuge is not None and merit > 2.0 * refuge_merit:
+                        return self._go_back(state, refuge, refuge_merit)
             state.reference = merit
             if adapter.valid():
                 state.snapshot = adapter.snapshot()
                 if new_best:
                     state.best_snapshot, state.best_merit = state.snapshot, merit
+                if state.first_snapshot is None:
+                    state.first_snapshot, state.first_merit = state.snapshot, merit
         else:
             # A plain step from an unphysical start (populations of zero, say): take the next.
             state.trusted = True
@@ -195,8 +204,9 @@ class Safeguarded:
             state.strikes += 1
         # What was restored and has failed in its turn is spoilt in something already.
         out = state.strikes >= self.patience or state.rejected_last
-        if out and state.best_snapshot is not None:
-            snapshot, reference = state.best_snapshot, state.best_merit
+        refuge, refuge_merit = _refuge(state)
+        if out and refuge is not None:
+            snapshot, reference = refuge, refuge_merit
         if out:
             self._hand_over(state, "its steps were undone")
         elif state.active < len(self._schemes):
@@ -225,6 +235,17 @@ class Safeguarded:
         state.strikes = state.since_best = 0
         if state.active < len(self._schemes):
             state.state = self._schemes[state.active].init(state.adapter)
+
+
+def _refuge(state: Guard) -> tuple[Snapshot | None, float]:
+    """Return where a hand-over begins: the best state, if it is clearly better than the first.
+
+    A scheme that is lost leaves states behind that are far from the solution and have a residual
+    no larger than the start's: plain steps take hundreds of iterations to come back from there.
+    """
+    if state.best_merit < _PROGRESS * state.first_merit:
+        return state.best_snapshot, state.best_merit
+    return state.first_snapshot, state.first_merit
 
 
 def _usable(y_next: Any, y: Array) -> bool:
