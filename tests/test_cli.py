@@ -51,7 +51,7 @@ def test_help_of_the_group_lists_every_command_and_imports_none(lw_rl):
         "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"
         "print({'lightweaver', 'matplotlib', 'torch'} & set(sys.modules))"
     )
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    printed = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
     assert printed.stdout.strip() == "set()", printed.stderr
 
 

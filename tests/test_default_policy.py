@@ -70,5 +70,5 @@ def test_solving_imports_no_torch():
         "lw_rl.iterate_ctx_rl(ctx, quiet=True);"
         "print({'torch', 'stable_baselines3'} & set(sys.modules))"
     )
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    printed = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
     assert printed.stdout.strip() == "set()", printed.stderr
