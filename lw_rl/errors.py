@@ -51,6 +51,10 @@ class PolicyOutputError(LwRlError, RuntimeError):
     """A policy that returned something other than one finite number per depth point."""
 
 
+class TrainingError(LwRlError, ValueError):
+    """Arguments that no training run can be made of."""
+
+
 class MissingExtraError(LwRlError, ImportError):
     """A command that needs an optional dependency which is not installed."""
 

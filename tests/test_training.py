@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
 
 from lw_rl import actor as actors  # noqa: E402
-from lw_rl.errors import PolicyFileError  # noqa: E402
+from lw_rl.errors import PolicyFileError, TrainingError  # noqa: E402
 from lw_rl.network import Architecture, Network  # noqa: E402
 from lw_rl.observation import NCHANNELS, action_to_points, points_to_action  # noqa: E402
 from lw_rl.problems import shipped_problem  # noqa: E402
@@ -136,3 +136,19 @@ def test_imitation_learns_from_hindsight_alone(tmp_path):
     loss = log["train/imitation_loss"]
     loss = loss[np.isfinite(loss)]
     assert loss[-1] < 0.8 * loss[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"envs": 0}, "envs must be at least 1, got 0"),
+        ({"problems": 2, "envs": 4}, "problems must be at least 4, got 2"),
+        ({"gamma": 1.0}, "gamma must be at least 0 and below 1, got 1.0"),
+        ({"final_learning_rate": 1.0}, "must not rise"),
+        ({"levels": 5}, "levels must be at most 4"),
+        ({"noise": float("nan")}, "noise must be at least 0.0, got nan"),
+    ],
+)
+def test_arguments_without_a_meaning_are_refused(arguments, says):
+    with pytest.raises(TrainingError, match=says):
+        Args(**arguments)

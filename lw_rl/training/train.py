@@ -9,7 +9,7 @@ import platform
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium as gym
 import torch
@@ -18,9 +18,9 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from ..envs.stat_equil import StatEquil
-from ..errors import PolicyFileError
+from ..errors import PolicyFileError, TrainingError
 from ..network import Architecture
-from ..observation import NCHANNELS
+from ..observation import NCHANNELS, POINT_MULTIPLE
 from ..problems import random_problem
 from . import checkpoint
 from .export import export
@@ -48,7 +48,9 @@ class Args:
     threads: int = _option(1, "Threads of torch.")
     points: int = _option(96, "Points of the policy in the environments.")
     horizon: int = _option(10, "Steps of an episode.")
-    reward: str = _option("error", "Reward: decrease of the true 'error' or of the 'residual'.")
+    reward: Literal["error", "residual"] = _option(
+        "error", "Reward: decrease of the true 'error' or of the 'residual'."
+    )
     warmup: int = _option(400, "Steps with random actions before learning starts.")
     updates_per_step: float = _option(2.5, "Gradient steps per environment step.")
     imitation_batch: int = _option(48, "Hindsight demonstrations per gradient step; 0: none.")
@@ -67,6 +69,30 @@ class Args:
     buffer: int = _option(6000, "Transitions kept by the replay buffer.")
     checkpoint_every: int = _option(1000, "Steps between checkpoints and validations.")
     validation: int = _option(24, "Problems of the validation stream.")
+
+    def __post_init__(self) -> None:
+        least = {
+            "problems": self.envs, "steps": 1, "envs": 1, "threads": 1, "horizon": 1, "warmup": 0,
+            "imitation_batch": 0, "return_every": 0, "return_weight": 0.0, "batch": 1, "cycles": 1,
+            "noise": 0.0, "width": 1, "levels": 1, "buffer": self.envs, "checkpoint_every": 1,
+            "validation": 1,
+        }  # fmt: skip
+        for name, bound in least.items():
+            value = getattr(self, name)
+            if not value >= bound:
+                raise TrainingError(f"{name} must be at least {bound}, got {value!r}")
+        if not 0.0 <= self.gamma < 1.0:
+            raise TrainingError(f"gamma must be at least 0 and below 1, got {self.gamma!r}")
+        if not 0.0 < self.final_learning_rate <= self.learning_rate:
+            raise TrainingError(
+                "the learning rate must not rise and must stay above 0, got "
+                f"{self.learning_rate!r} to {self.final_learning_rate!r}"
+            )
+        if POINT_MULTIPLE % 2 ** (self.levels + 1):
+            raise TrainingError(
+                f"levels must be at most {POINT_MULTIPLE.bit_length() - 2} on a multiple of "
+                f"{POINT_MULTIPLE} points, got {self.levels}"
+            )
 
 
 def train(args: Args, quiet: bool = False) -> Path:
@@ -149,7 +175,7 @@ def _environments(args: Args) -> VecEnv:
     def make(k: int) -> Any:
         def one() -> gym.Env:
             mine = [random_problem("train", i) for i in range(k, args.problems, args.envs)]
-            env = StatEquil(mine, args.points, reward=args.reward, start="mixed")  # type: ignore[arg-type]
+            env = StatEquil(mine, args.points, reward=args.reward, start="mixed")
             return gym.wrappers.TimeLimit(env, args.horizon)
 
         return one
