@@ -72,7 +72,7 @@ def bench(
       lw-rl bench --suite fal --suite grid --readme README.md
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     from . import benchmark, overhead, problems, report, tables
-    from .errors import UnknownNameError
+    from .errors import NoReferenceError, UnknownNameError
     from .files import write_atomically
     from .plots import save, suite_figure
 
@@ -90,12 +90,17 @@ def bench(
         require_blocks(readme.read_text(), suites)
 
     results: dict[str, list[benchmark.Result]] = {suite: [] for suite in chosen}
+    no_reference: dict[str, str] = {}
     with progress_bar(quiet) as bar:
         task = bar.add_task("", total=sum(map(len, chosen.values())))
         for suite, members in chosen.items():
             for problem in members:
                 bar.update(task, description=problem.name)
-                results[suite].append(benchmark.measure(problem, entries, repeats))
+                try:
+                    results[suite].append(benchmark.measure(problem, entries, repeats))
+                except NoReferenceError as err:
+                    # Told at the end and kept in the result file, not left out in silence.
+                    no_reference[problem.name] = str(err)
                 bar.advance(task)
 
     costs = {
@@ -108,6 +113,7 @@ def bench(
         command_line(ctx), results,
         policies={} if no_policy else report.policy_costs(policies, results),
         overhead={name: asdict(cost) for name, cost in costs.items()},
+        no_reference=no_reference,
     )  # fmt: skip
     write_atomically(out / "bench.json", (json.dumps(document, indent=1) + "\n").encode())
     for suite, measured in results.items():
@@ -129,4 +135,6 @@ def bench(
             console.print(line)
         for name, cost in costs.items():
             console.print(f"{name}: {overhead.describe(cost)}")
+        for name, reason in no_reference.items():
+            console.print(f"{name} is not in the tables: {reason}")
         click.echo(f"results: {out / 'bench.json'}")

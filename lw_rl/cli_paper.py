@@ -54,7 +54,7 @@ def paper(
 
     \b
     Examples:
-      lw-rl paper --quick --out /tmp/quick      about a minute: does everything work?
+      lw-rl paper --quick --out runs/quick     about a minute: does everything work?
       lw-rl paper --seeds 5 --out paper         under 45 minutes on two cores
       lw-rl paper --seeds 5 --out paper --json  the same, with the summary on stdout
       lw-rl paper --seeds 5 --out paper --report-only      after an interruption

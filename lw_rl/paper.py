@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,8 @@ def run_paper(
     for name, value in (("seeds", seeds), ("workers", workers)):
         if value < 1:
             raise ValueError(f"{name} must be >= 1, not {value}")
-    try:
-        import stable_baselines3  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("`lw-rl paper` trains; install lw-rl[train] first") from error
+    if find_spec("stable_baselines3") is None:
+        raise MissingExtraError("`lw-rl paper` trains: pip install 'lw-rl[train]'")
     directory = Path(out)
     work = cells(seeds, quick)
     todo = [cell for cell in work if _finished(directory, cell) is None]

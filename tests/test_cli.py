@@ -130,6 +130,28 @@ def test_bench_writes_table_figure_and_results(lw_rl, policy, tmp_path):
     assert (tmp_path / "new/b/photosphere.png").stat().st_size > 10_000
 
 
+def test_bench_tells_of_a_problem_without_a_reference(lw_rl, tmp_path, monkeypatch):
+    from lw_rl import benchmark
+    from lw_rl.errors import NoReferenceError
+
+    measure, names = benchmark.measure, []
+
+    def sometimes(problem, *rest):
+        names.append(problem.name)
+        if len(names) == 1:
+            raise NoReferenceError("MALI does not settle")
+        return measure(problem, *rest)
+
+    monkeypatch.setattr(benchmark, "measure", sometimes)
+    args = ["bench", "--suite", "photosphere", "--problems", "2", "--no-policy", "--peer"]
+    done = lw_rl(*args, "anderson10", "--repeats", "0", "--out", "b")
+    assert done.exit_code == 0, done.output
+    assert f"{names[0]} is not in the tables: MALI does not settle" in done.stdout
+    document = json.loads((tmp_path / "b/bench.json").read_text())
+    assert document["no_reference"] == {names[0]: "MALI does not settle"}
+    assert len(document["suites"]["photosphere"]["problems"]) == 1
+
+
 def test_bench_json_and_quiet(lw_rl):
     args = ["bench", "--suite", "photosphere", "--problems", "1", "--no-policy", "--peer", "mali"]
     done = lw_rl(*args, "--repeats", "0", "--json")
