@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from lightweaver.atomic_model import AtomicLevel, AtomicLine, AtomicModel, LineType
+from lightweaver.atomic_model import AtomicLine, AtomicModel, LineType
 from lightweaver.broadening import LineBroadener, LineBroadening, StandardLineBroadener
 
 from lw_rl.errors import AtomReductionError
@@ -149,7 +149,7 @@ def two_level_atom(
         quadrature=copy.deepcopy(line.quadrature),
         broadening=broadening,
     )
-    levels = [_copy_level(parent.levels[k]) for k in (lower, upper)]
+    levels = [replace(parent.levels[k]) for k in (lower, upper)]
     return AtomicModel(
         element=parent.element,
         levels=levels,
@@ -157,10 +157,6 @@ def two_level_atom(
         continua=[],
         collisions=collisions,
     )
-
-
-def _copy_level(level: AtomicLevel) -> AtomicLevel:
-    return replace(level)
 
 
 def _scale_collisions(rate, factor: float):
