@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from . import atmospheres, atoms, errors, problems, schemes  # type: ignore[attr-defined]
     from .context import build_context
     from .errors import LwRlError
-    from .iterate import accelerate, iterate_ctx_rl
+    from .iterate import accelerate, iterate_ctx_rl, solve
+    from .result import ErrorEstimate, Result
 
 __all__ = [
+    "ErrorEstimate",
     "LwRlError",
+    "Result",
     "__version__",
     "accelerate",
     "atmospheres",
@@ -31,13 +34,16 @@ __all__ = [
     "iterate_ctx_rl",
     "problems",
     "schemes",
+    "solve",
 ]
 
 __version__ = _version("lw-rl")
 
 #: Where each public name lives; the empty string stands for a module of that name.
 _HOMES = {
+    "ErrorEstimate": "result",
     "LwRlError": "errors",
+    "Result": "result",
     "accelerate": "iterate",
     "atmospheres": "",
     "atoms": "",
@@ -46,6 +52,7 @@ _HOMES = {
     "iterate_ctx_rl": "iterate",
     "problems": "",
     "schemes": "",
+    "solve": "iterate",
 }
 
 

@@ -62,7 +62,7 @@ def solve(
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     # Lightweaver takes a second to import: not before the arguments are known to be sound.
     from . import benchmark, problems, report, tables
-    from .iterate import iterate_ctx_rl
+    from .iterate import solve as solve_context
     from .schemes import make_scheme
 
     problem = problems.shipped_problem(atom, atmosphere, depths)
@@ -76,7 +76,7 @@ def solve(
     with progress_bar(quiet) as bar:
         task = bar.add_task("solving", total=len(entries) + 2)
         context = problem.context()
-        iterate_ctx_rl(context, scheme=guarded, quiet=True)
+        solved = solve_context(context, scheme=guarded, quiet=True)
         bar.advance(task)
         result = benchmark.measure(
             problem, entries, repeats, lambda what: bar.update(task, description=what, advance=1)
@@ -90,11 +90,13 @@ def solve(
         fields = {
             "command": command_line(ctx),
             "versions": report.versions(),
+            "solved": solved.as_dict(),
             **report.result_as_dict(result),
             "figure": None if path is None else str(path),
         }
         click.echo(json.dumps(fields, indent=2))
     elif not quiet:
         output(quiet, width=110).print(tables.solve_table(result))
+        click.echo(f"{guarded.name} {solved}")
         if path is not None:
             click.echo(f"figure: {path}")

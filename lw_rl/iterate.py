@@ -3,76 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
 import lightweaver as lw
 
 from .adapter import Adapter
+from .result import UNKNOWN, ErrorEstimate, Outcome, Record, Report, Result
 from .schemes import Scheme, Step, make_scheme
-
-
-@dataclass(frozen=True)
-class Record:
-    """What one iteration did.
-
-    Attributes
-    ----------
-    Nformal : int
-        Formal solutions so far, this one included.
-    residual : float
-        Largest absolute residual of the plain update (a relative change of the unknown).
-    estimate : float
-        Estimate of the largest relative error of the populations, before the step.
-    by : str
-        The scheme that made the step.
-    accepted : bool
-        False if the step before was undone.
-    note : str
-        What happened, where that is out of the ordinary: why a scheme handed over, say.
-    """
-
-    Nformal: int
-    residual: float
-    estimate: float
-    by: str
-    accepted: bool
-    note: str = ""
-
-
-@dataclass
-class Report:
-    """What a solve has done so far.
-
-    Attributes
-    ----------
-    Nformal : int
-        Formal solutions made.
-    records : list of Record
-        One per iteration.
-    """
-
-    Nformal: int = 0
-    records: list[Record] = field(default_factory=list)
-
-    @property
-    def rejected(self) -> int:
-        """Number of steps that were undone."""
-        return sum(not r.accepted for r in self.records)
-
-    @property
-    def notes(self) -> list[str]:
-        """What happened that was out of the ordinary, in order."""
-        return [f"iteration {k}: {r.note}" for k, r in enumerate(self.records) if r.note]
-
-    @property
-    def steps_by(self) -> dict[str, int]:
-        """How many steps each scheme made."""
-        counts: dict[str, int] = {}
-        for r in self.records:
-            counts[r.by] = counts.get(r.by, 0) + 1
-        return counts
-
 
 #: The host's solver may fail after a wild step, which is undone; more often than this it is over.
 _MAX_FAILURES = 3
@@ -92,6 +30,10 @@ class AcceleratedContext:
         What has been done so far.
     adapter : Adapter
         Access to the context's insides.
+    estimate : ErrorEstimate
+        How wrong the present populations can be.
+    met : bool
+        Whether the convergence criterion of a loop of ours was met.
     """
 
     def __init__(self, ctx: Any, scheme: Scheme, callback: Callback | None = None):
@@ -100,6 +42,8 @@ class AcceleratedContext:
         self._callback = callback
         self.adapter = Adapter(ctx)
         self.report = Report()
+        self.estimate = UNKNOWN
+        self.met = False
         self._state = scheme.init(self.adapter)
         self._pending: lw.IterationUpdate | None = None
         self._failures = 0
@@ -108,6 +52,15 @@ class AcceleratedContext:
         if name.startswith("__") or name == "_ctx":
             raise AttributeError(name)
         return getattr(self._ctx, name)
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the iteration stands, once the loop is over."""
+        if self.met:
+            return "converged"
+        residuals = [r.residual for r in self.report.records]
+        no_smaller = len(residuals) > 1 and not residuals[-1] < residuals[0]
+        return "diverged" if no_smaller else "max_iterations"
 
     def formal_sol_gamma_matrices(self, **kwargs: Any) -> lw.IterationUpdate:
         """Make the formal solution, as ``Context.formal_sol_gamma_matrices`` does.
@@ -164,6 +117,7 @@ class AcceleratedContext:
             update = adapter.blank_update()
         if step.y is not None or not step.accepted or step.estimate > 0.0 or adapter.host_ng:
             adapter.report_change(update, list(before.n), step.estimate)
+        self.estimate = ErrorEstimate(update.dPopsMax, step.by)
         self.report.records.append(
             Record(
                 self.report.Nformal,
@@ -237,7 +191,8 @@ def iterate_ctx_rl(
 
     A drop-in for ``lightweaver.iterate_ctx_se``: the same keywords, printing and return values;
     only `Nscatter` defaults to 0. Whether it returns, raises or is interrupted, the context then
-    holds finite, positive populations that sum to `nTotal`.
+    holds finite, positive populations that sum to `nTotal`. :func:`solve` does the same and
+    returns what happened.
 
     Parameters
     ----------
@@ -261,12 +216,12 @@ convergence, returnFinalConvergence
 
     Raises
     ------
-    ContextError, UnknownNameError, PolicyFileError, SchemaError, TypeError
+    ContextError, UnknownNameError, PolicyFileError, SchemaError, TypeError, ValueError
         Before the first formal solution, with the context untouched.
     lightweaver.ExplodingMatrixError
         If the host's solver fails three times in a row.
     """
-    return lw.iterate_ctx_se(
+    it, updates = _loop(
         accelerate(ctx, policy, scheme, callback),
         Nscatter=Nscatter,
         NmaxIter=NmaxIter,
@@ -279,5 +234,87 @@ convergence, returnFinalConvergence
         printInterval=printInterval,
         quiet=quiet,
         convergence=convergence,
-        returnFinalConvergence=returnFinalConvergence,
+    )
+    return (it, updates) if returnFinalConvergence else it
+
+
+def solve(
+    ctx: Any,
+    policy: Any = "default",
+    scheme: str | Scheme = "depthwise",
+    *,
+    callback: Callback | None = None,
+    **keywords: Any,
+) -> Result:
+    """Iterate a context to statistical equilibrium and say how it went.
+
+    Parameters
+    ----------
+    ctx, policy, scheme, callback
+        As for :func:`iterate_ctx_rl`.
+    **keywords
+        The others of :func:`iterate_ctx_rl`, with the same defaults, less
+        `returnFinalConvergence`.
+
+    Returns
+    -------
+    result : Result
+        How it ended, formal solutions, wall time, error estimate, which scheme did what. An
+        interrupt by the user (Ctrl-C) and a host solver that fails for good are outcomes too,
+        not exceptions: test ``result.converged``.
+
+    Raises
+    ------
+    ContextError, UnknownNameError, PolicyFileError, SchemaError, TypeError, ValueError
+        Before the first formal solution, with the context untouched.
+    """
+    start = perf_counter()
+    proxy = accelerate(ctx, policy, scheme, callback)
+    outcome: Outcome
+    try:
+        _loop(proxy, **keywords)
+        outcome = proxy.outcome
+    except lw.ExplodingMatrixError:
+        outcome = "nonfinite"
+    except KeyboardInterrupt:
+        outcome = "interrupted"
+    return Result(
+        Nformal=proxy.report.Nformal,
+        records=proxy.report.records,
+        outcome=outcome,
+        seconds=perf_counter() - start,
+        estimate=proxy.estimate,
+    )
+
+
+def _loop(
+    proxy: AcceleratedContext,
+    Nscatter: int = 0,
+    NmaxIter: int = 2000,
+    convergence: type[lw.ConvergenceCriteria] | None = None,
+    **keywords: Any,
+) -> tuple[int, list[lw.IterationUpdate]]:
+    """Run the host's own loop and note in the proxy whether its criterion was met."""
+    if not 0 <= Nscatter < NmaxIter:
+        raise ValueError(
+            "the iterations NmaxIter include the Nscatter initial ones, so that "
+            f"0 <= Nscatter < NmaxIter is needed; got Nscatter={Nscatter}, NmaxIter={NmaxIter}"
+        )
+    criterion = lw.DefaultConvergenceCriteria if convergence is None else convergence
+
+    class Noted(lw.ConvergenceCriteria):
+        def __init__(self, *arguments: Any):
+            self.criterion = criterion(*arguments)
+
+        def is_converged(self, *updates: Any) -> bool:
+            proxy.met = bool(self.criterion.is_converged(*updates))
+            return proxy.met
+
+    return lw.iterate_ctx_se(
+        proxy,
+        Nscatter=Nscatter,
+        NmaxIter=NmaxIter,
+        convergence=Noted,
+        returnFinalConvergence=True,
+        **keywords,
     )

@@ -1,0 +1,127 @@
+"""What a solve returns, however it ends."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+
+import lightweaver as lw
+import numpy as np
+import pytest
+from conftest import assert_physical, error
+
+import lw_rl
+from lw_rl.errors import ContextError
+from lw_rl.result import ErrorEstimate, Result
+
+
+class Never(lw.ConvergenceCriteria):
+    def __init__(self, *arguments):
+        pass
+
+    def is_converged(self, *updates):
+        return False
+
+
+def interrupt(proxy):
+    if proxy.report.Nformal == 4:
+        raise KeyboardInterrupt
+
+
+def test_converged(ctx, reference):
+    result = lw_rl.solve(ctx, scheme="anderson", quiet=True)
+    assert result.outcome == "converged"
+    assert result.converged
+    assert error(ctx, reference) < 1e-3
+    assert result.Nformal == len(result.records) == result.accepted
+    assert result.rejected == 0
+    assert sum(result.steps_by.values()) == result.Nformal
+    assert 0.0 < result.seconds < 60.0
+    assert 0.0 < result.estimate.value < 1e-3
+    assert str(result).startswith(f"converged after {result.Nformal} formal solutions and ")
+
+
+def test_the_result_is_that_of_the_drop_in(ctx):
+    other = copy.deepcopy(ctx)
+    result = lw_rl.solve(ctx, scheme="anderson", popsTol=1e-5, quiet=True)
+    it = lw_rl.iterate_ctx_rl(other, scheme="anderson", popsTol=1e-5, quiet=True)
+    assert result.Nformal == it + 1
+    np.testing.assert_array_equal(ctx.activeAtoms[0].n, other.activeAtoms[0].n)
+
+
+def test_max_iterations(ctx):
+    result = lw_rl.solve(ctx, scheme="mali", NmaxIter=5, quiet=True)
+    assert result.outcome == "max_iterations"
+    assert result.Nformal == 5
+    assert "iterations were used up" in str(result)
+
+
+def test_diverged(converged):
+    """From equilibrium no residual becomes smaller."""
+    ctx = copy.deepcopy(converged)
+    result = lw_rl.solve(
+        ctx, scheme="mali", NmaxIter=2, convergence=Never, quiet=True, callback=perturb
+    )
+    assert result.outcome == "diverged"
+
+
+def perturb(proxy):
+    n = np.asarray(proxy.activeAtoms[0].n)
+    n[1] *= 2.0
+    n *= np.asarray(proxy.activeAtoms[0].nTotal) / n.sum(axis=0)
+
+
+def test_nonfinite(ctx):
+    class Explodes:
+        def __getattr__(self, name):
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return getattr(ctx, name)
+
+        def stat_equil(self, **kwargs):
+            raise lw.ExplodingMatrixError("Singular Matrix")
+
+    result = lw_rl.solve(Explodes(), scheme="anderson", quiet=True)
+    assert result.outcome == "nonfinite"
+    assert not result.converged
+    assert_physical(ctx)
+
+
+def test_interrupted_and_continued(ctx, reference):
+    result = lw_rl.solve(ctx, scheme="anderson", quiet=True, callback=interrupt)
+    assert result.outcome == "interrupted"
+    assert result.Nformal == 4
+    assert_physical(ctx)
+    assert lw_rl.solve(ctx, scheme="anderson", quiet=True).converged
+    assert error(ctx, reference) < 1e-3
+
+
+def test_bad_input_raises(ctx):
+    with pytest.raises(ValueError, match="unknown scheme"):
+        lw_rl.solve(ctx, scheme="jacobi")
+    with pytest.raises(ContextError):
+        lw_rl.solve(3, scheme="mali")
+    with pytest.raises(TypeError, match="popTol"):
+        lw_rl.solve(ctx, scheme="mali", popTol=1e-3)
+
+
+@pytest.mark.parametrize("keywords", [{"NmaxIter": 0}, {"Nscatter": 3, "NmaxIter": 3}])
+@pytest.mark.parametrize("function", [lw_rl.solve, lw_rl.iterate_ctx_rl])
+def test_iterations_that_make_no_sense(function, keywords, ctx):
+    with pytest.raises(ValueError, match="0 <= Nscatter < NmaxIter"):
+        function(ctx, scheme="mali", quiet=True, **keywords)
+
+
+def test_a_result_is_data(ctx):
+    result = lw_rl.solve(ctx, scheme="anderson", quiet=True)
+    assert pickle.loads(pickle.dumps(result)) == result
+    fields = json.loads(json.dumps(result.as_dict()))
+    assert fields["outcome"] == "converged"
+    assert fields["formal_solutions"] == result.Nformal
+
+
+def test_text():
+    text = str(ErrorEstimate(4.2e-4, "policy", 3e-3))
+    assert text == "4.2e-04 (policy), at most 3.0e-03"
+    assert str(Result()).splitlines()[-1] == "steps: none"
