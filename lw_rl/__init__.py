@@ -15,13 +15,15 @@ import gymnasium as _gymnasium
 
 if TYPE_CHECKING:
     # The type checker looks for lw_rl.atoms in this folder; it is mapped from the top level.
-    from . import atmospheres, atoms, errors, problems, schemes  # type: ignore[attr-defined]
+    from . import atmospheres, atoms, cube, errors, problems, schemes  # type: ignore[attr-defined]
     from .context import build_context
+    from .convergence import Certified
     from .errors import LwRlError
     from .iterate import accelerate, iterate_ctx_rl, solve
     from .result import ErrorEstimate, Result
 
 __all__ = [
+    "Certified",
     "ErrorEstimate",
     "LwRlError",
     "Result",
@@ -30,6 +32,7 @@ __all__ = [
     "atmospheres",
     "atoms",
     "build_context",
+    "cube",
     "errors",
     "iterate_ctx_rl",
     "problems",
@@ -41,6 +44,7 @@ __version__ = _version("lw-rl")
 
 #: Where each public name lives; the empty string stands for a module of that name.
 _HOMES = {
+    "Certified": "convergence",
     "ErrorEstimate": "result",
     "LwRlError": "errors",
     "Result": "result",
@@ -48,6 +52,7 @@ _HOMES = {
     "atmospheres": "",
     "atoms": "",
     "build_context": "context",
+    "cube": "",
     "errors": "",
     "iterate_ctx_rl": "iterate",
     "problems": "",

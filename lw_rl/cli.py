@@ -17,6 +17,8 @@ _COMMANDS = {
     "train": ("lw_rl.cli_train", "train", "Train a policy by Soft Actor-Critic."),
     "bench": ("lw_rl.cli_bench", "bench", "Measure all schemes on named suites of problems."),
     "paper": ("lw_rl.cli_paper", "paper", "Reproduce Panos & Milic (2025)."),
+    "cube": ("lw_rl.cli_cube", "cube", "Solve every column of a simulation cube, on Dask."),
+    "cube-synthetic": ("lw_rl.cli_cube", "cube_synthetic", "Make a cube of perturbed FAL columns."),
     "info": ("lw_rl.cli_info", "info", "List atoms, atmospheres, schemes, suites and policies."),
 }
 

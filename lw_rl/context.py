@@ -54,9 +54,23 @@ def build_context(
     atmospheres.validate(atmosphere)
 
     atmosphere.quadrature(Nrays)
+    radSet, spect = radiative_set(atom)  # noqa: N806 (the host's name)
+    eqPops = radSet.compute_eq_pops(atmosphere)
+    return lw.Context(atmosphere, spect, eqPops, Nthreads=Nthreads, **ctx_kwargs)
+
+
+def radiative_set(atom: AtomicModel) -> tuple[lw.RadiativeSet, lw.SpectrumConfiguration]:
+    """Return the radiative set of one active atom, and its wavelength grid.
+
+    Neither depends on the atmosphere. Hydrogen is a passive background species unless it is the
+    active one.
+
+    Parameters
+    ----------
+    atom : AtomicModel
+        The active atom.
+    """
     background = [] if atom.element.Z == 1 else [H_6_atom()]
     radSet = lw.RadiativeSet([*background, atom])  # noqa: N806 (the host's name)
     radSet.set_active(atom.element.name)
-    spect = radSet.compute_wavelength_grid()
-    eqPops = radSet.compute_eq_pops(atmosphere)
-    return lw.Context(atmosphere, spect, eqPops, Nthreads=Nthreads, **ctx_kwargs)
+    return radSet, radSet.compute_wavelength_grid()

@@ -1,0 +1,137 @@
+"""A block of columns, as a task of a Dask worker: columns in, arrays of results out."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from ..errors import ClusterError
+from . import sample
+from .column import FINISHERS, OUTCOMES, Solved, workshop
+from .settings import Settings
+from .source import Columns
+
+Array = np.ndarray
+
+#: The packages that client and workers must have in the same version.
+_SAME = ("lw-rl", "lightweaver")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker is to do with a block.
+
+    Attributes
+    ----------
+    columns : Columns
+        The columns, y fastest.
+    shape : tuple of int
+        How many there are in x and y.
+    settings : Settings
+        What they are solved with.
+    version : int
+        Version of the policy.
+    versions : dict
+        The client's versions of the packages that must agree (:func:`versions`).
+    record : bool
+        Whether the worker is to keep a sample of the states visited.
+    """
+
+    columns: Columns
+    shape: tuple[int, int]
+    settings: Settings
+    version: int
+    versions: dict[str, str]
+    record: bool = False
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that must be the same in client and workers."""
+    return {name: version(name) for name in _SAME}
+
+
+def snake(shape: tuple[int, int]) -> list[int]:
+    """Return the columns of a block in an order in which each is next to the one before."""
+    nx, ny = shape
+    return [i * ny + (j if i % 2 == 0 else ny - 1 - j) for i in range(nx) for j in range(ny)]
+
+
+def solve_block(order: Order, policy: Any = None) -> dict[str, Array]:
+    """Solve a block; a task of a worker.
+
+    A column's result depends on the block alone, never on what the worker did before.
+
+    Returns
+    -------
+    values : dict
+        An array of shape [Ncolumn, ...] for each of `lw_rl.cube.store.fields`.
+
+    Raises
+    ------
+    ClusterError
+        If this worker has another version of what must agree.
+    """
+    mine = versions()
+    if mine != order.versions:
+        raise ClusterError(mismatch({"this worker": mine}, order.versions))
+    shop = workshop(order.settings, threading.get_ident())
+    along = order.settings.start == "neighbour"
+    solved: dict[int, Solved] = {}
+    neighbour = None
+    for k in snake(order.shape):
+        column = order.columns.column(k)
+        done = shop.solve(column, policy, neighbour if along else None, record=order.record)
+        if done.visited is not None:
+            sample.offer(done.visited, done.Nformal, order.version)
+        # A failed column is no place to begin at: the last one that was solved is.
+        neighbour = done.neighbour or neighbour
+        solved[k] = done
+    return gather([solved[k] for k in range(len(order.columns))], order, shop.wavelength.size)
+
+
+def gather(solved: list[Solved], order: Order, Nwave: int) -> dict[str, Array]:
+    """Return what was solved as arrays, NaN where a column failed."""
+    settings = order.settings
+    Nspace = order.columns.z.shape[1]
+    spectrum = np.full((len(settings.mus), Nwave), np.nan, np.float32)
+    depths = np.full((2, Nspace), np.nan, np.float32)
+
+    def stack(values: list[Array | None], missing: Array) -> Array:
+        return np.stack([missing if v is None else v.astype(np.float32) for v in values])
+
+    values: dict[str, Array] = {
+        "intensity": stack([s.line.intensity if s.line else None for s in solved], spectrum),
+        "formal_solutions": np.array([s.Nformal for s in solved], np.int32),
+        "error_estimate": np.array([s.estimate for s in solved], np.float32),
+        "seconds": np.array([s.seconds for s in solved], np.float32),
+        "attempts": np.array([s.attempts for s in solved], np.int8),
+        "finisher": np.array([FINISHERS.index(s.finisher) for s in solved], np.int8),
+        "policy_version": np.full(len(solved), order.version, np.int16),
+        "reason": np.array([s.reason for s in solved], dtype="O"),
+        "outcome": np.array([OUTCOMES.index(s.outcome) for s in solved], np.int8),
+    }
+    if settings.tau_one:
+        values["tau_one"] = stack([s.line.tau_one if s.line else None for s in solved], spectrum)
+    if settings.keep != "none":
+        values[settings.keep] = stack([s.kept for s in solved], depths)
+    return values
+
+
+def lost(order: Order, reason: str, Nwave: int) -> dict[str, Array]:
+    """Return the result of columns on which workers died."""
+    return gather([Solved("worker_lost", reason=reason)] * len(order.columns), order, Nwave)
+
+
+def mismatch(workers: dict[str, dict[str, str]], client: dict[str, str]) -> str:
+    """Say which workers have other versions than the client."""
+    said = [
+        f"{name} has {package} {theirs.get(package)}, the client {package} {ours}"
+        for name, theirs in workers.items()
+        for package, ours in client.items()
+        if theirs.get(package) != ours
+    ]
+    return "; ".join(said) + ". Install the same versions everywhere"

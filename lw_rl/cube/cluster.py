@@ -1,0 +1,116 @@
+"""The Dask cluster that a cube is solved on: a local one, or one that is there already."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import cloudpickle
+import dask
+from distributed import Client, LocalCluster
+
+from ..actor import Actor
+from ..errors import ClusterError
+from .block import mismatch, versions
+
+#: Seconds after which a scheduler is taken not to be there.
+_TIMEOUT = 10
+_ENVIRONMENT = "distributed.nanny.pre-spawn-environ"
+
+
+@contextmanager
+def connect(
+    client: Client | None = None,
+    scheduler: str | None = None,
+    workers: int | None = None,
+) -> Iterator[Client]:
+    """Give a client of a cluster whose workers can do the work.
+
+    Parameters
+    ----------
+    client : distributed.Client, optional
+        Used as it is and left open.
+    scheduler : str, optional
+        Address of a running scheduler, e.g. ``tcp://host:8786``, or path of the file that
+        ``dask scheduler --scheduler-file`` writes.
+    workers : int, optional
+        Processes of a local cluster, if neither is given (default: one for every core).
+
+    Raises
+    ------
+    ClusterError
+        If there is no scheduler, or a worker has another version of lw_rl.
+    """
+    if client is not None:
+        check_versions(client)
+        yield client
+        return
+    if scheduler is not None:
+        with _client_of(scheduler) as found:
+            check_versions(found)
+            yield found
+        return
+    # The host's advice on tuning comes once for every process; the client gives it already.
+    quiet = {f"{_ENVIRONMENT}.PYTHONWARNINGS": "ignore:No config file found"}
+    with warnings.catch_warnings(), dask.config.set(quiet):
+        # A port of the dashboard that is in use is replaced by a free one; the link says which.
+        warnings.filterwarnings(
+            "ignore", message=".*Port .* is already in use", module="distributed"
+        )
+        cluster = LocalCluster(
+            n_workers=workers or os.cpu_count(),
+            threads_per_worker=1,
+            processes=True,
+        )
+    with cluster, Client(cluster) as local:
+        yield local
+
+
+def _client_of(scheduler: str) -> Client:
+    try:
+        if "://" not in scheduler and os.path.exists(scheduler):
+            return Client(scheduler_file=scheduler, timeout=_TIMEOUT)
+        return Client(scheduler, timeout=_TIMEOUT)
+    except (OSError, TimeoutError, ValueError) as err:
+        raise ClusterError(
+            f"there is no Dask scheduler at {scheduler}, waited {_TIMEOUT} s ({err}); start one "
+            "with `dask scheduler`, or leave --scheduler out for a local cluster"
+        ) from err
+
+
+def check_versions(client: Client) -> None:
+    """Check that every worker has the client's versions of lw_rl and Lightweaver.
+
+    Workers that join later check themselves, with every block.
+
+    Raises
+    ------
+    ClusterError
+        If one has not; the message names worker and versions.
+    """
+    ours = versions()
+    answers = client.run(versions, on_error="return")
+    broken = {name: a for name, a in answers.items() if isinstance(a, BaseException)}
+    if broken:
+        name, err = next(iter(broken.items()))
+        raise ClusterError(
+            f"worker {name} cannot import lw_rl.cube ({type(err).__name__}: {err}); install "
+            "'lw-rl[cube]' in the workers' environment"
+        )
+    other = {name: a for name, a in answers.items() if a != ours}
+    if other:
+        raise ClusterError(mismatch(other, ours))
+
+
+def policy_id(policy: Any) -> str:
+    """Return a policy's name and a digest of what it does."""
+    if policy is None:
+        return "none"
+    if isinstance(policy, Actor) and "sha256" in policy.card:
+        return f"{policy.name} {policy.card['sha256'][:16]}"
+    digest = hashlib.sha256(cloudpickle.dumps(policy)).hexdigest()
+    return f"{type(policy).__name__} {digest[:16]}"

@@ -1,0 +1,102 @@
+"""What a cube is solved with: everything that the numbers of its output depend on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from ..errors import CubeSettingsError, UnknownNameError
+
+#: What is kept of a column's solution: departure coefficients, populations, or neither.
+Keep = Literal["departure", "populations", "none"]
+#: Where the iteration of a column begins: as the policy does by itself, or at a solved neighbour.
+Start = Literal["policy", "neighbour"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a cube; two runs with equal settings make equal outputs.
+
+    Parameters
+    ----------
+    line : str, optional
+        One of ``lw_rl.atoms.known()`` (default: ``"CaII_K"``).
+    scheme : str, optional
+        One of ``lw_rl.schemes.known()`` (default: ``"depthwise"``).
+    policy : str, optional
+        What the policy is recorded as: its name and a digest (`lw_rl.cube.cluster.policy_id`).
+    mus : tuple of float, optional
+        Cosines of the angles at which the emergent intensity is kept (default: disc centre).
+    Nrays : int, optional
+        Rays per hemisphere of the angle quadrature (default: 5).
+    popsTol : float, optional
+        Relative error of the populations at which a column is finished (default: 1e-3).
+    NmaxIter : int, optional
+        Iterations of one attempt at a column (default: 300).
+    start : {"policy", "neighbour"}, optional
+        Begin as the scheme does by itself, or at the departure coefficients of the neighbour
+        solved before in the same block (default: ``"policy"``).
+    keep : {"departure", "populations", "none"}, optional
+        What of the solution is kept at every depth (default: ``"departure"``).
+    tau_one : bool, optional
+        Keep the height at which tau = 1 for every wavelength (default: False).
+    frozen : bool, optional
+        Use one and the same policy throughout: no learning as it goes (default: False).
+
+    Raises
+    ------
+    UnknownNameError, CubeSettingsError
+        If a setting has no meaning; the message names it, its value and what is allowed.
+    """
+
+    line: str = "CaII_K"
+    scheme: str = "depthwise"
+    policy: str = "default"
+    mus: tuple[float, ...] = (1.0,)
+    Nrays: int = 5
+    popsTol: float = 1e-3
+    NmaxIter: int = 300
+    start: Start = "policy"
+    keep: Keep = "departure"
+    tau_one: bool = False
+    frozen: bool = False
+
+    def __post_init__(self) -> None:
+        from .. import atoms, schemes
+
+        if self.line not in atoms.known():
+            raise UnknownNameError("line", self.line, atoms.known())
+        if self.scheme not in schemes.known():
+            raise UnknownNameError("scheme", self.scheme, schemes.known())
+        if not self.mus or not all(0.0 < mu <= 1.0 for mu in self.mus):
+            raise CubeSettingsError(f"mus must lie above 0 and up to 1, got {self.mus!r}")
+        if len(set(self.mus)) < len(self.mus):
+            raise CubeSettingsError(f"mus must differ from one another, got {self.mus!r}")
+        if not 0.0 < self.popsTol < 1.0:
+            raise CubeSettingsError(f"popsTol must lie between 0 and 1, got {self.popsTol!r}")
+        for name in ("Nrays", "NmaxIter"):
+            if getattr(self, name) < 1:
+                raise CubeSettingsError(f"{name} must be at least 1, got {getattr(self, name)!r}")
+        for name, allowed in (("start", get_args(Start)), ("keep", get_args(Keep))):
+            if getattr(self, name) not in allowed:
+                raise UnknownNameError(name, getattr(self, name), allowed)
+
+    def to_json(self) -> str:
+        """Return the settings as JSON, as the output's attributes carry them."""
+        return json.dumps(asdict(self))
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return what differs between two sets of settings, one phrase for each difference."""
+    return [
+        f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    ]
+
+
+def as_plain(settings: Settings) -> dict[str, Any]:
+    """Return the settings as JSON would give them back (tuples become lists)."""
+    return json.loads(settings.to_json())
