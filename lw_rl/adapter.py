@@ -165,6 +165,11 @@ class Adapter:
         for atom in self._atoms:
             atom.write(y[atom.block.span])
 
+    def go_back(self, y: Array) -> None:
+        """Set the populations to those of `y`, whose radiation field the context still holds."""
+        self.write(y)
+        self._store_in_ng_buffer()
+
     def populations(self) -> list[Array]:
         """Return copies of the active atoms' populations [m-3], each [Nlevel, Nspace]."""
         return [a.n.copy() for a in self._atoms]

@@ -9,8 +9,9 @@ from typing import Any
 import lightweaver as lw
 
 from .adapter import Adapter
-from .result import UNKNOWN, ErrorEstimate, Outcome, Record, Report, Result
-from .schemes import Scheme, Step, make_scheme
+from .convergence import DEFAULT_FACTOR, Certificate, Certified
+from .result import Outcome, Record, Report, Result
+from .schemes import Depthwise, Safeguarded, Scheme, Step, make_scheme
 
 #: The host's solver may fail after a wild step, which is undone; more often than this it is over.
 _MAX_FAILURES = 3
@@ -30,8 +31,8 @@ class AcceleratedContext:
         What has been done so far.
     adapter : Adapter
         Access to the context's insides.
-    estimate : ErrorEstimate
-        How wrong the present populations can be.
+    certificate : Certificate
+        What is known of the error.
     met : bool
         Whether the convergence criterion of a loop of ours was met.
     """
@@ -42,8 +43,9 @@ class AcceleratedContext:
         self._callback = callback
         self.adapter = Adapter(ctx)
         self.report = Report()
-        self.estimate = UNKNOWN
+        self.certificate = Certificate(self.adapter)
         self.met = False
+        self._factors = _factors(scheme)
         self._state = scheme.init(self.adapter)
         self._pending: lw.IterationUpdate | None = None
         self._failures = 0
@@ -117,7 +119,10 @@ class AcceleratedContext:
             update = adapter.blank_update()
         if step.y is not None or not step.accepted or step.estimate > 0.0 or adapter.host_ng:
             adapter.report_change(update, list(before.n), step.estimate)
-        self.estimate = ErrorEstimate(update.dPopsMax, step.by)
+        if step.accepted and evaluation.valid:
+            self.certificate.add(evaluation, step.y, self._factors.get(step.by))
+        else:
+            self.certificate.skip()
         self.report.records.append(
             Record(
                 self.report.Nformal,
@@ -131,6 +136,15 @@ class AcceleratedContext:
         if self._callback is not None:
             self._callback(self)
         return update
+
+
+def _factors(scheme: Scheme) -> dict[str, float]:
+    """Return by which factor a policy's steps, by the scheme's name, estimate the error."""
+    inner = scheme.scheme if isinstance(scheme, Safeguarded) else scheme
+    if not isinstance(inner, Depthwise):
+        return {}
+    entry = getattr(inner.policy, "card", {}).get("error_estimate", {})
+    return {inner.name: float(entry.get("factor", DEFAULT_FACTOR))}
 
 
 def accelerate(
@@ -201,10 +215,13 @@ def iterate_ctx_rl(
     policy, scheme, callback
         As for :func:`accelerate`.
     popsTol : float, optional
-        Tolerance on the relative change of the populations *and* on the scheme's estimate of
-        their relative error (default: 1e-3).
+        Tolerance on the relative *error* of the populations (default: 1e-3).
+    convergence : type of lightweaver.ConvergenceCriteria, optional
+        When to stop (default: :class:`~lw_rl.convergence.Certified`, by an estimate of the error).
+        With ``lightweaver.DefaultConvergenceCriteria`` it is the change of the populations and the
+        size of the scheme's step that must be below `popsTol`: what ``iterate_ctx_se`` does.
     Nscatter, NmaxIter, prd, JTol, rhoTol, prdIterTol, maxPrdSubIter, printInterval, quiet, \
-convergence, returnFinalConvergence
+returnFinalConvergence
         As for ``lightweaver.iterate_ctx_se``.
 
     Returns
@@ -244,6 +261,7 @@ def solve(
     scheme: str | Scheme = "depthwise",
     *,
     callback: Callback | None = None,
+    bound: bool = True,
     **keywords: Any,
 ) -> Result:
     """Iterate a context to statistical equilibrium and say how it went.
@@ -252,6 +270,8 @@ def solve(
     ----------
     ctx, policy, scheme, callback
         As for :func:`iterate_ctx_rl`.
+    bound : bool, optional
+        Also compute the bound on the error, some milliseconds after the solve (default: True).
     **keywords
         The others of :func:`iterate_ctx_rl`, with the same defaults, less
         `returnFinalConvergence`.
@@ -278,13 +298,20 @@ def solve(
         outcome = "nonfinite"
     except KeyboardInterrupt:
         outcome = "interrupted"
-    return Result(
+    seconds = perf_counter() - start
+    estimate = proxy.certificate.estimate()
+    if bound:
+        estimate = estimate.bounded(proxy.certificate.bound())
+    result = Result(
         Nformal=proxy.report.Nformal,
         records=proxy.report.records,
         outcome=outcome,
-        seconds=perf_counter() - start,
-        estimate=proxy.estimate,
+        seconds=seconds,
+        estimate=estimate,
     )
+    if not keywords.get("quiet", False):
+        print(result)
+    return result
 
 
 def _loop(
@@ -300,7 +327,7 @@ def _loop(
             "the iterations NmaxIter include the Nscatter initial ones, so that "
             f"0 <= Nscatter < NmaxIter is needed; got Nscatter={Nscatter}, NmaxIter={NmaxIter}"
         )
-    criterion = lw.DefaultConvergenceCriteria if convergence is None else convergence
+    criterion = Certified if convergence is None else convergence
 
     class Noted(lw.ConvergenceCriteria):
         def __init__(self, *arguments: Any):

@@ -49,7 +49,10 @@ def reference(ctx: lw.Context) -> tuple[list[Array], float]:
     NoReferenceError
         If MALI does not get below a relative change of 1e-10.
     """
-    iterate_ctx_rl(ctx, scheme=Anderson(), popsTol=1e-10, JTol=np.inf, NmaxIter=500, quiet=True)
+    iterate_ctx_rl(
+        ctx, scheme=Anderson(), popsTol=1e-10, JTol=np.inf, NmaxIter=500, quiet=True,
+        convergence=lw.DefaultConvergenceCriteria,
+    )  # fmt: skip
     changes: list[float] = []
 
     class Settled(Never):

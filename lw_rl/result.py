@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 #: How a solve ends; see :class:`Result`.
@@ -37,6 +37,12 @@ class ErrorEstimate:
     method: str
     bound: float | None = None
 
+    def bounded(self, bound: float | None) -> ErrorEstimate:
+        """Return the estimate with a bound, which takes its place if it is the smaller."""
+        if bound is not None and bound < self.value:
+            return ErrorEstimate(bound, "bound", bound)
+        return replace(self, bound=bound)
+
     def __str__(self) -> str:
         text = f"{self.value:.1e} ({self.method})"
         return text if self.bound is None else f"{text}, at most {self.bound:.1e}"
@@ -57,7 +63,8 @@ class Record:
     residual : float
         Largest absolute residual of the plain update (a relative change of the unknown).
     estimate : float
-        Estimate of the largest relative error of the populations, after the step.
+        The larger of the relative change of the populations and of the scheme's own estimate of
+        their error before the step, as in the host's report of the iteration.
     by : str
         The scheme that made the step.
     accepted : bool
@@ -128,7 +135,8 @@ class Result(Report):
     seconds : float
         Wall time [s], the set-up of the scheme included.
     estimate : ErrorEstimate
-        How wrong the populations in the context can be.
+        How wrong the populations can be: those in the context if converged, else those of the last
+        formal solution, from which the scheme may have moved on.
     """
 
     outcome: Outcome = "interrupted"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, SupportsFloat
 
 import gymnasium as gym
+import lightweaver as lw
 import numpy as np
 from gymnasium import spaces
 
@@ -248,6 +249,7 @@ class StatEquil(gym.Env[Array, Array]):
                 popsTol=_REFERENCE_TOLERANCE,
                 JTol=1e-6,
                 NmaxIter=400,
+                convergence=lw.DefaultConvergenceCriteria,
                 callback=count,
             )
             self._Nformal_done += Nformal

@@ -1,0 +1,310 @@
+"""The certified stop: iterate until the *error* of the populations is small, and say how small.
+
+The change per iteration, which ``lightweaver.iterate_ctx_se`` looks at, is many times smaller than
+the error where convergence is slow. Three estimates of the error, none of which costs a formal
+solution; :class:`Certified` stops by the tightest that can be trusted in the state at hand:
+
+``"policy"``
+    A policy proposes a step to the solution, so the size of its step is an estimate of the error
+    of the state it starts from. It is taken together with the distance to the best combination of
+    visited states (next), divided by ``1 - rho``, where `rho` is the observed contraction of the
+    residual, and multiplied by a factor that was calibrated on the validation stream and stands in
+    the policy's card (:data:`DEFAULT_FACTOR` without one).
+``"combination"``
+    At fixed opacity MALI's residual is linear in the source function (in the populations, close to
+    the solution, for atoms with more levels). So the combination of the visited states with the
+    smallest residual is far closer to the solution than the last of them, and its distance is the
+    error of the last: the contraction of the plain residual, observed for every mode that is
+    still there, not only for the fastest (Eddy 1979, reduced rank extrapolation; Anderson 1965).
+    Times :data:`SAFETY`, or :data:`PLAIN_SAFETY` where all steps are MALI's.
+``"contraction"``
+    Where there is no such combination: the residual over ``1 - rho`` (Auer, Fabiani Bendicho and
+    Trujillo Bueno 1994, A&A 292, 599). Times the same.
+``"bound"``
+    The rigorous bound with the source function as the weight (`lw_rl.enclosure`), for two-level
+    atoms: the tightest where the residual is far below the thermal source term, as at the
+    solution itself. :meth:`Certificate.bound` sharpens it at the end of a solve.
+
+**Which state is certified.** The estimates are of a state at which a formal solution was made, or
+of its plain update. Where a scheme has moved on to a state that no formal solution has seen, the
+stop puts the certified one back: populations, radiation field and rates of the context then belong
+together. MALI's populations are left as they are.
+
+What is proved is in `lw_rl.enclosure`; the rest is measured: on the validation stream with every
+scheme, the estimate holds in 99 % of the stops and is within a factor 5 of the error in over 90 %.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import lightweaver as lw
+import numpy as np
+
+from .adapter import Adapter
+from .enclosure import enclosure_bound, weight_bound
+from .result import UNKNOWN, ErrorEstimate
+from .schemes.base import largest, relative
+from .schemes.history import combine_positive
+from .state import Block, Evaluation
+
+Array = np.ndarray
+
+#: Factor on a policy's estimate where its card has none.
+DEFAULT_FACTOR = 2.5
+#: Factor on the estimates that no policy takes part in, and on those of MALI left to itself.
+SAFETY = 2.5
+PLAIN_SAFETY = 1.5
+#: Plain steps in a row that are MALI left to itself.
+_PLAIN_STEPS = 8
+#: Visited states that are combined.
+_WINDOW = 20
+#: Steps over which the contraction of the residual is observed.
+_SPANS = (2, 4, 8)
+#: Contraction beyond which a policy's, and a plain iteration's, step is not extrapolated.
+_MAX_POLICY_RHO = 0.8
+_MAX_PLAIN_RHO = 0.999
+
+
+class Certificate:
+    """What is known of the error along a solve.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        Access to the context.
+
+    Attributes
+    ----------
+    evaluation : Evaluation or None
+        The last one that counts.
+    """
+
+    def __init__(self, adapter: Adapter):
+        self.adapter = adapter
+        self.clear()
+        self._log_b: dict[Block, Array] = {}
+
+    def clear(self) -> None:
+        """Forget the visited states."""
+        self.evaluation: Evaluation | None = None
+        self._ys: deque[Array] = deque(maxlen=_WINDOW + 1)
+        self._rs: deque[Array] = deque(maxlen=_WINDOW + 1)
+        self._merits: deque[float] = deque(maxlen=max(_SPANS) + 1)
+        self._step = 0.0
+        self._plain = True
+        self._plain_steps = 0
+        self._factor: float | None = None
+        self._estimate: ErrorEstimate | None = None
+
+    def skip(self) -> None:
+        """Note an iteration whose plain update is not known, or was undone."""
+        self.evaluation = self._estimate = None
+
+    def add(self, evaluation: Evaluation, y_next: Array | None, factor: float | None) -> None:
+        """Note an evaluation and the step that was made from it.
+
+        Parameters
+        ----------
+        evaluation : Evaluation
+            What the last formal solution told.
+        y_next : Array or None
+            The next unknown; None if it is the plain update.
+        factor : float or None
+            Factor on the size of the step as an estimate of the error, if a policy made it.
+        """
+        self._estimate = None
+        if not evaluation.valid:
+            self.clear()
+            return
+        self.evaluation = evaluation
+        self._ys.append(evaluation.y)
+        self._rs.append(evaluation.r)
+        self._merits.append(evaluation.merit)
+        self._plain = y_next is None
+        self._plain_steps = self._plain_steps + 1 if self._plain else 0
+        self._factor = factor
+        step = evaluation.merit if y_next is None else largest(y_next - evaluation.y)
+        self._step = max(step, evaluation.merit)
+
+    @property
+    def state(self) -> Array:
+        """The certified state: the last evaluated one, or its plain update if that was taken."""
+        assert self.evaluation is not None
+        return self.evaluation.y_plain if self._plain else self.evaluation.y
+
+    @property
+    def least(self) -> float:
+        """What no estimate can be below, at no cost: the largest relative change of the step."""
+        return float("inf") if self.evaluation is None else relative(self._step)
+
+    def estimate(self) -> ErrorEstimate:
+        """Return the tightest estimate that can be trusted of the error of :attr:`state`."""
+        if self.evaluation is None:
+            return UNKNOWN
+        if self._estimate is None:
+            estimate = self._observed()
+            bound = self._largest_over_blocks(self._weight_bound)
+            if bound < estimate.value:
+                estimate = ErrorEstimate(bound, "bound", bound)
+            self._estimate = estimate
+        return self._estimate
+
+    def bound(self) -> float | None:
+        """Return the bound on the error of :attr:`state`, or None where there is none.
+
+        It takes some milliseconds, a linear programme for each two-level atom.
+        """
+        if self.evaluation is None:
+            return None
+        bound = min(
+            self._largest_over_blocks(self._weight_bound),
+            self._largest_over_blocks(self._enclosure_bound),
+        )
+        return bound if np.isfinite(bound) else None
+
+    def settle(self) -> None:
+        """Put the certified state into the context, if a scheme has moved on from it."""
+        if self.evaluation is not None and not self._plain:
+            self.adapter.go_back(self.evaluation.y)
+
+    # ---- the estimates ----------------------------------------------------------------------
+
+    def _observed(self) -> ErrorEstimate:
+        """Return the estimate from the step, the visited states and the contraction."""
+        distance = self._distance()
+        rho = self._contraction()
+        safety = PLAIN_SAFETY if self._plain_steps >= _PLAIN_STEPS else SAFETY
+        if distance == float("inf"):
+            step = self._step / (1.0 - min(rho, _MAX_PLAIN_RHO))
+            known = len(self._merits) > 1
+            return ErrorEstimate(safety * relative(step), "contraction") if known else UNKNOWN
+        if self._factor is not None:
+            step = max(self._step, distance) / (1.0 - min(rho, _MAX_POLICY_RHO))
+            return ErrorEstimate(self._factor * relative(step), "policy")
+        if not self._plain:
+            distance = max(self._step, distance)
+        return ErrorEstimate(safety * relative(distance), "combination")
+
+    def _distance(self) -> float:
+        """Return how far the best combination of visited states is from the certified one."""
+        if len(self._ys) < 3:
+            return float("inf")
+        state, worst = self.state, 0.0
+        for block in self.adapter.blocks:
+            span = block.span
+            combined = combine_positive([y[span] for y in self._ys], [r[span] for r in self._rs])
+            if combined is None:
+                return float("inf")
+            worst = max(worst, largest(combined[0] - state[span]))
+        return worst
+
+    def _contraction(self) -> float:
+        """Return the largest factor per step by which the residual fell over the last steps."""
+        merits = self._merits
+        if len(merits) < 2:
+            return 0.5
+        spans = [n for n in _SPANS if n < len(merits)] or [1]
+        return max((merits[-1] / max(merits[-1 - n], 1e-300)) ** (1.0 / n) for n in spans)
+
+    # ---- the bounds -------------------------------------------------------------------------
+
+    def _largest_over_blocks(self, bound: Any) -> float:
+        if not (self.adapter.ctx.crswDone and all(b.two_level for b in self.adapter.blocks)):
+            return float("inf")
+        return max(bound(b) for b in self.adapter.blocks)
+
+    def _thermal(self, block: Block) -> Array:
+        """Return ln(eps B) in the unit of the unknown, shape [Nspace]."""
+        if block not in self._log_b:
+            physics = self.adapter.line_physics(block)
+            self._log_b[block] = np.log(np.maximum(physics.epsilon, 1e-300)) + physics.log_B
+        return self._log_b[block]
+
+    def _weight_bound(self, block: Block) -> float:
+        assert self.evaluation is not None
+        y, r = self.evaluation.y[block.span], self.evaluation.r[block.span]
+        bound = weight_bound(y, r, self._thermal(block))
+        # The plain update is no further from the solution than its step and the bound together.
+        return bound + relative(largest(r)) * (1.0 + bound) if self._plain else bound
+
+    def _enclosure_bound(self, block: Block) -> float:
+        span = block.span
+        return enclosure_bound(
+            [y[span] for y in self._ys],
+            [r[span] for r in self._rs],
+            self._thermal(block),
+            self.state[span],
+        )
+
+
+class Certified(lw.ConvergenceCriteria):
+    """Stop when the error of the populations, and the change of J, are below their tolerances.
+
+    For ``lightweaver.iterate_ctx_se`` and for this package's drivers alike, where it is the
+    default: ``lw.iterate_ctx_se(ctx, convergence=lw_rl.Certified, popsTol=1e-3)`` ends, on any
+    context, when the populations are within 1e-3 of statistical equilibrium, not when they change
+    by less.
+
+    J need not be within `JTol` of the one before where the error of the populations that it
+    belongs to is: the relative error of J is no larger than that of the source function.
+
+    Parameters
+    ----------
+    ctx : lightweaver.Context or AcceleratedContext
+        The context that is iterated.
+    JTol, popsTol, rhoTol
+        As for ``lightweaver.iterate_ctx_se``; `popsTol` is a tolerance on the error.
+
+    Attributes
+    ----------
+    value : ErrorEstimate
+        The estimate at the last call that made one.
+    """
+
+    def __init__(self, ctx: Any, JTol: float, popsTol: float, rhoTol: float | None):
+        self.ctx, self.JTol, self.popsTol, self.rhoTol = ctx, JTol, popsTol, rhoTol
+        self.value = UNKNOWN
+        own = getattr(ctx, "certificate", None)
+        self.certificate: Certificate = Certificate(Adapter(ctx)) if own is None else own
+        self._before = None if own is not None else self.certificate.adapter.read()
+
+    def is_converged(
+        self,
+        JUpdate: lw.IterationUpdate,
+        popsUpdate: lw.IterationUpdate,
+        prdUpdate: lw.IterationUpdate | None,
+    ) -> bool:
+        """Return whether the context is converged; if so it holds the certified state."""
+        if self._before is not None:
+            self._watch(popsUpdate)
+        certificate = self.certificate
+        if not certificate.least < self.popsTol or not self.ctx.crswDone:
+            return False
+        self.value = certificate.estimate()
+        if not self.value.value < self.popsTol:
+            return False
+        if not min(JUpdate.dJMax, self.value.value + certificate.least) < self.JTol:
+            return False
+        if prdUpdate is not None and not self._redistributed(prdUpdate):
+            return False
+        certificate.settle()
+        return True
+
+    def _redistributed(self, update: lw.IterationUpdate) -> bool:
+        settled = update.dJMax < self.JTol and update.dPopsMax < self.popsTol
+        return settled and (self.rhoTol is None or update.dRhoMax < self.rhoTol)
+
+    def _watch(self, update: lw.IterationUpdate) -> None:
+        """Follow a context of the host's, whose update of the populations is the plain one."""
+        adapter = self.certificate.adapter
+        before, now = self._before, adapter.read()
+        assert before is not None
+        self._before = now
+        if any(update.ngAccelerated):
+            self.certificate.skip()
+            return
+        r = now - before
+        valid = bool(np.isfinite(r.sum()))
+        self.certificate.add(Evaluation(before, r, adapter.blocks, valid), None, None)
