@@ -65,3 +65,19 @@ class NoReferenceError(LwRlError, RuntimeError):
 
 class ReadmeError(LwRlError, ValueError):
     """A README without the block that is to be generated, or with an example that fails."""
+
+
+class CubeInputError(LwRlError, ValueError):
+    """A cube of columns that cannot be read, or is not what the format says."""
+
+
+class CubeSettingsError(LwRlError, ValueError):
+    """A setting that no cube can be solved with, or not the one that its output was begun with."""
+
+
+class CubeOutputError(LwRlError, OSError):
+    """An output that cannot be written: read-only, full, in use, or something else."""
+
+
+class ClusterError(LwRlError, RuntimeError):
+    """A Dask cluster that is not there, is lost, or runs another version of lw_rl."""
