@@ -19,6 +19,7 @@ _COMMANDS = {
     "paper": ("lw_rl.cli_paper", "paper", "Reproduce Panos & Milic (2025)."),
     "cube": ("lw_rl.cli_cube", "cube", "Solve every column of a simulation cube, on Dask."),
     "cube-synthetic": ("lw_rl.cli_cube", "cube_synthetic", "Make a cube of perturbed FAL columns."),
+    "cube-bench": ("lw_rl.cli_cube_bench", "cube_bench", "Measure cubes: rate, memory, kills."),
     "info": ("lw_rl.cli_info", "info", "List atoms, atmospheres, schemes, suites and policies."),
 }
 

@@ -39,6 +39,15 @@ def cube_bar(quiet: bool) -> Progress:
     return bar
 
 
+def quiet_dask() -> None:
+    """Keep Dask's logs of processes that die off the terminal: the engine tells what matters."""
+    import distributed  # noqa: F401 (its loggers are there, with levels of their own, after this)
+
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("distributed"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
 def told(progress: Any, rate: float | None) -> str:
     """Return what the progress bar says beside the count of columns."""
     words = [f"{rate:.3g}/s" if rate else "-/s"]
@@ -127,8 +136,7 @@ def cube(
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     from .cube import solve
 
-    # What Dask tells of workers that die is handled here, and told where it matters.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    quiet_dask()
     with cube_bar(quiet) as bar:
         task = bar.add_task("cube", total=None, told="starting")
         last = ""
@@ -142,12 +150,13 @@ def cube(
                 completed=progress.columns,
                 told=told(progress, bar.tasks[0].speed),
             )
-            if progress.note and progress.note != last and progress.workers:
+            if progress.note and progress.note != last and progress.workers and not quiet:
                 bar.console.print(progress.note)
             last = progress.note
 
         def connected(client: Any) -> None:
-            bar.console.print(f"dashboard: {client.dashboard_link}", soft_wrap=True)
+            if not quiet and "dashboard" in client.scheduler_info()["services"]:
+                bar.console.print(f"dashboard: {client.dashboard_link}", soft_wrap=True)
 
         ds = solve(
             cube_in, out, line, policy=policy, scheduler=scheduler, workers=workers,

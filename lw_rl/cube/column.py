@@ -16,6 +16,7 @@ from ..context import radiative_set
 from ..errors import AtmosphereError, LwRlError
 from ..iterate import solve
 from ..result import Result
+from ..state import LinePhysics
 from .profile import with_symmetric_profiles
 from .rays import Emergent, emergent
 from .recorder import Recorder, Visited
@@ -174,6 +175,7 @@ class Workshop:
         outcome, Nformal = "error", 0
         reasons: list[str] = []
         attempts = self._attempts()
+        along = None
         for k, name in enumerate(attempts):
             try:
                 ctx = self.context(column)
@@ -182,8 +184,8 @@ class Workshop:
                 if record and k == 0 and isinstance(guarded, schemes.Safeguarded):
                     recorder = Recorder(guarded.scheme)
                     guarded = replace(guarded, scheme=recorder)
-                if neighbour is not None and k == 0:
-                    _begin_at(ctx, neighbour)
+                if self.settings.start == "neighbour":
+                    along = _begin_at(ctx, neighbour if k == 0 else None)
                 last = k == len(attempts) - 1
                 result = solve(
                     ctx,
@@ -197,7 +199,7 @@ class Workshop:
                     raise KeyboardInterrupt
                 if result.converged:
                     return self._answer(
-                        ctx, column, result, k + 1, Nformal, start, reasons, recorder
+                        ctx, column, result, k + 1, Nformal, start, reasons, recorder, along
                     )
                 outcome, reason = result.outcome, f"after {result.Nformal} formal solutions"
             except AtmosphereError as err:
@@ -225,6 +227,7 @@ class Workshop:
         start: float,
         reasons: list[str],
         recorder: Recorder | None,
+        along: LinePhysics | None,
     ) -> Solved:
         settings = self.settings
         line = emergent(ctx, settings.mus, settings.tau_one)
@@ -243,7 +246,9 @@ class Workshop:
             seconds=perf_counter() - start,
             line=line,
             kept={"departure": n / np.asarray(atom.nStar), "populations": n}.get(settings.keep),
-            neighbour=_as_neighbour(ctx) if settings.start == "neighbour" else None,
+            neighbour=None
+            if along is None
+            else Neighbour(along.log_tau, Adapter(ctx).read() - along.log_B),
             visited=recorder.visited(column) if recorder is not None else None,
         )
 
@@ -254,15 +259,17 @@ def workshop(settings: Settings, thread: int) -> Workshop:
     return Workshop(settings)
 
 
-def _as_neighbour(ctx: lw.Context) -> Neighbour:
+def _begin_at(ctx: lw.Context, neighbour: Neighbour | None) -> LinePhysics:
+    """Start a column from its neighbour's departure coefficients at equal optical depth.
+
+    Returns
+    -------
+    physics : LinePhysics
+        The line's physics in LTE, whose optical depth all columns are compared by.
+    """
     adapter = Adapter(ctx)
     physics = adapter.line_physics(adapter.blocks[0])
-    return Neighbour(physics.log_tau, adapter.read() - physics.log_B)
-
-
-def _begin_at(ctx: lw.Context, neighbour: Neighbour) -> None:
-    """Start a column from its neighbour's departure coefficients at equal optical depth."""
-    adapter = Adapter(ctx)
-    physics = adapter.line_physics(adapter.blocks[0])
-    departure = np.interp(physics.log_tau, neighbour.log_tau, neighbour.departure)
-    adapter.write(physics.log_B + departure)
+    if neighbour is not None:
+        departure = np.interp(physics.log_tau, neighbour.log_tau, neighbour.departure)
+        adapter.write(physics.log_B + departure)
+    return physics

@@ -1,0 +1,254 @@
+"""Measurements of cubes: rate against peers, and memory."""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from distributed import Client
+
+from .column import OUTCOMES
+from .engine import solve
+from .plain_pool import plain_pool, plain_tolerance
+from .processes import Processes
+from .scale import scale
+from .source import Source, Window
+from .synthetic import synthetic_cube
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one run over a cube cost.
+
+    Attributes
+    ----------
+    columns, blocks, workers : int
+        Size of the cube, its blocks, and processes that solved it.
+    seconds : float
+        Wall time [s] of the run on a warm cluster: the cluster's start and the workers' imports
+        are not in it, the client's reading and writing is.
+    mean_formal_solutions : float
+        Per converged column.
+    failed : int
+        Columns that did not converge.
+    worker_seconds : float
+        Sum over columns of the wall time in the worker [s].
+    worker_peak_bytes : tuple of int
+        Largest resident size that each worker ever had.
+    client_cpu, scheduler_cpu : float
+        Processor time of client and scheduler during the run [s].
+    transitions : int
+        Changes of state of tasks that the scheduler made.
+    output_bytes, output_files : int
+        The output on disk, compressed.
+    sent_bytes, returned_bytes : int
+        A column's way to the worker and back, before compression.
+    """
+
+    columns: int
+    blocks: int
+    workers: int
+    seconds: float
+    mean_formal_solutions: float
+    failed: int
+    worker_seconds: float
+    worker_peak_bytes: tuple[int, ...]
+    client_cpu: float
+    scheduler_cpu: float
+    transitions: int
+    output_bytes: int
+    output_files: int
+    sent_bytes: int
+    returned_bytes: int
+
+    @property
+    def rate(self) -> float:
+        """Columns per second."""
+        return self.columns / self.seconds
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the case as JSON-ready values, with the rate."""
+        return {**asdict(self), "columns_per_second": self.rate}
+
+
+def peak_bytes() -> int:
+    """Return the largest resident size that this process ever had."""
+    # Linux counts in kilobytes, macOS in bytes.
+    unit = 1 if os.uname().sysname == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _scheduler_state(dask_scheduler: Any) -> tuple[float, int]:
+    return process_time(), dask_scheduler.transition_counter
+
+
+def run_case(folder: Path, cube: xr.Dataset, workers: int, **settings: Any) -> Case:
+    """Solve a cube on a scheduler and workers of its own, and say what it cost.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the output goes; it must not exist.
+    cube : xarray.Dataset
+        The cube.
+    workers : int
+        Number of workers.
+    **settings
+        As for :func:`lw_rl.cube.solve`.
+    """
+    source = Source(cube)
+    with Processes(folder / "cluster", workers) as processes:
+        client = Client(scheduler_file=str(processes.file))
+        try:
+            client.wait_for_workers(workers, timeout=60)
+            # Imports and just-in-time compilation are paid for once in a worker's life.
+            few = cube.isel(x=slice(0, 2), y=slice(0, workers))
+            solve(few, folder / "warm.zarr", client=client, block=(1, 1), **settings)
+            before = client.run_on_scheduler(_scheduler_state)
+            start, cpu = perf_counter(), process_time()
+            ds = solve(cube, folder / "out.zarr", client=client, **settings)
+            seconds, cpu = perf_counter() - start, process_time() - cpu
+            after = client.run_on_scheduler(_scheduler_state)
+            peaks = tuple(client.run(peak_bytes).values())
+        finally:
+            client.close()
+    converged = ds.outcome.values == OUTCOMES.index("converged")
+    chunk = ds.outcome.encoding["chunks"]
+    files = [p for p in (folder / "out.zarr").rglob("*") if p.is_file()]
+    columns = source.read(Window(0, 0, 1, 0, 1))
+    return Case(
+        columns=int(converged.size),
+        blocks=math.prod(math.ceil(n / c) for n, c in zip(source.shape, chunk, strict=True)),
+        workers=workers,
+        seconds=seconds,
+        mean_formal_solutions=float(ds.formal_solutions.values[converged].mean()),
+        failed=int((~converged).sum()),
+        worker_seconds=float(ds.seconds.sum()),
+        worker_peak_bytes=peaks,
+        client_cpu=cpu,
+        scheduler_cpu=after[0] - before[0],
+        transitions=after[1] - before[1],
+        output_bytes=sum(p.stat().st_size for p in files),
+        output_files=len(files),
+        sent_bytes=sum(v.nbytes for v in vars(columns).values()),
+        returned_bytes=sum(
+            v.nbytes // converged.size for v in ds.variables.values() if v.ndim >= 3
+        ),
+    )
+
+
+def subsample(source: Source, number: int) -> list[dict[str, Array]]:
+    """Return columns spread evenly over the first snapshot of a cube."""
+    _, nx, ny = source.shape
+    chosen = np.unique(np.linspace(0, nx * ny - 1, min(number, nx * ny)).astype(int))
+    windows = [Window(0, k // ny, k // ny + 1, k % ny, k % ny + 1) for k in map(int, chosen)]
+    return [source.read(w).column(0) for w in windows]
+
+
+def rates(
+    folder: Path,
+    side: int,
+    seed: int,
+    workers: int,
+    sample: int,
+    tell: Callable[[str], None],
+    line: str,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Measure rate and memory on a large cube and on one with a sixteenth of its columns.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the outputs go.
+    side, seed : int
+        The large cube.
+    workers : int
+        Number of workers, of the pool's processes too.
+    sample : int
+        Columns that the plain process pool is timed on.
+    tell : callable
+        Told what is going on.
+    line : str
+        The line.
+    **settings
+        As for :func:`lw_rl.cube.solve`.
+    """
+    cube = synthetic_cube(side, side, seed=seed)
+    columns = subsample(Source(cube), sample)
+    settings = {"line": line, "frozen": True, **settings}
+    tell("rate: tolerance of the pool")
+    found: dict[str, Any] = {"plain": plain_tolerance(line, columns[:: max(1, sample // 12)])}
+    tell("rate: plain process pool")
+    seconds = plain_pool(line, columns, workers, found["plain"]["popsTol"])
+    found["plain"] |= {
+        "workers": workers, "timed_columns": len(columns), "seconds": seconds,
+        "columns_per_second": len(columns) / seconds,
+    }  # fmt: skip
+    small = cube.isel(x=slice(0, max(side // 4, 4)), y=slice(0, max(side // 4, 4)))
+    for name, part, number in (
+        ("small", small, workers), ("large", cube, workers), ("one_worker", cube, 1)
+    ):  # fmt: skip
+        tell(f"rate: {name}")
+        found[name] = run_case(folder / name, part, number, **settings).as_dict()
+    rate = found["large"]["columns_per_second"]
+    found["times_plain_pool"] = rate / found["plain"]["columns_per_second"]
+    found["times_one_worker"] = rate / found["one_worker"]["columns_per_second"]
+    found["memory_growth"] = max(found["large"]["worker_peak_bytes"]) / max(
+        found["small"]["worker_peak_bytes"]
+    )
+    found["scale"] = scale(found["small"], found["large"])
+    return found
+
+
+def sentences(found: dict[str, Any]) -> list[str]:
+    """Return what was measured in words, one line for each finding."""
+    lines = []
+    if "rate" in found:
+        r = found["rate"]
+        plain, large, scaled = r["plain"], r["large"], r["scale"]
+        lines += [
+            f"{large['columns']} columns on {large['workers']} workers: "
+            f"{large['columns_per_second']:.1f} columns/s, "
+            f"{large['mean_formal_solutions']:.2f} formal solutions each, {large['failed']} failed",
+            f"plain pool at popsTol={plain['popsTol']:.1e}, which keeps a true error of "
+            f"{plain['worst_true_error']:.1e} (ours: {plain['policy_worst_true_error']:.1e}): "
+            f"{plain['columns_per_second']:.1f} columns/s on {plain['timed_columns']} columns: "
+            f"{r['times_plain_pool']:.1f} times slower",
+            f"one worker: {r['one_worker']['columns_per_second']:.1f} columns/s: "
+            f"{r['times_one_worker']:.2f} times slower",
+            f"peak memory per worker: {max(r['small']['worker_peak_bytes']) / 1e6:.0f} MB at "
+            f"{r['small']['columns']} columns, {max(large['worker_peak_bytes']) / 1e6:.0f} MB at "
+            f"{large['columns']}",
+            f"{scaled['columns']:.0e} columns: {scaled['worker_hours']:.0f} worker hours, "
+            f"{scaled['terabytes_on_disk']:.3g} TB in {scaled['files']} files; the "
+            f"{scaled['gives_way_first']} gives way first, beyond "
+            f"{scaled['workers_fed_by'][scaled['gives_way_first']]:.0f} workers, where it takes "
+            f"{scaled['hours_at_that_many_workers']:.1f} h",
+        ]
+    for start, s in found.get("start", {}).items():
+        lines.append(
+            f"start {start}: {s['mean_formal_solutions']:.2f} formal solutions (worst "
+            f"{s['worst_formal_solutions']}), {s['median_ms']:.1f} ms"
+        )
+    if "kills" in found:
+        k = found["kills"]
+        said = ", ".join(f"{who} {times}" for who, times in k["kills"].items())
+        verdict = f"different in {', '.join(k['different'])}" if k["different"] else "identical"
+        lines.append(f"kills: {said}; output {verdict}")
+    for v in found.get("learn", {}).get("by_version", []):
+        lines.append(
+            f"policy version {v['version']}: {v['mean_formal_solutions']:.2f} formal solutions on "
+            f"{v['columns']} columns (frozen: {v['frozen_mean_formal_solutions']:.2f})"
+        )
+    return lines
