@@ -208,15 +208,29 @@ class Adapter:
             The unknown at which the formal solution was made, and its residual.
         """
         y = self.read() if self._y is None else self._y
+        implied = self._implied(y)
         if self.host_ng:
             # The host's own Ng acceleration would mix its history into the plain update.
             self.ctx.clear_ng()
         try:
             update = self.ctx.stat_equil(**kwargs)
         except (lw.ExplodingMatrixError, np.linalg.LinAlgError, FloatingPointError):
-            return None, Evaluation(y, np.full_like(y, np.nan), self.blocks, False)
+            return None, Evaluation(y, np.full_like(y, np.nan), self.blocks, False, implied)
         r = self.read() - y
-        return update, Evaluation(y, r, self.blocks, bool(np.isfinite(r.sum())))
+        return update, Evaluation(y, r, self.blocks, bool(np.isfinite(r.sum())), implied)
+
+    def _implied(self, y: Array) -> Array:
+        """Return what the rates of the last formal solution imply for two-level atoms, minus y."""
+        implied = np.zeros_like(y)
+        for atom, state in zip(self.ctx.activeAtoms, self._atoms, strict=True):
+            if state.block.two_level:
+                trans, C = atom.trans[0], np.asarray(atom.C)
+                with np.errstate(all="ignore"):
+                    # n_l / n_u of detailed balance; C[i, j] is the rate from j to i.
+                    ratio = (trans.Rji + C[0, 1]) / (trans.Rij + C[1, 0])
+                    implied[state.block.span] = -np.log(state.g_ratio * ratio - 1.0)
+                implied[state.block.span] -= y[state.block.span]
+        return implied
 
     def evaluate(self, y: Array | None = None, lambdaIterate: bool = False) -> Evaluation:
         """Make one formal solution at `y` and return the plain update's residual there.
@@ -359,8 +373,7 @@ class Adapter:
 
         doppler_width = nu * vBroad / CLight
         phi0 = lw.voigt_H(aDamp, np.zeros_like(aDamp)) / (np.sqrt(np.pi) * doppler_width)
-        stimulated = state.n[0] * line.Bij - state.n[1] * line.Bji
-        chi_line = HPlanck * nu / (4.0 * np.pi) * stimulated * phi0
+        chi_line = HPlanck * nu / (4.0 * np.pi) * state.nTotal * line.Bij * phi0
         chi_line = np.maximum(chi_line, 1e-300)
 
         wave = int(np.argmin(np.abs(np.asarray(self.ctx.spect.wavelength) - line.lambda0)))
@@ -370,7 +383,10 @@ class Adapter:
         # Above the top the optical depth continues with the scale height of the first layer.
         dtau = -np.diff(z) * mean_chi
         tau = np.concatenate(([0.5 * dtau[0]], 0.5 * dtau[0] + np.cumsum(dtau)))
+        offset = np.abs(np.asarray(trans.wavelength) / line.lambda0 - 1.0)
         return LinePhysics(
+            height=z.copy(),
+            opacity=chi_line,
             log_tau=np.log(tau),
             epsilon=epsilon,
             log_B=-np.log(np.expm1(np.minimum(x, 700.0))),
@@ -379,6 +395,8 @@ class Adapter:
             velocity=np.asarray(atmos.vz) / vBroad,
             broadening=vBroad.copy(),
             temperature=T.copy(),
+            g_ratio=state.g_ratio,
+            extent=float(offset.max()) * CLight,
         )
 
     def emergent_line(self, block: Block, mu: float = 1.0) -> EmergentLine:

@@ -49,8 +49,15 @@ class Snapshot:
 class LinePhysics:
     """What a two-level atom's line looks like at every depth; all arrays have shape [Nspace].
 
+    Opacities are those of atoms which are all in the lower level, so they do not depend on the
+    populations.
+
     Attributes
     ----------
+    height : Array
+        Height of the depths, downwards [m].
+    opacity : Array
+        Line-centre opacity [m-1].
     log_tau : Array
         Natural logarithm of the vertical line-centre optical depth.
     epsilon : Array
@@ -67,8 +74,14 @@ class LinePhysics:
         Doppler broadening velocity [m s-1].
     temperature : Array
         Temperature [K].
+    g_ratio : float
+        Statistical weight of the upper level over that of the lower one.
+    extent : float
+        How far the line's wavelengths reach from its centre, as a velocity [m s-1].
     """
 
+    height: Array
+    opacity: Array
     log_tau: Array
     epsilon: Array
     log_B: Array
@@ -77,6 +90,8 @@ class LinePhysics:
     velocity: Array
     broadening: Array
     temperature: Array
+    g_ratio: float
+    extent: float
 
 
 @dataclass(frozen=True)
@@ -112,12 +127,16 @@ class Evaluation:
         The active atoms within `y`.
     valid : bool
         Whether `y` and `r` are finite everywhere.
+    implied : Array or None
+        What the radiation field implies for a two-level atom, minus `y`: the residual of plain
+        Lambda iteration, ``ln((1 - epsilon) J + epsilon B) - ln S``. Zero for other atoms.
     """
 
     y: Array
     r: Array
     blocks: tuple[Block, ...]
     valid: bool
+    implied: Array | None = None
 
     @property
     def y_plain(self) -> Array:
