@@ -179,6 +179,11 @@ class Adapter:
         # A population that is not a number fails every comparison.
         return all(a.n.min() > 0.0 and a.n.max() < np.inf for a in self._atoms)
 
+    def in_lte(self, block: Block) -> bool:
+        """Whether an atom's populations are those of LTE, to rounding."""
+        k = self.blocks.index(block)
+        return bool(np.allclose(self._atoms[k].n, self.ctx.activeAtoms[k].nStar, rtol=1e-6, atol=0))
+
     def renormalise(self) -> None:
         """Make the populations sum to `nTotal` (the host's solver does to rounding)."""
         for a in self._atoms:

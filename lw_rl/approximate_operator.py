@@ -308,6 +308,8 @@ def _couple(depth: Array, weight: Array, inward: Array, outward: Array) -> Array
 class ApproximateOperator:
     """The approximate operator of one line, factorised.
 
+    :meth:`first` makes one where no source function is known yet.
+
     Parameters
     ----------
     physics : LinePhysics
@@ -394,6 +396,19 @@ class ApproximateOperator:
             Shape [Nspace], in the units of S.
         """
         return dgetrs(self._factors, self._pivots, residual)[0]
+
+    def error(self, y: Array, implied: Array) -> Array:
+        """Return what this operator takes for the relative error of S, negated: ``S*/S - 1``.
+
+        Parameters
+        ----------
+        y : Array
+            ``ln(c^2 S / 2 h nu^3)``, shape [Nspace].
+        implied : Array
+            Residual of plain Lambda iteration at `y`, in the logarithm (`Evaluation.implied`).
+        """
+        S = np.exp(y)
+        return self.solve(S * np.expm1(implied)) / S
 
     def source_function(self) -> Array:
         """Return this operator's own solution, c^2 S / 2 h nu^3, positive, shape [Nspace]."""

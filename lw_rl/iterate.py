@@ -73,6 +73,11 @@ class AcceleratedContext:
         """
         if self._pending is not None:
             return self._pending
+        if self.report.Nformal == 0:
+            begin = getattr(self._scheme, "start", None)
+            y = begin(self.adapter.read(), self._state) if begin is not None else None
+            if y is not None:
+                self.adapter.write(y)
         if self._scheme.lambdaIterate:
             kwargs["lambdaIterate"] = True
         self._pending = self.adapter.formal_solution(**kwargs)

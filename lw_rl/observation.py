@@ -7,14 +7,15 @@ of another schema is refused.
 The policy's points
 -------------------
 A policy works on the model's own depth points, resampled in the *index* coordinate to a multiple
-of 32 (:func:`policy_points`), so the points stay where the model concentrates them. What a
-resampled residual cannot carry is left to the plain update.
+of 32 (:func:`policy_points`), so the points stay where the model concentrates them.
 
 The action
 ----------
-One number in [-1, 1] per point, mapped to a correction of the logarithm of the source function by
-``scale * sinh(4 a) / sinh(4)`` with ``scale = min(60 max|r|, 8)``: linear near zero, wide at the
-ends, and zero at statistical equilibrium whatever the policy says.
+The non-local approximate operator (`lw_rl.approximate_operator`) says how far the state is from
+the solution: the *estimate*. A policy adds to it one number in [-1, 1] per point, mapped to the
+logarithm of the source function by ``scale * sinh(4 a) / sinh(4)`` with
+``scale = min(4 max|estimate|, 8)``: linear near zero, wide at the ends, and zero at statistical
+equilibrium whatever the policy says. An action of zero is the operator's own step.
 """
 
 from __future__ import annotations
@@ -28,12 +29,14 @@ from .state import LinePhysics
 Array = np.ndarray
 
 #: Version of everything in this module; it goes up whenever a policy would see anything else.
-SCHEMA = 1
+SCHEMA = 2
 
 #: The rows of an observation, in order, all dimensionless and of order one.
 CHANNELS = (
-    "residual",  # r / max|r|
-    "residual_size",  # log10 max|r| / 4
+    "estimate",  # estimated error e of ln S / max|e|
+    "estimate_size",  # log10 max|e| / 4
+    "residual",  # MALI's residual r / max|r|
+    "residual_size",  # log10(max|r| / max|e|) / 4
     "log_tau",  # ln(line-centre optical depth) / 10
     "spacing",  # ln(increase of ln tau per depth of the model) / 3
     "epsilon",  # ln(photon destruction probability) / 6 + 1
@@ -46,10 +49,11 @@ CHANNELS = (
     "velocity_gradient",  # change of the velocity in Doppler widths per point * 2
     "broadening",  # ln(Doppler width / its mean) * 2
     "last_correction",  # last correction / its maximum
-    "last_response",  # change of r that it made / the correction's maximum * 3
+    "last_surprise",  # what became of e less what should have / the correction's maximum * 3
 )
 
 NCHANNELS = len(CHANNELS)
+_DEPARTURE = CHANNELS.index("departure")
 
 #: Smallest multiple that a policy's network needs, and the largest number of its points.
 POINT_MULTIPLE = 32
@@ -57,11 +61,13 @@ MAX_POINTS = 128
 
 #: The action's map: sinh(STEEPNESS * a) / sinh(STEEPNESS), times the scale below.
 STEEPNESS = 4.0
-#: Largest correction of the logarithm, and largest one in units of the residual.
+#: Largest correction of the logarithm, and largest one in units of the estimate.
 MAX_CORRECTION = 8.0
-MAX_RATIO = 60.0
+MAX_RATIO = 4.0
+#: An estimate of less than this, relative, is not believed at once.
+_LEAST = 0.05
 _SINH = float(np.sinh(STEEPNESS))
-#: Residuals below this are rounding; dividing by them would show the policy noise.
+#: Sizes below this are rounding; dividing by them would show the policy noise.
 _TINY = 1e-300
 
 
@@ -92,18 +98,19 @@ class Frame:
 
 @dataclass(frozen=True)
 class Previous:
-    """What the step before did.
+    """What the step before did; all arrays have shape [Nspace].
 
     Attributes
     ----------
     correction : Array
-        Change that was made to the unknown, shape [Nspace].
-    r : Array
-        Residual before it, shape [Nspace].
+        Change that was made to the unknown.
+    before, after : Array
+        Estimated error before and after it.
     """
 
     correction: Array
-    r: Array
+    before: Array
+    after: Array
 
 
 def policy_points(Nspace: int) -> int:
@@ -170,20 +177,31 @@ def _within(values: Array) -> Array:
     return np.minimum(np.maximum(values, -8.0), 8.0)
 
 
-def residual_size(r: Array) -> float:
-    """Return the largest absolute residual, which scales what the policy sees and does."""
-    return max(float(r.max()), -float(r.min()), _TINY)
+def size_of(values: Array) -> float:
+    """Return the largest absolute value, which scales what the policy sees and does."""
+    return max(float(values.max()), -float(values.min()), _TINY)
 
 
-def observe(frame: Frame, y: Array, r: Array, previous: Previous | None = None) -> Array:
+def to_log(error: Array) -> Array:
+    """Return the change of ln S that an estimated relative error ``S*/S - 1`` stands for.
+
+    A source function that is estimated to be negative is taken for small instead.
+    """
+    return np.log(np.maximum(1.0 + error, _LEAST))
+
+
+def observe(
+    frame: Frame, y: Array, r: Array, estimate: Array, previous: Previous | None = None
+) -> Array:
     """Return what a policy sees of one evaluation.
 
     Parameters
     ----------
     frame : Frame
         From :func:`make_frame`.
-    y, r : Array
-        Unknown and residual of the plain update, shape [Nspace].
+    y, r, estimate : Array
+        Unknown, residual of the plain update, and the operator's estimate of the correction that
+        is due, shape [Nspace].
     previous : Previous, optional
         The step before; its channels are zero if there was none.
 
@@ -192,17 +210,19 @@ def observe(frame: Frame, y: Array, r: Array, previous: Previous | None = None) 
     observation : Array
         float32, shape [NCHANNELS, Npoints].
     """
-    size = residual_size(r)
+    size, residual = size_of(estimate), size_of(r)
     observation = frame.static.copy()
-    observation[0] = _resample(r, frame.to_points) / size
+    observation[0] = _resample(estimate, frame.to_points) / size
     observation[1] = np.log10(size) / 4.0
-    observation[7] = _within(_resample(y - frame.log_B, frame.to_points) / 5.0)
+    observation[2] = _resample(r, frame.to_points) / residual
+    observation[3] = np.log10(residual / size) / 4.0
+    observation[_DEPARTURE] = _within(_resample(y - frame.log_B, frame.to_points) / 5.0)
     if previous is not None:
-        moved = residual_size(previous.correction)
+        moved = size_of(previous.correction)
         if moved > 1e-12:
-            observation[13] = _resample(previous.correction, frame.to_points) / moved
-            response = _resample(r - previous.r, frame.to_points) / moved
-            observation[14] = _within(3.0 * response)
+            surprise = previous.after - (previous.before - previous.correction)
+            observation[-2] = _resample(previous.correction, frame.to_points) / moved
+            observation[-1] = _within(_resample(surprise, frame.to_points) / moved * 3.0)
     return observation
 
 
@@ -214,7 +234,7 @@ def action_to_points(action: Array, size: float) -> Array:
     action : Array
         Values in [-1, 1], shape [Npoints].
     size : float
-        The largest absolute residual.
+        The largest absolute estimate.
     """
     scale = min(MAX_RATIO * size, MAX_CORRECTION)
     return scale * np.sinh(STEEPNESS * np.asarray(action, dtype=np.float64)) / _SINH
@@ -226,7 +246,7 @@ def points_to_action(points: Array, size: float) -> Array:
     return np.clip(np.arcsinh(points / scale * _SINH) / STEEPNESS, -1.0, 1.0)
 
 
-def correction(frame: Frame, action: Array, r: Array) -> Array:
+def correction(frame: Frame, action: Array, estimate: Array) -> Array:
     """Return the correction of the unknown that an action stands for.
 
     Parameters
@@ -235,18 +255,17 @@ def correction(frame: Frame, action: Array, r: Array) -> Array:
         From :func:`make_frame`.
     action : Array
         Values in [-1, 1], shape [Npoints].
-    r : Array
-        Residual of the plain update, shape [Nspace].
+    estimate : Array
+        The operator's estimate of the correction that is due, shape [Nspace].
 
     Returns
     -------
     correction : Array
-        Change of the unknown, shape [Nspace]: the action's at the policy's points, interpolated,
-        and the part of `r` that those points cannot carry.
+        Change of the unknown, shape [Nspace]: the estimate, and the action's share at the policy's
+        points, interpolated.
     """
-    at_points = action_to_points(action, residual_size(r))
-    carried = _resample(_resample(r, frame.to_points), frame.to_depths)
-    return _resample(at_points, frame.to_depths) + (r - carried)
+    at_points = action_to_points(action, size_of(estimate))
+    return estimate + _resample(at_points, frame.to_depths)
 
 
 def observe_depths(frame: Frame, values: Array) -> Array:

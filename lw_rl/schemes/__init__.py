@@ -3,8 +3,9 @@
 ========== ============================================= =======================================
 scheme     what it does                                  when
 ========== ============================================= =======================================
-depthwise  a policy corrects the best combination of     the default: two-level atoms in one
-           the states visited, depth by depth            dimension
+depthwise  a non-local approximate operator and a policy the default: two-level atoms in one
+           correct the best of the states visited        dimension
+nonlocal   the same without a policy                     to see what the policy adds
 anderson   Anderson acceleration of MALI                 atoms with more levels, more dimensions,
                                                          problems unlike any a policy has seen
 ng         MALI with Ng acceleration                     to compare with
@@ -56,6 +57,7 @@ _SCHEMES: dict[str, Callable[[Any], Scheme]] = {
     "ng": lambda policy: Ng(),
     "anderson": lambda policy: Anderson(),
     "sigmoid": lambda policy: Sigmoid(None if policy == "default" else make_policy(policy)),
+    "nonlocal": lambda policy: Depthwise(None, name="nonlocal"),
     "depthwise": lambda policy: Depthwise(make_policy(policy)),
 }
 

@@ -50,6 +50,10 @@ class Step:
 class Scheme(Protocol):
     """The signature that every iteration scheme has.
 
+    A scheme that knows a better beginning than the populations as they are has one more method,
+    ``start(y, state)``: it returns the unknown at which the first formal solution is to be made,
+    or None.
+
     Attributes
     ----------
     name : str

@@ -1,23 +1,25 @@
-"""The policy as an iteration scheme: a correction at every depth, with Anderson around it."""
+"""The policy as an iteration scheme: a correction at every depth, from the best state visited."""
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from ..adapter import Adapter
+from ..approximate_operator import ApproximateOperator
 from ..errors import PolicyOutputError
-from ..observation import Frame, Previous, correction, make_frame, observe
+from ..observation import Frame, Previous, correction, make_frame, observe, to_log
 from ..state import Block, Evaluation
 from .anderson import Anderson, History
 from .base import Step, largest, relative
-from .history import combine_positive
+from .history import combine_linear
 
 Array = np.ndarray
 
-#: What atoms get that are not two-level atoms.
+#: What atoms get that are not two-level atoms, and lines whose operator cannot be inverted.
 _OTHERS = Anderson()
 
 
@@ -32,16 +34,51 @@ class Policy(Protocol):
 
 @dataclass
 class BlockState:
-    """What evolves for one active atom."""
+    """What evolves for one active atom.
+
+    Attributes
+    ----------
+    block : Block
+        Which one it is.
+    others : History
+        For atoms without an operator.
+    operator : ApproximateOperator or None
+        Of a two-level atom.
+    frame : Frame or None
+        Of a two-level atom, if there is a policy.
+    first : Array or None
+        The operator's own solution, if that is where the solve is to begin.
+    ys, errors, rs : deque of Array
+        The states visited, what the operator takes for their relative error, and MALI's residual.
+    previous : Previous or None
+        What the last step did.
+    made : int
+        Steps made.
+    """
 
     block: Block
-    history: History
+    others: History
+    operator: ApproximateOperator | None = None
     frame: Frame | None = None
+    first: Array | None = None
+    ys: deque[Array] = field(default_factory=deque)
+    errors: deque[Array] = field(default_factory=deque)
+    rs: deque[Array] = field(default_factory=deque)
     previous: Previous | None = None
+    last: tuple[Array, Array] | None = None
     made: int = 0
 
+    def clear(self) -> None:
+        """Forget the states visited."""
+        for visited in (self.ys, self.errors, self.rs):
+            visited.clear()
+        self.others.clear()
+        self.previous = self.last = None
 
-def propose(policy: Policy, frame: Frame, y: Array, r: Array, previous: Previous | None) -> Array:
+
+def propose(
+    policy: Policy, frame: Frame, y: Array, r: Array, estimate: Array, previous: Previous | None
+) -> Array:
     """Return the correction that a policy proposes, shape [Nspace].
 
     This is the step that environment, training and solver share.
@@ -51,7 +88,7 @@ def propose(policy: Policy, frame: Frame, y: Array, r: Array, previous: Previous
     PolicyOutputError
         If the policy raises, or returns anything but one finite number per point.
     """
-    observation = observe(frame, y, r, previous)
+    observation = observe(frame, y, r, estimate, previous)
     try:
         action, _ = policy.predict(observation, deterministic=True)
         action = np.asarray(action)
@@ -65,88 +102,128 @@ def propose(policy: Policy, frame: Frame, y: Array, r: Array, previous: Previous
         )
     if not np.isfinite(action.sum()):
         raise PolicyOutputError("the policy returned an action that is not finite")
-    return correction(frame, np.minimum(np.maximum(action, -1.0), 1.0), r)
+    return correction(frame, np.minimum(np.maximum(action, -1.0), 1.0), estimate)
 
 
 @dataclass(frozen=True)
 class Depthwise:
-    """A depth-wise policy corrects the best combination of the states visited so far.
+    """A non-local approximate operator and a depth-wise policy correct the best state visited.
 
-    At fixed opacity the residual is linear in the source function, so the residual of any
-    combination of visited states is known without a formal solution. The policy is asked about
-    the combination with the smallest residual: a flexible, nonlinear preconditioner of a minimal
-    residual method (Saad 1993, SIAM J. Sci. Comput. 14, 461). The fixed point is exact whatever
-    the policy says, and where it is out of its depth the combination still converges.
+    The operator (`lw_rl.approximate_operator`) turns the residual of a formal solution into an
+    estimate of the error at every depth; the policy, which sees it, says what it leaves (residual
+    policy learning: Silver et al. 2018, arXiv 1812.06298). At fixed opacity both residual and
+    estimate are linear in the source function, so those of any combination of visited states are
+    known without a formal solution: it is the combination with the smallest estimated error that
+    is corrected, a flexible, nonlinearly preconditioned method of minimal residuals (Saad 1993,
+    SIAM J. Sci. Comput. 14, 461). The fixed point is exact whatever operator and policy say.
 
-    Two-level atoms get the policy; all others get Anderson acceleration of the plain update.
+    Populations in LTE carry no information about the radiation field: then the operator's own
+    solution is the zeroth step, before the first formal solution.
+
+    Two-level atoms get this; all others get Anderson acceleration of the plain update.
 
     Parameters
     ----------
-    policy : Policy
-        Maps an observation (`lw_rl.observation`) to one number per point.
+    policy : Policy or None
+        Maps an observation (`lw_rl.observation`) to one number per point; None leaves it all to
+        the operator.
     window : int, optional
-        States besides the last one that are combined; 0 turns it off (default: 8).
-    opens : int, optional
-        Step from which states are combined (default: 3).
+        States that are combined; 1 turns it off (default: 8).
     """
 
-    policy: Policy
+    policy: Policy | None
     window: int = 8
-    opens: int = 3
     name: str = field(default="depthwise")
     lambdaIterate: bool = False
 
     def __post_init__(self) -> None:
-        if not hasattr(self.policy, "predict"):
+        if self.policy is not None and not hasattr(self.policy, "predict"):
             raise TypeError(
                 f"a policy needs a method predict(obs, deterministic=True); "
                 f"{type(self.policy).__name__} has none"
             )
-        if self.window < 0 or self.opens < 1:
-            raise ValueError(
-                "Depthwise needs window >= 0, opens >= 1; got "
-                f"window={self.window}, opens={self.opens}"
-            )
+        if self.window < 1:
+            raise ValueError(f"Depthwise needs window >= 1, got {self.window}")
 
     def init(self, adapter: Adapter) -> list[BlockState]:
-        """Prepare the observation of every two-level atom."""
+        """Prepare operator and observation of every two-level atom."""
         states = []
         for block in adapter.blocks:
-            frame = make_frame(adapter.line_physics(block)) if block.two_level else None
-            size = self.window if block.two_level else _OTHERS.window
-            states.append(BlockState(block, History.empty(size), frame))
+            s = BlockState(
+                block,
+                History.empty(_OTHERS.window),
+                **{k: deque(maxlen=self.window) for k in ("ys", "errors", "rs")},
+            )
+            if block.two_level:
+                physics = adapter.line_physics(block)
+                if adapter.in_lte(block):
+                    s.operator, s.first = ApproximateOperator.first(physics)
+                else:
+                    y = adapter.read()[block.span]
+                    s.operator = ApproximateOperator(physics, y)
+                if not s.operator.regular:
+                    s.operator = s.first = None
+                elif self.policy is not None:
+                    s.frame = make_frame(physics)
+            states.append(s)
         return states
+
+    def start(self, y: Array, state: list[BlockState]) -> Array | None:
+        """Return where the solve is to begin, or None to begin where it is."""
+        firsts = [s for s in state if s.first is not None]
+        if not firsts:
+            return None
+        y = y.copy()
+        for s in firsts:
+            y[s.block.span] = s.first
+        return y
 
     def step(self, evaluation: Evaluation, state: list[BlockState]) -> Step:
         """Correct every atom's block."""
         if not evaluation.valid:
             for s in state:
-                s.history.clear()
-                s.previous = None
+                s.clear()
             return Step(None, by="mali")
+        assert evaluation.implied is not None
         y_next = np.empty_like(evaluation.y)
         estimate = 0.0
         for s in state:
             y, r = evaluation.y[s.block.span], evaluation.r[s.block.span]
-            if s.frame is None:
-                proposal = _OTHERS.mix(y, y + r, s.history)
+            if s.operator is None:
+                proposal = _OTHERS.mix(y, y + r, s.others)
+                error = relative(largest(proposal - y))
             else:
-                proposal = self._correct(y, r, s, s.frame)
-            estimate = max(estimate, relative(largest(proposal - y)))
+                proposal, error = self._correct(y, r, evaluation.implied[s.block.span], s)
+            estimate = max(estimate, error)
             y_next[s.block.span] = proposal
         return Step(y_next, estimate=estimate, by=self.name)
 
-    def _correct(self, y: Array, r: Array, s: BlockState, frame: Frame) -> Array:
-        """Return the next unknown of a two-level atom."""
+    def _correct(
+        self, y: Array, r: Array, implied: Array, s: BlockState
+    ) -> tuple[Array, float]:
+        """Return the next unknown of a two-level atom and the estimated error of the present."""
+        assert s.operator is not None
+        error = s.operator.error(y, implied)
         s.made += 1
-        s.history.add(y, r)
-        start, residual, previous = y, r, s.previous
-        if self.window > 0 and s.made >= self.opens:
-            combined = combine_positive(s.history.xs, s.history.gs)
+        if s.made == 2:
+            # The first formal solution began without scattered background light.
+            for visited in (s.ys, s.errors, s.rs):
+                visited.clear()
+        s.ys.append(y)
+        s.errors.append(error)
+        s.rs.append(np.expm1(r))
+        start, left, plain = y, error, s.rs[-1]
+        if len(s.ys) > 1:
+            combined = combine_linear(s.ys, s.errors, s.rs)
             if combined is not None:
-                start, residual = combined
-                # What led there, as far as the policy is concerned: a step from here.
-                previous = Previous(start - y, r)
-        proposal = start + propose(self.policy, frame, start, residual, previous)
-        s.previous = Previous(proposal - y, r)
-        return proposal
+                start, left, plain = combined
+        estimate = to_log(left)
+        if self.policy is None or s.frame is None:
+            proposal = start + estimate
+        else:
+            if s.last is not None:
+                s.previous = Previous(*s.last, to_log(error))
+            step = propose(self.policy, s.frame, start, to_log(plain), estimate, s.previous)
+            s.last = step, estimate
+            proposal = start + step
+        return proposal, largest(error)

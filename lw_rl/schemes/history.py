@@ -161,20 +161,44 @@ def combine_positive(ys: Sequence[Array], rs: Sequence[Array]) -> tuple[Array, A
         ``ln S`` and residual of the combination, or None if it is not positive, or is far from the
         last state and so perhaps from the opacity that it was made with.
     """
+    combined = combine_linear(ys, np.expm1(_bounded(np.asarray(rs))))
+    if combined is None:
+        return None
+    y, ratio = combined
+    # Positive images as well.
+    if not ratio.min() > np.exp(-_MAX_EXPONENT) - 1.0:
+        return None
+    return y, np.log1p(ratio)
+
+
+def combine_linear(ys: Sequence[Array], *quantities: Sequence[Array]) -> tuple[Array, ...] | None:
+    """Combine visited states so that a quantity that is linear in S is smallest.
+
+    Parameters
+    ----------
+    ys : sequence of Array
+        ``ln S`` of the visited states, oldest first, each [N].
+    *quantities : sequence of Array
+        Quantities linear in S, such as residuals, over S, each [N]. The combination, of weights
+        that sum to one, makes the first one smallest, relative to ``S + quantity`` of the last
+        state: as far as one can know the solution's own scale.
+
+    Returns
+    -------
+    y, *combined : Array
+        ``ln S`` of the combination and its quantities over its S, or None if it is not positive,
+        or is far from the last state and so perhaps from the opacity that it was made with.
+    """
     unit = ys[-1]
     S = np.exp(_bounded(np.asarray(ys) - unit))
-    R = S * np.expm1(_bounded(np.asarray(rs)))
-    # Relative to the last plain update, as far as one can know the solution's own scale.
-    image = S[-1] + R[-1]
-    weights = least_residual(R / image)
-    S_mean, R_mean = weights @ S, weights @ R
-    smallest = np.exp(-_MAX_EXPONENT)
+    first = S * np.asarray(quantities[0])
+    scale = np.maximum(S[-1] + first[-1], _LEAST_RATIO)
+    weights = least_residual(first / scale)
+    S_mean = weights @ S
     if not S_mean.min() > _LEAST_RATIO:
         return None
-    ratio = R_mean / S_mean
-    if not ratio.min() > smallest - 1.0:
-        return None
-    return unit + np.log(S_mean), np.log1p(ratio)
+    rest = [weights @ (S * np.asarray(q)) for q in quantities[1:]]
+    return (unit + np.log(S_mean), *(q / S_mean for q in (weights @ first, *rest)))
 
 
 def _bounded(exponent: Array) -> Array:

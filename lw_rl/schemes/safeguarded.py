@@ -136,6 +136,11 @@ class Safeguarded:
         """Start with the guarded scheme."""
         return Guard(adapter, 0, self.scheme.init(adapter))
 
+    def start(self, y: Array, state: Guard) -> Array | None:
+        """Return where the guarded scheme begins, or None to begin where the context is."""
+        begin = getattr(self.scheme, "start", None)
+        return None if begin is None else begin(y, state.state)
+
     def step(self, evaluation: Evaluation, state: Guard) -> Step:
         """Accept or undo the step before, then propose the next."""
         adapter = state.adapter
