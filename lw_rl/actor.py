@@ -37,7 +37,7 @@ _REQUIRED = ("schema", "architecture", "sha256", "gain")
 class Actor:
     """A depth-wise policy that runs in numpy.
 
-    The deterministic action proposes ``gain * max|r| * network(observation)`` as the correction of
+    The deterministic action adds ``gain * max|estimate| * network(observation)`` to the estimate of
     the logarithm of the source function at the policy's points.
 
     Parameters

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, SupportsFloat
 
 import gymnasium as gym
-import lightweaver as lw
 import numpy as np
 from gymnasium import spaces
 
 from ..adapter import Adapter
+from ..approximate_operator import ApproximateOperator
 from ..errors import ContextError
 from ..iterate import iterate_ctx_rl
 from ..observation import (
@@ -25,10 +25,12 @@ from ..observation import (
     make_frame,
     observe,
     observe_depths,
-    residual_size,
+    size_of,
+    to_log,
 )
 from ..problems import Problem, random_problem
-from ..state import Block, LinePhysics, Snapshot
+from ..schemes import Depthwise
+from ..state import LinePhysics, Snapshot
 
 Array = np.ndarray
 
@@ -38,8 +40,8 @@ REWARD_FLOOR = 1e-2
 REWARD_CLIP = 6.0
 #: Change of the logarithm beyond which a state counts as diverged.
 _DIVERGED = 60.0
-#: Tolerance of the reference solutions.
-_REFERENCE_TOLERANCE = 1e-9
+#: Tolerance of the solutions that rewards are measured against.
+_SOLUTION_TOLERANCE = 1e-9
 
 
 @dataclass
@@ -47,8 +49,9 @@ class Prepared:
     """A problem whose context stands ready to be put back to its start."""
 
     adapter: Adapter
-    block: Block
     physics: LinePhysics
+    operator: ApproximateOperator
+    first: Array
     frame: Frame
     start: Snapshot
     solution: Array | None
@@ -68,7 +71,7 @@ def reward_map(before: Array, after: Array) -> Array:
         ``ln((|before|/m + f) / (|after|/m + f))`` with m the largest error before and
         f = :data:`REWARD_FLOOR`, clipped at +-:data:`REWARD_CLIP`; shape [N].
     """
-    m = residual_size(before)
+    m = size_of(before)
     ratio = (np.abs(before) / m + REWARD_FLOOR) / (np.abs(after) / m + REWARD_FLOOR)
     return np.clip(np.log(np.maximum(ratio, 1e-30)), -REWARD_CLIP, REWARD_CLIP)
 
@@ -77,8 +80,9 @@ class StatEquil(gym.Env[Array, Array]):
     """Drive a two-level atom in a Lightweaver context to statistical equilibrium.
 
     ## Description
-    Each step is one formal solution: the action corrects the line source function at every depth,
-    the formal solution and the host's statistical equilibrium give the residual there.
+    Each step is one formal solution: the approximate operator and the action correct the line
+    source function at every depth, the formal solution and the host's statistical equilibrium give
+    the residual there.
 
     ## Action space
     ``Box(-1, 1, (Npoints,))``: one number per point of the policy, resampled from the model's own
@@ -91,21 +95,23 @@ class StatEquil(gym.Env[Array, Array]):
     ## Reward
     The decrease of the logarithm of the error, averaged over the points (:func:`reward_map`; the
     map itself is ``info["reward_map"]``). ``reward="error"`` takes the true error, which needs the
-    solution of every problem (found once, by Anderson acceleration); ``reward="residual"`` takes
-    MALI's residual, the preconditioned one, and needs no ground truth.
+    solution of every problem (found once, without the policy); ``reward="residual"`` takes the
+    operator's estimate of it and needs no ground truth.
 
     ## Starting state
-    A problem is drawn; its context goes back to LTE, n and J fresh. With ``start="mixed"`` one
-    half of the episodes begin with up to ten plain steps, and a third with a smooth random change.
+    A problem is drawn; its context goes back to the operator's own solution, J fresh. With
+    ``start="mixed"`` some episodes begin in LTE, with up to ten plain steps, or with a smooth
+    random change.
 
     ## Episode end
-    Terminated when the residual falls below `tolerance` (equilibrium) or the state is no longer
-    physical (diverged); truncated by the ``TimeLimit`` of the registration.
+    Terminated when the estimated error falls below `tolerance` (equilibrium) or the state is no
+    longer physical (diverged); truncated by the ``TimeLimit`` of the registration.
 
     ## Info
-    ``visited``: the (y, r, starts) of every formal solution since the last step, r the residual
-    of the plain update and `starts` whether a trajectory begins there (those of a reset come with
-    the first step again, since vectorised environments keep a reset's info to themselves);
+    ``visited``: the (y, r, error, starts) of every formal solution since the last step, r the
+    residual of the plain update, error what the operator takes for ``S*/S - 1``, and `starts`
+    whether a trajectory begins there (those of a reset come with the first step again, since
+    vectorised environments keep a reset's info to themselves);
     ``problem``: its name; ``physics``: the fields of its :class:`~lw_rl.adapter.LinePhysics`;
     ``reward_map``; ``error``: the largest true error of ln S, if the solution is known.
 
@@ -117,10 +123,10 @@ class StatEquil(gym.Env[Array, Array]):
         Points of the policy (default: 96).
     reward : {"error", "residual"}, optional
         See above (default: "error").
-    start : {"lte", "mixed"}, optional
-        See above (default: "lte").
+    start : {"operator", "mixed"}, optional
+        See above (default: "operator").
     tolerance : float, optional
-        Residual at which an episode ends (default: 1e-7).
+        Estimated error at which an episode ends (default: 1e-7).
     in_order : bool, optional
         Go through the problems in order instead of drawing them (default: False).
 
@@ -137,7 +143,7 @@ class StatEquil(gym.Env[Array, Array]):
         problems: Sequence[Problem] | int = 16,
         Npoints: int = 96,
         reward: Literal["error", "residual"] = "error",
-        start: Literal["lte", "mixed"] = "lte",
+        start: Literal["operator", "mixed"] = "operator",
         tolerance: float = 1e-7,
         in_order: bool = False,
     ):
@@ -151,8 +157,8 @@ class StatEquil(gym.Env[Array, Array]):
             )
         if reward not in ("error", "residual"):
             raise ValueError(f"reward must be 'error' or 'residual', got {reward!r}")
-        if start not in ("lte", "mixed"):
-            raise ValueError(f"start must be 'lte' or 'mixed', got {start!r}")
+        if start not in ("operator", "mixed"):
+            raise ValueError(f"start must be 'operator' or 'mixed', got {start!r}")
         if not 0.0 < tolerance < 1.0:
             raise ValueError(f"tolerance must lie between 0 and 1, got {tolerance!r}")
         self.problems = list(problems)
@@ -166,9 +172,9 @@ class StatEquil(gym.Env[Array, Array]):
         self._prepared: dict[int, Prepared] = {}
         self._next = 0
         self._index = 0
-        self._y = self._r = np.zeros(0)
+        self._y = self._r = self._error = np.zeros(0)
         self._previous: Previous | None = None
-        self._visited: list[tuple[Array, Array, bool]] = []
+        self._visited: list[tuple[Array, Array, Array, bool]] = []
         self._Nformal_done = 0
 
     # ---- gymnasium ----------------------------------------------------------------------------
@@ -192,7 +198,8 @@ class StatEquil(gym.Env[Array, Array]):
         prepared.adapter.restore(prepared.start)
         self._previous = None
         self._visited = []
-        self._evaluate(None, starts=True)
+        far = self.start == "mixed" and self.np_random.random() < 0.15
+        self._evaluate(None if far else prepared.first, starts=True)
         if self.start == "mixed":
             self._wander(prepared)
         return self._observe(), self._info(None)
@@ -200,18 +207,19 @@ class StatEquil(gym.Env[Array, Array]):
     def step(self, action: Array) -> tuple[Array, SupportsFloat, bool, bool, dict[str, Any]]:
         """Correct the source function and make one formal solution."""
         prepared = self._prepared[self._index]
-        delta = correction(prepared.frame, action, self._r)
-        y_before, r_before = self._y, self._r
+        y_before, r_before, error_before = self._y, self._r, self._error
+        estimate = to_log(error_before)
+        delta = correction(prepared.frame, action, estimate)
         valid = self._evaluate(y_before + delta)
         if not valid:
             # A state without a residual is of no use to anyone: go back to the last good one.
-            self._y, self._r = y_before, r_before
+            self._y, self._r, self._error = y_before, r_before, error_before
             rewards = np.full(self.Npoints, -REWARD_CLIP)
             info = self._info(rewards)
             return self._observe(), -REWARD_CLIP, True, False, info
-        self._previous = Previous(delta, r_before)
-        rewards = self._rewards(prepared, y_before, r_before)
-        converged = residual_size(self._r) < self.tolerance
+        self._previous = Previous(delta, estimate, to_log(self._error))
+        rewards = self._rewards(prepared, y_before, estimate)
+        converged = size_of(self._error) < self.tolerance
         return self._observe(), float(rewards.mean()), converged, False, self._info(rewards)
 
     # ---- inside -------------------------------------------------------------------------------
@@ -233,6 +241,7 @@ class StatEquil(gym.Env[Array, Array]):
                 f"problem {problem.name!r} is not a single two-level atom in one dimension"
             )
         physics = adapter.line_physics(block)
+        operator, first = ApproximateOperator.first(physics)
         start = adapter.snapshot()
         solution = None
         if self.reward_kind == "error":
@@ -244,18 +253,17 @@ class StatEquil(gym.Env[Array, Array]):
 
             iterate_ctx_rl(
                 ctx,
-                scheme="anderson",
+                scheme=Depthwise(None),
                 quiet=True,
-                popsTol=_REFERENCE_TOLERANCE,
-                JTol=1e-6,
+                popsTol=_SOLUTION_TOLERANCE,
+                JTol=np.inf,
                 NmaxIter=400,
-                convergence=lw.DefaultConvergenceCriteria,
                 callback=count,
             )
             self._Nformal_done += Nformal
             solution = adapter.read()
         self._prepared[index] = Prepared(
-            adapter, block, physics, make_frame(physics, self.Npoints), start, solution
+            adapter, physics, operator, first, make_frame(physics, self.Npoints), start, solution
         )
         return self._prepared[index]
 
@@ -270,16 +278,18 @@ class StatEquil(gym.Env[Array, Array]):
             adapter.restore(before)
             return False
         self._y, self._r = evaluation.y, evaluation.r
-        self._visited.append((evaluation.y, evaluation.r, starts))
+        assert evaluation.implied is not None
+        self._error = prepared.operator.error(evaluation.y, evaluation.implied)
+        self._visited.append((evaluation.y, evaluation.r, self._error, starts))
         return True
 
     def _wander(self, prepared: Prepared) -> None:
-        """Begin somewhere between LTE and the solution instead of in LTE."""
-        if self.np_random.random() < 0.5:
+        """Begin somewhere on the way instead."""
+        if self.np_random.random() < 0.3:
             for _ in range(int(self.np_random.integers(1, 11))):
-                r = self._r
-                self._evaluate(self._y + r)
-                self._previous = Previous(r, r)
+                r, before = self._r, to_log(self._error)
+                if self._evaluate(self._y + r):
+                    self._previous = Previous(r, before, to_log(self._error))
         if self.np_random.random() < 0.35:
             amplitude = 10.0 ** self.np_random.uniform(-2.0, 0.3)
             self._evaluate(self._y + amplitude * self._smooth(prepared), starts=True)
@@ -293,16 +303,17 @@ class StatEquil(gym.Env[Array, Array]):
         bumps = np.exp(-0.5 * ((x[:, None] - knots) / length) ** 2)
         return bumps @ self.np_random.standard_normal(knots.size)
 
-    def _rewards(self, prepared: Prepared, y_before: Array, r_before: Array) -> Array:
+    def _rewards(self, prepared: Prepared, y_before: Array, estimate: Array) -> Array:
         if prepared.solution is None:
-            before, after = r_before, self._r
+            before, after = estimate, to_log(self._error)
         else:
             before, after = y_before - prepared.solution, self._y - prepared.solution
         frame = prepared.frame
         return reward_map(observe_depths(frame, before), observe_depths(frame, after))
 
     def _observe(self) -> Array:
-        return observe(self._prepared[self._index].frame, self._y, self._r, self._previous)
+        frame = self._prepared[self._index].frame
+        return observe(frame, self._y, self._r, to_log(self._error), self._previous)
 
     def _info(self, rewards: Array | None) -> dict[str, Any]:
         prepared = self._prepared[self._index]

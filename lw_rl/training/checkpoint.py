@@ -128,7 +128,8 @@ def _pack_visits(buffer: HindsightBuffer) -> dict[str, Any]:
             },
             "y": torch.from_numpy(np.array([s[0] for s in states])),
             "r": torch.from_numpy(np.array([s[1] for s in states])),
-            "starts": [bool(s[2]) for s in states],
+            "error": torch.from_numpy(np.array([s[2] for s in states])),
+            "starts": [bool(s[3]) for s in states],
         }
     return packed
 
@@ -136,7 +137,6 @@ def _pack_visits(buffer: HindsightBuffer) -> dict[str, Any]:
 def _unpack_visits(buffer: HindsightBuffer, packed: dict[str, Any]) -> None:
     for name, saved in packed.items():
         buffer.register(name, LinePhysics(**{k: v.numpy() for k, v in saved["physics"].items()}))
-        for y, r, starts in zip(
-            saved["y"].numpy(), saved["r"].numpy(), saved["starts"], strict=True
-        ):
-            buffer.visits[name].add(y, r, starts)
+        columns = (saved[k].numpy() for k in ("y", "r", "error"))
+        for visit in zip(*columns, saved["starts"], strict=True):
+            buffer.visits[name].add(*visit)

@@ -94,7 +94,7 @@ class Follower(BaseCallback):
                 scheme=Depthwise(policy),
                 quiet=True,
                 popsTol=1e-7,
-                JTol=1e-5,
+                JTol=np.inf,
                 NmaxIter=_VALIDATION_BUDGET,
                 callback=record,
             )
@@ -106,6 +106,7 @@ class Follower(BaseCallback):
             f"{name}_{tolerance:.0e}": float(value)
             for tolerance, found in counts.items()
             for name, value in (
+                ("mean", np.mean(found)),
                 ("median", np.median(found)),
                 ("p90", np.percentile(found, 90)),
                 ("worst", np.max(found)),
@@ -119,10 +120,10 @@ class Follower(BaseCallback):
             counted: list[int] = []
             iterate_ctx_rl(
                 adapter.ctx,
-                scheme="anderson",
+                scheme=Depthwise(None),
                 quiet=True,
-                popsTol=1e-10,
-                JTol=1e-7,
+                popsTol=1e-9,
+                JTol=np.inf,
                 NmaxIter=500,
                 callback=lambda a, counted=counted: counted.append(a.report.Nformal),  # type: ignore[misc]
             )

@@ -4,7 +4,8 @@ At fixed opacity the two-level problem is linear in the source function S. With 
 R = G(S) - S, a problem with other sources, whose residual at S_i is R_i - R_j, has its solution
 exactly at S_j: what a policy would have seen there, and the correction ln(S_j / S_i), make a
 perfect demonstration without any ground truth (hindsight experience replay, Andrychowicz et al.
-2017, with a relabelled goal that is always reached).
+2017, with a relabelled goal that is always reached). What the approximate operator takes for the
+error is linear in the residual, so it is relabelled in the same way.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from ..observation import (
     observe,
     observe_depths,
     policy_points,
-    residual_size,
+    size_of,
+    to_log,
 )
 from ..state import LinePhysics
 
@@ -37,8 +39,8 @@ FIRST, LAST = 3, 45
 #: Pairs are dropped whose relabelled problem is not like any real one.
 _SMALLEST_RATIO = 1e-6
 _LARGEST_TARGET = 500.0
-#: In units of the residual; MALI's residual is never several times the error.
-_SMALLEST_TARGET = 0.3
+#: In units of the estimate, which is never several times the error where the problem is linear.
+_SMALLEST_TARGET = 0.2
 #: States that a problem must have before pairs are drawn from it.
 _FEWEST = 5
 
@@ -51,11 +53,19 @@ class Demonstrations(NamedTuple):
     observations : torch.Tensor
         [batch, NCHANNELS, Npoints].
     targets : torch.Tensor
-        Correction that solves the problem over max|r|, [batch, Npoints].
+        What the operator's estimate of the correction leaves, over the estimate's maximum,
+        [batch, Npoints].
+    errors : torch.Tensor
+        The correction that solves the problem, over the same, [batch, Npoints].
     """
 
     observations: torch.Tensor
     targets: torch.Tensor
+    errors: torch.Tensor
+
+
+#: A state visited: y, MALI's residual, the operator's relative error, whether a trajectory begins.
+Visit = tuple[Array, Array, Array, bool]
 
 
 class DepthwiseSamples(NamedTuple):
@@ -74,20 +84,20 @@ class Visits:
 
     physics: LinePhysics
     frame: Frame
-    first: list[tuple[Array, Array, bool]] = field(default_factory=list)
-    last: deque[tuple[Array, Array, bool]] = field(default_factory=lambda: deque(maxlen=LAST))
+    first: list[Visit] = field(default_factory=list)
+    last: deque[Visit] = field(default_factory=lambda: deque(maxlen=LAST))
 
-    def add(self, y: Array, r: Array, starts: bool) -> None:
-        """Remember a state, its residual, and whether a trajectory begins there."""
+    def add(self, y: Array, r: Array, error: Array, starts: bool) -> None:
+        """Remember a state, its residuals, and whether a trajectory begins there."""
         if len(self.first) < FIRST:
-            self.first.append((y, r, starts))
+            self.first.append((y, r, error, starts))
         else:
-            self.last.append((y, r, starts))
+            self.last.append((y, r, error, starts))
 
     def __len__(self) -> int:
         return len(self.first) + len(self.last)
 
-    def __getitem__(self, k: int) -> tuple[Array, Array, bool]:
+    def __getitem__(self, k: int) -> Visit:
         return self.first[k] if k < len(self.first) else self.last[k - len(self.first)]
 
 
@@ -151,8 +161,8 @@ handle_timeout_termination
         name = info["problem"]
         if name not in self.visits:
             self.register(name, LinePhysics(**info["physics"]))
-        for y, r, starts in info["visited"]:
-            self.visits[name].add(y, r, starts)
+        for visit in info["visited"]:
+            self.visits[name].add(*visit)
 
     def register(self, name: str, physics: LinePhysics) -> None:
         """Make room for a problem."""
@@ -200,25 +210,22 @@ handle_timeout_termination
         sizes = [N for N, visits in ready.items() if visits]
         weights = np.array([len(ready[N]) for N in sizes], dtype=float)
         visits = ready[int(self.rng.choice(sizes, p=weights / weights.sum()))]
-        observations: list[Array] = []
-        targets: list[Array] = []
+        pairs: list[tuple[Array, Array, Array]] = []
         # Pairs may be refused, all of them where a problem's states hardly differ.
         for _ in range(20 * batch_size):
             pair = self._pair(visits[self.rng.integers(len(visits))])
             if pair is not None:
-                observations.append(pair[0])
-                targets.append(pair[1])
-            if len(observations) == batch_size:
+                pairs.append(pair)
+            if len(pairs) == batch_size:
                 break
         else:
-            if not observations:
+            if not pairs:
                 return self.demonstrations(batch_size)
         return Demonstrations(
-            self.to_torch(np.stack(observations)),
-            self.to_torch(np.stack(targets).astype(np.float32)),
+            *(self.to_torch(np.stack(c).astype(np.float32)) for c in zip(*pairs, strict=True))
         )
 
-    def _pair(self, visits: Visits) -> tuple[Array, Array] | None:
+    def _pair(self, visits: Visits) -> tuple[Array, Array, Array] | None:
         K = len(visits)
         i = int(self.rng.integers(K))
         # Late states look like solutions: they are the better goals.
@@ -229,26 +236,27 @@ handle_timeout_termination
         )
         if i == j:
             return None
-        y_i, r_i, starts = visits[i]
-        y_j, r_j, _ = visits[j]
-        # Residuals of the linear problem, in units of S_i.
-        R_j = np.expm1(r_j) * np.exp(np.clip(y_j - y_i, -60.0, 60.0))
-        ratio = np.exp(r_i) - R_j
+        y_i, r_i, e_i, starts = visits[i]
+        y_j, r_j, e_j, _ = visits[j]
         target = y_j - y_i
+        # Residuals of the linear problem, in units of S_i.
+        goal = np.exp(np.clip(target, -60.0, 60.0))
+        ratio = np.exp(r_i) - np.expm1(r_j) * goal
         # Negated, so that values that are not numbers are refused as well.
         if not (ratio.min() > _SMALLEST_RATIO and np.max(np.abs(target)) < _LARGEST_TARGET):
             return None
-        r = np.log(ratio)
-        size = residual_size(r)
+        estimate = to_log(e_i - e_j * goal)
+        size = size_of(estimate)
         # A residual that the distance between the states does not account for comes from J, which
         # lags by a formal solution, or from rounding.
         if size < 1e-11 or not np.max(np.abs(target)) > _SMALLEST_TARGET * size:
             return None
         previous = None
         if i > 0 and not starts and self.rng.random() < 0.8:
-            y_k, r_k, _ = visits[i - 1]
-            ratio_k = np.exp(r_k) - np.expm1(r_j) * np.exp(np.clip(y_j - y_k, -60.0, 60.0))
-            if ratio_k.min() > _SMALLEST_RATIO:
-                previous = Previous(y_i - y_k, np.log(ratio_k))
-        observation = observe(visits.frame, y_i, r, previous)
-        return observation, observe_depths(visits.frame, target) / size
+            y_k, _, e_k, _ = visits[i - 1]
+            before = to_log(e_k - e_j * np.exp(np.clip(y_j - y_k, -60.0, 60.0)))
+            previous = Previous(y_i - y_k, before, estimate)
+        observation = observe(visits.frame, y_i, np.log(ratio), estimate, previous)
+        error = observe_depths(visits.frame, target) / size
+        left = error - observe_depths(visits.frame, estimate) / size
+        return observation, left, error

@@ -26,8 +26,8 @@ _ACTION_MAX = 0.999
 _SINH = float(np.sinh(obs.STEEPNESS))
 
 
-def residual_size(observation: torch.Tensor) -> torch.Tensor:
-    """Return max|r| of a batch of observations, shape [batch, 1]."""
+def estimate_size(observation: torch.Tensor) -> torch.Tensor:
+    """Return max|e|, the estimated error, of a batch of observations, shape [batch, 1]."""
     return 10.0 ** (4.0 * observation[:, 1, :1])
 
 
@@ -55,12 +55,12 @@ class DepthwiseActor(BasePolicy):
         self.gain = gain
 
     def correction(self, observation: torch.Tensor) -> torch.Tensor:
-        """Return the proposed correction over max|r|, shape [batch, Npoints]."""
+        """Return what is added to the operator's estimate over max|e|, [batch, Npoints]."""
         return self.gain * self.net(observation)[:, 0]
 
     def _distribution(self, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         output = self.net(observation)
-        size = residual_size(observation)
+        size = estimate_size(observation)
         action = points_to_action(self.gain * size * output[:, 0], size)
         mean = torch.atanh(torch.clamp(action, -_ACTION_MAX, _ACTION_MAX))
         return mean, torch.clamp(output[:, 1] - 3.0, _LOG_STD_MIN, _LOG_STD_MAX)
@@ -117,7 +117,7 @@ class DepthwisePolicy(SACPolicy):
         Factor of the actor's output.
     """
 
-    def __init__(self, *args: Any, architecture: Architecture, gain: float = 10.0, **kwargs: Any):
+    def __init__(self, *args: Any, architecture: Architecture, gain: float = 1.0, **kwargs: Any):
         self.architecture, self.gain = architecture, gain
         super().__init__(*args, **kwargs)
 

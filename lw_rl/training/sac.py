@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from ..envs.stat_equil import REWARD_CLIP, REWARD_FLOOR
 from .hindsight import Demonstrations, HindsightBuffer
-from .policy import DepthwiseActor, points_to_action, residual_size
+from .policy import DepthwiseActor, estimate_size, points_to_action
 
 _MAX_GRADIENT = 10.0
 
@@ -99,7 +99,7 @@ class DepthwiseSAC(SAC):
         """Return the mean relative misfit of the proposed corrections."""
         actor: DepthwiseActor = self.actor  # type: ignore[assignment]
         misfit = actor.correction(demonstrations.observations) - demonstrations.targets
-        return (misfit.norm(dim=1) / demonstrations.targets.norm(dim=1)).mean()
+        return (misfit.norm(dim=1) / demonstrations.errors.norm(dim=1)).mean()
 
     def _return(self, batch_size: int, logs: dict[str, list[float]]) -> torch.Tensor:
         """Update critics and temperature; return SAC's loss of the actor."""
@@ -143,10 +143,10 @@ class DepthwiseSAC(SAC):
     def _solved(self, batch_size: int) -> torch.Tensor:
         """Return the critics' loss on relabelled transitions, which end in the solution."""
         demonstrations = self.replay_buffer.demonstrations(batch_size)
-        error = demonstrations.targets.abs()
+        error = demonstrations.errors.abs()
         error = error / error.amax(dim=1, keepdim=True)
         reward = torch.log((error + REWARD_FLOOR) / REWARD_FLOOR).clamp(max=REWARD_CLIP)
-        size = residual_size(demonstrations.observations)
+        size = estimate_size(demonstrations.observations)
         action = points_to_action(demonstrations.targets * size, size).clamp(-1.0, 1.0)
         value = self.critic(demonstrations.observations, action)
         return _twin_loss(value, reward)

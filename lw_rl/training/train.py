@@ -63,7 +63,7 @@ class Args:
     cycles: int = _option(1, "How often the learning rate falls from start to end.")
     entropy: str = _option("auto_0.01", "Temperature of SAC, as stable-baselines3 takes it.")
     noise: float = _option(0.15, "Amplitude of the exploration noise, smooth along depth.")
-    gain: float = _option(10.0, "Factor of the actor's output, in units of max|r|.")
+    gain: float = _option(1.0, "Factor of the actor's output, in units of the estimate.")
     width: int = _option(56, "Channels of the network.")
     levels: int = _option(4, "Levels of the network.")
     buffer: int = _option(6000, "Transitions kept by the replay buffer.")
