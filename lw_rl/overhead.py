@@ -12,8 +12,9 @@ import lightweaver as lw
 import numpy as np
 
 from .adapter import Adapter
+from .approximate_operator import ApproximateOperator
 from .iterate import accelerate
-from .observation import make_frame, observe
+from .observation import make_frame, observe, to_log
 from .problems import Problem
 from .schemes import Depthwise, Mali, make_policy
 
@@ -49,7 +50,8 @@ class Overhead:
     scheme : float
         The same of the depth-wise scheme, its policy left out.
     setup : float
-        Preparing the depth-wise scheme, once a solve [s].
+        Preparing the depth-wise scheme for populations in LTE, once a solve [s]: line physics,
+        observation, the approximate operator and its own solution.
     policy : float
         One forward pass of the policy [s].
     """
@@ -69,18 +71,21 @@ def measure_overhead(problem: Problem, policy: Any = "default") -> Overhead:
     Parameters
     ----------
     problem : Problem
-        The problem; it is solved from LTE, again and again.
+        The problem; what is iterated, again and again, begins where the host stops.
     policy : str, path-like or Policy, optional
         See `lw_rl.schemes.make_policy` (default: the shipped ``"default"``).
     """
     policy = make_policy(policy)
-    start = problem.context()
+    lte = problem.context()
+    start = copy.deepcopy(lte)
     lw.iterate_ctx_se(start, quiet=True)
     adapter = Adapter(start)
-    block = adapter.blocks[0]
-    frame = make_frame(adapter.line_physics(block))
+    physics = adapter.line_physics(adapter.blocks[0])
+    frame = make_frame(physics)
     evaluation = adapter.evaluate()
-    observation = observe(frame, evaluation.y, evaluation.r)
+    assert evaluation.implied is not None
+    error = ApproximateOperator(physics, evaluation.y).error(evaluation.y, evaluation.implied)
+    observation = observe(frame, evaluation.y, evaluation.r, to_log(error))
     still = Depthwise(_Still(frame.Npoints))
 
     def iterations(ctx: Any) -> tuple[float, float]:
@@ -99,10 +104,11 @@ def measure_overhead(problem: Problem, policy: Any = "default") -> Overhead:
         fresh = [copy.deepcopy(start) for _ in range(3)]
         formal, host = iterations(fresh[0])
         driver = iterations(accelerate(fresh[1], scheme=Mali()))[1]
+        scheme = iterations(accelerate(fresh[2], scheme=still))[1]
+        unsolved = copy.deepcopy(lte)
         begin = perf_counter()
-        proxy = accelerate(fresh[2], scheme=still)
+        accelerate(unsolved, scheme=still)
         setup = perf_counter() - begin
-        scheme = iterations(proxy)[1]
         passes = []
         for _ in range(_ITERATIONS):
             begin = perf_counter()

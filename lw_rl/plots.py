@@ -25,6 +25,7 @@ Array = np.ndarray
 #: repeat the distinction for print.
 _STYLES: dict[str, dict[str, Any]] = {
     "depthwise": {"color": "#0072B2", "lw": 2.4, "zorder": 5},
+    "nonlocal": {"color": "#CC79A7", "ls": (0, (6, 1, 1, 1)), "zorder": 4},
     "anderson10": {"color": "#D55E00", "ls": "-"},
     "anderson5": {"color": "#E69F00", "ls": (0, (5, 1))},
     "ng": {"color": "#009E73", "ls": (0, (3, 1, 1, 1))},
@@ -32,9 +33,10 @@ _STYLES: dict[str, dict[str, Any]] = {
     "lambda": {"color": "#999999", "ls": "-"},
     "lightweaver": {"color": "#56B4E9", "ls": (0, (4, 2))},
 }
-_OTHERS = ("#CC79A7", "#F0E442", "#661100", "#332288")
+_OTHERS = ("#F0E442", "#661100", "#332288", "#117733")
 _LABELS = {
     "depthwise": "policy (depthwise)",
+    "nonlocal": "operator, no policy",
     "anderson10": "Anderson (10)",
     "anderson5": "Anderson (5)",
     "ng": "Ng",

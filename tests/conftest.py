@@ -102,8 +102,9 @@ class Oracle:
         target = np.interp(np.linspace(0.0, 1.0, N), np.linspace(0.0, 1.0, self.y.size), self.y)
         rows = {name: observation[k].astype(float) for k, name in enumerate(CHANNELS)}
         now = 5.0 * rows["departure"] + 10.0 * rows["planck"]
-        size = 10.0 ** (4.0 * rows["residual_size"][0])
-        return points_to_action(target - now, size), None
+        size = 10.0 ** (4.0 * rows["estimate_size"][0])
+        # The operator's estimate is added to whatever a policy says.
+        return points_to_action(target - now - size * rows["estimate"], size), None
 
 
 @pytest.fixture

@@ -179,7 +179,7 @@ def pack(columns: list[Visited]) -> bytes:
         for part in _PARTS:
             for name, values in getattr(visited, part).items():
                 arrays[f"{k}/{part}/{name}"] = values
-        for name in ("y", "r", "starts"):
+        for name in ("y", "r", "implied", "starts"):
             arrays[f"{k}/{name}"] = getattr(visited, name)
     buffer = BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]

@@ -24,8 +24,9 @@ class Visited:
         The column, as keywords of :func:`lw_rl.atmospheres.from_arrays`.
     physics : dict
         Fields of the line's local physics (`lw_rl.state.LinePhysics`).
-    y, r : Array
-        Unknown and residual at every formal solution, shape [Nstate, Nspace].
+    y, r, implied : Array
+        Unknown, MALI's residual and plain Lambda iteration's at every formal solution, shape
+        [Nstate, Nspace].
     starts : Array
         Whether a trajectory begins at a state, shape [Nstate].
     """
@@ -34,6 +35,7 @@ class Visited:
     physics: dict[str, Any]
     y: Array
     r: Array
+    implied: Array
     starts: Array
 
 
@@ -48,7 +50,7 @@ class Recorder:
     """
 
     scheme: Scheme
-    states: list[tuple[Array, Array, bool]] = field(default_factory=list)
+    states: list[tuple[Array, Array, Array, bool]] = field(default_factory=list)
     physics: dict[str, Any] | None = None
     _starts: bool = True
 
@@ -77,7 +79,9 @@ class Recorder:
     def step(self, evaluation: Evaluation, state: Any) -> Step:
         """Remember the evaluation and ask the scheme."""
         if evaluation.valid:
-            self.states.append((evaluation.y.copy(), evaluation.r.copy(), self._starts))
+            assert evaluation.implied is not None
+            y, r, implied = evaluation.y, evaluation.r, evaluation.implied
+            self.states.append((y.copy(), r.copy(), implied.copy(), self._starts))
             self._starts = False
         return self.scheme.step(evaluation, state)
 
@@ -85,5 +89,4 @@ class Recorder:
         """Return what was visited; None where nothing was."""
         if not self.states or self.physics is None:
             return None
-        y, r, starts = (np.array(values) for values in zip(*self.states, strict=True))
-        return Visited(column, self.physics, y, r, starts)
+        return Visited(column, self.physics, *(np.array(v) for v in zip(*self.states, strict=True)))

@@ -46,8 +46,8 @@ class BlockState:
         Of a two-level atom.
     frame : Frame or None
         Of a two-level atom, if there is a policy.
-    first : Array or None
-        The operator's own solution, if that is where the solve is to begin.
+    first, lte : Array or None
+        The operator's own solution, if that is where the solve is to begin, and the unknown in LTE.
     ys, errors, rs : deque of Array
         The states visited, what the operator takes for their relative error, and MALI's residual.
     previous : Previous or None
@@ -61,6 +61,7 @@ class BlockState:
     operator: ApproximateOperator | None = None
     frame: Frame | None = None
     first: Array | None = None
+    lte: Array | None = None
     ys: deque[Array] = field(default_factory=deque)
     errors: deque[Array] = field(default_factory=deque)
     rs: deque[Array] = field(default_factory=deque)
@@ -149,17 +150,15 @@ class Depthwise:
         """Prepare operator and observation of every two-level atom."""
         states = []
         for block in adapter.blocks:
-            s = BlockState(
-                block,
-                History.empty(_OTHERS.window),
-                **{k: deque(maxlen=self.window) for k in ("ys", "errors", "rs")},
-            )
+            s = BlockState(block, History.empty(_OTHERS.window))
+            s.ys, s.errors, s.rs = (deque(maxlen=self.window) for _ in range(3))
             if block.two_level:
                 physics = adapter.line_physics(block)
+                y = adapter.read()[block.span]
                 if adapter.in_lte(block):
                     s.operator, s.first = ApproximateOperator.first(physics)
+                    s.lte = y
                 else:
-                    y = adapter.read()[block.span]
                     s.operator = ApproximateOperator(physics, y)
                 if not s.operator.regular:
                     s.operator = s.first = None
@@ -170,11 +169,12 @@ class Depthwise:
 
     def start(self, y: Array, state: list[BlockState]) -> Array | None:
         """Return where the solve is to begin, or None to begin where it is."""
-        firsts = [s for s in state if s.first is not None]
-        if not firsts:
+        # Populations that were set since :meth:`init` are a beginning of somebody's own.
+        lte = [s for s in state if s.first is not None and np.array_equal(y[s.block.span], s.lte)]
+        if not lte:
             return None
         y = y.copy()
-        for s in firsts:
+        for s in lte:
             y[s.block.span] = s.first
         return y
 
@@ -198,9 +198,7 @@ class Depthwise:
             y_next[s.block.span] = proposal
         return Step(y_next, estimate=estimate, by=self.name)
 
-    def _correct(
-        self, y: Array, r: Array, implied: Array, s: BlockState
-    ) -> tuple[Array, float]:
+    def _correct(self, y: Array, r: Array, implied: Array, s: BlockState) -> tuple[Array, float]:
         """Return the next unknown of a two-level atom and the estimated error of the present."""
         assert s.operator is not None
         error = s.operator.error(y, implied)

@@ -22,6 +22,7 @@ from gymnasium import spaces
 
 from .. import actor as actors
 from ..actor import Actor
+from ..approximate_operator import ApproximateOperator
 from ..cube.column import Workshop
 from ..cube.learn import unpack
 from ..cube.recorder import Visited
@@ -148,12 +149,18 @@ def _buffer(columns: Sequence[Visited], seed: int) -> HindsightBuffer:
 
 
 def _add(buffer: HindsightBuffer, name: str, visited: Visited) -> None:
-    for y, r, starts in zip(visited.y, visited.r, visited.starts, strict=True):
-        buffer.visits[name].add(y, r, bool(starts))
+    # Pairs are relabelled with what one operator says of both; a column that began at its
+    # neighbour's solution was solved with another.
+    operator, _ = ApproximateOperator.first(LinePhysics(**visited.physics))
+    if not operator.regular:
+        return
+    states = zip(visited.y, visited.r, visited.implied, visited.starts, strict=True)
+    for y, r, implied, starts in states:
+        buffer.visits[name].add(y, r, operator.error(y, implied), bool(starts))
 
 
 def _imitate(net: DepthwiseNet, gain: float, buffer: HindsightBuffer, updates: int) -> None:
-    """Take gradient steps on the relative misfit of the proposed corrections."""
+    """Take gradient steps on the misfit of the proposed corrections, relative to the error."""
     optimizer = torch.optim.AdamW(net.parameters(), lr=_RATES[0], weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.LinearLR(
         optimizer, 1.0, _RATES[1] / _RATES[0], total_iters=updates
@@ -161,7 +168,7 @@ def _imitate(net: DepthwiseNet, gain: float, buffer: HindsightBuffer, updates: i
     for _ in range(updates):
         batch = buffer.demonstrations(_BATCH)
         misfit = gain * net(batch.observations)[:, 0] - batch.targets
-        loss = (misfit.norm(dim=1) / batch.targets.norm(dim=1)).mean()
+        loss = (misfit.norm(dim=1) / batch.errors.norm(dim=1)).mean()
         optimizer.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(net.parameters(), _MAX_GRADIENT)

@@ -34,7 +34,7 @@ from ..state import LinePhysics
 
 Array = np.ndarray
 
-#: States kept per problem: the first ones show what LTE looks like, the last what solutions do.
+#: States kept per problem: the first ones show what starts look like, the last what solutions do.
 FIRST, LAST = 3, 45
 #: Pairs are dropped whose relabelled problem is not like any real one.
 _SMALLEST_RATIO = 1e-6
