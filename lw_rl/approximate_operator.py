@@ -19,13 +19,14 @@ linearly, which is monotone and never far off.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from lightweaver import voigt_H
 from numpy.lib.stride_tricks import as_strided
 from scipy.linalg.lapack import dgetrf, dgetrs
 
+from .resample import Table, resample, table
 from .state import LinePhysics
 
 Array = np.ndarray
@@ -35,6 +36,8 @@ _SPACING, _SPACING_MOVING = 0.3, 0.5
 #: The first estimate of the source function makes do with every third of them: of three midpoints,
 #: the middle one is the midpoint of all.
 _ROUGH = 3
+#: And with this many depths.
+_ROUGH_DEPTHS = 256
 #: A velocity field is seen if it spans this much of the smallest Doppler width.
 _AT_REST = 0.1
 #: Frequencies on either side of line centre, a multiple of the above.
@@ -118,6 +121,24 @@ def _rays(physics: LinePhysics) -> _Rays:
     return _Rays(
         weight.reshape(N, -1), np.broadcast_to(profile, shape).reshape(N, -1), _MU.repeat(len(u))
     )
+
+
+def _coarser(physics: LinePhysics, rays: _Rays, to: Table) -> tuple[LinePhysics, _Rays]:
+    """Return a line and its rays on fewer depths."""
+
+    def log(values: Array) -> Array:
+        return np.exp(resample(np.log(values), to))
+
+    fewer = replace(
+        physics,
+        height=resample(physics.height, to),
+        opacity=log(physics.opacity),
+        background=log(physics.background),
+        epsilon=log(physics.epsilon),
+        log_B=resample(physics.log_B, to),
+    )
+    nearest = to[0] + (to[2] > 0.5)
+    return fewer, _Rays(rays.weight[nearest], rays.profile[nearest], rays.mu)
 
 
 def _bezier(step: Array) -> tuple[Array, Array, Array, Array]:
@@ -232,16 +253,29 @@ def _contributions(
     cells : Array
         [Nspace, 6, Nray]: five neighbours' source functions, and what is known.
     """
-    N, _, K = stencil.shape
-    cells = np.empty((N, 6, K))
-    padded = np.zeros((2, N + 2 * _REACH, K))
-    padded[0, _REACH:-_REACH], padded[1, _REACH:-_REACH] = share, background
-    known = np.zeros((N, K)) if incident is None else incident
-    for m in range(2 * _REACH + 1):
-        np.multiply(stencil[:, m], padded[0, m : m + N], out=cells[:, m])
-        known = known + stencil[:, m] * padded[1, m : m + N]
-    cells[:, 5] = known
+    N, reach, K = stencil.shape
+    cells = np.empty((N, reach + 1, K))
+    np.multiply(stencil, _windows(share), out=cells[:, :reach])
+    np.einsum("imk,imk->ik", stencil, _windows(background), out=cells[:, reach])
+    if incident is not None:
+        cells[-1, reach] += incident
     return cells
+
+
+def _windows(values: Array) -> Array:
+    """Return every depth's neighbours, [Nspace, 5, Nray], zero beyond the ends."""
+    N, K = values.shape
+    padded = np.zeros((N + 2 * _REACH, K))
+    padded[_REACH:-_REACH] = values
+    rows, columns = padded.strides
+    return as_strided(padded, (N, 2 * _REACH + 1, K), (rows, rows, columns))
+
+
+def _padded(values: Array, size: int) -> Array:
+    """Return values with zeros after the last depth."""
+    padded = np.zeros((size, *values.shape[1:]))
+    padded[: len(values)] = values
+    return padded
 
 
 def _couple(depth: Array, weight: Array, inward: Array, outward: Array) -> Array:
@@ -266,12 +300,11 @@ def _couple(depth: Array, weight: Array, inward: Array, outward: Array) -> Array
     N, K = depth.shape
     halvings = max(0, int(np.ceil(np.log2(N / _LEAF))))
     n = -(-N // 2**halvings)
-    padding = ((0, n * 2**halvings - N), (0, 0))
-    # What is padded has no weight and adds nothing.
-    depth = np.pad(depth, padding, mode="edge")
-    weight = np.pad(weight, padding)
-    inward, outward = (np.pad(c, (padding[0], (0, 0), (0, 0))) for c in (inward, outward))
-    size = len(depth)
+    size = n * 2**halvings
+    # What is added has no weight and contributes nothing.
+    depth, weight = _padded(depth, size), _padded(weight, size)
+    depth[N:] = depth[N - 1]
+    inward, outward = _padded(inward, size), _padded(outward, size)
     seen = np.zeros((size, size, 6))
 
     def diagonal(n: int) -> Array:
@@ -279,15 +312,13 @@ def _couple(depth: Array, weight: Array, inward: Array, outward: Array) -> Array
         rows, columns, m = seen.strides
         return as_strided(seen, (size // n, n, n, 6), (n * (rows + columns), rows, columns, m))
 
+    # Within the smallest blocks, [block, step, depth, ray] @ [block, step, ray, 6].
     t, w = depth.reshape(-1, n, K), weight.reshape(-1, n, K)
-    # [block, step, depth, ray] @ [block, step, ray, 12]
-    near = np.exp(-np.abs(t[:, :, None] - t[:, None, :])) * w[:, None, :]
-    both = np.concatenate((inward, outward), axis=1).reshape(-1, n, 12, K)
-    block = np.matmul(near, both.swapaxes(2, 3)).swapaxes(1, 2)
-    ones = np.ones((n, n))
-    diagonal(n)[:] = (
-        block[..., :6] * np.tril(ones)[:, :, None] + block[..., 6:] * np.triu(ones)[:, :, None]
-    )
+    near = np.exp(-np.abs(t[:, :, None] - t[:, None, :]))
+    near *= w[:, None, :]
+    for cells, sees in ((inward, np.tri(n)), (outward, np.tri(n).T)):
+        block = near @ cells.reshape(-1, n, 6, K).swapaxes(2, 3)
+        diagonal(n)[:] += block.swapaxes(1, 2) * sees[:, :, None]
     while n < size:
         t, w = depth.reshape(-1, 2, n, K), weight.reshape(-1, 2, n, K)
         border = t[:, 0, -1:]
@@ -337,9 +368,9 @@ class ApproximateOperator:
     def first(cls, physics: LinePhysics) -> tuple[ApproximateOperator, Array]:
         """Return the operator around its own solution, and that solution.
 
-        No formal solution is needed. A rough operator, on a third of the frequencies, of atoms in
-        the lower level and of a source function that is linear between depths, which is monotone
-        and never far off, tells around what to linearise.
+        No formal solution is needed. A rough operator, on a third of the frequencies and not too
+        many depths, of atoms in the lower level and of a source function that is linear between
+        depths, which is monotone and never far off, tells around what to linearise.
 
         Returns
         -------
@@ -349,8 +380,14 @@ class ApproximateOperator:
         """
         rays = _rays(physics)
         rough, operator = cls.__new__(cls), cls.__new__(cls)
-        rough._build(physics, rays.rough(), None)
-        operator._build(physics, rays, np.log(rough.source_function()))
+        N = len(physics.height)
+        if N > _ROUGH_DEPTHS:
+            rough._build(*_coarser(physics, rays.rough(), table(N, _ROUGH_DEPTHS)), None)
+            y = resample(np.log(rough.source_function()), table(_ROUGH_DEPTHS, N))
+        else:
+            rough._build(physics, rays.rough(), None)
+            y = np.log(rough.source_function())
+        operator._build(physics, rays, y)
         return operator, np.log(operator.source_function())
 
     def _build(self, physics: LinePhysics, rays: _Rays, y: Array | None) -> None:
@@ -366,8 +403,7 @@ class ApproximateOperator:
         source = None if y is None else share * np.exp(y)[:, None] + background
         inward, outward = _stencils(step, source)
         # As the host's, the lower boundary is thermal, with the gradient of B.
-        incident = np.zeros_like(share)
-        incident[-1] = np.maximum(B[-1] + (B[-1] - B[-2]) / step[-1], 0.0)
+        incident = np.maximum(B[-1] + (B[-1] - B[-2]) / step[-1], 0.0)
         depth = np.zeros_like(share)
         np.cumsum(step, axis=0, out=depth[1:])
         seen = _couple(

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .resample import Table, resample, table
 from .state import LinePhysics
 
 Array = np.ndarray
@@ -92,8 +93,8 @@ class Frame:
     Npoints: int
     static: Array
     log_B: Array
-    to_points: tuple[Array, Array, Array]
-    to_depths: tuple[Array, Array, Array]
+    to_points: Table
+    to_depths: Table
 
 
 @dataclass(frozen=True)
@@ -119,18 +120,6 @@ def policy_points(Nspace: int) -> int:
     return min(points, MAX_POINTS)
 
 
-def _interpolation(N_from: int, N_to: int) -> tuple[Array, Array, Array]:
-    position = np.linspace(0.0, N_from - 1.0, N_to)
-    lower = np.minimum(position.astype(np.intp), N_from - 2)
-    return lower, lower + 1, position - lower
-
-
-def _resample(values: Array, table: tuple[Array, Array, Array]) -> Array:
-    lower, upper, weight = table
-    left = values[lower]
-    return left + weight * (values[upper] - left)
-
-
 def make_frame(physics: LinePhysics, Npoints: int | None = None) -> Frame:
     """Prepare a solve's unchanging part of the observation.
 
@@ -147,10 +136,10 @@ def make_frame(physics: LinePhysics, Npoints: int | None = None) -> Frame:
     """
     Nspace = physics.log_tau.shape[0]
     N = policy_points(Nspace) if Npoints is None else int(Npoints)
-    to_points = _interpolation(Nspace, N)
+    to_points = table(Nspace, N)
 
     def at(values: Array) -> Array:
-        return _resample(values, to_points)
+        return resample(values, to_points)
 
     log_tau, log_B, velocity = at(physics.log_tau), at(physics.log_B), at(physics.velocity)
     log_broadening = np.log(at(physics.broadening))
@@ -169,7 +158,7 @@ def make_frame(physics: LinePhysics, Npoints: int | None = None) -> Frame:
     }
     for name, row in rows.items():
         static[CHANNELS.index(name)] = row
-    return Frame(Nspace, N, static, physics.log_B, to_points, _interpolation(N, Nspace))
+    return Frame(Nspace, N, static, physics.log_B, to_points, table(N, Nspace))
 
 
 def _within(values: Array) -> Array:
@@ -212,17 +201,17 @@ def observe(
     """
     size, residual = size_of(estimate), size_of(r)
     observation = frame.static.copy()
-    observation[0] = _resample(estimate, frame.to_points) / size
+    observation[0] = resample(estimate, frame.to_points) / size
     observation[1] = np.log10(size) / 4.0
-    observation[2] = _resample(r, frame.to_points) / residual
+    observation[2] = resample(r, frame.to_points) / residual
     observation[3] = np.log10(residual / size) / 4.0
-    observation[_DEPARTURE] = _within(_resample(y - frame.log_B, frame.to_points) / 5.0)
+    observation[_DEPARTURE] = _within(resample(y - frame.log_B, frame.to_points) / 5.0)
     if previous is not None:
         moved = size_of(previous.correction)
         if moved > 1e-12:
             surprise = previous.after - (previous.before - previous.correction)
-            observation[-2] = _resample(previous.correction, frame.to_points) / moved
-            observation[-1] = _within(_resample(surprise, frame.to_points) / moved * 3.0)
+            observation[-2] = resample(previous.correction, frame.to_points) / moved
+            observation[-1] = _within(resample(surprise, frame.to_points) / moved * 3.0)
     return observation
 
 
@@ -265,9 +254,9 @@ def correction(frame: Frame, action: Array, estimate: Array) -> Array:
         points, interpolated.
     """
     at_points = action_to_points(action, size_of(estimate))
-    return estimate + _resample(at_points, frame.to_depths)
+    return estimate + resample(at_points, frame.to_depths)
 
 
 def observe_depths(frame: Frame, values: Array) -> Array:
     """Return a quantity on the model's depths at the policy's points, shape [Npoints]."""
-    return _resample(values, frame.to_points)
+    return resample(values, frame.to_points)

@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from .. import cache
 from ..adapter import Adapter
 from ..approximate_operator import ApproximateOperator
 from ..errors import ContextError
@@ -42,6 +43,8 @@ REWARD_CLIP = 6.0
 _DIVERGED = 60.0
 #: Tolerance of the solutions that rewards are measured against.
 _SOLUTION_TOLERANCE = 1e-9
+#: Formal solutions after which such a solution is taken as it is.
+_SOLUTION_BUDGET = 400
 
 
 @dataclass
@@ -74,6 +77,42 @@ def reward_map(before: Array, after: Array) -> Array:
     m = size_of(before)
     ratio = (np.abs(before) / m + REWARD_FLOOR) / (np.abs(after) / m + REWARD_FLOOR)
     return np.clip(np.log(np.maximum(ratio, 1e-30)), -REWARD_CLIP, REWARD_CLIP)
+
+
+def solve_once(adapter: Adapter, physics: LinePhysics, atom: str) -> tuple[Array, int]:
+    """Return a problem's solution, and the formal solutions it took, now or when it was found.
+
+    The context is left in some state on the way.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        Of one two-level atom, in LTE.
+    physics : LinePhysics
+        Its line's.
+    atom : str
+        The line's name.
+    """
+    counted = [0]
+
+    def count(accelerated: Any) -> None:
+        counted[0] = accelerated.report.Nformal
+
+    def find() -> dict[str, Array]:
+        iterate_ctx_rl(
+            adapter.ctx,
+            scheme=Depthwise(None),
+            quiet=True,
+            popsTol=_SOLUTION_TOLERANCE,
+            JTol=np.inf,
+            NmaxIter=_SOLUTION_BUDGET,
+            callback=count,
+        )
+        return {"y": adapter.read(), "Nformal": np.array(counted[0])}
+
+    kind = f"solution {_SOLUTION_TOLERANCE:.0e}"
+    found = cache.kept(cache.key(kind, physics, atom), find)
+    return found["y"], int(found["Nformal"])
 
 
 class StatEquil(gym.Env[Array, Array]):
@@ -245,23 +284,8 @@ class StatEquil(gym.Env[Array, Array]):
         start = adapter.snapshot()
         solution = None
         if self.reward_kind == "error":
-            Nformal = 0
-
-            def count(accelerated: Any) -> None:
-                nonlocal Nformal
-                Nformal = accelerated.report.Nformal
-
-            iterate_ctx_rl(
-                ctx,
-                scheme=Depthwise(None),
-                quiet=True,
-                popsTol=_SOLUTION_TOLERANCE,
-                JTol=np.inf,
-                NmaxIter=400,
-                callback=count,
-            )
+            solution, Nformal = solve_once(adapter, physics, problem.atom)
             self._Nformal_done += Nformal
-            solution = adapter.read()
         self._prepared[index] = Prepared(
             adapter, physics, operator, first, make_frame(physics, self.Npoints), start, solution
         )

@@ -10,6 +10,7 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from ..adapter import Adapter
+from ..envs.stat_equil import solve_once
 from ..iterate import iterate_ctx_rl
 from ..problems import random_problem
 from ..schemes import Depthwise
@@ -115,17 +116,10 @@ class Follower(BaseCallback):
 
     def _prepare(self) -> None:
         for k in range(self.arguments["validation"]):
-            adapter = Adapter(random_problem("validation", k).context())
+            problem = random_problem("validation", k)
+            adapter = Adapter(problem.context())
             start = adapter.snapshot()
-            counted: list[int] = []
-            iterate_ctx_rl(
-                adapter.ctx,
-                scheme=Depthwise(None),
-                quiet=True,
-                popsTol=1e-9,
-                JTol=np.inf,
-                NmaxIter=500,
-                callback=lambda a, counted=counted: counted.append(a.report.Nformal),  # type: ignore[misc]
-            )
-            self._Nformal_else += counted[-1]
-            self._problems.append((adapter, start, adapter.read()))
+            physics = adapter.line_physics(adapter.blocks[0])
+            solution, Nformal = solve_once(adapter, physics, problem.atom)
+            self._Nformal_else += Nformal
+            self._problems.append((adapter, start, solution))

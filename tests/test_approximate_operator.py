@@ -1,0 +1,154 @@
+"""The approximate operator against limits with known answers, and against the host."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lw_rl import atmospheres, atoms, build_context
+from lw_rl.adapter import Adapter
+from lw_rl.approximate_operator import ApproximateOperator, _bezier, _linear
+from lw_rl.problems import random_problem, shipped_problem
+from lw_rl.state import LinePhysics
+
+
+def slab(N=91, epsilon=1e-4, log_tau=(-4.0, 7.0), **changes):
+    """Return an isothermal slab without background, of constant everything; B = 1."""
+    tau = 10.0 ** np.linspace(*log_tau, N)
+    height = -(tau - tau[0])
+    one = np.ones(N)
+    values = {
+        "height": height,
+        "opacity": one,
+        "log_tau": np.log(tau),
+        "epsilon": epsilon * one,
+        "log_B": 0.0 * one,
+        "damping": 1e-10 * one,
+        "background": 1e-30 * one,
+        "velocity": 0.0 * one,
+        "broadening": 3e3 * one,
+        "temperature": 6e3 * one,
+        "g_ratio": 0.0,
+        "extent": 3e4,
+    }
+    return LinePhysics(**{**values, **changes})
+
+
+def test_nothing_is_lost_or_made():
+    # With S = B = 1 everywhere, a background of the same and a thermal boundary, J is 1 at depth.
+    physics = slab(background=1e-5 * np.ones(91), damping=1e-3 * np.ones(91))
+    operator, _ = ApproximateOperator.first(physics)
+    J = operator.Lambda.sum(axis=1) + operator.known
+    assert np.allclose(J[-20:], 1.0, atol=1e-6)
+    # At the surface one half of the sphere is dark; the top of the grid is thin.
+    assert J[0] == pytest.approx(0.5, abs=0.01)
+    assert np.all(np.diff(J) > -1e-9)
+
+
+@pytest.mark.parametrize("epsilon", [1e-2, 1e-4, 1e-6])
+def test_square_root_law(epsilon):
+    # S(0) = sqrt(epsilon) B in a semi-infinite isothermal atmosphere (Mihalas 1978, section 11-2).
+    operator, y = ApproximateOperator.first(slab(N=141, epsilon=epsilon, log_tau=(-4.0, 9.0)))
+    assert np.exp(y[0]) == pytest.approx(np.sqrt(epsilon), rel=0.02)
+    # Thermalised deep down.
+    assert np.exp(y[-1]) == pytest.approx(1.0, rel=1e-3)
+    assert operator.regular
+
+
+def test_optically_thin_slab_keeps_what_is_created():
+    physics = slab(N=31, epsilon=1e-3, log_tau=(-8.0, -5.0))
+    # No light from below.
+    physics = replace(physics, log_B=np.where(np.arange(31) >= 29, -60.0, 0.0))
+    _, y = ApproximateOperator.first(physics)
+    assert np.allclose(np.exp(y[:25]), 1e-3, rtol=0.01)
+
+
+def test_large_epsilon_gives_the_planck_function():
+    _, y = ApproximateOperator.first(slab(epsilon=1.0))
+    assert np.allclose(y, 0.0, atol=1e-12)
+
+
+def test_a_refined_grid_changes_little():
+    ys = [ApproximateOperator.first(slab(N=N))[1] for N in (78, 155, 309)]
+    first, second = (np.abs(fine[::2] - coarse) for coarse, fine in zip(ys, ys[1:], strict=True))
+    assert second.max() < 0.9 * first.max() < 0.03
+    # The surface, which is what one sees, is better still.
+    assert first[0] < 2e-4 and second[0] < 0.3 * first[0]
+
+
+def test_motion_of_the_whole_changes_nothing():
+    at_rest = ApproximateOperator.first(slab())[1]
+    moving = ApproximateOperator.first(slab(velocity=5.0 * np.ones(91)))[1]
+    assert np.allclose(at_rest, moving, atol=1e-12)
+
+
+def test_the_sign_of_a_velocity_field_does_not_matter():
+    # Inward with +v is outward with -v, and a profile is even.
+    v = 3.0 * np.sin(np.linspace(0.0, 6.0, 91))
+    one = ApproximateOperator.first(slab(velocity=v))[1]
+    other = ApproximateOperator.first(slab(velocity=-v))[1]
+    assert np.allclose(one, other, atol=1e-8)
+    assert np.max(np.abs(one - ApproximateOperator.first(slab())[1])) > 0.05
+
+
+def test_weights_of_a_step():
+    step = np.geomspace(1e-10, 1e6, 400)
+    control = _bezier(step)
+    end, begin = _linear(step)
+    # A constant source function: 1 - exp(-step).
+    assert np.allclose(sum(control), -np.expm1(-step), rtol=1e-5)
+    assert np.allclose(end + begin, -np.expm1(-step), rtol=1e-5)
+    # A straight line has its control points at thirds.
+    assert np.allclose(control[0] + (2.0 * control[1] + control[2]) / 3.0, end, rtol=1e-4)
+    assert min(w.min() for w in (*control, end, begin)) > 0.0
+
+
+def test_thick_and_thin_steps_do_not_overflow():
+    N = 20
+    height = -np.concatenate(([0.0], np.cumsum(np.where(np.arange(N - 1) % 2, 1e12, 1e-14))))
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        operator, y = ApproximateOperator.first(slab(N=N, height=height))
+    assert operator.regular and np.all(np.isfinite(y))
+
+
+@pytest.mark.parametrize("problem", ["FALC", "FALX", "moving"])
+def test_it_is_the_hosts_operator_to_a_few_per_cent(problem):
+    p = random_problem("moving", 4) if problem == "moving" else shipped_problem("CaII_K", problem)
+    adapter = Adapter(p.context())
+    physics = adapter.line_physics(adapter.blocks[0])
+    operator, y = ApproximateOperator.first(physics)
+    # Small changes of S at three depths: what the host's formal solutions make of them.
+    for depth in (0.3, 0.5, 0.7):
+        bump = 1e-4 * np.exp(-0.5 * ((np.linspace(0, 1, y.size) - depth) / 0.05) ** 2)
+        implied = []
+        for sign in (1.0, -1.0):
+            for _ in range(3):
+                evaluation = adapter.evaluate(y + sign * bump)
+            implied.append(evaluation.implied + sign * bump)
+        response = 0.5 * (implied[0] - implied[1]) * np.exp(y + implied[0])
+        expected = (1.0 - physics.epsilon) * (operator.Lambda @ (np.exp(y) * np.sinh(bump)))
+        assert np.max(np.abs(response - expected) / np.exp(y)) < 0.06 * bump.max()
+
+
+def test_it_knows_the_error():
+    adapter = Adapter(shipped_problem("MgII_k", "FALA").context())
+    operator, y = ApproximateOperator.first(adapter.line_physics(adapter.blocks[0]))
+    for k in range(12):
+        evaluation = adapter.evaluate(y)
+        y = y + np.log1p(operator.error(y, evaluation.implied))
+        if k == 1:
+            state, estimate = evaluation.y, operator.error(evaluation.y, evaluation.implied)
+    error = np.expm1(y - state)
+    assert np.max(np.abs(estimate)) == pytest.approx(np.max(np.abs(error)), rel=0.5)
+    assert 1e-4 < np.max(np.abs(error)) < 0.1
+
+
+def test_without_an_estimate_it_starts_within_a_tenth_of_the_solution():
+    ctx = build_context(atoms.CaII_K(), atmospheres.load("FALC"))
+    adapter = Adapter(ctx)
+    _, y = ApproximateOperator.first(adapter.line_physics(adapter.blocks[0]))
+    assert adapter.Nformal == 0
+    import lw_rl
+
+    lw_rl.iterate_ctx_rl(ctx, scheme="anderson", popsTol=1e-8, quiet=True)
+    assert np.max(np.abs(np.expm1(y - adapter.read()))) < 0.1
