@@ -397,6 +397,7 @@ class Adapter:
             log_B=-np.log(np.expm1(np.minimum(x, 700.0))),
             damping=aDamp.copy(),
             background=chi_background / chi_line,
+            albedo=np.asarray(self.ctx.background.sca)[wave] / chi_background,
             velocity=np.asarray(atmos.vz) / vBroad,
             broadening=vBroad.copy(),
             temperature=T.copy(),

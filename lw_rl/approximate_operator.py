@@ -317,8 +317,8 @@ def _couple(depth: Array, weight: Array, inward: Array, outward: Array) -> Array
     near = np.exp(-np.abs(t[:, :, None] - t[:, None, :]))
     near *= w[:, None, :]
     for cells, sees in ((inward, np.tri(n)), (outward, np.tri(n).T)):
-        block = near @ cells.reshape(-1, n, 6, K).swapaxes(2, 3)
-        diagonal(n)[:] += block.swapaxes(1, 2) * sees[:, :, None]
+        within = near @ cells.reshape(-1, n, 6, K).swapaxes(2, 3)
+        diagonal(n)[:] += within.swapaxes(1, 2) * sees[:, :, None]
     while n < size:
         t, w = depth.reshape(-1, 2, n, K), weight.reshape(-1, 2, n, K)
         border = t[:, 0, -1:]

@@ -14,7 +14,7 @@ The action
 The non-local approximate operator (`lw_rl.approximate_operator`) says how far the state is from
 the solution: the *estimate*. A policy adds to it one number in [-1, 1] per point, mapped to the
 logarithm of the source function by ``scale * sinh(4 a) / sinh(4)`` with
-``scale = min(4 max|estimate|, 8)``: linear near zero, wide at the ends, and zero at statistical
+``scale = min(2 max|estimate|, 8)``: linear near zero, wide at the ends, and zero at statistical
 equilibrium whatever the policy says. An action of zero is the operator's own step.
 """
 
@@ -45,6 +45,7 @@ CHANNELS = (
     "planck_gradient",  # change of ln B per point * 4
     "departure",  # (ln S - ln B) / 5
     "background",  # ln(background over line-centre opacity) / 12 + 1
+    "albedo",  # scattering share of the background opacity
     "damping",  # ln(Voigt damping parameter) / 5 + 1
     "velocity",  # (velocity - its mean) in Doppler widths / 3
     "velocity_gradient",  # change of the velocity in Doppler widths per point * 2
@@ -64,7 +65,7 @@ MAX_POINTS = 128
 STEEPNESS = 4.0
 #: Largest correction of the logarithm, and largest one in units of the estimate.
 MAX_CORRECTION = 8.0
-MAX_RATIO = 4.0
+MAX_RATIO = 2.0
 #: An estimate of less than this, relative, is not believed at once.
 _LEAST = 0.05
 _SINH = float(np.sinh(STEEPNESS))
@@ -151,6 +152,7 @@ def make_frame(physics: LinePhysics, Npoints: int | None = None) -> Frame:
         "planck": log_B / 10.0,
         "planck_gradient": np.gradient(log_B) * 4.0,
         "background": np.log(np.maximum(at(physics.background), 1e-20)) / 12.0 + 1.0,
+        "albedo": at(physics.albedo),
         "damping": np.log(np.maximum(at(physics.damping), 1e-10)) / 5.0 + 1.0,
         "velocity": (velocity - velocity.mean()) / 3.0,
         "velocity_gradient": np.gradient(velocity) * 2.0,

@@ -68,6 +68,8 @@ class LinePhysics:
         Voigt damping parameter.
     background : Array
         Background opacity over line-centre opacity.
+    albedo : Array
+        Scattering share of the background opacity.
     velocity : Array
         Line-of-sight velocity in units of the Doppler broadening velocity.
     broadening : Array
@@ -87,6 +89,7 @@ class LinePhysics:
     log_B: Array
     damping: Array
     background: Array
+    albedo: Array
     velocity: Array
     broadening: Array
     temperature: Array

@@ -161,7 +161,7 @@ class Depthwise:
                 else:
                     s.operator = ApproximateOperator(physics, y)
                 if not s.operator.regular:
-                    s.operator = s.first = None
+                    s.operator = s.first = s.lte = None
                 elif self.policy is not None:
                     s.frame = make_frame(physics)
             states.append(s)
@@ -170,13 +170,11 @@ class Depthwise:
     def start(self, y: Array, state: list[BlockState]) -> Array | None:
         """Return where the solve is to begin, or None to begin where it is."""
         # Populations that were set since :meth:`init` are a beginning of somebody's own.
-        lte = [s for s in state if s.first is not None and np.array_equal(y[s.block.span], s.lte)]
-        if not lte:
-            return None
-        y = y.copy()
-        for s in lte:
-            y[s.block.span] = s.first
-        return y
+        start = y.copy()
+        for s in state:
+            if s.lte is not None and np.array_equal(y[s.block.span], s.lte):
+                start[s.block.span] = s.first
+        return None if np.array_equal(start, y) else start
 
     def step(self, evaluation: Evaluation, state: list[BlockState]) -> Step:
         """Correct every atom's block."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,21 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from ..adapter import Adapter
 from ..envs.stat_equil import solve_once
+from ..files import write_atomically
 from ..iterate import iterate_ctx_rl
 from ..problems import random_problem
-from ..schemes import Depthwise
+from ..reference import Never
+from ..schemes import Depthwise, Scheme
 from . import checkpoint
 from .export import export, in_numpy
 from .sac import DepthwiseSAC
 
+Array = np.ndarray
+
 #: Formal solutions after which a validation solve is given up.
 _VALIDATION_BUDGET = 60
+#: A validation solve ends below this true error.
+_SMALL = 1e-7
 
 
 class Follower(BaseCallback):
@@ -70,6 +78,7 @@ class Follower(BaseCallback):
         model.logger.record("time/seconds", spent.seconds)
         model.logger.record("time/formal_solutions", spent.Nformal)
         model.logger.dump(model.num_timesteps)
+        self._remember(spent)
         checkpoint.save(self.out / "checkpoint.pt", model, self.arguments, spent)
         export(
             self.out / "latest",
@@ -77,42 +86,31 @@ class Follower(BaseCallback):
             {"environment_steps": model.num_timesteps, "validation": self.scores},
         )
 
+    def _remember(self, spent: checkpoint.Spent) -> None:
+        """Add the scores to those of the run so far, in ``scores.json``."""
+        file = self.out / "scores.json"
+        steps = self.model.num_timesteps
+        before = json.loads(file.read_text()) if file.exists() else []
+        entry = {
+            "environment_steps": steps,
+            "gradient_steps": self.model._n_updates,  # type: ignore[attr-defined]
+            "formal_solutions": spent.Nformal,
+            "seconds": spent.seconds,
+            **self.scores,
+        }
+        history = [e for e in before if e["environment_steps"] < steps]
+        write_atomically(file, json.dumps([*history, entry], indent=1).encode())
+
     def validate(self, model: DepthwiseSAC) -> dict[str, float]:
-        """Return formal solutions to a true error of 1e-3 and 1e-6 on the validation stream."""
+        """Return :func:`scores` of the policy on the validation stream."""
         if not self._problems:
             self._prepare()
-        policy = in_numpy(model)
-        counts: dict[float, list[int]] = {1e-3: [], 1e-6: []}
+        curves = []
         for adapter, start, solution in self._problems:
             adapter.restore(start)
-            errors: list[float] = []
-
-            def record(accelerated: Any, errors=errors, adapter=adapter, solution=solution) -> None:
-                errors.append(float(np.max(np.abs(adapter.read() - solution))))
-
-            iterate_ctx_rl(
-                adapter.ctx,
-                scheme=Depthwise(policy),
-                quiet=True,
-                popsTol=1e-7,
-                JTol=np.inf,
-                NmaxIter=_VALIDATION_BUDGET,
-                callback=record,
-            )
-            self._Nformal_else += len(errors)
-            for tolerance, found in counts.items():
-                late = np.flatnonzero(np.array(errors) >= tolerance)
-                found.append(int(late[-1]) + 2 if late.size else 1)
-        return {
-            f"{name}_{tolerance:.0e}": float(value)
-            for tolerance, found in counts.items()
-            for name, value in (
-                ("mean", np.mean(found)),
-                ("median", np.median(found)),
-                ("p90", np.percentile(found, 90)),
-                ("worst", np.max(found)),
-            )
-        }
+            curves.append(error_curve(adapter, solution, Depthwise(in_numpy(model))))
+            self._Nformal_else += len(curves[-1])
+        return scores(curves)
 
     def _prepare(self) -> None:
         for k in range(self.arguments["validation"]):
@@ -123,3 +121,61 @@ class Follower(BaseCallback):
             solution, Nformal = solve_once(adapter, physics, problem.atom)
             self._Nformal_else += Nformal
             self._problems.append((adapter, start, solution))
+
+
+def error_curve(adapter: Adapter, solution: Array, scheme: Scheme) -> list[float]:
+    """Return the largest true error of ln S after every formal solution of a solve.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        Of one two-level atom, at the start; it is solved.
+    solution : Array
+        The unknown at statistical equilibrium.
+    scheme : Scheme
+        What solves it.
+    """
+    errors: list[float] = []
+
+    class Small(Never):
+        def is_converged(self, *updates: Any) -> bool:
+            return errors[-1] < _SMALL
+
+    iterate_ctx_rl(
+        adapter.ctx,
+        scheme=scheme,
+        quiet=True,
+        NmaxIter=_VALIDATION_BUDGET,
+        convergence=Small,
+        callback=lambda _: errors.append(float(np.max(np.abs(adapter.read() - solution)))),
+    )
+    return errors
+
+
+def scores(curves: Sequence[Sequence[float]]) -> dict[str, float]:
+    """Summarise error curves.
+
+    Returns
+    -------
+    scores : dict
+        Formal solutions to a true error of 1e-3 and 1e-6 (mean, median, 90th percentile, worst),
+        and the geometric mean of the error after one to four of them.
+    """
+    result = {}
+    for tolerance in (1e-3, 1e-6):
+        found = []
+        for errors in curves:
+            late = np.flatnonzero(np.array(errors) >= tolerance)
+            found.append(int(late[-1]) + 2 if late.size else 1)
+        for name, value in (
+            ("mean", np.mean(found)),
+            ("median", np.median(found)),
+            ("p90", np.percentile(found, 90)),
+            ("worst", np.max(found)),
+        ):
+            result[f"{name}_{tolerance:.0e}"] = float(value)
+    for k in range(4):
+        # A curve that has ended was below what counts.
+        after = [errors[k] if k < len(errors) else _SMALL for errors in curves]
+        result[f"error_after_{k + 1}"] = float(np.exp(np.mean(np.log(np.maximum(after, _SMALL)))))
+    return result

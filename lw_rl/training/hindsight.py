@@ -6,6 +6,10 @@ exactly at S_j: what a policy would have seen there, and the correction ln(S_j /
 perfect demonstration without any ground truth (hindsight experience replay, Andrychowicz et al.
 2017, with a relabelled goal that is always reached). What the approximate operator takes for the
 error is linear in the residual, so it is relabelled in the same way.
+
+Relabelled problems are linear to the last digit; real ones are not quite, and begin without
+scattered light. So some of the demonstrations are real: once an iteration has settled, its end
+tells what was due in every state before.
 """
 
 from __future__ import annotations
@@ -41,8 +45,13 @@ _SMALLEST_RATIO = 1e-6
 _LARGEST_TARGET = 500.0
 #: In units of the estimate, which is never several times the error where the problem is linear.
 _SMALLEST_TARGET = 0.2
+#: An estimate below this is too near to rounding, and to the end of the iteration.
+_ROUNDING = 1e-7
 #: States that a problem must have before pairs are drawn from it.
 _FEWEST = 5
+#: Share of the demonstrations that are real, and the error of an end, over that of the state.
+_REAL = 0.6
+_SETTLED = 0.01
 
 
 class Demonstrations(NamedTuple):
@@ -213,7 +222,8 @@ handle_timeout_termination
         pairs: list[tuple[Array, Array, Array]] = []
         # Pairs may be refused, all of them where a problem's states hardly differ.
         for _ in range(20 * batch_size):
-            pair = self._pair(visits[self.rng.integers(len(visits))])
+            make = self._real if self.rng.random() < _REAL else self._relabelled
+            pair = make(visits[self.rng.integers(len(visits))])
             if pair is not None:
                 pairs.append(pair)
             if len(pairs) == batch_size:
@@ -225,13 +235,30 @@ handle_timeout_termination
             *(self.to_torch(np.stack(c).astype(np.float32)) for c in zip(*pairs, strict=True))
         )
 
-    def _pair(self, visits: Visits) -> tuple[Array, Array, Array] | None:
+    def _real(self, visits: Visits) -> tuple[Array, Array, Array] | None:
+        """Return a state as it was seen, and what the end of the iteration says was due there."""
+        i = int(self.rng.integers(len(visits) - 1))
+        y_i, r_i, e_i, starts = visits[i]
+        y_end, _, e_end, _ = visits[len(visits) - 1]
+        estimate, rest = to_log(e_i), to_log(e_end)
+        target = y_end + rest - y_i
+        size = size_of(estimate)
+        if not (_ROUNDING < size and size_of(rest) < _SETTLED * size_of(target)):
+            return None
+        previous = None
+        if i > 0 and not starts:
+            y_k, _, e_k, _ = visits[i - 1]
+            previous = Previous(y_i - y_k, to_log(e_k), estimate)
+        return _demonstration(visits.frame, y_i, r_i, estimate, target, previous)
+
+    def _relabelled(self, visits: Visits) -> tuple[Array, Array, Array] | None:
+        """Return what would have been seen if one visited state had been another's solution."""
         K = len(visits)
         i = int(self.rng.integers(K))
         # Late states look like solutions: they are the better goals.
         j = (
-            K - 1 - int(K * self.rng.random() ** 1.5)
-            if self.rng.random() < 0.7
+            K - 1 - int((K - i) * self.rng.random() ** 1.5)
+            if self.rng.random() < 0.8
             else int(self.rng.integers(K))
         )
         if i == j:
@@ -243,20 +270,27 @@ handle_timeout_termination
         goal = np.exp(np.clip(target, -60.0, 60.0))
         ratio = np.exp(r_i) - np.expm1(r_j) * goal
         # Negated, so that values that are not numbers are refused as well.
-        if not (ratio.min() > _SMALLEST_RATIO and np.max(np.abs(target)) < _LARGEST_TARGET):
+        if not (ratio.min() > _SMALLEST_RATIO and size_of(target) < _LARGEST_TARGET):
             return None
         estimate = to_log(e_i - e_j * goal)
         size = size_of(estimate)
         # A residual that the distance between the states does not account for comes from J, which
         # lags by a formal solution, or from rounding.
-        if size < 1e-11 or not np.max(np.abs(target)) > _SMALLEST_TARGET * size:
+        if size < 1e-11 or not size_of(target) > _SMALLEST_TARGET * size:
             return None
         previous = None
         if i > 0 and not starts and self.rng.random() < 0.8:
             y_k, _, e_k, _ = visits[i - 1]
             before = to_log(e_k - e_j * np.exp(np.clip(y_j - y_k, -60.0, 60.0)))
             previous = Previous(y_i - y_k, before, estimate)
-        observation = observe(visits.frame, y_i, np.log(ratio), estimate, previous)
-        error = observe_depths(visits.frame, target) / size
-        left = error - observe_depths(visits.frame, estimate) / size
-        return observation, left, error
+        return _demonstration(visits.frame, y_i, np.log(ratio), estimate, target, previous)
+
+
+def _demonstration(
+    frame: Frame, y: Array, r: Array, estimate: Array, target: Array, previous: Previous | None
+) -> tuple[Array, Array, Array]:
+    """Return what is seen, and what is due beyond the estimate and in all, over its maximum."""
+    size = size_of(estimate)
+    error = observe_depths(frame, target) / size
+    left = error - observe_depths(frame, estimate) / size
+    return observe(frame, y, r, estimate, previous), left, error

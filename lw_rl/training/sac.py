@@ -21,6 +21,8 @@ from .hindsight import Demonstrations, HindsightBuffer
 from .policy import DepthwiseActor, estimate_size, points_to_action
 
 _MAX_GRADIENT = 10.0
+#: An operator that is right to this leaves nothing to imitate.
+_EXACT = 0.01
 
 
 class DepthwiseSAC(SAC):
@@ -32,6 +34,8 @@ class DepthwiseSAC(SAC):
         As for stable-baselines3's SAC.
     imitation_batch : int, optional
         Demonstrations per gradient step of the actor; 0 turns imitation off (default: 48).
+    imitation_until : float, optional
+        Fraction of the training after which the actor no longer imitates (default: 1).
     return_every : int, optional
         Gradient steps between two updates by the return (critics, temperature, and the SAC part
         of the actor's loss); 0 turns the return off (default: 4).
@@ -45,11 +49,13 @@ class DepthwiseSAC(SAC):
         self,
         *args: Any,
         imitation_batch: int = 48,
+        imitation_until: float = 1.0,
         return_every: int = 4,
         return_weight: float = 0.02,
         **kwargs: Any,
     ):
         self.imitation_batch = imitation_batch
+        self.imitation_until = imitation_until
         self.return_every = return_every
         self.return_weight = return_weight
         super().__init__(*args, **kwargs)
@@ -68,14 +74,15 @@ class DepthwiseSAC(SAC):
         self._update_learning_rate(optimizers)
 
         logs: dict[str, list[float]] = {}
+        imitates = self.imitation_batch > 0 and self.progress < self.imitation_until
         for _ in range(gradient_steps):
             self._n_updates += 1
             loss = torch.zeros(())
-            if self.imitation_batch and self.replay_buffer.ready(4):
+            if imitates and self.replay_buffer.ready(4):
                 demonstrations = self.replay_buffer.demonstrations(self.imitation_batch)
                 loss = loss + _logged(logs, "imitation_loss", self._imitation(demonstrations))
             if self.return_every and self._n_updates % self.return_every == 0:
-                weight = self.return_weight if self.imitation_batch else 1.0
+                weight = self.return_weight if imitates else 1.0
                 loss = loss + weight * self._return(batch_size, logs)
             if not loss.requires_grad:
                 continue
@@ -84,6 +91,11 @@ class DepthwiseSAC(SAC):
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         for name, values in logs.items():
             self.logger.record(f"train/{name}", float(np.mean(values)))
+
+    @property
+    def progress(self) -> float:
+        """Fraction of the training that is done."""
+        return self.num_timesteps / max(self._total_timesteps, 1)
 
     def _descend(self, module: Any, loss: torch.Tensor, logs: dict[str, list[float]]) -> None:
         """Take one step of a module's optimiser, unless the gradient is not finite."""
@@ -96,10 +108,11 @@ class DepthwiseSAC(SAC):
             module.optimizer.step()
 
     def _imitation(self, demonstrations: Demonstrations) -> torch.Tensor:
-        """Return the mean relative misfit of the proposed corrections."""
+        """Return the mean misfit of the proposed corrections, relative to the operator's own."""
         actor: DepthwiseActor = self.actor  # type: ignore[assignment]
         misfit = actor.correction(demonstrations.observations) - demonstrations.targets
-        return (misfit.norm(dim=1) / demonstrations.errors.norm(dim=1)).mean()
+        left = demonstrations.targets.norm(dim=1) + _EXACT * demonstrations.errors.norm(dim=1)
+        return (misfit.norm(dim=1) / left).mean()
 
     def _return(self, batch_size: int, logs: dict[str, list[float]]) -> torch.Tensor:
         """Update critics and temperature; return SAC's loss of the actor."""

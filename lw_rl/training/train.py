@@ -54,6 +54,7 @@ class Args:
     warmup: int = _option(400, "Steps with random actions before learning starts.")
     updates_per_step: float = _option(2.5, "Gradient steps per environment step.")
     imitation_batch: int = _option(48, "Hindsight demonstrations per gradient step; 0: none.")
+    imitation_until: float = _option(1.0, "Fraction of the steps after which imitation ends.")
     return_every: int = _option(8, "Gradient steps between updates by the return; 0: none.")
     return_weight: float = _option(0.02, "Weight of SAC's objective beside imitation.")
     batch: int = _option(32, "Transitions per update by the return.")
@@ -215,6 +216,7 @@ def _learner(args: Args, env: VecEnv) -> DepthwiseSAC:
             "optimizer_kwargs": {"weight_decay": 1e-4},
         },
         imitation_batch=args.imitation_batch,
+        imitation_until=args.imitation_until,
         return_every=args.return_every,
         return_weight=args.return_weight,
         seed=args.seed,
