@@ -320,16 +320,16 @@ def _couple(depth: Array, weight: Array, inward: Array, outward: Array) -> Array
         within = near @ cells.reshape(-1, n, 6, K).swapaxes(2, 3)
         diagonal(n)[:] += within.swapaxes(1, 2) * sees[:, :, None]
     while n < size:
-        t, w = depth.reshape(-1, 2, n, K), weight.reshape(-1, 2, n, K)
-        border = t[:, 0, -1:]
-        above, below = np.exp(t[:, 0] - border), np.exp(border - t[:, 1])
+        halves, weights = depth.reshape(-1, 2, n, K), weight.reshape(-1, 2, n, K)
+        border = halves[:, 0, -1:]
+        above, below = np.exp(halves[:, 0] - border), np.exp(border - halves[:, 1])
         blocks = diagonal(2 * n)
         for cells, here, there, i, j in (
             (inward, below, above, 1, 0),
             (outward, above, below, 0, 1),
         ):
             sources = there[:, :, None] * cells.reshape(-1, 2, n, 6, K)[:, j]
-            block = (w[:, i] * here) @ sources.reshape(-1, 6 * n, K).swapaxes(1, 2)
+            block = (weights[:, i] * here) @ sources.reshape(-1, 6 * n, K).swapaxes(1, 2)
             rows, columns = (slice(k * n, (k + 1) * n) for k in (i, j))
             blocks[:, rows, columns] = block.reshape(-1, n, n, 6)
         n *= 2

@@ -75,7 +75,7 @@ def test_a_refined_grid_changes_little():
     first, second = (np.abs(fine[::2] - coarse) for coarse, fine in pairwise(ys))
     assert second.max() < 0.9 * first.max() < 0.03
     # The surface, which is what one sees, is better still.
-    assert first[0] < 2e-4 and second[0] < 0.3 * first[0]
+    assert first[0] < 2e-4 and second[0] < 0.5 * first[0]
 
 
 def test_motion_of_the_whole_changes_nothing():

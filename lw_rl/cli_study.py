@@ -1,0 +1,83 @@
+"""The command `lw-rl study`: which part of the training contributes what."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from .cli_terminal import command_line, output, progress_bar
+
+
+@click.command()
+@click.argument("name", type=click.Choice(["learner", "architecture"]))
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True,
+              help="Seeds of every variant: 1, 2, ...")  # fmt: skip
+@click.option("--steps", type=click.IntRange(min=1), default=4000, show_default=True,
+              help="Environment steps of every run.")  # fmt: skip
+@click.option("--problems", type=click.IntRange(min=4), default=400, show_default=True,
+              help="Problems of the train stream.")  # fmt: skip
+@click.option("--validation", type=click.IntRange(min=1), default=40, show_default=True,
+              help="Problems of the validation stream.")  # fmt: skip
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs/study"),
+    show_default=True, help="Folder of the runs, the result file and the figure.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors (and JSON, if asked for).")
+@click.pass_context
+def study(
+    ctx: click.Context,
+    name: str,
+    seeds: int,
+    steps: int,
+    problems: int,
+    validation: int,
+    out: Path,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Train variants with several seeds, and set their scores beside one another.
+
+    \b
+    learner       SAC from scratch, hindsight imitation alone, hindsight then SAC, both together
+    architecture  sizes of the network
+
+    A study that was interrupted goes on where it was.
+
+    \b
+    Examples:
+      lw-rl study learner --seeds 3
+      lw-rl study architecture --seeds 1 --steps 2000
+    """  # noqa: D301 (click needs the escape itself, not a raw string)
+    from .cli_train import Args
+    from .plots import save, study_figure
+    from .training import study as studies
+
+    args = Args(
+        steps=steps,
+        problems=problems,
+        validation=validation,
+        checkpoint_every=max(1, steps // 4),
+        warmup=min(400, steps // 2),
+    )
+    with progress_bar(quiet) as bar:
+        task = bar.add_task("", total=len(studies.STUDIES[name]) * seeds)
+        first = True
+
+        def watch(what: str) -> None:
+            nonlocal first
+            bar.update(task, description=what, advance=0 if first else 1)
+            first = False
+
+        result = studies.run(name, args, range(1, seeds + 1), out, watch)
+        bar.update(task, completed=len(studies.STUDIES[name]) * seeds)
+    result = {"command": command_line(ctx), **result}
+    studies.save(result, out / f"{name}.json")
+    save(study_figure(result), out / f"{name}.png")
+    if as_json:
+        click.echo(json.dumps(result))
+    elif not quiet:
+        output(quiet, width=150).print(studies.markdown(result))
+        click.echo(f"results: {out / f'{name}.json'}")
