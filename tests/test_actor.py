@@ -115,18 +115,23 @@ def test_broken_weights_are_not_saved(tmp_path, architecture):
     assert not list(tmp_path.iterdir())
 
 
-def test_actions_are_in_range_and_scale_with_the_residual(untrained):
+def test_actions_are_in_range_and_scale_with_the_estimate(untrained, architecture):
     x = observation()
     action, state = untrained.predict(x)
     assert action.shape == (96,)
     assert state is None
     assert np.all(np.abs(action) <= 1.0)
     assert np.std(action) > 0.0
-    # The proposal is a multiple of max|r|, so where the scale is one too, the action does not
-    # depend on it beyond what the network sees.
+    # The proposal is a multiple of the largest estimate, and so is the scale, so that the action
+    # does not depend on it beyond what the network sees.
+    weights = {k: v.copy() for k, v in untrained.network.weights.items()}
+    stem = weights["stem.weight"].reshape(6, NCHANNELS, -1)
+    stem[:, 1] = 0.0
+    blind = actor.Actor(actor.Network(architecture, weights), 0.3)
     tiny = x.copy()
     tiny[1] = -3.0
-    assert np.all(np.isfinite(untrained.predict(tiny)[0]))
+    np.testing.assert_allclose(blind.predict(tiny)[0], blind.predict(x)[0], rtol=1e-5, atol=1e-7)
+    assert not np.allclose(untrained.predict(tiny)[0], action, rtol=1e-5), "this one looks"
 
 
 # ---- names -----

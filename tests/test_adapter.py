@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from lightweaver.rh_atoms import CaII_atom, H_6_atom, MgII_hk_atom
+from scipy.integrate import cumulative_trapezoid
 
 from lw_rl import atmospheres, atoms
 from lw_rl.adapter import Adapter
@@ -176,10 +177,66 @@ def test_lambda_iteration_is_the_hosts(ctx):
     np.testing.assert_array_equal(ctx.activeAtoms[0].n, other.activeAtoms[0].n)
 
 
-def test_the_residual_vanishes_at_equilibrium(converged):
+def test_the_residuals_vanish_at_equilibrium(converged):
     evaluation = Adapter(copy.deepcopy(converged)).evaluate()
     assert evaluation.valid
     assert evaluation.merit < 1e-11
+    assert np.max(np.abs(evaluation.implied)) < 1e-11
+
+
+def test_what_is_implied_is_the_image_of_lambda_iteration(ctx):
+    evaluation = Adapter(ctx).evaluate(lambdaIterate=True)
+    assert evaluation.merit > 1.0
+    np.testing.assert_allclose(evaluation.implied, evaluation.r, atol=1e-12)
+
+
+@pytest.mark.parametrize("iterations", [1, 4])
+def test_what_is_implied_is_scattered_and_created_light(ctx, iterations):
+    """(1 - eps) J + eps B, with J from the host's rate of absorptions."""
+    adapter = Adapter(ctx)
+    for _ in range(iterations):
+        evaluation = adapter.evaluate()
+    physics = adapter.line_physics(adapter.blocks[0])
+    trans, line = ctx.activeAtoms[0].trans[0], ctx.activeAtoms[0].atomicModel.lines[0]
+    nu = lw.CLight / line.lambda0_m
+    J = np.asarray(trans.Rij) / line.Bij * lw.CLight**2 / (2.0 * lw.HPlanck * nu**3)
+    S = (1.0 - physics.epsilon) * J + physics.epsilon * np.exp(physics.log_B)
+    np.testing.assert_allclose(evaluation.y + evaluation.implied, np.log(S), atol=1e-4)
+
+
+def test_malis_residual_is_what_is_implied_preconditioned(ctx):
+    """Divided by 1 - (1 - eps) Lambda*, which lies between eps and one, at every depth."""
+    adapter = Adapter(ctx)
+    for _ in range(5):
+        evaluation = adapter.evaluate()
+    eps = adapter.line_physics(adapter.blocks[0]).epsilon
+    divisor = np.expm1(evaluation.implied) / np.expm1(evaluation.r)
+    told = np.abs(evaluation.r) > 1e-8
+    assert told.sum() > 70
+    assert np.all(divisor[told] > 0.9 * eps[told])
+    assert np.all(divisor[told] < 1.0 + 1e-6)
+    assert divisor[told].min() < 0.1, "deep inside it is what makes MALI fast"
+
+
+def test_nothing_is_implied_for_atoms_with_more_levels(two_atoms):
+    adapter = Adapter(two_atoms)
+    many, two = adapter.blocks
+    evaluation = adapter.evaluate()
+    assert not np.any(evaluation.implied[many.span])
+    assert np.all(evaluation.implied[two.span] != 0.0)
+
+
+def test_populations_in_lte_are_known(two_atoms, ctx):
+    adapter = Adapter(two_atoms)
+    many, two = adapter.blocks
+    assert adapter.in_lte(many) and adapter.in_lte(two)
+    y = adapter.read()
+    y[two.span] += 1e-4
+    adapter.write(y)
+    assert adapter.in_lte(many) and not adapter.in_lte(two)
+    single = Adapter(ctx)
+    single.evaluate()
+    assert not single.in_lte(single.blocks[0])
 
 
 def test_the_image_is_the_two_level_formula(ctx):
@@ -383,18 +440,45 @@ def test_opacity_and_optical_depth_are_the_hosts(atom, make_ctx):
     ctx.formal_sol_gamma_matrices()
     chi = np.asarray(ctx.depthData.chi)[k, -1, 1]
     background = np.asarray(ctx.background.chi)[k]
-    np.testing.assert_allclose(background / physics.background, chi - background, rtol=2e-3)
+    # Ours is that of atoms in the lower level.
+    n, nTotal = np.asarray(ctx.activeAtoms[0].n), np.asarray(ctx.activeAtoms[0].nTotal)
+    saturation = (n[0] - n[1] * line.Bji / line.Bij) / nTotal
+    assert saturation.min() < 0.9 < saturation.max()
+    np.testing.assert_allclose(physics.opacity * saturation, chi - background, rtol=2e-3)
+    np.testing.assert_allclose(physics.background * physics.opacity, background, rtol=1e-12)
 
     # The host's depth begins with zero at the top point, ours with the half layer above it.
-    host = lw.compute_tau(ctx)[k]
-    thick = host > 10.0 * np.exp(physics.log_tau[0])
-    assert thick.sum() > 40
+    z = np.asarray(ctx.kwargs["atmos"].z)
+    np.testing.assert_array_equal(physics.height, z)
+    host = cumulative_trapezoid((chi - background) / saturation, -z, initial=0.0)
     ours = np.exp(physics.log_tau)
-    line_only = physics.background < 1e-3
-    check = thick & line_only
-    assert check.sum() > 20
-    np.testing.assert_allclose(ours[check] - ours[0], host[check], rtol=1e-2)
+    np.testing.assert_allclose(ours[1:] - ours[0], host[1:], rtol=2e-3)
     assert np.all(np.diff(physics.log_tau) > 0.0)
+    # Where nearly all are in the lower level, that is the host's own.
+    alone = (saturation > 0.995) & (physics.background < 1e-3)
+    assert alone.sum() > 20
+    step = np.diff(lw.compute_tau(ctx)[k])
+    both = alone[1:] & alone[:-1]
+    np.testing.assert_allclose(np.diff(ours)[both], step[both], rtol=1e-2)
+
+
+def test_line_physics_does_not_depend_on_the_populations(ctx):
+    adapter = Adapter(ctx)
+    before = adapter.line_physics(adapter.blocks[0])
+    rng = np.random.default_rng(0)
+    adapter.write(adapter.read() + rng.normal(0.0, 3.0, 82))
+    after = adapter.line_physics(adapter.blocks[0])
+    for name, values in vars(before).items():
+        np.testing.assert_array_equal(getattr(after, name), values, err_msg=name)
+
+
+def test_weights_and_extent_of_a_line(ctx):
+    adapter = Adapter(ctx)
+    physics = adapter.line_physics(adapter.blocks[0])
+    assert physics.g_ratio == 2.0, "Ca II K: 2 and 4"
+    trans = ctx.activeAtoms[0].trans[0]
+    reach = np.max(np.abs(np.asarray(trans.wavelength) - trans.lambda0))
+    assert physics.extent == pytest.approx(reach / trans.lambda0 * lw.CLight, rel=1e-9)
 
 
 def test_epsilon_planck_and_profile(ctx):

@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
 
 from lw_rl.adapter import Adapter  # noqa: E402
+from lw_rl.approximate_operator import ApproximateOperator  # noqa: E402
 from lw_rl.envs.stat_equil import StatEquil  # noqa: E402
 from lw_rl.observation import (  # noqa: E402
     CHANNELS,
@@ -14,6 +15,8 @@ from lw_rl.observation import (  # noqa: E402
     observe,
     observe_depths,
     policy_points,
+    size_of,
+    to_log,
 )
 from lw_rl.problems import random_problem, shipped_problem  # noqa: E402
 from lw_rl.training.hindsight import FIRST, LAST, HindsightBuffer, Visits  # noqa: E402
@@ -36,36 +39,128 @@ def buffer_of(env, episodes=2, seed=0):
     return buffer
 
 
-def test_a_converged_goal_is_the_problem_itself():
-    # With the solution as the goal, R_j = 0: the relabelled problem is the problem, and the
-    # demonstrated correction is the true error.
+@pytest.fixture(scope="module")
+def followed():
+    """Plain steps from LTE to the solution: operator, physics, evaluations and their visits."""
     adapter = Adapter(shipped_problem("CaII_K", "FALC", 60).context())
-    evaluation = adapter.evaluate()
-    states = [(evaluation.y, evaluation.r, True)]
-    for _ in range(400):
-        evaluation = adapter.evaluate()
-        states.append((evaluation.y, evaluation.r, False))
-        if evaluation.merit < 1e-12:
-            break
-    solution = evaluation.y
     physics = adapter.line_physics(adapter.blocks[0])
-    visits = Visits(physics, make_frame(physics, policy_points(60)))
-    visits.add(*states[5])
-    visits.add(*states[-1])
+    operator, _ = ApproximateOperator.first(physics)
+    evaluations = [adapter.evaluate()]
+    while evaluations[-1].merit > 1e-12 and len(evaluations) < 400:
+        evaluations.append(adapter.evaluate())
+    states = [(e.y, e.r, operator.error(e.y, e.implied), k == 0) for k, e in enumerate(evaluations)]
+    return operator, physics, evaluations, states
+
+
+def pair_from(physics, states):
+    """Return the pair that begins in the first of two states and has the second as its goal."""
+    visits = Visits(physics, make_frame(physics, policy_points(physics.log_tau.size)))
+    for state in states:
+        visits.add(*state)
+    y, r, error, _ = states[0]
+    seen = observe(visits.frame, y, r, to_log(error))[CHANNELS.index("departure")]
     buffer = HindsightBuffer.__new__(HindsightBuffer)
     buffer.rng = np.random.default_rng(0)
-    departure = observe(visits.frame, *states[5][:2])[CHANNELS.index("departure")]
     for _ in range(50):
         pair = buffer._pair(visits)
-        # The other pair begins in the solution and has state 5 as its goal.
-        if pair is not None and np.array_equal(pair[0][CHANNELS.index("departure")], departure):
-            break
-    else:
-        pytest.fail("the pair was never drawn")
-    observation, target = pair
-    size = 10.0 ** (4.0 * float(observation[1, 0]))
-    true_error = observe_depths(visits.frame, solution - states[5][0])
-    assert np.allclose(target * size, true_error, rtol=1e-4, atol=1e-6)
+        # The other pair begins in the second state and has the first as its goal.
+        if pair is not None and np.array_equal(pair[0][CHANNELS.index("departure")], seen):
+            return visits.frame, pair
+    pytest.fail("the pair was never drawn")
+
+
+def size_in(observation):
+    return 10.0 ** (4.0 * float(observation[CHANNELS.index("estimate_size"), 0]))
+
+
+def test_a_converged_goal_is_the_problem_itself(followed):
+    # With the solution as the goal, R_j = 0: the relabelled problem is the problem, and the
+    # demonstrated correction is the true error.
+    _, physics, _, states = followed
+    frame, (observation, left, error) = pair_from(physics, [states[5], states[-1]])
+    y, r, e, _ = states[5]
+    estimate = to_log(e)
+    size = size_in(observation)
+    assert size == pytest.approx(size_of(estimate), rel=1e-5)
+    true_error = observe_depths(frame, states[-1][0] - y)
+    np.testing.assert_allclose(error * size, true_error, rtol=1e-4, atol=1e-6)
+    # What the policy is to add is what the operator leaves.
+    np.testing.assert_allclose(
+        left * size, true_error - observe_depths(frame, estimate), rtol=1e-3, atol=1e-6
+    )
+    np.testing.assert_allclose(observation, observe(frame, y, r, estimate), atol=1e-5)
+    assert np.max(np.abs(left)) < 0.5 * np.max(np.abs(error)), "and that is not much"
+
+
+@pytest.mark.parametrize(("i", "j"), [(0, 9), (4, 12), (12, 4)])
+def test_the_relabelled_estimate_is_the_operators_of_the_relabelled_problem(i, j, followed):
+    # The relabelled problem has the residual L_i - L_j of plain Lambda iteration at state i.
+    operator, physics, evaluations, states = followed
+    frame, (observation, _, _) = pair_from(physics, [states[i], states[j]])
+    S_i, S_j = (np.exp(evaluations[k].y) for k in (i, j))
+    L_i, L_j = (np.exp(e.y) * np.expm1(e.implied) for e in (evaluations[i], evaluations[j]))
+    estimate = to_log(operator.solve(L_i - L_j) / S_i)
+    size = size_of(estimate)
+    assert size_in(observation) == pytest.approx(size, rel=1e-5)
+    np.testing.assert_allclose(
+        observation[CHANNELS.index("estimate")], observe_depths(frame, estimate) / size, atol=1e-6
+    )
+    # MALI's residual likewise: R_i - R_j in units of S_i.
+    R_i, R_j = (np.exp(e.y) * np.expm1(e.r) for e in (evaluations[i], evaluations[j]))
+    r = np.log1p((R_i - R_j) / S_i)
+    np.testing.assert_allclose(
+        observation[CHANNELS.index("residual")], observe_depths(frame, r) / size_of(r), atol=1e-6
+    )
+    assert not np.allclose(S_i, S_j)
+
+
+def test_an_operator_that_is_exact_leaves_nothing(followed):
+    """Estimates that know the solution of the problem know that of every relabelled one too."""
+    _, physics, _, states = followed
+    solution = states[-1][0]
+    rng = np.random.default_rng(1)
+    exact = []
+    for _ in range(2):
+        y = solution + rng.uniform(-0.3, 0.3, solution.size)
+        error = np.expm1(solution - y)
+        exact.append((y, np.log1p(0.3 * error), error, True))
+    frame, (observation, left, error) = pair_from(physics, exact)
+    assert np.max(np.abs(left)) < 1e-9
+    expected = observe_depths(frame, exact[1][0] - exact[0][0])
+    np.testing.assert_allclose(error * size_in(observation), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_step_before_is_relabelled_too(followed):
+    operator, physics, evaluations, states = followed
+    visits = Visits(physics, make_frame(physics, policy_points(60)))
+    for k in (3, 4, 20):
+        visits.add(*states[k])
+    buffer = HindsightBuffer.__new__(HindsightBuffer)
+    buffer.rng = np.random.default_rng(0)
+    departure, last = CHANNELS.index("departure"), CHANNELS.index("last_correction")
+    y, r, e, _ = states[4]
+    seen = observe(visits.frame, y, r, to_log(e))[departure]
+    pairs = [buffer._pair(visits) for _ in range(200)]
+    past = [
+        p[0]
+        for p in pairs
+        if p is not None and np.array_equal(p[0][departure], seen) and np.any(p[0][last])
+    ]
+    assert past, "no pair had a past"
+    step = states[4][0] - states[3][0]
+    expected = observe_depths(visits.frame, step) / size_of(step)
+    for observation in past:
+        np.testing.assert_allclose(observation[last], expected, atol=1e-6)
+    # Of those with the late state as their goal, the surprise is what the operator had not seen.
+    S = {k: np.exp(evaluations[k].y) for k in (3, 4, 20)}
+    L = {k: S[k] * np.expm1(evaluations[k].implied) for k in (3, 4, 20)}
+    before, after = (to_log(operator.solve(L[k] - L[20]) / S[k]) for k in (3, 4))
+    surprise = observe_depths(visits.frame, after - before + step) / size_of(step) * 3.0
+    row = CHANNELS.index("last_surprise")
+    late = [o for o in past if size_in(o) == pytest.approx(size_of(after), rel=1e-5)]
+    assert late
+    for observation in late:
+        np.testing.assert_allclose(observation[row], np.clip(surprise, -8.0, 8.0), atol=1e-5)
 
 
 def test_relabelling_is_linear_physics():
@@ -77,17 +172,18 @@ def test_relabelling_is_linear_physics():
     a = adapter.evaluate().y
     shape = np.exp(-0.5 * ((np.arange(a.size) - a.size / 2) / (a.size / 10)) ** 2)
 
-    def residual(y):
+    def residuals(y):
         snapshot = adapter.snapshot()
         evaluation = adapter.evaluate(y)
         adapter.restore(snapshot)
-        return np.exp(y) * np.expm1(evaluation.r)
+        return [np.exp(y) * np.expm1(kind) for kind in (evaluation.r, evaluation.implied)]
 
     b = a + 0.3 * shape
     middle = np.log(0.5 * (np.exp(a) + np.exp(b)))
-    mean = 0.5 * (residual(a) + residual(b))
-    scale = np.max(np.abs(residual(b) - residual(a)) / np.exp(a))
-    assert np.max(np.abs(residual(middle) - mean) / np.exp(a)) < 0.02 * scale
+    for at_a, at_b, at_middle in zip(residuals(a), residuals(b), residuals(middle), strict=True):
+        mean = 0.5 * (at_a + at_b)
+        scale = np.max(np.abs(at_b - at_a) / np.exp(a))
+        assert np.max(np.abs(at_middle - mean) / np.exp(a)) < 0.02 * scale
 
 
 def test_batches_have_one_size_and_finite_targets():
@@ -97,9 +193,12 @@ def test_batches_have_one_size_and_finite_targets():
     batch = buffer.demonstrations(16)
     assert batch.observations.shape[0] == batch.targets.shape[0] == 16
     assert batch.observations.shape[2] == batch.targets.shape[1]
-    assert torch.isfinite(batch.observations).all() and torch.isfinite(batch.targets).all()
-    # The residual that a policy sees is normalised by its maximum on the model's own depths.
-    assert batch.observations[:, 0].abs().max() <= 1.0 + 1e-6
+    assert batch.errors.shape == batch.targets.shape
+    assert all(torch.isfinite(part).all() for part in batch)
+    # The estimate that a policy sees is normalised by its maximum on the model's own depths.
+    estimate = batch.observations[:, CHANNELS.index("estimate")]
+    assert estimate.abs().max() <= 1.0 + 1e-6
+    torch.testing.assert_close(batch.errors, batch.targets + estimate, rtol=1e-4, atol=1e-4)
 
 
 def test_rewards_come_back_point_by_point():
@@ -115,7 +214,8 @@ def test_first_and_last_states_are_kept():
     frame = object()
     visits = Visits(None, frame)
     for k in range(FIRST + LAST + 20):
-        visits.add(np.array([k]), np.array([0.0]), k == 0)
+        visits.add(np.array([k]), np.array([0.0]), np.array([-k]), k == 0)
     assert len(visits) == FIRST + LAST
     assert [int(visits[k][0][0]) for k in range(FIRST)] == list(range(FIRST))
-    assert int(visits[len(visits) - 1][0][0]) == FIRST + LAST + 19
+    y, _, error, starts = visits[len(visits) - 1]
+    assert int(y[0]) == FIRST + LAST + 19 == -int(error[0]) and not starts

@@ -11,6 +11,7 @@ from lw_rl.schemes.anderson import Anderson
 from lw_rl.schemes.history import (
     anderson_mix,
     anderson_mix_positive,
+    combine_linear,
     combine_positive,
     least_residual,
     ng_extrapolate,
@@ -282,3 +283,57 @@ def test_a_combination_that_is_not_positive_is_none():
     A, b = np.array([[0.5, 0.0], [0.0, 0.999]]), np.array([0.5, 1e-6])
     ys, rs = visited(A, b, [np.array([1.0, 100.0]), np.array([1.0, 99.9])])
     assert combine_positive(ys, rs) is None
+
+
+def test_linear_quantities_are_combined_as_the_states_are():
+    """Whatever is linear in S is known of the combination; the first of it is made smallest."""
+    A, b = affine_scattering()
+    solution = np.linalg.solve(np.eye(5) - A, b)
+    rng = np.random.default_rng(4)
+    states = [solution * np.exp(rng.normal(0, 0.2, 5)) for _ in range(3)]
+    M = rng.uniform(0.0, 1.0, (5, 5))
+    ys = [np.log(S) for S in states]
+    residuals = [(A @ S + b - S) / S for S in states]
+    errors = [(solution - S) / S for S in states]
+    others = [M @ (A @ S + b - S) / S for S in states]
+    y, left, residual, other = combine_linear(ys, errors, residuals, others)
+    S = np.exp(y)
+    np.testing.assert_allclose(left, (solution - S) / S)
+    np.testing.assert_allclose(residual, (A @ S + b - S) / S)
+    np.testing.assert_allclose(other, M @ (A @ S + b - S) / S)
+    # In the norm that is minimised, that of the estimated solution's own scale, nothing is better:
+    # here the estimate is the solution.
+    best = np.linalg.norm((solution - S) / solution)
+    for _ in range(50):
+        change = 0.1 * rng.standard_normal(3)
+        nearby = S + (change - change.mean()) @ np.array(states)
+        assert np.linalg.norm((solution - nearby) / solution) >= best - 1e-12
+    # Another quantity in its place gives another combination.
+    assert not np.allclose(combine_linear(ys, residuals)[0], y)
+
+
+def test_positive_combinations_are_linear_ones_of_the_residual():
+    A, b = affine_scattering()
+    rng = np.random.default_rng(5)
+    ys, rs = visited(A, b, [rng.uniform(2.0, 4.0, 5) for _ in range(3)])
+    y, r = combine_positive(ys, rs)
+    y_linear, ratio = combine_linear(ys, [np.expm1(r) for r in rs])
+    np.testing.assert_array_equal(y, y_linear)
+    np.testing.assert_array_equal(r, np.log1p(ratio))
+
+
+def test_a_combination_of_one_state_is_that_state():
+    y, quantity = np.array([0.1, -2.0, 3.0]), np.array([0.5, -0.2, 0.0])
+    np.testing.assert_array_equal(combine_linear([y], [quantity]), [y, quantity])
+
+
+def test_a_combination_far_from_the_last_state_is_not_trusted():
+    # The best combination has one component at a hundredth of the last state's.
+    ys = [np.log(np.array([1.0, 2.0])), np.log(np.array([1.0, 1.0]))]
+    solution = np.array([1.0, 0.01])
+    errors = [solution / np.exp(y) - 1.0 for y in ys]
+    assert combine_linear(ys, errors) is None
+    closer = np.array([1.0, 0.5])
+    y, left = combine_linear(ys, [closer / np.exp(y) - 1.0 for y in ys])
+    np.testing.assert_allclose(np.exp(y), closer)
+    np.testing.assert_allclose(left, 0.0, atol=1e-12)

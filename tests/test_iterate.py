@@ -15,15 +15,22 @@ from lightweaver.rh_atoms import H_6_atom, MgII_hk_atom
 
 from lw_rl import atmospheres, atoms
 from lw_rl.adapter import Adapter
+from lw_rl.approximate_operator import ApproximateOperator
 from lw_rl.context import build_context
 from lw_rl.convergence import Certified
 from lw_rl.errors import ContextError, PolicyFileError, UnknownNameError
 from lw_rl.iterate import AcceleratedContext, accelerate, iterate_ctx_rl
 
-SCHEMES = ("mali", "ng", "anderson", "depthwise")
+SCHEMES = ("mali", "ng", "anderson", "nonlocal", "depthwise")
 
 #: To stop where the host does.
 HOSTS = lw.DefaultConvergenceCriteria
+
+
+def adapter_physics(ctx):
+    """Local physics of the first active atom's line."""
+    adapter = Adapter(ctx)
+    return adapter.line_physics(adapter.blocks[0])
 
 
 def state(ctx):
@@ -219,6 +226,36 @@ def test_accelerate_changes_nothing(ctx, untrained):
     assert_untouched(ctx, before)
 
 
+def test_the_first_formal_solution_is_made_at_the_zeroth_step(ctx):
+    first = ApproximateOperator.first(adapter_physics(ctx))[1]
+    proxy = accelerate(ctx, scheme="nonlocal")
+    proxy.formal_sol_gamma_matrices()
+    np.testing.assert_allclose(proxy.adapter.read(), first, rtol=1e-9)
+    # Only the first one.
+    proxy.stat_equil()
+    second = proxy.adapter.read()
+    proxy.formal_sol_gamma_matrices()
+    np.testing.assert_array_equal(proxy.adapter.read(), second)
+    assert not np.allclose(second, first, atol=1e-4)
+
+
+@pytest.mark.parametrize("scheme", ["nonlocal", "anderson"])
+@pytest.mark.parametrize("early", [True, False])
+def test_the_first_formal_solution_of_a_warm_start_is_made_there(scheme, early, ctx, converged):
+    proxy = accelerate(ctx, scheme=scheme) if early else None
+    ctx.activeAtoms[0].n[:] = 0.5 * (ctx.activeAtoms[0].n + converged.activeAtoms[0].n)
+    warm = np.array(ctx.activeAtoms[0].n)
+    proxy = proxy or accelerate(ctx, scheme=scheme)
+    proxy.formal_sol_gamma_matrices()
+    np.testing.assert_array_equal(ctx.activeAtoms[0].n, warm)
+
+
+def test_a_scheme_without_a_zeroth_step_begins_in_lte(ctx):
+    lte = np.array(ctx.activeAtoms[0].n)
+    accelerate(ctx, scheme="anderson").formal_sol_gamma_matrices()
+    np.testing.assert_array_equal(ctx.activeAtoms[0].n, lte)
+
+
 def test_report_and_callback(ctx):
     seen = []
     proxy = accelerate(ctx, scheme="anderson", callback=lambda p: seen.append(p.report.Nformal))
@@ -299,6 +336,31 @@ def test_several_active_atoms(kind, scheme, two_active, untrained):
     for k in range(2):
         assert error(ctx, np.asarray(host.activeAtoms[k].n), k) < 2e-4
     assert proxy.report.steps_by.get(scheme, 0) > 0
+
+
+def test_each_two_level_atom_in_lte_gets_its_own_zeroth_step(two_active):
+    ctx = two_active("two-level")
+    # The host sorts its atoms by mass; the second one has a beginning of its own.
+    adapter = Adapter(ctx)
+    y = adapter.read()
+    y[adapter.blocks[1].span] -= 1.0
+    adapter.write(y)
+    warm = np.array(ctx.activeAtoms[1].n)
+    accelerate(ctx, scheme="nonlocal").formal_sol_gamma_matrices()
+    np.testing.assert_allclose(
+        adapter.read()[adapter.blocks[0].span],
+        ApproximateOperator.first(adapter.line_physics(adapter.blocks[0]))[1],
+        rtol=1e-9,
+    )
+    np.testing.assert_allclose(ctx.activeAtoms[1].n, warm, rtol=1e-10)
+
+    ctx = two_active("multi")
+    many = [k for k, b in enumerate(Adapter(ctx).blocks) if not b.two_level]
+    before = [np.array(a.n) for a in ctx.activeAtoms]
+    accelerate(ctx, scheme="nonlocal").formal_sol_gamma_matrices()
+    for k, (atom, n) in enumerate(zip(ctx.activeAtoms, before, strict=True)):
+        unchanged = np.allclose(atom.n, n, rtol=1e-9)
+        assert unchanged == (k in many)
 
 
 def test_each_two_level_atom_gets_the_policy_on_its_own(two_active, untrained):

@@ -12,10 +12,11 @@ from lightweaver.rh_atoms import CaII_atom, MgII_hk_atom
 
 from lw_rl import actor, atmospheres, atoms, schemes
 from lw_rl.adapter import Adapter
+from lw_rl.approximate_operator import ApproximateOperator
 from lw_rl.context import build_context
 from lw_rl.errors import PolicyFileError, PolicyOutputError, UnknownNameError
 from lw_rl.iterate import accelerate, iterate_ctx_rl
-from lw_rl.observation import correction, make_frame, observe
+from lw_rl.observation import Previous, correction, make_frame, observe, to_log
 from lw_rl.schemes import Anderson, Depthwise, Lambda, Mali, Ng, Safeguarded, Scheme
 from lw_rl.schemes.base import largest, limit_step, relative
 from lw_rl.schemes.depthwise import propose
@@ -37,7 +38,7 @@ PROBLEMS = {
         MgII_hk_atom(), atmospheres.load("FALC", 40), Nrays=1
     ),
 }
-NAMES = ("mali", "ng", "anderson", "depthwise")
+NAMES = ("mali", "ng", "anderson", "nonlocal", "depthwise")
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +115,8 @@ def test_a_policy_that_knows_the_answer_needs_a_handful(ctx, oracle, reference):
     proxy = accelerate(ctx, oracle, "depthwise", lambda p: errors.append(error(ctx, reference)))
     lw.iterate_ctx_se(proxy, Nscatter=0, JTol=1.0, popsTol=1e-4, quiet=True)
     assert error(ctx, reference) < 1e-4
-    assert proxy.report.Nformal <= 12
-    assert next(k for k, e in enumerate(errors) if e < 1e-2) <= 5
+    assert proxy.report.Nformal <= 6
+    assert next(k for k, e in enumerate(errors) if e < 1e-3) <= 1
     assert set(proxy.report.steps_by) == {"depthwise"}
     assert not proxy.report.rejected
     assert oracle.calls == proxy.report.Nformal
@@ -124,14 +125,24 @@ def test_a_policy_that_knows_the_answer_needs_a_handful(ctx, oracle, reference):
 # ---- the policy's step -----
 
 
-def test_propose_is_observe_predict_correct(ctx, untrained):
+def seen(ctx):
+    """Return what a policy is asked about after one formal solution: frame, y, r, estimate."""
     adapter = Adapter(ctx)
     evaluation = adapter.evaluate()
-    frame = make_frame(adapter.line_physics(adapter.blocks[0]))
-    action, _ = untrained.predict(observe(frame, evaluation.y, evaluation.r))
-    expected = correction(frame, action, evaluation.r)
-    got = propose(untrained, frame, evaluation.y, evaluation.r, None)
+    physics = adapter.line_physics(adapter.blocks[0])
+    operator, _ = ApproximateOperator.first(physics)
+    estimate = to_log(operator.error(evaluation.y, evaluation.implied))
+    return make_frame(physics), evaluation.y, evaluation.r, estimate
+
+
+def test_propose_is_observe_predict_correct(ctx, untrained):
+    frame, y, r, estimate = seen(ctx)
+    previous = Previous(0.1 * r, estimate, 0.9 * estimate)
+    action, _ = untrained.predict(observe(frame, y, r, estimate, previous))
+    expected = correction(frame, action, estimate)
+    got = propose(untrained, frame, y, r, estimate, previous)
     np.testing.assert_array_equal(got, expected)
+    assert not np.array_equal(got, propose(untrained, frame, y, r, estimate, None))
 
 
 class Says:
@@ -164,32 +175,150 @@ class Says:
     ],
 )
 def test_a_policy_that_fails_is_named(answer, ctx):
-    adapter = Adapter(ctx)
-    evaluation = adapter.evaluate()
-    frame = make_frame(adapter.line_physics(adapter.blocks[0]))
     with pytest.raises(PolicyOutputError, match="the policy"):
-        propose(Says(answer), frame, evaluation.y, evaluation.r, None)
+        propose(Says(answer), *seen(ctx), None)
 
 
 def test_a_keyboard_interrupt_is_not_a_policys_failure(ctx):
-    adapter = Adapter(ctx)
-    evaluation = adapter.evaluate()
-    frame = make_frame(adapter.line_physics(adapter.blocks[0]))
-
     def interrupt(observation):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        propose(Says(interrupt), frame, evaluation.y, evaluation.r, None)
+        propose(Says(interrupt), *seen(ctx), None)
 
 
 def test_actions_beyond_the_range_are_clipped(ctx):
-    adapter = Adapter(ctx)
-    e = adapter.evaluate()
-    frame = make_frame(adapter.line_physics(adapter.blocks[0]))
-    wild = propose(Says(lambda o: (np.full(o.shape[1], 50.0), None)), frame, e.y, e.r, None)
-    one = propose(Says(lambda o: (np.ones(o.shape[1]), None)), frame, e.y, e.r, None)
+    asked = seen(ctx)
+    wild = propose(Says(lambda o: (np.full(o.shape[1], 50.0), None)), *asked, None)
+    one = propose(Says(lambda o: (np.ones(o.shape[1]), None)), *asked, None)
     np.testing.assert_array_equal(wild, one)
+    assert np.all(one > asked[-1]), "and they do something"
+
+
+# ---- the operator's step -----
+
+
+ZEROS = Says(lambda o: (np.zeros(o.shape[1]), None))
+
+
+def follow(ctx, scheme, steps):
+    """Make some iterations; return the unknowns of the formal solutions, and the scheme's state."""
+    adapter = Adapter(ctx)
+    state = scheme.init(adapter)
+    y, ys, made = scheme.start(adapter.read(), state), [], []
+    for _ in range(steps):
+        evaluation = adapter.evaluate(y)
+        step = scheme.step(evaluation, state)
+        ys.append(evaluation.y)
+        made.append((evaluation, step))
+        y = step.y
+    return ys, made, state
+
+
+def test_no_policy_is_a_policy_of_zeros(ctx):
+    other = copy.deepcopy(ctx)
+    without, made, _ = follow(ctx, Depthwise(None), 6)
+    silent, made_silent, _ = follow(other, Depthwise(ZEROS), 6)
+    np.testing.assert_array_equal(without, silent)
+    assert [s.estimate for _, s in made] == [s.estimate for _, s in made_silent]
+    assert all(s.by == "depthwise" for _, s in made)
+
+
+def test_without_a_history_it_is_the_operators_own_step(ctx):
+    ys, made, state = follow(ctx, Depthwise(None, window=1), 4)
+    for (evaluation, step), y_next in zip(made, ys[1:], strict=False):
+        error = state[0].operator.error(evaluation.y, evaluation.implied)
+        np.testing.assert_array_equal(y_next, evaluation.y + to_log(error))
+        assert step.estimate == np.max(np.abs(error)), "what is reported of the present state"
+    sizes = [s.estimate for _, s in made]
+    assert sizes[-1] < 1e-2 * sizes[0]
+
+
+def test_the_operator_tells_the_error(ctx, converged):
+    solution = Adapter(copy.deepcopy(converged)).read()
+    _, made, _ = follow(ctx, Depthwise(None), 4)
+    for evaluation, step in made[1:]:
+        true = np.max(np.abs(np.expm1(solution - evaluation.y)))
+        assert step.estimate == pytest.approx(true, rel=0.5)
+
+
+def test_the_history_makes_it_better(make_ctx):
+    """Combinations of what was visited remove what the operator alone is slow with."""
+    left = {}
+    for window in (1, 8):
+        _, made, _ = follow(make_ctx("CaII_K", "FALF"), Depthwise(None, window=window), 8)
+        left[window] = made[-1][1].estimate
+    assert left[8] < 0.1 * left[1]
+
+
+def test_the_first_state_is_not_remembered(ctx):
+    """J of the background's scattering was not settled there."""
+    for steps, kept in ((1, 1), (2, 1), (3, 2), (6, 3)):
+        ys, _, (state,) = follow(copy.deepcopy(ctx), Depthwise(None, window=3), steps)
+        assert [len(v) for v in (state.ys, state.errors, state.rs)] == [kept] * 3
+        np.testing.assert_array_equal(list(state.ys), ys[-kept:])
+
+
+def test_a_state_without_a_residual_is_left_to_the_plain_update(ctx):
+    scheme = Depthwise(ZEROS)
+    _, made, state = follow(ctx, scheme, 4)
+    assert len(state[0].ys) > 1 and state[0].previous is not None
+    y = made[-1][0].y
+    step = scheme.step(Evaluation(y, np.full_like(y, np.nan), made[-1][0].blocks, False, y), state)
+    assert step.y is None and step.by == "mali"
+    assert not (state[0].ys or state[0].errors or state[0].rs)
+    assert state[0].previous is None and state[0].last is None
+
+
+def test_an_operator_without_an_inverse_gives_way_to_anderson(ctx, reference, monkeypatch):
+    first = ApproximateOperator.first
+
+    def singular(physics):
+        operator, y = first(physics)
+        operator.regular = False
+        return operator, np.full_like(y, np.nan)
+
+    monkeypatch.setattr(ApproximateOperator, "first", singular)
+    scheme = Depthwise(None)
+    adapter = Adapter(ctx)
+    state = scheme.init(adapter)
+    assert state[0].operator is None
+    assert scheme.start(adapter.read(), state) is None
+    proxy = accelerate(ctx, scheme=Safeguarded(scheme, fallbacks=()))
+    lw.iterate_ctx_se(proxy, Nscatter=0, JTol=1.0, popsTol=1e-5, quiet=True)
+    assert error(ctx, reference) < 1e-4
+    assert 15 < proxy.report.Nformal < 40, "as Anderson acceleration"
+
+
+# ---- the zeroth step -----
+
+
+@pytest.mark.parametrize("scheme", [Depthwise(None), Safeguarded(Depthwise(None))])
+def test_populations_in_lte_get_a_zeroth_step(scheme, ctx):
+    adapter = Adapter(ctx)
+    state = scheme.init(adapter)
+    lte = adapter.read()
+    y = scheme.start(lte, state)
+    _, first = ApproximateOperator.first(adapter.line_physics(adapter.blocks[0]))
+    np.testing.assert_array_equal(y, first)
+    np.testing.assert_array_equal(adapter.read(), lte)
+    assert adapter.Nformal == 0
+
+
+@pytest.mark.parametrize("scheme", [Depthwise(None), Safeguarded(Depthwise(None))])
+def test_warm_starts_are_kept(scheme, ctx, converged):
+    adapter = Adapter(ctx)
+    in_lte = scheme.init(adapter)
+    ctx.activeAtoms[0].n[:] = 0.5 * (ctx.activeAtoms[0].n + converged.activeAtoms[0].n)
+    warm = adapter.read()
+    assert scheme.start(warm, scheme.init(adapter)) is None
+    assert scheme.start(warm, in_lte) is None, "set after the scheme was"
+
+
+def test_schemes_without_a_zeroth_step_have_none(ctx):
+    scheme = Safeguarded(Anderson())
+    adapter = Adapter(ctx)
+    assert scheme.start(adapter.read(), scheme.init(adapter)) is None
 
 
 # ---- small pieces -----
@@ -246,8 +375,8 @@ def test_ng_accelerates_when_it_says():
         (lambda: Ng(order=0), "order=0"),
         (lambda: Ng(period=0), "period=0"),
         (lambda: Ng(delay=-1), "delay=-1"),
-        (lambda: Depthwise(Says(None), window=-1), "window=-1"),
-        (lambda: Depthwise(Says(None), opens=0), "opens=0"),
+        (lambda: Depthwise(Says(None), window=0), "window >= 1, got 0"),
+        (lambda: Depthwise(None, window=-1), "window >= 1, got -1"),
         (lambda: Safeguarded(Mali(), growth=0.5), "growth=0.5"),
         (lambda: Safeguarded(Mali(), patience=0), "patience=0"),
         (lambda: Safeguarded(Mali(), stall=0), "stall=0"),
@@ -265,7 +394,9 @@ def test_schemes_are_immutable_and_comparable():
         Anderson().window = 3
 
 
-@pytest.mark.parametrize("scheme", [Mali(), Lambda(), Ng(), Anderson(), Safeguarded(Mali())])
+@pytest.mark.parametrize(
+    "scheme", [Mali(), Lambda(), Ng(), Anderson(), Depthwise(None), Safeguarded(Mali())]
+)
 def test_they_all_are_schemes(scheme):
     assert isinstance(scheme, Scheme)
     assert isinstance(scheme.name, str)
@@ -279,7 +410,7 @@ def test_unknown_schemes_list_the_known(ctx):
     with pytest.raises(UnknownNameError, match="unknown scheme 'sor'") as info:
         schemes.make_scheme("sor")
     assert set(info.value.known) == set(schemes.known())
-    assert {"lambda", "mali", "ng", "anderson", "depthwise"} <= set(schemes.known())
+    assert {"lambda", "mali", "ng", "anderson", "nonlocal", "depthwise"} <= set(schemes.known())
 
 
 def test_every_scheme_is_guarded_once():
@@ -312,6 +443,8 @@ def test_policies_by_name_path_or_object(tmp_path, architecture, untrained):
 
 def test_the_policy_is_not_loaded_where_none_is_needed():
     assert schemes.make_scheme("anderson", policy="nobody").name == "anderson"
+    operator = schemes.make_scheme("nonlocal", policy="nobody").scheme
+    assert operator == Depthwise(None, name="nonlocal")
     with pytest.raises(UnknownNameError):
         schemes.make_scheme("depthwise", policy="nobody")
 

@@ -1,13 +1,24 @@
 """The environment: gymnasium's rules, determinism, and the physics of its reward."""
 
+from itertools import pairwise
+
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
 import lw_rl  # noqa: F401 (registers the environments)
+from lw_rl.adapter import Adapter
+from lw_rl.approximate_operator import ApproximateOperator
 from lw_rl.envs.stat_equil import REWARD_CLIP, StatEquil, reward_map
-from lw_rl.observation import NCHANNELS, points_to_action, residual_size
+from lw_rl.observation import (
+    CHANNELS,
+    NCHANNELS,
+    observe_depths,
+    points_to_action,
+    size_of,
+    to_log,
+)
 from lw_rl.problems import random_problem, shipped_problem
 
 PROBLEMS = [random_problem("train", 4), random_problem("train", 10)]
@@ -33,7 +44,8 @@ def test_registered_with_a_time_limit():
     made.reset(seed=0)
     truncated, steps = False, 0
     while not truncated:
-        _, _, terminated, truncated, _ = made.step(np.zeros(64, dtype=np.float32))
+        # An error as large as the one that the operator takes away is put in its place.
+        _, _, terminated, truncated, _ = made.step(np.full(64, -0.65, dtype=np.float32))
         steps += 1
         assert not terminated
     assert steps == made.spec.max_episode_steps
@@ -59,44 +71,62 @@ def test_rollouts_with_one_seed_are_identical():
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def test_action_of_mali_is_mali(env):
-    # The action that stands for the residual itself makes the plain update.
-    from lw_rl.adapter import Adapter
-
-    _, info = env.reset(seed=0)
+def test_an_episode_begins_at_the_operators_solution_and_silence_is_its_step(env):
+    observation, info = env.reset(seed=0)
     adapter = Adapter(env.problems[0].context())
-    evaluation = adapter.evaluate()
-    y, r, starts = info["visited"][0]
-    assert starts and np.array_equal(y, evaluation.y) and np.array_equal(r, evaluation.r)
+    operator, first = ApproximateOperator.first(adapter.line_physics(adapter.blocks[0]))
+    expected = adapter.evaluate(first)
+    y, r, error, starts = info["visited"][0]
+    assert starts and np.array_equal(y, expected.y) and np.array_equal(r, expected.r)
+    assert np.array_equal(error, operator.error(expected.y, expected.implied))
+    seen = 10.0 ** (4.0 * observation[CHANNELS.index("estimate_size"), 0])
+    assert seen == pytest.approx(size_of(to_log(error)), rel=1e-5)
 
-    frame = env._prepared[0].frame
-    from lw_rl.observation import observe_depths
+    _, reward, _, _, info = env.step(np.zeros(64, dtype=np.float32))
+    expected = adapter.evaluate(y + to_log(error))
+    assert len(info["visited"]) == 2, "that of the reset comes again"
+    y, r, error, starts = info["visited"][-1]
+    assert not starts and np.array_equal(y, expected.y) and np.allclose(r, expected.r, atol=1e-12)
+    assert np.allclose(error, operator.error(expected.y, expected.implied), atol=1e-12)
+    assert reward > 0.5, "it is a good step"
 
-    size = residual_size(r)
-    action = points_to_action(observe_depths(frame, r), size)
-    _, _, _, _, info = env.step(action.astype(np.float32))
-    expected = adapter.evaluate()
-    y, r, _ = info["visited"][-1]
-    assert np.allclose(y, expected.y, atol=1e-5 * size)
-    assert np.allclose(r, expected.r, atol=1e-4 * size)
+
+def test_mixed_episodes_begin_in_many_places():
+    env = StatEquil([shipped_problem("CaII_K", "FALC", 40)], 64, reward="residual", start="mixed")
+    env.reset(seed=0)
+    physics, first = env._prepared[0].physics, env._prepared[0].first
+    seen = {"operator": 0, "LTE": 0, "plain steps": 0, "a change": 0}
+    for _ in range(60):
+        _, info = env.reset()
+        visited = info["visited"]
+        assert visited[0][3]
+        far = np.allclose(visited[0][0], physics.log_B, atol=1e-4)
+        assert far or np.array_equal(visited[0][0], first)
+        changed = len(visited) > 1 and visited[-1][3]
+        for before, after in pairwise(visited[: len(visited) - changed]):
+            assert np.allclose(after[0], before[0] + before[1], atol=1e-8), "a plain step"
+        seen["LTE" if far else "operator"] += 1
+        seen["plain steps"] += len(visited) > 1 + changed
+        seen["a change"] += changed
+    assert min(seen.values()) > 2, seen
+    assert seen["operator"] > seen["LTE"]
 
 
 def test_perfect_action_ends_the_episode_with_the_best_reward(env):
     env.reset(seed=0)
     # The exact correction is not an action where 64 points cannot carry it: repeat it.
     prepared = env._prepared[0]
-    from lw_rl.observation import observe_depths
-
+    rewards = []
     for _ in range(40):
-        error = prepared.solution - env._y
-        action = points_to_action(
-            observe_depths(prepared.frame, error), residual_size(env._r)
-        ).astype(np.float32)
+        estimate = to_log(env._error)
+        left = observe_depths(prepared.frame, prepared.solution - env._y - estimate)
+        action = points_to_action(left, size_of(estimate)).astype(np.float32)
         _, reward, terminated, _, info = env.step(action)
+        rewards.append(reward)
         if terminated:
             break
     assert terminated and info["error"] < 1e-5
-    assert reward > -REWARD_CLIP
+    assert rewards[0] > 2.0
 
 
 def test_reward_is_positive_exactly_where_the_error_falls():

@@ -11,7 +11,13 @@ pytest.importorskip("stable_baselines3")
 from lw_rl import actor as actors  # noqa: E402
 from lw_rl.errors import PolicyFileError, TrainingError  # noqa: E402
 from lw_rl.network import Architecture, Network  # noqa: E402
-from lw_rl.observation import NCHANNELS, action_to_points, points_to_action  # noqa: E402
+from lw_rl.observation import (  # noqa: E402
+    MAX_CORRECTION,
+    MAX_RATIO,
+    NCHANNELS,
+    action_to_points,
+    points_to_action,
+)
 from lw_rl.problems import shipped_problem  # noqa: E402
 from lw_rl.training import checkpoint  # noqa: E402
 from lw_rl.training import policy as training_policy  # noqa: E402
@@ -60,7 +66,7 @@ def test_torch_and_numpy_networks_agree(Npoints):
 def test_torch_and_numpy_actions_agree():
     size = np.array([1e-6, 1e-2, 0.5, 30.0])
     for s in size:
-        points = np.linspace(-0.9, 0.9, 7) * min(60.0 * s, 8.0)
+        points = np.linspace(-0.9, 0.9, 7) * min(MAX_RATIO * s, MAX_CORRECTION)
         expected = points_to_action(points, s)
         found = training_policy.points_to_action(
             torch.tensor(points)[None], torch.tensor([[s]])
@@ -77,7 +83,7 @@ def test_log_probability_is_that_of_the_density():
         spaces.Box(-np.inf, np.inf, (NCHANNELS, 32), np.float32),
         spaces.Box(-1.0, 1.0, (32,), np.float32),
         Architecture(NCHANNELS, 8, 4),
-        10.0,
+        1.0,
     )
     torch.manual_seed(0)
     x = torch.randn(1, NCHANNELS, 32).repeat(20000, 1, 1)

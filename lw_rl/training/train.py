@@ -118,7 +118,7 @@ def train(args: Args, quiet: bool = False) -> Path:
     """
     out = Path(args.out)
     torch.set_num_threads(args.threads)
-    env = _environments(args)
+    env = environments(args)
     try:
         model = _learner(args, env)
         follower = Follower(asdict(args), out, _resume(args, model, out))
@@ -170,13 +170,14 @@ def command(args: Args) -> str:
     return " ".join(words)
 
 
-def _environments(args: Args) -> VecEnv:
+def environments(args: Args, in_order: bool = False) -> VecEnv:
     """Return the vectorised environments; each has every n-th problem of the stream."""
 
     def make(k: int) -> Any:
         def one() -> gym.Env:
             mine = [random_problem("train", i) for i in range(k, args.problems, args.envs)]
-            env = StatEquil(mine, args.points, reward=args.reward, start="mixed")
+            start: Literal["operator", "mixed"] = "operator" if in_order else "mixed"
+            env = StatEquil(mine, args.points, args.reward, start, in_order=in_order)
             return gym.wrappers.TimeLimit(env, args.horizon)
 
         return one
