@@ -7,7 +7,8 @@ error* of a state is the maximum over depths and levels of ``|n / n_ref - 1|``, 
 MALI to a relative change below 1e-12. Every formal solution counts, those of rejected steps
 included. "Formal solutions to t" is the first count after which the error stays below t. Wall
 time is that of a second solve of that many formal solutions without any bookkeeping, the set-up
-of the scheme and its policy included. A *false stop* is one whose true error exceeds the
+of the scheme, its operator and its policy included. A scheme's own stop is that of
+:func:`lw_rl.solve` at its default tolerance; a *false stop* is one whose true error exceeds the
 tolerance that was asked for (`popsTol`).
 """
 
@@ -27,9 +28,10 @@ import numpy as np
 
 from .adapter import Adapter
 from .iterate import AcceleratedContext, iterate_ctx_rl
+from .iterate import solve as solve_context
 from .problems import Problem
 from .reference import Never, reference, true_error
-from .results import TARGET, THRESHOLDS, Result, Solve
+from .results import POPS_TOL, TARGET, THRESHOLDS, Result, Solve
 from .schemes import Anderson, Depthwise, Lambda, Mali, Ng, Safeguarded, Scheme, make_policy
 
 Array = np.ndarray
@@ -66,6 +68,8 @@ class Peer:
 def peers(policies: Iterable[Any] = ("default",)) -> list[Peer]:
     """Return the peers of every comparison, and the depth-wise scheme with each policy.
 
+    The scheme without a policy, ``nonlocal``, is one of the peers.
+
     Parameters
     ----------
     policies : iterable of str, path-like or Policy, optional
@@ -87,6 +91,7 @@ def peers(policies: Iterable[Any] = ("default",)) -> list[Peer]:
         ),
         Peer("anderson5", Safeguarded(Anderson(window=5), fallbacks=())),
         Peer("anderson10", Safeguarded(Anderson(window=10), fallbacks=())),
+        Peer("nonlocal", Safeguarded(Depthwise(None, name="nonlocal"))),
     ]
     for policy in policies:
         entries.append(Peer(depthwise_name(policy), Safeguarded(Depthwise(make_policy(policy)))))
@@ -123,7 +128,6 @@ def _solve_scheme(ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: 
     scheme = peer.scheme
     assert scheme is not None
     errors: list[float] = []
-    stops: list[int] = []
     rejected = [0]
 
     def record(accelerated: AcceleratedContext) -> None:
@@ -132,26 +136,28 @@ def _solve_scheme(ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: 
         errors.extend([error] * (accelerated.report.Nformal - len(errors)))
         rejected[0] = accelerated.report.rejected
 
-    class Watch(lw.DefaultConvergenceCriteria):
-        """Note where the default criterion would stop, and go on until the error is small."""
+    class Small(Never):
+        def is_converged(self, *updates: Any) -> bool:
+            return errors[-1] < _MARGIN * min(THRESHOLDS)
 
-        def is_converged(self, JUpdate: Any, popsUpdate: Any, prdUpdate: Any) -> bool:
-            if not stops and super().is_converged(JUpdate, popsUpdate, prdUpdate):
-                stops.append(len(errors))
-            return bool(stops) and errors[-1] < _MARGIN * min(THRESHOLDS)
-
-    failure = ""
+    failure, stop, stop_error = "", None, None
     try:
         iterate_ctx_rl(
             copy.deepcopy(ctx), scheme=scheme, NmaxIter=peer.NmaxIter, quiet=True,
-            convergence=Watch, callback=record,
+            convergence=Small, callback=record,
         )  # fmt: skip
+        # Where it stops by itself: a solve of its own, as a user would make it.
+        stopped = copy.deepcopy(ctx)
+        result = solve_context(
+            stopped, scheme=scheme, popsTol=POPS_TOL, JTol=np.inf, NmaxIter=peer.NmaxIter,
+            quiet=True, bound=False,
+        )  # fmt: skip
+        if result.converged:
+            stop, stop_error = result.Nformal, true_error(Adapter(stopped).populations(), n_ref)
     except (lw.ExplodingMatrixError, ArithmeticError, RuntimeError) as err:
         failure = f"{type(err).__name__}: {err}"
-    stop = stops[0] if stops else None
     measured = Solve(
-        peer.name, peer.setting, tuple(errors), stop, None if stop is None else errors[stop - 1],
-        None, rejected[0], failure,
+        peer.name, peer.setting, tuple(errors), stop, stop_error, None, rejected[0], failure,
     )  # fmt: skip
     count = measured.to(TARGET)
     if count is None or repeats < 1:

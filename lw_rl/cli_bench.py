@@ -23,8 +23,8 @@ from .cli_terminal import command_line, output, progress_bar
 @click.option("--no-policy", is_flag=True, help="Measure the classical schemes only.")
 @click.option(
     "--peer", "names", multiple=True, metavar="NAME",
-    help="Measure this peer only (lightweaver, lambda, mali, ng, anderson5, anderson10); may be "
-    "repeated.  [default: all]",
+    help="Measure this peer only (lightweaver, lambda, mali, ng, anderson5, anderson10, "
+    "nonlocal); may be repeated.  [default: all]",
 )  # fmt: skip
 @click.option(
     "--problems", "number", type=click.IntRange(min=1),
