@@ -210,12 +210,12 @@ def test_malis_residual_is_what_is_implied_preconditioned(ctx):
     for _ in range(5):
         evaluation = adapter.evaluate()
     eps = adapter.line_physics(adapter.blocks[0]).epsilon
-    divisor = np.expm1(evaluation.implied) / np.expm1(evaluation.r)
     told = np.abs(evaluation.r) > 1e-8
-    assert told.sum() > 70
-    assert np.all(divisor[told] > 0.9 * eps[told])
-    assert np.all(divisor[told] < 1.0 + 1e-6)
-    assert divisor[told].min() < 0.1, "deep inside it is what makes MALI fast"
+    assert told.sum() > 50
+    divisor = np.expm1(evaluation.implied[told]) / np.expm1(evaluation.r[told])
+    assert np.all(divisor > 0.99 * eps[told])
+    assert np.all(divisor < 1.0 + 1e-6)
+    assert divisor.min() < 0.01, "deep inside it is what makes MALI fast"
 
 
 def test_nothing_is_implied_for_atoms_with_more_levels(two_atoms):
@@ -229,6 +229,8 @@ def test_nothing_is_implied_for_atoms_with_more_levels(two_atoms):
 def test_populations_in_lte_are_known(two_atoms, ctx):
     adapter = Adapter(two_atoms)
     many, two = adapter.blocks
+    for atom in two_atoms.activeAtoms:
+        atom.n[:] = atom.nStar
     assert adapter.in_lte(many) and adapter.in_lte(two)
     y = adapter.read()
     y[two.span] += 1e-4
@@ -454,12 +456,10 @@ def test_opacity_and_optical_depth_are_the_hosts(atom, make_ctx):
     ours = np.exp(physics.log_tau)
     np.testing.assert_allclose(ours[1:] - ours[0], host[1:], rtol=2e-3)
     assert np.all(np.diff(physics.log_tau) > 0.0)
-    # Where nearly all are in the lower level, that is the host's own.
-    alone = (saturation > 0.995) & (physics.background < 1e-3)
-    assert alone.sum() > 20
-    step = np.diff(lw.compute_tau(ctx)[k])
-    both = alone[1:] & alone[:-1]
-    np.testing.assert_allclose(np.diff(ours)[both], step[both], rtol=1e-2)
+    # With the atoms that are not, and with the background, it is the host's own.
+    total = physics.opacity * (saturation + physics.background)
+    tau = cumulative_trapezoid(total, -z, initial=0.0)
+    np.testing.assert_allclose(tau[1:], lw.compute_tau(ctx)[k][1:], rtol=1e-2)
 
 
 def test_line_physics_does_not_depend_on_the_populations(ctx):

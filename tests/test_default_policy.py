@@ -13,13 +13,15 @@ import lw_rl
 from lw_rl import actor, benchmark
 from lw_rl.problems import shipped_problem
 from lw_rl.reference import true_error
-from lw_rl.schemes import Depthwise, Mali, Safeguarded
+from lw_rl.schemes import Anderson, Depthwise, Mali, Safeguarded
 
 
 @pytest.fixture(scope="module")
 def result():
     entries = [
+        benchmark.Peer("lightweaver", None),
         benchmark.Peer("mali", Mali()),
+        benchmark.Peer("anderson10", Safeguarded(Anderson(window=10), fallbacks=())),
         benchmark.Peer("depthwise", Safeguarded(Depthwise(actor.load_shipped("default")))),
     ]
     return benchmark.measure(shipped_problem("CaII_K", "FALC"), entries, repeats=0)
@@ -29,22 +31,29 @@ def solve_of(result, name):
     return next(s for s in result.solves if s.peer == name)
 
 
-def test_a_third_of_the_formal_solutions_of_mali(result):
-    ours, mali = solve_of(result, "depthwise").to(1e-3), solve_of(result, "mali").to(1e-3)
-    assert ours is not None and 3 * ours <= mali
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-6])
+@pytest.mark.parametrize(("peer", "factor"), [("mali", 20), ("anderson10", 2)])
+def test_a_fraction_of_the_formal_solutions_of_others(peer, factor, tolerance, result):
+    ours, theirs = (solve_of(result, name).to(tolerance) for name in ("depthwise", peer))
+    assert ours is not None and factor * ours <= theirs
+
+
+def test_the_steps_are_the_policys(make_ctx):
+    solved = lw_rl.solve(make_ctx(), popsTol=1e-6, quiet=True)
+    assert set(solved.steps_by) == {"depthwise"} and not solved.rejected
 
 
 def test_its_own_stop_is_within_the_tolerance(result):
     ours = solve_of(result, "depthwise")
     assert ours.stop is not None and ours.stop_error < 1e-3
     # The host's own stop is not: that is why the estimate is reported in the place of the change.
-    assert solve_of(result, "mali").stop_error > 1e-3
+    assert solve_of(result, "lightweaver").stop_error > 1e-3
 
 
 def test_both_drivers_reach_the_same_populations(make_ctx, reference):
     first, second = make_ctx(), make_ctx()
     lw_rl.iterate_ctx_rl(first, quiet=True)
-    lw.iterate_ctx_se(lw_rl.accelerate(second), quiet=True)
+    lw.iterate_ctx_se(lw_rl.accelerate(second), quiet=True, convergence=lw_rl.Certified)
     n, m = first.activeAtoms[0].n, second.activeAtoms[0].n
     assert np.max(np.abs(n / m - 1.0)) < 1e-6
     assert true_error([n], [reference]) < 1e-3

@@ -226,7 +226,7 @@ def test_a_spoilt_snapshot_gives_way_to_the_best(ctx, monkeypatch):
 
 
 @pytest.mark.parametrize("scheme", ["mali", "ng", "anderson", "depthwise"])
-@pytest.mark.parametrize("at", [0, 1, 6])
+@pytest.mark.parametrize("at", [0, 1, 3])
 @pytest.mark.parametrize("spoil", [None, np.nan, -1.0, 0.0])
 def test_an_exploding_matrix_is_a_rejected_step(scheme, at, spoil, ctx, untrained, reference):
     flaky = Flaky(ctx, lambda k: k == at, spoil)
@@ -437,7 +437,7 @@ def test_an_interrupt_from_a_callback(error_class, scheme, at, ctx, untrained, r
             raise error_class
 
     with pytest.raises(error_class):
-        iterate_ctx_rl(ctx, untrained, scheme, popsTol=1e-6, quiet=True, callback=callback)
+        iterate_ctx_rl(ctx, untrained, scheme, popsTol=1e-14, quiet=True, callback=callback)
     assert_physical(ctx)
     iterate_ctx_rl(ctx, scheme="anderson", popsTol=1e-5, JTol=1.0, quiet=True)
     assert error(ctx, reference) < 1e-4
@@ -471,7 +471,8 @@ class Interrupted:
 @pytest.mark.parametrize("at", [0, 5])
 def test_an_interrupt_inside_the_update(scheme, at, ctx, untrained, reference):
     with pytest.raises(KeyboardInterrupt):
-        iterate_ctx_rl(Interrupted(ctx, "stat_equil", at), untrained, scheme, quiet=True)
+        interrupted = Interrupted(ctx, "stat_equil", at)
+        iterate_ctx_rl(interrupted, untrained, scheme, popsTol=1e-14, quiet=True)
     assert_physical(ctx)
     iterate_ctx_rl(ctx, scheme="anderson", popsTol=1e-5, JTol=1.0, quiet=True)
     assert error(ctx, reference) < 1e-4
@@ -481,9 +482,8 @@ def test_an_interrupt_inside_the_update(scheme, at, ctx, untrained, reference):
 @pytest.mark.parametrize("at", [0, 5])
 def test_an_interrupt_inside_the_formal_solution(scheme, at, ctx, untrained, reference):
     with pytest.raises(KeyboardInterrupt):
-        iterate_ctx_rl(
-            Interrupted(ctx, "formal_sol_gamma_matrices", at), untrained, scheme, quiet=True
-        )
+        interrupted = Interrupted(ctx, "formal_sol_gamma_matrices", at)
+        iterate_ctx_rl(interrupted, untrained, scheme, popsTol=1e-14, quiet=True)
     assert_physical(ctx)
     iterate_ctx_rl(ctx, scheme="anderson", popsTol=1e-5, JTol=1.0, quiet=True)
     assert error(ctx, reference) < 1e-4
