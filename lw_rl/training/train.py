@@ -42,7 +42,7 @@ class Args:
     out: str = _option("runs/default", "Folder of the run: log, checkpoint, policy.")
     seed: int = _option(1, "Seed of networks, exploration, environments and pairs.")
     problems: int = _option(800, "Problems of the train stream.")
-    steps: int = _option(9000, "Environment steps; each is one formal solution.")
+    steps: int = _option(12000, "Environment steps; each is one formal solution.")
     envs: int = _option(4, "Vectorised environments.")
     workers: bool = _option(True, "Run every environment in a process of its own.")
     threads: int = _option(1, "Threads of torch.")
@@ -52,11 +52,11 @@ class Args:
         "error", "Reward: decrease of the true 'error' or of the 'residual'."
     )
     warmup: int = _option(400, "Steps with random actions before learning starts.")
-    updates_per_step: float = _option(2.5, "Gradient steps per environment step.")
+    updates_per_step: float = _option(1.0, "Gradient steps per environment step.")
     imitation_batch: int = _option(48, "Hindsight demonstrations per gradient step; 0: none.")
     imitation_until: float = _option(1.0, "Fraction of the steps after which imitation ends.")
     return_every: int = _option(8, "Gradient steps between updates by the return; 0: none.")
-    return_weight: float = _option(0.02, "Weight of SAC's objective beside imitation.")
+    return_weight: float = _option(0.005, "Weight of SAC's objective beside imitation.")
     batch: int = _option(32, "Transitions per update by the return.")
     gamma: float = _option(0.5, "Discount factor.")
     learning_rate: float = _option(2e-3, "Learning rate at the start.")
@@ -65,11 +65,11 @@ class Args:
     entropy: str = _option("auto_0.01", "Temperature of SAC, as stable-baselines3 takes it.")
     noise: float = _option(0.15, "Amplitude of the exploration noise, smooth along depth.")
     gain: float = _option(1.0, "Factor of the actor's output, in units of the estimate.")
-    width: int = _option(56, "Channels of the network.")
+    width: int = _option(40, "Channels of the network.")
     levels: int = _option(4, "Levels of the network.")
     buffer: int = _option(6000, "Transitions kept by the replay buffer.")
-    checkpoint_every: int = _option(1000, "Steps between checkpoints and validations.")
-    validation: int = _option(24, "Problems of the validation stream.")
+    checkpoint_every: int = _option(2000, "Steps between checkpoints and validations.")
+    validation: int = _option(40, "Problems of the validation stream.")
 
     def __post_init__(self) -> None:
         least = {
