@@ -74,7 +74,7 @@ def test_solve_json(lw_rl, tmp_path):
     fields = json.loads(done.stdout)
     assert fields["problem"]["Nspace"] == 24 and fields["figure"] is None
     assert fields["solves"]["anderson10"]["formal_solutions"]["1e-3"] < 30
-    assert fields["solves"]["mali"]["stop_error"] > 1e-3
+    assert fields["solves"]["lightweaver"]["stop_error"] > 1e-3
     assert fields["command"] == (
         "lw-rl solve CaII_K FALC --scheme anderson --depths 24 --repeats 1 --no-figure --json"
     )
