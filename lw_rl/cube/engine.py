@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from distributed import Client, Future, KilledWorker
+from distributed import CancelledError, Client, Future, KilledWorker
 
-from ..errors import ClusterError
+from ..errors import ClusterError, LwRlError
 from ..schemes import make_policy
 from .block import Order, lost, solve_block, versions
 from .cluster import connect, policy_id
@@ -276,9 +276,10 @@ class Run:
                 except Empty:
                     continue
                 self._receive(future)
-        except (OSError, TimeoutError) as err:
-            if isinstance(err, ClusterError) or not self._gone():
-                raise
+        except LwRlError:
+            raise
+        except (OSError, TimeoutError, CancelledError) as err:
+            # However the connection broke: what Dask raises then is not for the user.
             raise ClusterError(self._loss()) from err
         finally:
             if self._learner is not None:
