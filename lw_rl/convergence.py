@@ -54,7 +54,7 @@ Array = np.ndarray
 #: Factor on a policy's estimate where its card has none.
 DEFAULT_FACTOR = 2.5
 #: Factor on the estimates that no policy takes part in, and on those of MALI left to itself.
-SAFETY = 2.5
+SAFETY = 3.0
 PLAIN_SAFETY = 1.5
 #: Plain steps in a row that are MALI left to itself.
 _PLAIN_STEPS = 8
@@ -135,19 +135,27 @@ class Certificate:
         return self.evaluation.y_plain if self._plain else self.evaluation.y
 
     @property
-    def least(self) -> float:
-        """What no estimate can be below, at no cost: the largest relative change of the step."""
-        return float("inf") if self.evaluation is None else relative(self._step)
+    def residual(self) -> float:
+        """The largest relative change that a plain step makes, which no estimate is below."""
+        return float("inf") if self.evaluation is None else relative(self.evaluation.merit)
 
-    def estimate(self) -> ErrorEstimate:
-        """Return the tightest estimate that can be trusted of the error of :attr:`state`."""
+    def estimate(self, within: float = float("inf")) -> ErrorEstimate:
+        """Return the tightest estimate that can be trusted of the error of :attr:`state`.
+
+        Parameters
+        ----------
+        within : float, optional
+            What is of interest: an estimate that is sure to be above it is not made.
+        """
         if self.evaluation is None:
             return UNKNOWN
         if self._estimate is None:
-            estimate = self._observed()
+            estimate = self._observed() if relative(self._step) < within else UNKNOWN
             bound = self._largest_over_blocks(self._weight_bound)
             if bound < estimate.value:
                 estimate = ErrorEstimate(bound, "bound", bound)
+            if estimate is UNKNOWN:
+                return UNKNOWN
             self._estimate = estimate
         return self._estimate
 
@@ -280,12 +288,12 @@ class Certified(lw.ConvergenceCriteria):
         if self._before is not None:
             self._watch(popsUpdate)
         certificate = self.certificate
-        if not certificate.least < self.popsTol or not self.ctx.crswDone:
+        if not certificate.residual < self.popsTol or not self.ctx.crswDone:
             return False
-        self.value = certificate.estimate()
+        self.value = certificate.estimate(within=self.popsTol)
         if not self.value.value < self.popsTol:
             return False
-        if not min(JUpdate.dJMax, self.value.value + certificate.least) < self.JTol:
+        if not min(JUpdate.dJMax, self.value.value + certificate.residual) < self.JTol:
             return False
         if prdUpdate is not None and not self._redistributed(prdUpdate):
             return False

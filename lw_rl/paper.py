@@ -132,9 +132,12 @@ def gather(directory: Path, seeds: int, quick: bool, partial: bool = False) -> d
         if cell.kind == "facts":
             result["facts"][cell.name] = kept["outcome"]
         elif cell.kind == "greedy":
-            result["greedy"].append({**kept["outcome"], "cpu_seconds": kept["cpu_seconds"]})
+            run = {"seed": cell.seed, **kept["outcome"], "cpu_seconds": kept["cpu_seconds"]}
+            result["greedy"].append(run)
         else:
-            result["sac"].setdefault(cell.name, []).append(_slim(cell, kept["outcome"]))
+            run = {"seed": cell.seed, "options": kept["config"]["options"]}
+            run |= _slim(cell, kept["outcome"])
+            result["sac"].setdefault(cell.name, []).append(run)
     result["summary"] = summarise(result)
     return result
 

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from lw_rl.envs.sigmoid_source import PAPER_MSE
+from lw_rl.paper_summary import MAIN
 from lw_rl.slab import paper_slab
 
 Array = NDArray[np.float64]
@@ -23,6 +25,7 @@ Array = NDArray[np.float64]
 COLOURS = {
     "published": "#c1272d",
     "preconditioned": "#e68a00",
+    "sigmoid": "#d96fa8",
     "spline": "#0b6e4f",
     "greedy": "#7b3fa0",
     "ali": "#000000",
@@ -35,8 +38,9 @@ COLOURS = {
 }
 LABELS = {
     "published": "SAC, as published",
-    "preconditioned": "SAC, preconditioned reward",
-    "spline": "SAC, preconditioned reward, splines",
+    "preconditioned": "SAC, preconditioned",
+    "sigmoid": "SAC, preconditioned, tuned",
+    "spline": "SAC, preconditioned, tuned, splines",
     "greedy": "greedy network",
     "ali": "ALI",
     "anderson": "Anderson(10)",
@@ -46,7 +50,8 @@ LABELS = {
     "ng": "Ng, order 3",
     "lambda": "$\\Lambda$ iteration",
 }
-MAIN = ("published", "preconditioned", "spline")
+PERCENT = FuncFormatter(lambda value, _: f"{100 * value:,.6g} %")
+"""Ticks of a relative error, as the report words it."""
 
 
 def training(result: dict[str, Any], figure: Figure | None = None) -> Figure:
@@ -87,15 +92,19 @@ def convergence(result: dict[str, Any], figure: Figure | None = None) -> Figure:
             _band(ax, x, values, COLOURS[name], lw=2.4, label=LABELS[name])
     axes[0].axhline(PAPER_MSE, color="0.4", ls=":", lw=1)
     axes[0].text(49.5, PAPER_MSE * 1.3, "the paper's stop", ha="right", fontsize=8, color="0.3")
-    titles = ("mean square error", "true error Te", "last change Re")
-    labels = ("MSE to the solution", r"max $|S/S_{\rm exact} - 1|$", r"max $|\Delta S/S|$")
+    titles = ("mean square error (ref: exact; SAC: ALI)", "true error Te", "last change Re")
+    labels = (
+        r"$\langle (S - S_{\rm ref})^2 \rangle$",
+        r"max $|S/S_{\rm exact} - 1|$",
+        r"max $|\Delta S/S|$",
+    )
     for ax, title, label in zip(axes, titles, labels, strict=True):
         ax.set(yscale="log", xlabel="formal solutions", ylabel=label, title=title, xlim=(0, 50))
     axes[0].set_ylim(1e-10, 2)
     axes[1].set_ylim(1e-6, 200)
-    axes[2].set_ylim(1e-8, 200)
+    axes[2].set_ylim(1e-6, 200)  # Below lies the rounding of the policy's single precision.
     handles, names = axes[1].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=5, frameon=False, fontsize=8.5)
+    fig.legend(handles, names, loc="outside lower center", ncols=6, frameon=False, fontsize=8.5)
     return _done(fig, "Fig. 4: convergence on the paper's slab (SAC after training)")
 
 
@@ -113,20 +122,20 @@ def greedy(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     for ax, k in ((axes[1], 2), (axes[2], 0)):
         ax.axhline(best[k], color="k", ls="--", lw=1, label="least true error")
         ax.legend(frameon=False, fontsize=8.5)
-    axes[0].set(yscale="log", ylabel="loss", title="loss")
+    axes[0].set(yscale="log", ylabel=r"$\langle (S - S_{\rm implied})^2 \rangle$", title="loss")
     spread = np.concatenate([_array(r["parameters"])[len(r["steps"]) // 4 :, 2] for r in runs])
     middle, width = float(np.median(spread)), float(np.ptp(spread)) + 0.05
-    axes[1].set(ylabel="centre [log$_{10}$ tau]", title="centre")
+    axes[1].set(ylabel=r"centre [log$_{10}\,\tau_c$]", title="centre")
     axes[1].set_ylim(middle - width, middle + width)
-    axes[2].set(yscale="log", ylabel="floor", title="floor (sets the surface value)")
+    axes[2].set(yscale="log", ylabel="floor [B]", title="floor (sets the surface value)")
     for ax in axes:
         ax.set_xlabel("updates [thousands]")
-    return _done(fig, f"Fig. 6: greedy feed-forward network, {_seeds(runs)}")
+    return _done(fig, f"Fig. 6: greedy feed-forward network, a line for each of {_seeds(runs)}")
 
 
 def optima(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     """Source functions at the optimum of each reward, beside the truth."""
-    fig, (left, right) = _panels(figure, 2, (11.0, 4.2))
+    fig, (left, right) = _panels(figure, 2, (11.0, 4.8))
     facts = result["facts"]["optima"]
     slab = paper_slab()
     log_tau, exact = np.log10(slab.tau), slab.solution
@@ -140,14 +149,15 @@ def optima(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     for key, label, colour, dash in shown:
         S = np.array(facts[key]["S"])
         left.plot(log_tau, S, dash, color=colour, lw=1.5, label=label)
-        right.plot(log_tau, S / exact - 1.0, dash, color=colour, lw=1.5, label=label)
+        right.plot(log_tau, S / exact - 1.0, dash, color=colour, lw=1.5)
     S = np.median(_array([r["S"] for r in result["sac"]["spline"]]), axis=0)
     left.plot(log_tau, S, color=COLOURS["spline"], lw=1.5, label="SAC on splines (median)")
     right.plot(log_tau, S / exact - 1.0, color=COLOURS["spline"], lw=1.5)
     left.set(yscale="log", xlabel=r"log$_{10}\,\tau_c$", ylabel="S / B")
-    left.legend(frameon=False, fontsize=8, loc="lower right")
+    fig.legend(loc="outside lower center", frameon=False, fontsize=8.5, ncols=3)
     right.axhline(0, color="k", lw=0.8)
-    right.set(xlabel=r"log$_{10}\,\tau_c$", ylabel=r"$S/S_{\rm exact} - 1$", ylim=(-1.05, 1.05))
+    right.set(xlabel=r"log$_{10}\,\tau_c$", ylabel=r"$S/S_{\rm exact} - 1$", ylim=(-1.05, 0.3))
+    right.yaxis.set_major_formatter(PERCENT)
     return _done(fig, "What each reward asks for: the best sigmoid inside the action box")
 
 
@@ -169,7 +179,7 @@ def transfer(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     problems = list(limits)
     x = np.arange(len(problems))
     for k, name in enumerate(MAIN):
-        _points(ax, x + 0.12 * (k - 1), [table[name][p] for p in problems], COLOURS[name],
+        _points(ax, x + 0.12 * (k - 1.5), [table[name][p] for p in problems], COLOURS[name],
                 label=LABELS[name])  # fmt: skip
     for family, colour, label in (
         ("sigmoid", "0.45", "best sigmoid for each problem"),
@@ -180,13 +190,14 @@ def transfer(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     names = [p.replace("eps=0.0001", "eps=0.0001\n(trained on)") for p in problems]
     ax.set_xticks(x, [n.replace("eps=", r"$\epsilon$=") for n in names])
     ax.set(yscale="log", ylabel=r"true error, max $|S/S_{\rm exact} - 1|$")
+    ax.yaxis.set_major_formatter(PERCENT)
     fig.legend(loc="outside lower center", frameon=False, fontsize=8.5, ncols=3)
     return _done(fig, "Transfer without retraining (isothermal, and a gradient of B)")
 
 
 def cost(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     """Formal solutions spent against the number of solves, training included."""
-    fig, (ax,) = _panels(figure, 1, (8.6, 4.2))
+    fig, (ax,) = _panels(figure, 1, (9.0, 5.2))
     table = result["summary"]["cost"]
     solves = np.logspace(0, 7, 100)
     peers = table["published"]["peers"]
@@ -202,7 +213,7 @@ def cost(result: dict[str, Any], figure: Figure | None = None) -> Figure:
                         lw=1.6, label=f"{LABELS[name]}, then {LABELS[peer]}")  # fmt: skip
     ax.set(xscale="log", yscale="log", xlabel="solves of the same problem to a true error of 1e-3",
            ylabel="formal solutions in all, training included")  # fmt: skip
-    ax.legend(frameon=False, fontsize=8)
+    fig.legend(loc="outside lower center", frameon=False, fontsize=8, ncols=3)
     return _done(fig, "Cost: a trained policy as the start of a classical solve")
 
 
@@ -290,6 +301,10 @@ def _ablation(figure: Figure | None, result: dict[str, Any], key: str, label: st
         ax.set(yscale="log", xlabel=label)
         ax.margins(x=0.12)
     left.set(ylabel=r"true error, max $|S/S_{\rm exact} - 1|$", title="true error")
+    # Often within one decade, where the default labels every minor tick or none.
+    left.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    left.yaxis.set_major_formatter(PERCENT)
+    left.yaxis.set_minor_formatter(NullFormatter())
     right.set(ylabel=r"$\langle (S - S_{\rm implied})^2 \rangle$", title="residual")
     left.legend(frameon=False, fontsize=8.5)
     return _done(fig, "SAC on splines, preconditioned reward (median and quartiles)")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lw_rl.paper_figures import LABELS, MAIN
+from lw_rl.paper_figures import LABELS
+from lw_rl.paper_summary import MAIN
 from lw_rl.paper_text import (
     Result,
     ablation_table,
@@ -26,8 +27,8 @@ def discount(r: Result, figures: dict[str, str]) -> str:
 
 {ablation_table("gamma", g)}
 
-After {g["steps"]:,} steps {told(g, "gamma")} These runs are on the problem put right (splines,
-preconditioned reward, {settings_that_differ(r, "gamma=0.99")}), where learning gets far enough in
+After {g["steps"]:,} steps {told(g, "gamma")} These runs are on the problem put right
+({settings_that_differ(r, "gamma=0.99")}), where learning gets far enough in
 that time to be compared; under the published reward the answer would be about the wrong optimum.
 There is a reason to expect little from foresight: the action replaces S altogether, so no action
 now makes a later one better, and gamma = 0 loses nothing in principle. What a larger gamma adds

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from lw_rl import paper_questions
+from lw_rl import paper_questions, paper_remedy
 from lw_rl.paper_cells import EXPERIMENTS
-from lw_rl.paper_figures import LABELS, MAIN
+from lw_rl.paper_figures import LABELS
+from lw_rl.paper_summary import MAIN
 from lw_rl.paper_text import (
     Result,
     choose,
     count,
-    error,
     error_span,
     flow,
-    parameters,
-    settings_that_differ,
     span,
     table,
     verdict,
@@ -41,8 +39,8 @@ def report(result: Result, figures: dict[str, str]) -> str:
         _fig3,
         _fig4,
         _fig6,
-        _optima,
-        _expressiveness,
+        paper_remedy.optima,
+        paper_remedy.expressiveness,
         paper_questions.discount,
         paper_questions.sparse,
         paper_questions.transfer,
@@ -210,77 +208,3 @@ loss spreads by a factor of {span(s["tail_loss_spread"])} (95 to 5 per cent) abo
 after {span(sac["training_seconds"])} s.
 
 *Verdict:* the oscillation {verdict(s["oscillates"])}. {conclusion}"""
-
-
-def _optima(r: Result, figures: dict[str, str]) -> str:
-    o, lam = r["facts"]["optima"], r["facts"]["lambda_iteration"]
-    names = {
-        "published": "optimum of the published reward",
-        "earlier_point": "(3.2e-4, 1.0, 0.5, 0.2), found earlier",
-        "closest": "least mean square error",
-        "preconditioned": "optimum of the preconditioned reward",
-        "least_error": "least true error",
-    }
-    rows = [
-        (
-            label,
-            parameters(o[key].get("parameters")),
-            f"{o[key]['published_reward']:.2e}",
-            f"{o[key]['preconditioned_rms']:.2g}",
-            f"{100 * o[key]['surface_error']:+.1f} %",
-            error(o[key]["true_error"]),
-        )
-        for key, label in names.items()
-    ]
-    low, high = o["no_worse_than_closest"]["surface_error"]
-    head = ("sigmoid", "parameters", "published reward", "rms dS/S", "surface error", "Te")
-    return f"""## What the reward asks for
-
-![optima]({figures["optima"]})
-
-Found by direct search inside the action box (differential evolution and Nelder-Mead, several
-starts), on the exact engine, without learning:
-
-{table(head, rows)}
-
-The published reward prefers sigmoids that are wrong to the one that is nearest to the solution:
-among all those that it ranks at least as high, the surface value is off by anything from
-{100 * low:+.0f} % to {100 * high:+.0f} %. The reason is the operator: the smallest singular value
-of I - (1 - eps) Lambda is {r["facts"]["verification"]["smallest_singular_value"]:.1e}, so a raw
-residual hardly sees the slow modes. Plain Lambda iteration has a residual MSE of
-{lam["residual_mse"]:.1e} after {lam["iterations"]} steps with a true error of
-{error(lam["true_error"])}. Dividing the residual by 1 - (1 - eps) Lambda* and by S, both known
-without the solution, moves the optimum to a true error of
-{error(o["preconditioned"]["true_error"])}."""
-
-
-def _expressiveness(r: Result, figures: dict[str, str]) -> str:
-    limits = r["facts"]["expressiveness"]
-    e = r["summary"]["experiments"]
-    o = r["facts"]["optima"]
-    spline, sigmoid = e["spline"]["true_error"]["median"], limits["eps=0.0001"]["sigmoid"]
-    reward_limit = o["preconditioned"]["true_error"]
-    if spline < sigmoid:
-        below = "below what any sigmoid can reach, whatever the reward"
-    elif spline < reward_limit:
-        below = (
-            "below the optimum of the same reward among sigmoids, though not below the sigmoid of "
-            "least true error, which no reward without ground truth selects"
-        )
-    else:
-        below = "not below what the sigmoid can reach: the family allows it, SAC does not find it"
-    rows = [(p, error(v["sigmoid"]), error(v["spline"])) for p, v in limits.items()]
-    cut = e["published"]["true_error"]["median"] / e["preconditioned"]["true_error"]["median"]
-    return f"""## What the sigmoid can express, and what a spline can
-
-Least true error by direct search (an upper limit on the minimum):
-
-{table(("problem", "sigmoid", "monotone spline, 10 coefficients"), rows)}
-
-Under the hyper-parameters of the paper, the preconditioned reward takes SAC on the sigmoid from a
-true error of {error_span(e["published"]["true_error"])} to
-{error_span(e["preconditioned"]["true_error"])}, a factor of {cut:.2g}. SAC on the spline, with
-the preconditioned reward and with settings for a problem of one step
-({settings_that_differ(r, "spline")}), ends at {error_span(e["spline"]["true_error"])}:
-{below}. The optimum of the reward is one thing and what SAC finds of it another; direct search
-finds it in seconds."""

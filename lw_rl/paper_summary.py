@@ -13,7 +13,7 @@ import numpy as np
 
 from lw_rl.envs.sigmoid_source import PAPER_MSE
 
-MAIN = ("published", "preconditioned", "spline")
+MAIN = ("published", "preconditioned", "sigmoid", "spline")
 """The experiments at full length."""
 
 

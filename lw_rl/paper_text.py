@@ -46,9 +46,10 @@ def apart(s: dict[str, Any]) -> str:
 
 
 def settings_that_differ(r: Result, name: str) -> str:
-    """Return the settings of an experiment that are not the paper's."""
-    ours, paper = (r["sac"][n][0]["settings"] for n in (name, "published"))
-    return ", ".join(f"{k} = {v}" for k, v in ours.items() if v != paper[k])
+    """Return what an experiment sets, of the environment and of SAC, that is not the paper's."""
+    runs = (r["sac"][n][0] for n in (name, "published"))
+    ours, paper = ({**run["options"], **run["settings"]} for run in runs)
+    return ", ".join(f"{k} = {v}" for k, v in ours.items() if v != paper.get(k))
 
 
 def parameters(p: list[float] | None) -> str:

@@ -8,8 +8,8 @@ expressiveness): the sigmoid of the paper, and monotone splines in log S.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -88,9 +88,10 @@ class MonotoneSpline:
     """Monotone cubic B-splines in log S against log tau.
 
     The coefficients of a B-spline that do not decrease give a function that does not decrease
-    (de Boor 1978), so the action sets the *rises* between neighbouring coefficients: from zero,
-    which it holds on the whole lower quarter of its range so that a flat stretch can be had
-    exactly and not only as a limit, to ``largest_rise``.  The last entry sets log S at the bottom.
+    (de Boor 1978), so the action sets the *rises* between neighbouring coefficients,
+    ``largest_rise ((1 + a) / 2)**rise_power``: fine where a rise is small, and zero at a = -1
+    alone.  A range of actions without any rise would be a trap: a policy that wanders into it
+    has no slope to come back by.  The last entry sets log S at the bottom.
 
     Parameters
     ----------
@@ -102,12 +103,20 @@ class MonotoneSpline:
         Greatest rise of ln S between neighbouring coefficients.
     largest_offset : float
         Greatest absolute value of ln S at the bottom; below ln(1.5).
+    rise_power : float
+        Exponent of the map from action to rise, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its bound.
     """
 
     log_tau: Array
     Ncoef: int = 10
     largest_rise: float = 2.5
     largest_offset: float = 0.2
+    rise_power: float = 2.0
     basis: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -118,6 +127,8 @@ class MonotoneSpline:
             raise ValueError(
                 f"largest_offset must be in (0, {np.log(S_MAX):.3f}], not {self.largest_offset}"
             )
+        if not self.rise_power >= 1:
+            raise ValueError(f"rise_power must be >= 1, not {self.rise_power}")
         top, bottom = float(self.log_tau[0]), float(self.log_tau[-1])
         knots = np.r_[[top] * 3, np.linspace(top, bottom, self.Ncoef - 2), [bottom] * 3]
         object.__setattr__(self, "basis", BSpline(knots, np.eye(self.Ncoef), 3)(self.log_tau))
@@ -135,7 +146,7 @@ class MonotoneSpline:
     def __call__(self, action: Array) -> Array:
         """Return ``S`` [..., Nspace] of ``action`` [..., Ncoef]."""
         a = np.asarray(action, float)
-        rise = self.largest_rise * np.maximum(0.0, (a[..., :-1] + 0.5) / 1.5)
+        rise = self.largest_rise * (0.5 + 0.5 * a[..., :-1]) ** self.rise_power
         bottom = self.largest_offset * a[..., -1:]
         # Coefficient j lies below the bottom one by all the rises from j inwards.
         below = np.cumsum(rise[..., ::-1], axis=-1)[..., ::-1]
@@ -144,6 +155,12 @@ class MonotoneSpline:
 
 
 SHAPES = {"sigmoid": Sigmoid, "spline": MonotoneSpline}
+
+
+def shape_parameters(name: str) -> dict[str, Any]:
+    """Return the parameters that `source_shape` builds a family with, besides the grid."""
+    known = fields(SHAPES[name])
+    return {f.name: f.default for f in known if f.init and f.default is not MISSING}
 
 
 def source_shape(name: str, log_tau: Array) -> SourceShape:

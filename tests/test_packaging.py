@@ -39,6 +39,7 @@ def source_files(folder, pattern):
         ("atmospheres", "lw_rl/atmospheres", "*.py"),
         ("atmospheres", "lw_rl/atmospheres", "*.atmos"),
         ("lw_rl", "lw_rl", "*.py"),
+        ("lw_rl/cube", "lw_rl/cube", "*.py"),
         ("lw_rl/envs", "lw_rl/envs", "*.py"),
         ("lw_rl/schemes", "lw_rl/schemes", "*.py"),
         ("lw_rl/training", "lw_rl/training", "*.py"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from time import perf_counter
 from typing import Any
@@ -180,16 +180,14 @@ class Workshop:
             try:
                 ctx = self.context(column)
                 guarded = schemes.make_scheme(name, policy if k == 0 else "default")
-                recorder = None
-                if record and k == 0 and isinstance(guarded, schemes.Safeguarded):
-                    recorder = Recorder(guarded.scheme)
-                    guarded = replace(guarded, scheme=recorder)
                 if self.settings.start == "neighbour":
                     along = _begin_at(ctx, neighbour if k == 0 else None)
+                recorder = Recorder(ctx) if record and k == 0 else None
                 last = k == len(attempts) - 1
                 result = solve(
                     ctx,
                     scheme=guarded,
+                    callback=recorder,
                     popsTol=self.settings.popsTol,
                     NmaxIter=_PATIENCE if last else self.settings.NmaxIter,
                     quiet=True,

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from distributed import Client, Future, KilledWorker
+from distributed import CancelledError, Client, Future, KilledWorker
 
-from ..errors import ClusterError
+from ..errors import ClusterError, LwRlError
 from ..schemes import make_policy
 from .block import Order, lost, solve_block, versions
 from .cluster import connect, policy_id
@@ -200,7 +200,8 @@ class Run:
         self._waiting = deque(output.pending())
         self._sent: dict[Future, Sent] = {}
         self._finished: Queue[Future] = Queue()
-        #: Blocks that killed their workers, taken apart: column by column.
+        #: Columns of blocks that were with workers when they died, and what came of them.
+        self._suspects: deque[tuple[Window, Columns, int]] = deque()
         self._parts: dict[Window, dict[int, dict[str, Array]]] = {}
         self._versions = versions()
         self._address = client.scheduler_info()["address"]
@@ -242,9 +243,14 @@ class Run:
     def _fill(self) -> None:
         """Send blocks until there is enough to do, and no more: this bounds everyone's memory."""
         limit = _AHEAD * max(self.progress.workers, 1)
-        while self._waiting and len(self._sent) < limit:
-            window = self._waiting.popleft()
-            self._submit(window, self.source.read(window))
+        if self._suspects:
+            # Alone in flight, so that no other column is blamed for what this one does.
+            if not self._sent:
+                self._submit(*self._suspects.popleft())
+        else:
+            while self._waiting and len(self._sent) < limit:
+                window = self._waiting.popleft()
+                self._submit(window, self.source.read(window))
         self.progress.in_flight = len(self._sent)
 
     # ---- the loop -----------------------------------------------------------------------------
@@ -259,7 +265,7 @@ class Run:
         """
         looked = -np.inf
         try:
-            while self._waiting or self._sent:
+            while self._waiting or self._suspects or self._sent:
                 if monotonic() - looked >= _TICK:
                     self._look()
                     looked = monotonic()
@@ -270,9 +276,10 @@ class Run:
                 except Empty:
                     continue
                 self._receive(future)
-        except (OSError, TimeoutError) as err:
-            if isinstance(err, ClusterError) or not self._gone():
-                raise
+        except LwRlError:
+            raise
+        except (OSError, TimeoutError, CancelledError) as err:
+            # However the connection broke: what Dask raises then is not for the user.
             raise ClusterError(self._loss()) from err
         finally:
             if self._learner is not None:
@@ -354,7 +361,7 @@ class Run:
         self.progress.Nformal += int(values["formal_solutions"][converged].sum())
 
     def _take_apart(self, sent: Sent, err: KilledWorker) -> None:
-        """Find the column on which workers die: a block of them is sent again one by one."""
+        """Find the column on which workers die: the block is sent again, column by column."""
         if sent.column is not None:
             reason = f"every worker that was given this column died: {err}"
             self._keep(sent, lost(sent.order, reason, self.output.Nwave))
@@ -363,7 +370,7 @@ class Run:
         columns = sent.order.columns
         for k in range(len(columns)):
             one = replace(columns, **{n: v[k : k + 1] for n, v in vars(columns).items()})
-            self._submit(sent.window, one, k)
+            self._suspects.append((sent.window, one, k))
 
 
 def _itself(policy: Any) -> Any:

@@ -75,19 +75,24 @@ def cube_figure(ds: xr.Dataset, t: int = 0, mu: int = 0, figure: Figure | None =
 
 def _extent(ds: xr.Dataset) -> tuple[tuple[float, float, float, float], str]:
     """Return the edges of the map and the unit of its axes, columns if there is none."""
-    edges: list[float] = []
-    unit = ""
-    for axis in ("x", "y"):
-        N = ds.sizes[axis]
-        low, high = -0.5, N - 0.5
-        if axis in ds.coords and N > 1 and ds[axis].attrs.get("units") == "m":
-            values = ds[axis].values.astype(float) * 1e-6
-            # Cells of a metre are numbers of columns that someone gave a unit to.
-            if values[1] - values[0] > 1e-4:
-                half = 0.5 * (values[1] - values[0])
-                low, high, unit = values[0] - half, values[-1] + half, "Mm"
-        edges += [low, high]
+    lengths = [_edges(ds, axis) for axis in ("x", "y")]
+    if all(lengths):
+        edges = [edge for pair in lengths if pair for edge in pair]
+        unit = "Mm"
+    else:
+        edges = [edge for axis in ("x", "y") for edge in (-0.5, ds.sizes[axis] - 0.5)]
+        unit = ""
     return (edges[0], edges[1], edges[2], edges[3]), unit
+
+
+def _edges(ds: xr.Dataset, axis: str) -> tuple[float, float] | None:
+    """Return the edges along an axis [Mm], None if its coordinate is not a length."""
+    if axis not in ds.coords or ds.sizes[axis] < 2 or ds[axis].attrs.get("units") != "m":
+        return None
+    values = ds[axis].values.astype(float) * 1e-6
+    half = 0.5 * (values[1] - values[0])
+    # Columns a metre apart are numbers of columns that someone gave a unit to.
+    return (values[0] - half, values[-1] + half) if half > 5e-5 else None
 
 
 def _map(ax: Axes, values: Array, extent: Any, label: str, **kwargs: Any) -> Any:

@@ -32,6 +32,8 @@ _FIRST, _GROWTH = 128, 2
 #: Sampled columns below which nothing is learned, and above which the oldest are dropped.
 _FEWEST, _MOST = 24, 192
 _NEEDED = ("torch", "stable_baselines3")
+#: What fine-tunes: a process of its own.
+COMMAND = (sys.executable, "-W", "ignore", "-m", "lw_rl.training.finetune")
 
 
 class Learner:
@@ -121,7 +123,7 @@ class Learner:
         self._tried = len(self._log) + 1
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-W", "ignore", "-m", "lw_rl.training.finetune"),
+                *COMMAND,
                 *(str(samples), str(current), str(self._file(self._tried))),
                 *("--settings", self._output.settings.to_json(), "--seed", str(self._tried)),
             ],

@@ -77,9 +77,9 @@ class Processes:
 
     def add_worker(self) -> None:
         """Start one more worker."""
-        self.workers.append(
-            self._run("dask_worker", "--nthreads", "1", "--no-nanny", "--no-dashboard")
-        )
+        # A worker that is left alone, its scheduler killed before it came up, ends itself.
+        options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "60")
+        self.workers.append(self._run("dask_worker", *options))
 
     def _run(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
         self._started += 1

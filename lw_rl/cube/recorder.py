@@ -1,14 +1,15 @@
-"""Remember the states that a scheme visits, without taking part."""
+"""Remember the states that a solve visits, without taking part."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import lightweaver as lw
 import numpy as np
 
 from ..adapter import Adapter
-from ..schemes import Scheme, Step
+from ..iterate import AcceleratedContext
 from ..state import Evaluation
 
 Array = np.ndarray
@@ -39,54 +40,44 @@ class Visited:
     starts: Array
 
 
-@dataclass
 class Recorder:
-    """A scheme that remembers what another one sees.
+    """A callback of :func:`lw_rl.solve` that remembers every accepted evaluation.
 
     Parameters
     ----------
-    scheme : Scheme
-        The scheme that does the work; whatever else is asked of this one is asked of it.
+    ctx : lightweaver.Context
+        The context that is about to be solved, with one active two-level atom.
     """
 
-    scheme: Scheme
-    states: list[tuple[Array, Array, Array, bool]] = field(default_factory=list)
-    physics: dict[str, Any] | None = None
-    _starts: bool = True
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "scheme":
-            raise AttributeError(name)
-        return getattr(self.scheme, name)
-
-    @property
-    def name(self) -> str:
-        """The scheme's name."""
-        return self.scheme.name
-
-    @property
-    def lambdaIterate(self) -> bool:
-        """The scheme's kind of formal solution."""
-        return self.scheme.lambdaIterate
-
-    def init(self, adapter: Adapter) -> Any:
-        """Start the scheme; what follows is another trajectory."""
+    def __init__(self, ctx: lw.Context):
+        adapter = Adapter(ctx)
+        self._physics = asdict(adapter.line_physics(adapter.blocks[0]))
+        self._states: list[tuple[Array, Array, Array, bool]] = []
+        self._last: Evaluation | None = None
         self._starts = True
-        if self.physics is None:
-            self.physics = asdict(adapter.line_physics(adapter.blocks[0]))
-        return self.scheme.init(adapter)
 
-    def step(self, evaluation: Evaluation, state: Any) -> Step:
-        """Remember the evaluation and ask the scheme."""
-        if evaluation.valid:
-            assert evaluation.implied is not None
-            y, r, implied = evaluation.y, evaluation.r, evaluation.implied
-            self.states.append((y.copy(), r.copy(), implied.copy(), self._starts))
-            self._starts = False
-        return self.scheme.step(evaluation, state)
+    def __call__(self, proxy: AcceleratedContext) -> None:
+        """Remember the evaluation of an iteration, unless it was undone."""
+        evaluation = proxy.certificate.evaluation
+        if evaluation is None or evaluation is self._last:
+            # What follows does not follow from the state before.
+            self._starts = True
+            return
+        assert evaluation.implied is not None
+        state = (evaluation.y.copy(), evaluation.r.copy(), evaluation.implied.copy())
+        self._states.append((*state, self._starts))
+        self._last, self._starts = evaluation, False
 
     def visited(self, column: dict[str, Array]) -> Visited | None:
-        """Return what was visited; None where nothing was."""
-        if not self.states or self.physics is None:
+        """Return what was visited; None where nothing was.
+
+        Parameters
+        ----------
+        column : dict
+            The column, as keywords of :func:`lw_rl.atmospheres.from_arrays`.
+        """
+        if not self._states:
             return None
-        return Visited(column, self.physics, *(np.array(v) for v in zip(*self.states, strict=True)))
+        return Visited(
+            column, self._physics, *(np.array(values) for values in zip(*self._states, strict=True))
+        )

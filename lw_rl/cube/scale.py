@@ -69,5 +69,7 @@ def _costs(small: dict[str, Any], large: dict[str, Any], key: str) -> tuple[floa
     """Return what a block and what a column costs, neither negative [s]."""
     n, m = small["columns"], small["blocks"]
     N, M = large["columns"], large["blocks"]
-    column = max((large[key] / M - small[key] / m) / (N / M - n / m), 0.0)
+    # Blocks of one size leave the two inseparable: it is then all the blocks', the worse case.
+    column = 0.0 if N * m == n * M else (large[key] / M - small[key] / m) / (N / M - n / m)
+    column = max(column, 0.0)
     return max(large[key] - column * N, 0.0) / M, column

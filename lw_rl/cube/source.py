@@ -233,7 +233,7 @@ class Source:
         part = variable.isel({d: i for d, i in index.items() if d in variable.dims})
         if "nhydr" in part.dims:
             # Levels and protons; a file with one level holds the total.
-            part = part.sum("nhydr", skipna=False)
+            part = part.sum("nhydr", skipna=False, dtype=float)
         values = part.transpose(*[d for d in ("x", "y", "depth") if d in part.dims]).values
         values = np.broadcast_to(values, (*window.shape, self.Nspace)).reshape(-1, self.Nspace)
         factor = self._factor[name]
@@ -328,10 +328,11 @@ def write(data: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        data.to_netcdf(temporary, engine="h5netcdf")
-        os.replace(temporary, path)
+        try:
+            data.to_netcdf(temporary, engine="h5netcdf")
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as err:
         raise CubeInputError(f"{path} cannot be written: {err}") from err
-    finally:
-        temporary.unlink(missing_ok=True)
     return path

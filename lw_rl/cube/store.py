@@ -187,10 +187,9 @@ class Output:
             "depth": source.Nspace,
         }
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._take_lock()
             if not existing:
                 self._create(source, wavelength, identity, attrs or {})
+            self._take_lock()
             self._group = zarr.open_group(self.path, mode="r+")
             self._arrays: dict[str, Any] = {name: self._group[name] for name in fields(settings)}
             self._check_space()
@@ -240,10 +239,10 @@ class Output:
         attrs: Mapping[str, Any],
     ) -> None:
         sizes, chunk = self._sizes, {"t": 1, "x": self.block[0], "y": self.block[1]}
-        # Made beside its place and moved there: an output without all its arrays would be taken
-        # for one to go on with.
-        temporary = self.path / ".new"
+        # Made beside its place and moved there whole: whatever kills this leaves no half output.
+        temporary = self.path.with_name(f".{self.path.name}.new")
         shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
         about: dict[str, Any] = {
             "title": f"{self.settings.line}: 1.5D non-LTE synthesis of {source.name}",
             "settings": json.dumps({**identity, "block": list(self.block)}),
@@ -286,12 +285,7 @@ class Output:
             )
             array[...] = values
         _consolidate(temporary)
-        for child in temporary.iterdir():
-            if child.name != "zarr.json":
-                shutil.rmtree(self.path / child.name, ignore_errors=True)
-                os.replace(child, self.path / child.name)
-        os.replace(temporary / "zarr.json", self.path / "zarr.json")
-        temporary.rmdir()
+        os.rename(temporary, self.path)
 
     def _check_space(self) -> None:
         needed = self.bytes_per_column * self.columns(self.pending())

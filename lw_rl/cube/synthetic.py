@@ -49,7 +49,8 @@ def synthetic_cube(
     velocity : float, optional
         Standard deviation of the velocity at the top [m s-1]; it falls with depth (default: 5e3).
     correlation : float, optional
-        Correlation length in columns (default: 6).
+        Correlation length L in columns: the correlation at a distance r is exp(-r^2 / 2 L^2)
+        (default: 6).
     shocks : float, optional
         Relative jump in temperature of a train of shocks that runs through the chromosphere, with
         a sawtooth in velocity of 20 km/s times this (default: 0, none). No atmosphere that the

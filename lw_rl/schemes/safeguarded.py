@@ -1,7 +1,43 @@
-"""A wrapper that keeps any scheme from hurting."""
+"""A wrapper that keeps any scheme from hurting.
+
+Why it converges whenever MALI does
+-----------------------------------
+MALI, the *plain* step, converges from every positive start where its amplification matrix has a
+spectral radius below one, as it has for a monotone formal solver at fixed opacity (a regular
+splitting of an M-matrix: Varga 1962, Matrix Iterative Analysis, th. 3.29; for the nonlinear
+problem that is the hypothesis "MALI converges"). The wrapped scheme is asked for a step at most
+while its *fruitless* steps are within an allowance, or else only after ten more plain steps, and
+fruitful steps divide the best residual by a fixed factor each, so there are finitely many of them
+before any tolerance is met. Rejections are limited to `patience`. So either the tolerance is met,
+or from some state on there are plain steps in a share of at least ten in eleven, each of which
+contracts, with steps between that cannot raise the residual over `growth` times the best without
+being undone; in the worst case all are plain. No property of the wrapped scheme is used.
+
+What it can cost
+----------------
+Every formal solution is either *earned* or *fruitless*. Earned are the plain steps, and the
+accelerated steps up to one at which the residual has fallen at least as fast as `rate` per step
+since the last earned one. The others are fruitless, and never more than ``allowance + share *
+earned`` of them are made, with 3 and 10 %. A scheme that uses them up hands over, and if none of
+its steps was earned the next begins where MALI would: at the plain update of the start. So
+
+    formal solutions  <=  1.1 * earned + 3,
+
+and `earned` is at most what MALI takes to the same stop if an earned state is no further from the
+stop, in plain steps, than the plain iteration after as many steps. That is the one hypothesis
+about cost. It is exact for a scheme that never earns (noise, a policy that fails), and cannot
+hold for every adversary: the residual of a state is less than its error, and a scheme that is
+slower than MALI but faster than `rate` on a problem where MALI is fast, or that leads to a state
+with a small residual and a large error, earns what it should not. ``lw-rl soak`` counts how often.
+Against the second the next scheme begins at the first state unless the residual fell to a tenth,
+and is given the states that were visited: at fixed opacity residuals are linear, so what a bad
+step has shown is not lost.
+"""
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,8 +51,14 @@ from .base import Scheme, Step, relative
 
 Array = np.ndarray
 
-#: A residual below this fraction of the first one is progress.
+#: A hand-over begins at the best state if its residual is below this fraction of the first one.
 _PROGRESS = 0.1
+#: Contraction of the residual in a plain step that no acceleration need better.
+_FAST = 0.1
+#: Factor per step by which the residual must fall where steps are combinations of plain updates.
+_COMBINING = 0.99
+#: Visited states that the next scheme is given.
+_REMEMBERED = 8
 
 
 @dataclass
@@ -29,25 +71,26 @@ class Guard:
         Index of the scheme in use; past the last one, the plain update.
     state : object
         That scheme's own state.
-    snapshot : Snapshot or None
-        The context after the plain update of the last accepted evaluation.
-    best_snapshot, first_snapshot : Snapshot or None
-        The same, of the evaluation with the smallest residual so far, and of the first one.
-    rejected_last : bool
-        Whether the last step was undone.
-    reference, best, best_merit, first_merit : float
-        Residual of the last accepted evaluation, that when it last fell by half, the smallest, and
-        the first.
+    visited : deque of Evaluation
+        The last accepted evaluations.
+    first, best : tuple of Snapshot and float, or None
+        The context after the plain update of the first evaluation, and of the one with the
+        smallest residual so far, and that residual.
     trusted : bool
         Whether the last step was the plain update, which is never undone.
+    rejected_last : bool
+        Whether the last step was undone.
+    earned, pending, wasted : int
+        Formal solutions that count as plain steps, those since the last of them, and those that
+        were fruitless.
+    base : float
+        Residual at the last earned formal solution.
+    resting : int
+        Plain steps to be made before the scheme is asked again.
     strikes : int
-        Rejected steps of the scheme in use since the best residual last fell by half.
-    since_best : int
-        Accelerated steps since the best residual last fell by half.
+        Rejected steps of the scheme in use.
     estimate : float
         The last estimate of the error.
-    rejected : int
-        Rejected steps in all.
     note : str
         What happened since the last step that is out of the ordinary.
     """
@@ -55,19 +98,18 @@ class Guard:
     adapter: Adapter
     active: int
     state: Any
-    snapshot: Snapshot | None = None
-    best_snapshot: Snapshot | None = None
-    first_snapshot: Snapshot | None = None
-    rejected_last: bool = False
-    reference: float = float("inf")
-    best: float = float("inf")
-    best_merit: float = float("inf")
-    first_merit: float = float("inf")
+    visited: deque[Evaluation] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    first: tuple[Snapshot, float] | None = None
+    best: tuple[Snapshot, float] | None = None
     trusted: bool = True
+    rejected_last: bool = False
+    earned: float = 0.0
+    pending: int = 0
+    wasted: int = 0
+    base: float = float("inf")
+    resting: int = 0
     strikes: int = 0
-    since_best: int = 0
     estimate: float = 1.0
-    rejected: int = 0
     note: str = ""
 
 
@@ -75,32 +117,33 @@ class Guard:
 class Safeguarded:
     """Undo the steps that make things worse, and replace them by the plain update (MALI).
 
-    A step is judged by the residual at the next formal solution. If that is not finite, or after
-    an accelerated step more than `growth` times the last accepted one, populations *and* J go
-    back to what they were after the plain update of the last accepted evaluation. A scheme that
-    is rejected `patience` times, that does not halve the best residual within `stall` of its
-    steps, or whose policy fails (raises, or returns what is not an action) hands over to the next
-    of `fallbacks`, and the last one to MALI for good; the step's note says so. The next scheme
-    begins at the state with the smallest residual so far, so a bad scheme leaves no debt behind.
+    A step is judged by the residual at the next formal solution. If that is not finite, or more
+    than `growth` times the best so far, populations *and* J go back to what they were after the
+    plain update of the best evaluation. A scheme that is rejected `patience` times, that uses up
+    its allowance of fruitless steps, or whose policy fails (raises, or returns what is not an
+    action) hands over to the next of `fallbacks`, and the last one to MALI; the step's note says
+    so. The last of the fallbacks is not dismissed for being fruitless, but rests until plain steps
+    have earned it another try.
 
     The error that is reported is never below the change that a plain step would make: a scheme
     that hardly moves does not stop the iteration.
 
-    So each scheme costs at most ``patience`` rejected and ``stall`` fruitless formal solutions
-    per halving of the residual, after which the iteration is MALI from a state whose residual is
-    within a factor 2 of the best: it converges whenever MALI converges from there.
+    The module's docstring says why this converges whenever MALI does, and what it can cost.
 
     Parameters
     ----------
     scheme : Scheme
         What to guard.
     growth : float, optional
-        Factor by which an accepted residual may exceed the last accepted one (default: 10; an
-        accelerated step may raise the fast modes while it removes the slow ones).
+        Factor by which an accepted residual may exceed the best one (default: 10; an accelerated
+        step may raise the fast modes while it removes the slow ones).
     patience : int, optional
         Rejections before a scheme hands over (default: 2).
-    stall : int, optional
-        Steps without halving the best residual before a scheme hands over (default: 20).
+    allowance, share : float, optional
+        Fruitless formal solutions: so many, and so many for each that was not (default: 3, 0.1).
+    rate : float, optional
+        Factor per step by which the residual must fall for a policy's steps not to be fruitless
+        (default: 0.8). For schemes that combine plain updates, as Anderson's, 0.99 will do.
     fallbacks : tuple of Scheme, optional
         Schemes tried in turn after `scheme` (default: Anderson with 10 differences).
     """
@@ -108,14 +151,21 @@ class Safeguarded:
     scheme: Scheme
     growth: float = 10.0
     patience: int = 2
-    stall: int = 20
+    allowance: float = 3.0
+    share: float = 0.1
+    rate: float = 0.8
     fallbacks: tuple[Scheme, ...] = field(default=(Anderson(),))
 
     def __post_init__(self) -> None:
-        if not self.growth >= 1.0 or self.patience < 1 or self.stall < 1:
+        if not self.growth >= 1.0 or self.patience < 1 or not 0.0 < self.rate <= 1.0:
             raise ValueError(
-                "Safeguarded needs growth >= 1, patience >= 1, stall >= 1; got "
-                f"growth={self.growth}, patience={self.patience}, stall={self.stall}"
+                "Safeguarded needs growth >= 1, patience >= 1, 0 < rate <= 1; got "
+                f"growth={self.growth}, patience={self.patience}, rate={self.rate}"
+            )
+        if not self.allowance >= 0.0 or not self.share > 0.0:
+            raise ValueError(
+                "Safeguarded needs allowance >= 0, share > 0; got "
+                f"allowance={self.allowance}, share={self.share}"
             )
 
     @property
@@ -143,38 +193,29 @@ class Safeguarded:
 
     def step(self, evaluation: Evaluation, state: Guard) -> Step:
         """Accept or undo the step before, then propose the next."""
-        adapter = state.adapter
         merit = evaluation.merit
-        worse = not merit <= self.growth * state.reference
-        failed = not (state.trusted and evaluation.valid)
-        if worse and failed and state.snapshot is not None:
-            return self._reject(evaluation, state)
-
-        if evaluation.valid:
-            estimate = _contraction_estimate(state, merit)
-            state.rejected_last = False
-            new_best = state.best_snapshot is None or merit <= state.best_merit
-            if merit <= 0.5 * state.best:
-                state.best, state.since_best, state.strikes = merit, 0, 0
-            elif not state.trusted:
-                state.since_best += 1
-                if state.since_best >= self.stall:
-                    self._hand_over(state, f"{self.stall} steps did not halve the residual")
-                    refuge, refuge_merit = _refuge(state)
-                    if refuge is not None and merit > 2.0 * refuge_merit:
-                        return self._go_back(state, refuge, refuge_merit)
-            state.reference = merit
-            if adapter.valid():
-                state.snapshot = adapter.snapshot()
-                if new_best:
-                    state.best_snapshot, state.best_merit = state.snapshot, merit
-                if state.first_snapshot is None:
-                    state.first_snapshot, state.first_merit = state.snapshot, merit
-        else:
+        worst = float("inf") if state.best is None else self.growth * state.best[1]
+        if state.best is not None and not merit <= worst:
+            if not (state.trusted and evaluation.valid):
+                return self._reject(evaluation, state)
+        if not evaluation.valid:
             # A plain step from an unphysical start (populations of zero, say): take the next.
             state.trusted = True
             return Step(None, estimate=state.estimate)
+        estimate = _contraction_estimate(state, merit)
+        state.rejected_last = False
+        # After a failure a plain step that does better than most accelerated ones has another.
+        fast = state.trusted and state.wasted > 0 and merit < _FAST * state.base
+        self._account(merit, state)
+        state.visited.append(evaluation)
+        self._remember(merit, state)
+        if not state.trusted and self._next_is_too_much(state):
+            back = self._exhausted(merit, state)
+            if back is not None:
+                return back
 
+        if fast:
+            state.resting = max(state.resting, 1)
         step = self._propose(evaluation, state, estimate)
         if step.y is not None:
             # A scheme that hardly moves, or a policy that says so, is no sign of equilibrium.
@@ -183,12 +224,65 @@ class Safeguarded:
         state.estimate = step.estimate
         return self._annotate(step, state)
 
+    def _next_is_too_much(self, state: Guard) -> bool:
+        """Whether one more fruitless formal solution would be beyond the allowance."""
+        return state.pending + state.wasted + 1 > self.allowance + self.share * state.earned
+
+    def _account(self, merit: float, state: Guard) -> None:
+        """Count the formal solution that was just made as earned or pending."""
+        if state.trusted:
+            # An accelerated step that plain ones follow is judged by what they make of it.
+            if merit > state.base:
+                state.wasted += state.pending
+            else:
+                state.earned += state.pending
+            state.earned += 1
+            state.pending, state.base = 0, merit
+            return
+        state.pending += 1
+        policy = state.active == 0 and self._has_policy
+        if merit <= (self.rate if policy else _COMBINING) ** state.pending * state.base:
+            # Plain steps that shrink the residual by `rate` each would have taken so many.
+            worth = math.log(max(merit, 1e-300) / state.base) / math.log(self.rate)
+            state.earned += max(state.pending, worth) if policy else state.pending
+            state.pending, state.base = 0, merit
+
+    @property
+    def _has_policy(self) -> bool:
+        return getattr(self.scheme, "policy", None) is not None
+
+    @staticmethod
+    def _remember(merit: float, state: Guard) -> None:
+        if not state.adapter.valid() or (state.best is not None and merit > state.best[1]):
+            return
+        state.best = (state.adapter.snapshot(), merit)
+        if state.first is None:
+            state.first = state.best
+
+    def _exhausted(self, merit: float, state: Guard) -> Step | None:
+        """Let the scheme in use rest or hand over; return the step back, if there is one."""
+        state.wasted += state.pending
+        state.pending = 0
+        if state.active == len(self._schemes) - 1 and state.active > 0:
+            over = state.wasted + 1 - self.allowance - self.share * state.earned
+            state.resting = math.ceil(over / self.share)
+            return None
+        self._hand_over(state, f"{state.wasted} fruitless steps")
+        refuge = _refuge(state)
+        return (
+            None if refuge is state.best and merit <= refuge[1] else self._go_back(state, *refuge)
+        )
+
     def _propose(self, evaluation: Evaluation, state: Guard, estimate: float) -> Step:
         """Ask the scheme in use; one that fails hands over to the next at once."""
         while state.active < len(self._schemes):
             scheme = self._schemes[state.active]
             try:
                 step = scheme.step(evaluation, state.state)
+                if state.resting > 0:
+                    # It has seen the evaluation, which is all that it is to do for now.
+                    state.resting -= 1
+                    return Step(None, estimate=estimate)
                 if step.y is None or _usable(step.y, evaluation.y):
                     return step
                 reason = "it proposed values that are not finite, or not one for each unknown"
@@ -203,32 +297,30 @@ class Safeguarded:
         return replace(step, note=note) if note else step
 
     def _reject(self, evaluation: Evaluation, state: Guard) -> Step:
-        assert state.snapshot is not None
-        snapshot, reference = state.snapshot, state.reference
+        assert state.best is not None and state.first is not None
+        snapshot, least = state.best
+        state.wasted += state.pending + 1
+        state.pending = 0
         if not state.trusted:
             state.strikes += 1
         # What was restored and has failed in its turn is spoilt in something already.
-        out = state.strikes >= self.patience or state.rejected_last
-        refuge, refuge_merit = _refuge(state)
-        if out and refuge is not None:
-            snapshot, reference = refuge, refuge_merit
-        if out:
+        if state.strikes >= self.patience or state.rejected_last:
+            snapshot, least = state.first if state.rejected_last else _refuge(state)
             self._hand_over(state, "its steps were undone")
         elif state.active < len(self._schemes):
             state.state = self._schemes[state.active].init(state.adapter)
         if not evaluation.valid:
             state.estimate = max(state.estimate, 1.0)
-        return self._go_back(state, snapshot, reference)
+        return self._go_back(state, snapshot, least)
 
-    def _go_back(self, state: Guard, snapshot: Snapshot, reference: float) -> Step:
+    def _go_back(self, state: Guard, snapshot: Snapshot, least: float) -> Step:
         state.adapter.restore(snapshot)
-        state.snapshot, state.reference = snapshot, reference
-        state.rejected += 1
+        state.base = least
         state.rejected_last = True
         # The restored populations are a plain update: what follows is judged as one.
         state.trusted = True
         # What is known of the restored state: its error is no less than its residual.
-        step = Step(None, estimate=max(state.estimate, relative(reference)), accepted=False)
+        step = Step(None, estimate=max(state.estimate, relative(least)), accepted=False)
         return self._annotate(step, state)
 
     def _hand_over(self, state: Guard, reason: str) -> None:
@@ -237,20 +329,22 @@ class Safeguarded:
             said = f"{names[state.active]} handed over to {names[state.active + 1]}: {reason}"
             state.note = f"{state.note}; {said}" if state.note else said
         state.active += 1
-        state.strikes = state.since_best = 0
+        state.strikes = state.resting = 0
         if state.active < len(self._schemes):
-            state.state = self._schemes[state.active].init(state.adapter)
+            scheme = self._schemes[state.active]
+            state.state = scheme.init(state.adapter)
+            for evaluation in state.visited:
+                scheme.step(evaluation, state.state)
 
 
-def _refuge(state: Guard) -> tuple[Snapshot | None, float]:
+def _refuge(state: Guard) -> tuple[Snapshot, float]:
     """Return where a hand-over begins: the best state, if it is clearly better than the first.
 
     A scheme that is lost leaves states behind that are far from the solution and have a residual
     no larger than the start's: plain steps take hundreds of iterations to come back from there.
     """
-    if state.best_merit < _PROGRESS * state.first_merit:
-        return state.best_snapshot, state.best_merit
-    return state.first_snapshot, state.first_merit
+    assert state.best is not None and state.first is not None
+    return state.best if state.best[1] < _PROGRESS * state.first[1] else state.first
 
 
 def _usable(y_next: Any, y: Array) -> bool:
@@ -263,7 +357,7 @@ def _contraction_estimate(state: Guard, merit: float) -> float:
     With a convergence factor rho the error is ``r / (1 - rho)`` (Auer, Fabiani Bendicho and
     Trujillo Bueno 1994, A&A 292, 599).
     """
-    if not state.trusted or not 0.0 < state.reference < float("inf"):
+    if not state.trusted or not 0.0 < state.base < float("inf"):
         return max(state.estimate, relative(merit))
-    rho = min(merit / state.reference, 0.999)
+    rho = min(merit / state.base, 0.999)
     return relative(merit / (1.0 - rho))

@@ -1,0 +1,178 @@
+"""Cubes to read: the format, its units and dimensions, what is refused, and what is not read."""
+
+from __future__ import annotations
+
+import dask.array
+import numpy as np
+import pytest
+import xarray as xr
+from cube_helpers import DEPTHS, falc_like_rh, small_cube
+
+from lw_rl import atmospheres
+from lw_rl.cube.source import VARIABLES, Source, Window, write
+from lw_rl.errors import CubeInputError
+
+ALL = Window(0, 0, 4, 0, 3)
+
+
+@pytest.fixture
+def cube():
+    return small_cube()
+
+
+def same(a, b):
+    for name, values in vars(a).items():
+        np.testing.assert_array_equal(values, vars(b)[name])
+
+
+def test_a_file_in_the_layout_of_rh(tmp_path):
+    source = Source(falc_like_rh(tmp_path / "FALC_82_5x5.hdf5"))
+    assert source.shape == (1, 5, 5) and source.Nspace == 82
+    columns = source.read(Window(0, 1, 3, 0, 5))
+    falc = atmospheres.load("FALC")
+    column = columns.column(7)
+    for name, values in (
+        ("height", falc.z), ("temperature", falc.temperature), ("ne", falc.ne),
+        ("nHTot", falc.nHTot), ("vturb", falc.vturb), ("vlos", falc.vz),
+    ):  # fmt: skip
+        assert column[name].dtype == np.float64
+        np.testing.assert_allclose(column[name], values, rtol=2e-7)
+
+
+@pytest.mark.parametrize("suffix", [".hdf5", ".nc", ".zarr"])
+def test_what_is_written_is_what_is_read(tmp_path, cube, suffix):
+    path = tmp_path / f"cube{suffix}"
+    if suffix == ".zarr":
+        cube.to_zarr(path, consolidated=False)
+    else:
+        write(cube, path)
+        assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    same(Source(path).read(ALL), Source(cube).read(ALL))
+    assert Source(path).fingerprint() == Source(cube).fingerprint()
+
+
+def test_columns_are_in_the_order_of_the_window(cube):
+    columns = Source(cube).read(Window(0, 1, 3, 0, 2))
+    expected = [cube.temperature.values[0, x, y] for x in (1, 2) for y in (0, 1)]
+    np.testing.assert_array_equal(columns.temperature, expected)
+    assert len(columns) == 4
+
+
+def test_dimensions_by_name_in_any_order_and_units_by_attribute(cube):
+    other = cube.transpose("depth", "nhydr", "y", "x", "snapshot_number")
+    other = other.rename(snapshot_number="time")
+    other["z"] = other.z * 1e-6
+    other["z"].attrs["units"] = "Mm"
+    other["velocity_z"] = other.velocity_z * 1e-3
+    other["velocity_z"].attrs["units"] = "km/s"
+    other["electron_density"] = other.electron_density * 1e-6
+    other["electron_density"].attrs["units"] = b"cm^-3"
+    a, b = Source(other).read(ALL), Source(cube).read(ALL)
+    for name, values in vars(a).items():
+        np.testing.assert_allclose(values, vars(b)[name], rtol=1e-6)
+
+
+def test_snapshots_and_heights_of_every_column():
+    cube = small_cube(nt=3)
+    cube["z"] = cube.z + 1e3 * cube.snapshot_number + xr.DataArray(np.arange(4), dims="x")
+    source = Source(cube)
+    assert source.shape == (3, 4, 3)
+    z = source.read(Window(2, 1, 2, 0, 3)).z
+    np.testing.assert_array_equal(z, np.tile(cube.z.values[2, :, 1], (3, 1)))
+
+
+def test_a_cube_without_time_and_velocities(cube):
+    bare = cube.isel(snapshot_number=0, drop=True).drop_vars(["velocity_z", "velocity_turbulent"])
+    source = Source(bare)
+    columns = source.read(ALL)
+    assert source.shape == (1, 4, 3)
+    assert not columns.vz.any() and not columns.vturb.any()
+    np.testing.assert_array_equal(columns.temperature, Source(cube).read(ALL).temperature)
+
+
+def test_only_what_is_asked_for_is_read(cube):
+    reads = []
+
+    def chunk(block, block_info=None):
+        if block_info:
+            reads.append(block_info[0]["chunk-location"][1:3])
+        return block
+
+    for name in ("temperature", "electron_density"):
+        lazy = dask.array.from_array(cube[name].values, chunks=(1, 1, 1, DEPTHS))
+        cube[name] = cube[name].copy(data=lazy.map_blocks(chunk, dtype=lazy.dtype))
+    source = Source(cube)
+    assert reads == []
+    source.read(Window(0, 2, 3, 1, 3))
+    assert sorted(set(reads)) == [(2, 1), (2, 2)]
+
+
+def test_the_fingerprint_tells_cubes_apart(cube):
+    assert Source(cube).fingerprint() == Source(small_cube()).fingerprint()
+    assert Source(cube).fingerprint() != Source(small_cube(seed=2)).fingerprint()
+    assert Source(cube).fingerprint() != Source(small_cube(nx=5)).fingerprint()
+
+
+# ---- what is refused ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [n for n, v in VARIABLES.items() if v.required])
+def test_a_missing_variable_is_named(cube, name):
+    with pytest.raises(CubeInputError, match=f"lacks {name}"):
+        Source(cube.drop_vars(name))
+
+
+@pytest.mark.parametrize("name", list(VARIABLES))
+def test_a_wrong_unit_is_named(cube, name):
+    cube[name].attrs["units"] = "kg"
+    with pytest.raises(CubeInputError, match=f"{name} of dataset has units 'kg'"):
+        Source(cube)
+
+
+def test_nonsense_for_a_unit(cube):
+    cube.temperature.attrs["units"] = "kelvins or so"
+    with pytest.raises(CubeInputError, match="'kelvins or so'"):
+        Source(cube)
+
+
+def test_heights_upside_down(cube):
+    with pytest.raises(CubeInputError, match="from the top downwards: reverse the depth dimension"):
+        Source(cube.isel(depth=slice(None, None, -1)))
+
+
+def test_heights_that_repeat(cube):
+    z = cube.z.values.copy()
+    z[0, 5] = z[0, 4]
+    with pytest.raises(CubeInputError, match="at depth index 4"):
+        Source(cube.assign_coords(z=(cube.z.dims, z, cube.z.attrs)))
+
+
+def test_shapes_that_do_not_fit(cube):
+    short = cube.electron_density.isel(x=slice(0, 2)).rename(x="nx")
+    with pytest.raises(CubeInputError, match="electron_density of dataset has shape"):
+        Source(cube.assign(electron_density=short))
+
+
+def test_dimensions_that_nobody_knows(cube):
+    with pytest.raises(CubeInputError, match="temperature of dataset has dimensions"):
+        Source(cube.assign(temperature=cube.temperature.rename(x="radius")))
+
+
+def test_too_few_depths(cube):
+    with pytest.raises(CubeInputError, match="has 2 depths"):
+        Source(cube.isel(depth=slice(0, 2)))
+
+
+def test_files_that_are_not_there_or_not_cubes(tmp_path):
+    with pytest.raises(CubeInputError, match="is not there"):
+        Source(tmp_path / "none.hdf5")
+    path = tmp_path / "text.hdf5"
+    path.write_text("not HDF5")
+    with pytest.raises(CubeInputError, match="cannot be read as HDF5"):
+        Source(path)
+
+
+def test_a_place_that_cannot_be_written(tmp_path, cube):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CubeInputError, match="cannot be written"):
+        write(cube, tmp_path / "file" / "cube.hdf5")
