@@ -22,8 +22,8 @@ COLUMN = {"z": np.linspace(1e6, 0.0, 4), "vz": np.zeros(4)}
 
 
 def recorded(ctx, scheme, steps=4):
-    recorder = Recorder(scheme)
-    proxy = accelerate(ctx, scheme=Safeguarded(recorder))
+    recorder = Recorder(ctx)
+    proxy = accelerate(ctx, scheme=Safeguarded(scheme), callback=recorder)
     for _ in range(steps):
         proxy.formal_sol_gamma_matrices()
         proxy.stat_equil()
@@ -55,7 +55,7 @@ def test_what_is_recorded_is_what_the_scheme_saw(ctx):
 
 
 def test_nothing_visited_is_nothing(ctx):
-    assert Recorder(Anderson()).visited(COLUMN) is None
+    assert Recorder(ctx).visited(COLUMN) is None
 
 
 def test_packed_and_unpacked(ctx, tmp_path):

@@ -62,7 +62,7 @@ def pair_from(physics, states):
     buffer = HindsightBuffer.__new__(HindsightBuffer)
     buffer.rng = np.random.default_rng(0)
     for _ in range(50):
-        pair = buffer._pair(visits)
+        pair = buffer._relabelled(visits)
         # The other pair begins in the second state and has the first as its goal.
         if pair is not None and np.array_equal(pair[0][CHANNELS.index("departure")], seen):
             return visits.frame, pair
@@ -140,7 +140,7 @@ def test_the_step_before_is_relabelled_too(followed):
     departure, last = CHANNELS.index("departure"), CHANNELS.index("last_correction")
     y, r, e, _ = states[4]
     seen = observe(visits.frame, y, r, to_log(e))[departure]
-    pairs = [buffer._pair(visits) for _ in range(200)]
+    pairs = [buffer._relabelled(visits) for _ in range(200)]
     past = [
         p[0]
         for p in pairs

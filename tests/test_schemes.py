@@ -379,7 +379,9 @@ def test_ng_accelerates_when_it_says():
         (lambda: Depthwise(None, window=-1), "window >= 1, got -1"),
         (lambda: Safeguarded(Mali(), growth=0.5), "growth=0.5"),
         (lambda: Safeguarded(Mali(), patience=0), "patience=0"),
-        (lambda: Safeguarded(Mali(), stall=0), "stall=0"),
+        (lambda: Safeguarded(Mali(), rate=0.0), "rate=0.0"),
+        (lambda: Safeguarded(Mali(), allowance=-1.0), "allowance=-1.0"),
+        (lambda: Safeguarded(Mali(), share=0.0), "share=0.0"),
     ],
 )
 def test_settings_without_a_meaning_are_refused(make, says):
