@@ -83,8 +83,8 @@ def told(progress: Any, rate: float | None) -> str:
 )  # fmt: skip
 @click.option("--tau-one", is_flag=True, help="Keep the height of tau = 1 for every wavelength.")
 @click.option(
-    "--start", type=click.Choice(["neighbour", "policy"]), default="neighbour", show_default=True,
-    help="Begin at the solved neighbour's departure coefficients, or as the scheme does by itself.",
+    "--start", type=click.Choice(["policy", "neighbour"]), default="policy", show_default=True,
+    help="Begin as the scheme does by itself, or at the solved neighbour's departure coefficients.",
 )  # fmt: skip
 @click.option("--frozen", is_flag=True, help="One policy throughout: no learning as it goes.")
 @click.option(

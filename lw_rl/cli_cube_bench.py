@@ -94,12 +94,18 @@ def cube_bench(
             shutil.rmtree(work, ignore_errors=True)
             tell(part)
             if part == "start":
-                source = Source(synthetic_cube(side, side, seed=seed))
-                found[part] = experiments.compare_starts(source, line)
+                cubes = {
+                    "smooth": synthetic_cube(side, side, seed=seed),
+                    "shocks": experiments.shocked_cube(side, seed),
+                }
+                found[part] = {
+                    name: experiments.compare_starts(Source(cube), line)
+                    for name, cube in cubes.items()
+                }
             elif part == "kills":
                 from .cube.endurance import endure
 
-                found[part] = asdict(endure(work, kills, side, seed, tell))
+                found[part] = asdict(endure(work, kills, side, seed, tell=tell))
             elif part == "learn":
                 found[part] = experiments.learning_curve(
                     work, experiments.shocked_cube(side, seed), workers,

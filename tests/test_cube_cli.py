@@ -213,7 +213,7 @@ def test_bench_keeps_what_was_measured_before(run, tmp_path):
     (tmp_path / "b" / "cube_bench.json").write_text(json.dumps({"kills": {"different": []}}))
     done = run("cube-bench", "--part", "start", "--side", "8", "--out", "b")
     assert done.exit_code == 0, done.output
-    assert "start neighbour:" in done.output
+    assert "smooth, start neighbour:" in done.output
     document = json.loads((tmp_path / "b" / "cube_bench.json").read_text())
     assert document["kills"] == {"different": []}
     assert document["start"]["command"] == "lw-rl cube-bench --part start --side 8 --out b"

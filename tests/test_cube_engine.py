@@ -263,7 +263,7 @@ def test_a_real_worker_of_another_version(cube, tmp_path):
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     with Processes(tmp_path / "cluster", 1, {"PYTHONPATH": path}) as processes:
         with Client(scheduler_file=str(processes.file)) as client:
-            client.wait_for_workers(1, timeout=60)
+            client.wait_for_workers(1, timeout=300)
         with pytest.raises(ClusterError, match=r"has lw-rl 0.0.9, the client lw-rl"):
             solve(cube, tmp_path / "out.zarr", scheduler=str(processes.file))
 
@@ -349,10 +349,9 @@ def threshold(cube):
     return most + 0.01
 
 
-def test_kills_of_everyone_leave_the_output_identical(tmp_path):
-    endured = endure(tmp_path / "war", kills=3, side=12, seed=1)
-    assert endured.kills == {"worker": 1, "scheduler": 1, "client": 1}
-    assert all(left > 0 for left in endured.unfinished)
+def test_a_client_that_is_killed_is_taken_up_again_with_an_identical_output(tmp_path):
+    endured = endure(tmp_path / "war", kills=1, side=8, victims=("client",))
+    assert endured.kills == {"client": 1} and 0 < endured.unfinished[0] < 64
     assert endured.different == ()
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
+import zarr
 
 from ..errors import ClusterError
 from .processes import Processes, kill, start_command
@@ -21,6 +22,8 @@ from .synthetic import synthetic_cube
 VICTIMS = ("worker", "scheduler", "client")
 #: Seconds from one sign of life to the next kill, at most.
 _LONGEST = 4.0
+#: Seconds between two looks at the output.
+_LOOK = 0.1
 #: Seconds that a client may take to notice that its scheduler is gone.
 _NOTICE = 120.0
 
@@ -55,6 +58,7 @@ def endure(
     kills: int = 20,
     side: int = 32,
     seed: int = 0,
+    victims: Sequence[str] = VICTIMS,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Endured:
     """Solve a cube twice, once in peace and once through kills, and compare the outputs.
@@ -69,6 +73,8 @@ def endure(
         Columns in x and in y (default: 32).
     seed : int, optional
         Seed of the cube, of the victims and of the moments (default: 0).
+    victims : sequence of str, optional
+        Who is killed, in random order, as often as can be (default: all of :data:`VICTIMS`).
     tell : callable, optional
         Told what happens.
 
@@ -83,8 +89,7 @@ def endure(
     peace, war = folder / "peace.zarr", folder / "war.zarr"
     log = folder / "client.log"
     rng = np.random.default_rng(seed)
-    # As many of each as can be, in random order.
-    victims = [str(v) for v in rng.permutation(np.resize(VICTIMS, kills))]
+    order = [str(v) for v in rng.permutation(np.resize(list(victims), kills))]
     unfinished: list[int] = []
 
     def client(cluster: Processes, out: Path):
@@ -99,13 +104,13 @@ def endure(
             raise ClusterError(f"the undisturbed run failed; see {log}")
         start = time.monotonic()
         running = client(cluster, war)
-        for number, victim in enumerate(victims):
+        for number, victim in enumerate(order):
             before = _left(war)
             # A moment while it is at work: after the first block since the last kill.
             while (left := _left(war)) == before or left is None:
                 if running.poll() is not None:
                     raise ClusterError(f"a client ended by itself ({left} left); see {log}")
-                time.sleep(0.02)
+                time.sleep(_LOOK)
             time.sleep(rng.uniform(0.0, _LONGEST) * left / side**2)
             left = _left(war)
             if not left or running.poll() is not None:
@@ -129,7 +134,7 @@ def endure(
     with open_output(peace) as expected, open_output(war) as found:
         different = differences(expected, found)
     return Endured(
-        kills=dict(Counter(victims)),
+        kills=dict(Counter(order)),
         unfinished=tuple(unfinished),
         different=different,
         seconds=time.monotonic() - start,
@@ -141,8 +146,8 @@ def _left(out: Path) -> int | None:
     """Return the number of columns that an output lacks, None while there is no output."""
     if not (out / "zarr.json").exists():
         return None
-    with open_output(out) as ds:
-        return int(np.sum(ds.outcome.values == 0))
+    outcome = zarr.open_array(out / "outcome", mode="r")
+    return int(np.sum(np.asarray(outcome[...]) == 0))
 
 
 def differences(a: xr.Dataset, b: xr.Dataset) -> tuple[str, ...]:

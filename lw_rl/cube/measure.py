@@ -110,7 +110,7 @@ def run_case(folder: Path, cube: xr.Dataset, workers: int, **settings: Any) -> C
     with Processes(folder / "cluster", workers) as processes:
         client = Client(scheduler_file=str(processes.file))
         try:
-            client.wait_for_workers(workers, timeout=60)
+            client.wait_for_workers(workers, timeout=300)
             # Imports and just-in-time compilation are paid for once in a worker's life.
             few = cube.isel(x=slice(0, 2), y=slice(0, workers))
             solve(few, folder / "warm.zarr", client=client, block=(1, 1), **settings)
@@ -236,11 +236,12 @@ def sentences(found: dict[str, Any]) -> list[str]:
             f"{scaled['workers_fed_by'][scaled['gives_way_first']]:.0f} workers, where it takes "
             f"{scaled['hours_at_that_many_workers']:.1f} h",
         ]
-    for start, s in found.get("start", {}).items():
-        lines.append(
-            f"start {start}: {s['mean_formal_solutions']:.2f} formal solutions (worst "
-            f"{s['worst_formal_solutions']}), {s['median_ms']:.1f} ms"
-        )
+    for cube, starts in found.get("start", {}).items():
+        for start, s in starts.items():
+            lines.append(
+                f"{cube}, start {start}: {s['mean_formal_solutions']:.2f} formal solutions (worst "
+                f"{s['worst_formal_solutions']}), {s['median_ms']:.1f} ms"
+            )
     if "kills" in found:
         k = found["kills"]
         said = ", ".join(f"{who} {times}" for who, times in k["kills"].items())

@@ -14,7 +14,7 @@ from types import TracebackType
 from ..errors import ClusterError
 
 #: Seconds that a scheduler may take to appear.
-_START = 60.0
+_START = 180.0
 
 
 class Processes:

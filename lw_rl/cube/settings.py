@@ -37,8 +37,8 @@ class Settings:
         Iterations of one attempt at a column (default: 300).
     start : {"policy", "neighbour"}, optional
         Begin as the scheme does by itself, or at the departure coefficients of the neighbour
-        solved before in the same block (default: ``"neighbour"``, which takes fewer formal
-        solutions and less time on all cubes that ``lw-rl cube-bench --part start`` was run on).
+        solved before in the same block (default: ``"policy"``: ``lw-rl cube-bench --part start``
+        measures which is cheaper; columns then depend on nothing but themselves).
     keep : {"departure", "populations", "none"}, optional
         What of the solution is kept at every depth (default: ``"departure"``).
     tau_one : bool, optional
@@ -59,7 +59,7 @@ class Settings:
     Nrays: int = 5
     popsTol: float = 1e-3
     NmaxIter: int = 300
-    start: Start = "neighbour"
+    start: Start = "policy"
     keep: Keep = "departure"
     tau_one: bool = False
     frozen: bool = False
