@@ -24,6 +24,10 @@ from .cli_terminal import command_line, output, progress_bar
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs/study"),
     show_default=True, help="Folder of the runs, the result file and the figure.",
 )  # fmt: skip
+@click.option(
+    "--readme", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Renew the study's block in this file.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors (and JSON, if asked for).")
 @click.pass_context
@@ -35,6 +39,7 @@ def study(
     problems: int,
     validation: int,
     out: Path,
+    readme: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -52,9 +57,13 @@ def study(
       lw-rl study architecture --seeds 1 --steps 2000
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     from .cli_train import Args
+    from .files import write_atomically
     from .plots import save, study_figure
+    from .readme import replace_block, require_blocks
     from .training import study as studies
 
+    if readme is not None:
+        require_blocks(readme.read_text(), [name])
     args = Args(
         steps=steps,
         problems=problems,
@@ -76,6 +85,9 @@ def study(
     result = {"command": command_line(ctx), **result}
     studies.save(result, out / f"{name}.json")
     save(study_figure(result), out / f"{name}.png")
+    if readme is not None:
+        text = replace_block(readme.read_text(), name, studies.markdown(result))
+        write_atomically(readme, text.encode())
     if as_json:
         click.echo(json.dumps(result))
     elif not quiet:
