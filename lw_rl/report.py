@@ -41,7 +41,7 @@ def _finite(value: float) -> float | None:
 
 
 def distribution(counts: Sequence[int | None]) -> dict[str, float | None]:
-    """Return median, 90th percentile and worst of counts; None, in and out, is "never"."""
+    """Return median, 90th and 99th percentile and worst of counts; None, in and out, is "never"."""
     values = np.array([np.inf if c is None else c for c in counts], dtype=float)
     # Of an even number the middle two are averaged only where both are finite.
     ranks = np.sort(values)
@@ -51,6 +51,7 @@ def distribution(counts: Sequence[int | None]) -> dict[str, float | None]:
             middle[0] + 0.5 * (middle[1] - middle[0]) if middle[0] < np.inf else np.inf
         ),
         "p90": _finite(np.percentile(values, 90, method="inverted_cdf")),
+        "p99": _finite(np.percentile(values, 99, method="inverted_cdf")),
         "worst": _finite(values.max()),
     }
 
@@ -61,9 +62,10 @@ def statistics(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
     Returns
     -------
     statistics : dict
-        By the scheme's name: ``formal_solutions`` (by threshold: median, p90, worst; None if not
-        reached), ``seconds`` (the same of the wall time), ``failed``, ``false_stops``,
-        ``problems``.
+        By the scheme's name: ``formal_solutions`` (by threshold: median, p90, p99, worst; None if
+        not reached), ``most_over_anderson10`` (the largest number of formal solutions more than
+        Anderson (10) on one problem, by threshold; None without it), ``seconds`` (median and worst
+        of the wall time), ``failed``, ``false_stops``, ``problems``.
     """
     summary: dict[str, dict[str, Any]] = {}
     for name in peer_names(results):
@@ -74,6 +76,7 @@ def statistics(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
             "formal_solutions": {
                 label(t): distribution([s.to(t) for s in solves]) for t in THRESHOLDS
             },
+            "most_over_anderson10": {label(t): _excess(results, name, t) for t in THRESHOLDS},
             "seconds": {"median": float(np.median(seconds)), "worst": max(seconds)}
             if seconds
             else None,
@@ -81,6 +84,17 @@ def statistics(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
             "false_stops": sum(s.false_stop for s in solves),
         }
     return summary
+
+
+def _excess(results: Sequence[Result], name: str, threshold: float) -> float | None:
+    """Return by how many formal solutions a scheme exceeds Anderson (10) at most."""
+    most = -np.inf
+    for r in results:
+        found = {s.peer: s.to(threshold) for s in r.solves if s.peer in (name, "anderson10")}
+        if len(found) == 2 and found["anderson10"] is not None:
+            mine = found[name]
+            most = max(most, np.inf if mine is None else mine - found["anderson10"])
+    return _finite(most)
 
 
 def solve_as_dict(solve: Solve, with_errors: bool = True) -> dict[str, Any]:
