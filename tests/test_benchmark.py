@@ -138,7 +138,27 @@ def test_measure_has_one_solve_per_peer_and_the_best_ng(architecture, untrained)
     ],
 )
 def test_distribution(counts, median, p90, worst):
-    assert report.distribution(counts) == {"median": median, "p90": p90, "worst": worst}
+    found = report.distribution(counts)
+    assert found.pop("p99") == worst  # of so few
+    assert found == {"median": median, "p90": p90, "worst": worst}
+
+
+def test_the_99th_percentile_leaves_one_in_a_hundred_out():
+    assert report.distribution([1] * 99 + [50])["p99"] == 1
+    assert report.distribution([1] * 98 + [50, 50])["p99"] == 50
+
+
+def test_how_much_worse_than_anderson():
+    def result(mine, theirs):
+        solves = (solve_with("anderson10", theirs), solve_with("a", mine))
+        return Result(PROBLEM, 82, 0.0, solves)
+
+    def solve_with(peer, count):
+        return Solve(peer, "", (1.0,) * (count - 1) + (1e-9,), None, None, None, 0, "")
+
+    results = [result(5, 9), result(12, 9)]
+    assert report.statistics(results)["a"]["most_over_anderson10"]["1e-3"] == 3
+    assert report.statistics(results[:1])["a"]["most_over_anderson10"]["1e-3"] == -4
 
 
 def results():
