@@ -21,6 +21,7 @@ _COMMANDS = {
     "cube": ("lw_rl.cli_cube", "cube", "Solve every column of a simulation cube, on Dask."),
     "cube-synthetic": ("lw_rl.cli_cube", "cube_synthetic", "Make a cube of perturbed FAL columns."),
     "cube-bench": ("lw_rl.cli_cube_bench", "cube_bench", "Measure cubes: rate, memory, kills."),
+    "soak": ("lw_rl.cli_soak", "soak", "Solve hostile problems and count what goes wrong."),
     "info": ("lw_rl.cli_info", "info", "List atoms, atmospheres, schemes, suites and policies."),
 }
 

@@ -122,8 +122,8 @@ class Safeguarded:
     plain update of the best evaluation. A scheme that is rejected `patience` times, that uses up
     its allowance of fruitless steps, or whose policy fails (raises, or returns what is not an
     action) hands over to the next of `fallbacks`, and the last one to MALI; the step's note says
-    so. The last of the fallbacks is not dismissed for being fruitless, but rests until plain steps
-    have earned it another try.
+    so. The last of them, unless it asks a policy, is not dismissed for being fruitless, but rests
+    until plain steps have earned it another try.
 
     The error that is reported is never below the change that a plain step would make: a scheme
     that hardly moves does not stop the iteration.
@@ -240,16 +240,15 @@ class Safeguarded:
             state.pending, state.base = 0, merit
             return
         state.pending += 1
-        policy = state.active == 0 and self._has_policy
+        policy = self._asks_policy(state)
         if merit <= (self.rate if policy else _COMBINING) ** state.pending * state.base:
             # Plain steps that shrink the residual by `rate` each would have taken so many.
             worth = math.log(max(merit, 1e-300) / state.base) / math.log(self.rate)
             state.earned += max(state.pending, worth) if policy else state.pending
             state.pending, state.base = 0, merit
 
-    @property
-    def _has_policy(self) -> bool:
-        return getattr(self.scheme, "policy", None) is not None
+    def _asks_policy(self, state: Guard) -> bool:
+        return state.active == 0 and getattr(self.scheme, "policy", None) is not None
 
     @staticmethod
     def _remember(merit: float, state: Guard) -> None:
@@ -263,7 +262,7 @@ class Safeguarded:
         """Let the scheme in use rest or hand over; return the step back, if there is one."""
         state.wasted += state.pending
         state.pending = 0
-        if state.active == len(self._schemes) - 1 and state.active > 0:
+        if state.active == len(self._schemes) - 1 and not self._asks_policy(state):
             over = state.wasted + 1 - self.allowance - self.share * state.earned
             state.resting = math.ceil(over / self.share)
             return None

@@ -1,0 +1,115 @@
+"""The command `lw-rl soak`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from time import process_time
+
+import click
+
+from .cli_terminal import command_line, output, progress_bar
+
+#: Problems between two saves of the result file.
+_EVERY = 20
+
+
+@click.command()
+@click.option(
+    "--n", "number", type=click.IntRange(min=1), default=200, show_default=True,
+    help="Problems in all; a soak that was interrupted goes on where its result file ends.",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+@click.option(
+    "--family", type=click.Choice(["hostile", "test", "validation"]), default="hostile",
+    show_default=True, help="Hostile problems, or a stream of the random family.",
+)  # fmt: skip
+@click.option(
+    "--scheme", "schemes", multiple=True, default=("depthwise",), show_default=True,
+    metavar="NAME", help="Scheme to try, besides MALI; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--policy", default="default", show_default=True, help="Policy: a name that ships, or a file."
+)
+@click.option("--no-hostile-policies", is_flag=True, help="Try no hostile policies.")
+@click.option(
+    "--tolerance", type=click.FloatRange(min=0.0, min_open=True), default=1e-3, show_default=True,
+    help="Tolerance on the error of the populations.",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("soak.json"),
+    show_default=True, help="Result file.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the tally as JSON.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors (and JSON, if asked for).")
+@click.pass_context
+def soak(
+    ctx: click.Context,
+    number: int,
+    seed: int,
+    family: str,
+    schemes: tuple[str, ...],
+    policy: str,
+    no_hostile_policies: bool,
+    tolerance: float,
+    out: Path,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Solve hostile problems and count what goes wrong.
+
+    Counts false convergences, exceptions, broken populations, and solves that took more than 1.1
+    times MALI's formal solutions and 3.
+
+    \b
+    Examples:
+      lw-rl soak
+      lw-rl soak --n 10000 --seed 1 --out soak.json
+      lw-rl soak --family test --n 2000 --scheme depthwise --scheme anderson --scheme ng
+    """  # noqa: D301 (click needs the escape itself, not a raw string)
+    from .problems import random_problem
+    from .report import versions
+    from .schemes import make_scheme
+    from .soak import HOSTILE, run
+    from .soak_problems import HostileProblem
+    from .soak_report import load, table
+
+    for scheme in schemes:
+        make_scheme(scheme, policy)
+    hostile = [] if no_hostile_policies else list(HOSTILE)
+    arguments = {
+        "seed": seed, "family": family, "schemes": list(schemes), "policy": policy,
+        "hostile": hostile, "popsTol": tolerance,
+    }  # fmt: skip
+    tally = load(out, arguments)
+    command = command_line(ctx)
+    with progress_bar(quiet) as bar:
+        task = bar.add_task("soaking", total=number, completed=tally.done)
+        last = process_time()
+        for k in range(tally.done, number):
+            problem = HostileProblem(seed, k) if family == "hostile" else random_problem(family, k)
+            tally.add(
+                problem.name,
+                *run(
+                    problem,
+                    schemes,
+                    policy,
+                    hostile[k % len(hostile)] if hostile else None,
+                    tolerance,
+                ),
+            )
+            now = process_time()
+            tally.seconds, last = tally.seconds + now - last, now
+            if k % _EVERY == _EVERY - 1 or k == number - 1:
+                tally.save(out, command, versions())
+            bar.advance(task)
+    if as_json:
+        click.echo(json.dumps({"command": command, **asdict(tally)}, indent=1))
+    elif not quiet:
+        output(quiet, width=130).print(table(tally))
+        for offender in tally.offenders[:10]:
+            click.echo(
+                f"{offender['problem']}: {offender['entry']}: {', '.join(offender['wrong'])}"
+            )
+        click.echo(f"result file: {out}")

@@ -1,0 +1,246 @@
+"""Endurance: many problems, every solve held against the true solution and against MALI's cost.
+
+How it is measured
+------------------
+Every problem is solved to `popsTol` by MALI under the certified stop, within a budget of
+iterations, by the schemes that are tested, and, in turn, by one of the hostile policies of
+:data:`HOSTILE`. The *true error* is the largest ``|n / n_ref - 1|`` over levels and depths, where
+`n_ref` comes from going on with the best of the solves until an independent MALI iteration shows a
+residual that leaves less than a hundredth of the tolerance; a problem without such a reference
+is counted as one. A stop is *false* if the true error is above the tolerance, *held* if it is not
+above the estimate, and *dear* if it took more than 1.1 times MALI's formal solutions and 3 (not
+judged where MALI itself did not end within its budget).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import lightweaver as lw
+import numpy as np
+
+from .adapter import Adapter
+from .convergence import Certificate
+from .errors import LwRlError
+from .iterate import accelerate, solve
+from .reference import true_error
+from .result import Result
+
+Array = np.ndarray
+
+#: Formal solutions that MALI is given.
+BUDGET = 250
+#: Part of the tolerance within which a reference must be known.
+_REFERENCE_SHARE = 0.01
+_REFERENCE_ITERATIONS = 300
+#: Dear is what exceeds `_FACTOR` times MALI and `_EXTRA`.
+_FACTOR, _EXTRA = 1.1, 3
+
+
+class Soaked(Protocol):
+    """What a problem must have to be soaked; `Problem` and `HostileProblem` have it."""
+
+    @property
+    def name(self) -> str:
+        """What lists call it."""
+        ...
+
+    def context(self) -> lw.Context:
+        """Build a fresh context, the populations in LTE."""
+        ...
+
+
+@dataclass(frozen=True)
+class Says:
+    """A policy that says the same whatever it sees."""
+
+    answer: Callable[[int], Any]
+
+    def predict(self, observation: Array, deterministic: bool = True) -> tuple[Any, None]:
+        """Return the answer for so many points."""
+        return self.answer(observation.shape[1]), None
+
+
+def _raises(N: int) -> Any:
+    raise RuntimeError("a policy that raises")
+
+
+def _noise(N: int) -> Array:
+    return np.random.default_rng(N).uniform(-1.0, 1.0, N)
+
+
+#: Policies that mean no good, by name.
+HOSTILE: dict[str, Says] = {
+    "zeros": Says(np.zeros),
+    "ones": Says(np.ones),
+    "minus ones": Says(lambda N: -np.ones(N)),
+    "halves": Says(lambda N: np.full(N, 0.5)),
+    "small": Says(lambda N: np.full(N, 0.1)),
+    "jagged": Says(lambda N: (-1.0) ** np.arange(N)),
+    "noise": Says(_noise),
+    "huge": Says(lambda N: np.full(N, 1e300)),
+    "nan": Says(lambda N: np.full(N, np.nan)),
+    "shape": Says(lambda N: np.zeros(7)),
+    "raises": Says(_raises),
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One solve of one problem.
+
+    Attributes
+    ----------
+    entry : str
+        What solved it.
+    outcome : str
+        As of `Result`, or the name of an exception.
+    Nformal : int
+        Formal solutions.
+    limit : float
+        More than this is dear.
+    estimate, method, bound
+        As of `ErrorEstimate`.
+    error : float or None
+        True error of the populations; None without a reference.
+    physical : bool
+        Whether the populations are finite, positive and sum to `nTotal`.
+    message : str
+        Of an exception.
+    """
+
+    entry: str
+    outcome: str
+    Nformal: int
+    limit: float
+    estimate: float
+    method: str
+    bound: float | None
+    error: float | None
+    physical: bool
+    message: str = ""
+
+    @property
+    def converged(self) -> bool:
+        """Whether it claims to be."""
+        return self.outcome == "converged"
+
+    @property
+    def dear(self) -> bool:
+        """Whether it took more than MALI's formal solutions allow."""
+        return self.Nformal > self.limit
+
+
+def run(
+    problem: Soaked,
+    schemes: tuple[str, ...] = ("depthwise",),
+    policy: Any = "default",
+    hostile: str | None = None,
+    popsTol: float = 1e-3,
+) -> tuple[list[Trial], bool]:
+    """Solve one problem in every way that is asked for.
+
+    Parameters
+    ----------
+    problem : Problem or HostileProblem
+    schemes : tuple of str, optional
+        Names of schemes, besides MALI (default: ``("depthwise",)``).
+    policy : str, path-like or Policy, optional
+        Of the schemes that have one.
+    hostile : str, optional
+        A name of :data:`HOSTILE`, to be tried as a policy too.
+    popsTol : float, optional
+        Tolerance on the error (default: 1e-3).
+
+    Returns
+    -------
+    trials : list of Trial
+    known : bool
+        Whether there is a reference.
+    """
+    start = problem.context()
+    prd = bool(getattr(problem, "prd", False))
+    entries: list[tuple[str, str, Any]] = [("mali", "mali", None)]
+    entries += [(s, s, policy) for s in schemes if s != "mali"]
+    if getattr(problem, "lambda_iterate", False):
+        entries.append(("lambda", "lambda", None))
+    if hostile is not None:
+        entries.append((f"hostile {hostile}", "depthwise", HOSTILE[hostile]))
+    limit, solves = float("inf"), []
+    most = int(_FACTOR * BUDGET + _EXTRA)
+    for entry, scheme, policy_used in entries:
+        ctx = copy.deepcopy(start)
+        NmaxIter = BUDGET if entry in ("mali", "lambda") else most
+        outcome, result, message = _solve(ctx, policy_used, scheme, NmaxIter, prd, popsTol)
+        if entry == "mali" and result.converged:
+            limit = _FACTOR * result.Nformal + _EXTRA
+        solves.append((entry, ctx, outcome, result, message))
+    n_ref = _reference([(c, r) for _, c, _, r, _ in solves], prd, popsTol)
+    trials = [
+        Trial(
+            entry=entry,
+            outcome=outcome,
+            Nformal=result.Nformal,
+            limit=limit if entry not in ("mali", "lambda") else float("inf"),
+            estimate=result.estimate.value,
+            method=result.estimate.method,
+            bound=result.estimate.bound,
+            error=None if n_ref is None else true_error(Adapter(ctx).populations(), n_ref),
+            physical=_physical(ctx),
+            message=message,
+        )
+        for entry, ctx, outcome, result, message in solves
+    ]
+    return trials, n_ref is not None
+
+
+def _solve(
+    ctx: lw.Context, policy: Any, scheme: str, NmaxIter: int, prd: bool, popsTol: float
+) -> tuple[str, Result, str]:
+    try:
+        result = solve(ctx, policy, scheme, NmaxIter=NmaxIter, prd=prd, popsTol=popsTol, quiet=True)
+    except LwRlError:
+        raise
+    except Exception as err:  # which is what the soak is there to find
+        return type(err).__name__, Result(), f"{type(err).__name__}: {err}"
+    return result.outcome, result, ""
+
+
+def _reference(
+    solves: list[tuple[lw.Context, Result]], prd: bool, popsTol: float
+) -> list[Array] | None:
+    """Go on with the best solve until an independent iteration confirms it; None if it does not."""
+    ended = [(c, r) for c, r in solves if r.converged]
+    if not ended:
+        return None
+    best = min(ended, key=lambda entry: entry[1].estimate.value)[0]
+    ctx = copy.deepcopy(best)
+    goal = _REFERENCE_SHARE * popsTol
+    for scheme in ("depthwise", "anderson"):
+        solve(
+            ctx, scheme=scheme, NmaxIter=_REFERENCE_ITERATIONS, prd=prd, popsTol=0.1 * goal,
+            JTol=np.inf, quiet=True, bound=False,
+        )  # fmt: skip
+        # Ten plain steps know nothing of what led here.
+        proxy = accelerate(ctx, scheme="mali")
+        certificate: Certificate = proxy.certificate
+        for _ in range(10):
+            proxy.formal_sol_gamma_matrices()
+            proxy.stat_equil()
+            if prd:
+                proxy.prd_redistribute(maxIter=3, tol=1e-2)
+        if certificate.estimate().value < goal:
+            return proxy.adapter.populations()
+    return None
+
+
+def _physical(ctx: lw.Context) -> bool:
+    for atom in ctx.activeAtoms:
+        n = np.asarray(atom.n)
+        total = np.abs(n.sum(axis=0) / np.asarray(atom.nTotal) - 1.0)
+        if not (np.all(np.isfinite(n)) and np.all(n > 0.0) and np.all(total < 1e-6)):
+            return False
+    return True
