@@ -43,7 +43,7 @@ def cube_figure(ds: xr.Dataset, t: int = 0, mu: int = 0, figure: Figure | None =
     figure = figure or Figure(figsize=(12.0, 3.7), layout="constrained")
     axes = figure.subplots(1, 4)
     wavelength = ds.wavelength.values
-    centre = float(ds.attrs["line_centre_nm"])
+    centre = ds.attrs["line_centre_nm"]
     extent, unit = _extent(ds)
     wing = int(np.argmin(np.abs(wavelength - centre * (1.0 + _WING / _LIGHT))))
     for ax, k, name in (

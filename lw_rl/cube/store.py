@@ -132,7 +132,7 @@ class Output:
     block : tuple of int, optional
         Columns of a block in x and y (default: what the output has, or :func:`block_shape`).
     attrs : mapping, optional
-        More attributes of a new output, to be written as JSON.
+        More attributes of a new output; what is not a number is written as JSON.
 
     Raises
     ------
@@ -247,7 +247,7 @@ class Output:
             "title": f"{self.settings.line}: 1.5D non-LTE synthesis of {source.name}",
             "settings": json.dumps({**identity, "block": list(self.block)}),
             "versions": json.dumps(versions()),
-            **{name: json.dumps(value) for name, value in attrs.items()},
+            **{k: v if isinstance(v, float) else json.dumps(v) for k, v in attrs.items()},
         }
         group = zarr.open_group(
             temporary,
