@@ -342,11 +342,16 @@ def _loop(
             proxy.met = bool(self.criterion.is_converged(*updates))
             return proxy.met
 
-    return lw.iterate_ctx_se(
-        proxy,
-        Nscatter=Nscatter,
-        NmaxIter=NmaxIter,
-        convergence=Noted,
-        returnFinalConvergence=True,
-        **keywords,
-    )
+    try:
+        return lw.iterate_ctx_se(
+            proxy,
+            Nscatter=Nscatter,
+            NmaxIter=NmaxIter,
+            convergence=Noted,
+            returnFinalConvergence=True,
+            **keywords,
+        )
+    except BaseException:
+        # An interrupt may come while populations are written, one level after the other.
+        proxy.adapter.renormalise()
+        raise

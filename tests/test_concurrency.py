@@ -1,0 +1,70 @@
+"""Solves side by side, in threads and in processes, are the solves that they are alone."""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import pickle
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import lw_rl
+from lw_rl.schemes import make_scheme
+
+SCHEMES = ("mali", "anderson", "depthwise")
+
+
+def populations(ctx, scheme="depthwise", policy="default"):
+    """Solve and return the populations; at the top of the module so that processes find it."""
+    result = lw_rl.solve(ctx, policy, scheme, quiet=True)
+    assert result.converged
+    return np.array(ctx.activeAtoms[0].n)
+
+
+@pytest.fixture
+def contexts(make_ctx):
+    """Four contexts of different atoms and atmospheres."""
+    return [make_ctx(a, m) for a in ("CaII_K", "MgII_k") for m in ("FALC", "FALA")]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_threads(scheme, contexts):
+    alone = [populations(copy.deepcopy(c), scheme) for c in contexts]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda c: populations(c, scheme), contexts))
+    for a, b in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_threads_with_one_scheme_object(contexts):
+    scheme = make_scheme("depthwise")
+    alone = [populations(copy.deepcopy(c), scheme) for c in contexts]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda c: populations(c, scheme), contexts))
+    for a, b in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_processes(method, contexts):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} on this platform")
+    alone = [populations(copy.deepcopy(c)) for c in contexts]
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method)) as pool:
+        together = list(pool.map(populations, contexts))
+    for a, b in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("how", ["pickle", "deepcopy"])
+def test_copies_of_contexts_and_schemes(how, scheme, ctx):
+    def duplicate(x):
+        return pickle.loads(pickle.dumps(x)) if how == "pickle" else copy.deepcopy(x)
+
+    guarded = make_scheme(scheme)
+    copied_ctx, copied_scheme = duplicate(ctx), duplicate(guarded)
+    expected = populations(ctx, guarded)
+    np.testing.assert_array_equal(populations(copied_ctx, copied_scheme), expected)
