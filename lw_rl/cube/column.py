@@ -188,6 +188,8 @@ class Workshop:
                     ctx,
                     scheme=guarded,
                     callback=recorder,
+                    # It would take a fifth of the time of a column, and nothing stops by it.
+                    bound=False,
                     popsTol=self.settings.popsTol,
                     NmaxIter=_PATIENCE if last else self.settings.NmaxIter,
                     quiet=True,
