@@ -22,10 +22,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from .errors import PolicyFileError, SchemaError, UnknownNameError
+from .errors import OutOfRangeError, PolicyFileError, SchemaError, UnknownNameError
 from .files import write_atomically
 from .network import Architecture, Network
-from .observation import MAX_POINTS, NCHANNELS, POINT_MULTIPLE, SCHEMA, points_to_action
+from .observation import CHANNELS, MAX_POINTS, NCHANNELS, POINT_MULTIPLE, SCHEMA, points_to_action
 
 Array = np.ndarray
 
@@ -54,6 +54,7 @@ class Actor:
         self.network = network
         self.gain = float(gain)
         self.card: dict[str, Any] = dict(card or {})
+        self._range = _observation_range(self.card)
 
     @property
     def name(self) -> str:
@@ -81,10 +82,54 @@ class Actor:
         action : Array
             Values in [-1, 1], shape [Npoints].
         state : None
+
+        Raises
+        ------
+        OutOfRangeError
+            If the card says what the policy was trained on, and this is outside.
         """
+        if self._range is not None:
+            self._check_range(observation)
         size = 10.0 ** (4.0 * float(observation[1, 0]))
         output = self.network(observation).astype(np.float64)
         return points_to_action(self.gain * size * output, size), None
+
+    def _check_range(self, observation: Array) -> None:
+        assert self._range is not None
+        low, high = self._range
+        lowest, highest = observation.min(axis=1), observation.max(axis=1)
+        # A value that is not a number is outside too.
+        outside = ~((lowest >= low) & (highest <= high))
+        if outside.any():
+            k = int(outside.argmax())
+            raise OutOfRangeError(
+                f"channel {CHANNELS[k]!r} of the observation is {lowest[k]:.3g} .. "
+                f"{highest[k]:.3g}, outside the policy's training range {low[k]:.3g} .. "
+                f"{high[k]:.3g}"
+            )
+
+
+def _observation_range(card: Mapping[str, Any]) -> tuple[Array, Array] | None:
+    """Return the lowest and highest values that a card allows, each [NCHANNELS]; None without.
+
+    Raises
+    ------
+    PolicyFileError
+        If the card's entry does not hold two numbers for each channel.
+    """
+    entry = card.get("observation_range")
+    if entry is None:
+        return None
+    try:
+        low, high = (np.array(entry[k], dtype=np.float64) for k in ("low", "high"))
+    except (TypeError, ValueError, KeyError) as err:
+        raise PolicyFileError(f"a card's observation_range is not valid: {err!r}") from err
+    fits = low.shape == high.shape == (NCHANNELS,)
+    if not fits or not np.all(low < high):
+        raise PolicyFileError(
+            f"a card's observation_range needs {NCHANNELS} values low below as many high"
+        )
+    return low, high
 
 
 def known() -> list[str]:

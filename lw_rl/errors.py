@@ -51,6 +51,10 @@ class PolicyOutputError(LwRlError, RuntimeError):
     """A policy that returned something other than one finite number per depth point."""
 
 
+class OutOfRangeError(PolicyOutputError):
+    """An observation unlike any that the policy was trained on; the policy was not asked."""
+
+
 class TrainingError(LwRlError, ValueError):
     """Arguments that no training run can be made of."""
 

@@ -64,6 +64,11 @@ class AcceleratedContext:
         no_smaller = len(residuals) > 1 and not residuals[-1] < residuals[0]
         return "diverged" if no_smaller else "max_iterations"
 
+    @property
+    def policy_factor(self) -> float | None:
+        """Factor on the size of the policy's steps as an estimate of the error, if there is one."""
+        return next(iter(self._factors.values()), None)
+
     def formal_sol_gamma_matrices(self, **kwargs: Any) -> lw.IterationUpdate:
         """Make the formal solution, as ``Context.formal_sol_gamma_matrices`` does.
 
