@@ -20,6 +20,11 @@ solution; :class:`Certified` stops by the tightest that can be trusted in the st
 ``"contraction"``
     Where there is no such combination: the residual over ``1 - rho`` (Auer, Fabiani Bendicho and
     Trujillo Bueno 1994, A&A 292, 599). Times the same.
+``"operator"``
+    The second opinion, of two-level atoms: what the non-local approximate operator
+    (`lw_rl.approximate_operator`) takes for the error, whatever the scheme. It is asked where the
+    iteration would stop otherwise, and counts where it is larger. Times :data:`OPERATOR_SAFETY`.
+    Not with partial redistribution, which it does not know.
 ``"bound"``
     The rigorous bound with the source function as the weight (`lw_rl.enclosure`), for two-level
     atoms: the tightest where the residual is far below the thermal source term, as at the
@@ -43,6 +48,7 @@ import lightweaver as lw
 import numpy as np
 
 from .adapter import Adapter
+from .approximate_operator import ApproximateOperator
 from .enclosure import enclosure_bound, weight_bound
 from .result import UNKNOWN, ErrorEstimate
 from .schemes.base import largest, relative
@@ -56,6 +62,10 @@ DEFAULT_FACTOR = 2.5
 #: Factor on the estimates that no policy takes part in, and on those of MALI left to itself.
 SAFETY = 3.0
 PLAIN_SAFETY = 1.5
+#: Factor on what the approximate operator takes for the error.
+OPERATOR_SAFETY = 1.5
+#: Change of ln S beyond which the approximate operator is made anew.
+_MOVED = 0.1
 #: Plain steps in a row that are MALI left to itself.
 _PLAIN_STEPS = 8
 #: Visited states that are combined.
@@ -85,6 +95,7 @@ class Certificate:
         self.adapter = adapter
         self.clear()
         self._log_b: dict[Block, Array] = {}
+        self._operators: dict[Block, tuple[ApproximateOperator, Array]] = {}
 
     def clear(self) -> None:
         """Forget the visited states."""
@@ -156,6 +167,8 @@ class Certificate:
                 estimate = ErrorEstimate(bound, "bound", bound)
             if estimate is UNKNOWN:
                 return UNKNOWN
+            if estimate.value < within:
+                estimate = self._second_opinion(estimate)
             self._estimate = estimate
         return self._estimate
 
@@ -194,6 +207,33 @@ class Certificate:
         if not self._plain:
             distance = max(self._step, distance)
         return ErrorEstimate(safety * relative(distance), "combination")
+
+    def _second_opinion(self, estimate: ErrorEstimate) -> ErrorEstimate:
+        """Return the larger of an estimate and of what the approximate operator says.
+
+        It is asked only where the iteration would stop otherwise: it takes some milliseconds.
+        """
+        evaluation = self.evaluation
+        assert evaluation is not None
+        if evaluation.implied is None or self.adapter.redistributes:
+            return estimate
+        worst = 0.0
+        for block in self.adapter.blocks:
+            if block.two_level:
+                span = block.span
+                y, implied = evaluation.y[span], evaluation.implied[span]
+                error = self._operator(block, y).error(y, implied)
+                worst = max(worst, largest(error) if np.isfinite(error.sum()) else 0.0)
+        worst *= OPERATOR_SAFETY
+        return ErrorEstimate(worst, "operator") if worst > estimate.value else estimate
+
+    def _operator(self, block: Block, y: Array) -> ApproximateOperator:
+        """Return the approximate operator around `y`, made anew where that has moved."""
+        known = self._operators.get(block)
+        if known is None or largest(known[1] - y) > _MOVED:
+            known = ApproximateOperator(self.adapter.line_physics(block), y), y
+            self._operators[block] = known
+        return known[0]
 
     def _distance(self) -> float:
         """Return how far the best combination of visited states is from the certified one."""
