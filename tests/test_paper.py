@@ -193,7 +193,6 @@ def committed():
     return json.loads((Path(__file__).parents[1] / "examples" / RESULT).read_text())
 
 
-@pytest.mark.xfail(strict=True, reason="some cells of the last seeds are still to be run")
 def test_committed_result_is_whole(committed):
     assert committed["cells"]["done"] == committed["cells"]["all"]
 
