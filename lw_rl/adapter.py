@@ -234,7 +234,8 @@ class Adapter:
         implied = np.zeros_like(y)
         for atom, state in zip(self.ctx.activeAtoms, self._atoms, strict=True):
             if state.block.two_level:
-                trans, C = atom.trans[0], np.asarray(atom.C)
+                # Switching scales the collisional rates in the host's equations.
+                trans, C = atom.trans[0], np.asarray(atom.C) * self.ctx.crswCallback.val
                 with np.errstate(all="ignore"):
                     # n_l / n_u of detailed balance; C[i, j] is the rate from j to i.
                     ratio = (trans.Rji + C[0, 1]) / (trans.Rij + C[1, 0])

@@ -190,6 +190,16 @@ def test_what_is_implied_is_the_image_of_lambda_iteration(ctx):
     np.testing.assert_allclose(evaluation.implied, evaluation.r, atol=1e-12)
 
 
+def test_what_is_implied_knows_of_collisional_radiative_switching():
+    ctx = build_context("CaII_K", "FALC", crswCallback=lw.CrswIterator(initVal=1e2))
+    adapter = Adapter(ctx)
+    adapter.evaluate()
+    evaluation = adapter.evaluate(lambdaIterate=True)
+    assert ctx.crswCallback.val > 10.0
+    np.testing.assert_allclose(evaluation.implied, evaluation.r, atol=1e-12)
+
+
+
 @pytest.mark.parametrize("iterations", [1, 4])
 def test_what_is_implied_is_scattered_and_created_light(ctx, iterations):
     """(1 - eps) J + eps B, with J from the host's rate of absorptions."""
