@@ -261,6 +261,9 @@ class Certificate:
     def _largest_over_blocks(self, bound: Any) -> float:
         if not (self.adapter.ctx.crswDone and all(b.two_level for b in self.adapter.blocks)):
             return float("inf")
+        if len(self._ys) < 2:
+            # The first formal solution has no scattered background light of these populations.
+            return float("inf")
         return max(bound(b) for b in self.adapter.blocks)
 
     def _thermal(self, block: Block) -> Array:
