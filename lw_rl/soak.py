@@ -34,7 +34,7 @@ Array = np.ndarray
 #: Formal solutions that MALI is given.
 BUDGET = 250
 #: Part of the tolerance within which a reference must be known.
-_REFERENCE_SHARE = 0.01
+REFERENCE_SHARE = 0.01
 _REFERENCE_ITERATIONS = 300
 #: Dear is what exceeds `_FACTOR` times MALI and `_EXTRA`.
 _FACTOR, _EXTRA = 1.1, 3
@@ -218,7 +218,7 @@ def _reference(
         return None
     best = min(ended, key=lambda entry: entry[1].estimate.value)[0]
     ctx = copy.deepcopy(best)
-    goal = _REFERENCE_SHARE * popsTol
+    goal = REFERENCE_SHARE * popsTol
     for scheme in ("depthwise", "anderson"):
         solve(
             ctx, scheme=scheme, NmaxIter=_REFERENCE_ITERATIONS, prd=prd, popsTol=0.1 * goal,

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from .errors import LwRlError
 from .files import write_atomically
-from .soak import Trial
+from .soak import REFERENCE_SHARE, Trial
 
 #: Offenders that are listed by name; all are counted.
 _LISTED = 100
@@ -35,7 +35,8 @@ class Entry:
     false : int
         True error above the tolerance.
     held, within : int
-        True error not above the estimate; estimate not above five times the true error.
+        True error not above the estimate (less what the reference may be wrong by); estimate not
+        above five times the true error.
     bounded, bound_held : int
         Stops with a bound, and those where it is not below the true error.
     compared, dear : int
@@ -90,13 +91,14 @@ class Entry:
         if trial.error > popsTol:
             self.false += 1
             wrong.append("false")
-        self.held += trial.error <= trial.estimate
+        least = trial.error - REFERENCE_SHARE * popsTol
+        self.held += least <= trial.estimate
         self.within += trial.estimate <= 5.0 * trial.error
         ratio = np.log10(max(trial.error, 1e-300) / trial.estimate)
         self.ratios[int(np.searchsorted(_EDGES, ratio))] += 1
         if trial.bound is not None:
             self.bounded += 1
-            if trial.error <= trial.bound:
+            if least <= trial.bound:
                 self.bound_held += 1
             else:
                 wrong.append("above bound")

@@ -280,7 +280,7 @@ def test_the_callback_reaches_the_driver(ctx):
 
 
 def test_a_solve_can_be_continued(ctx, reference):
-    for _ in range(4):
+    for _ in range(7):
         iterate_ctx_rl(ctx, scheme="anderson", NmaxIter=8, popsTol=1e-5, quiet=True)
         assert_physical(ctx)
     assert error(ctx, reference) < 1e-4
