@@ -80,22 +80,23 @@ def peers(policies: Iterable[Any] = ("default",)) -> list[Peer]:
     UnknownNameError, PolicyFileError, SchemaError, TypeError
         If a policy cannot be used.
     """
-    # Without fallbacks: a peer must not turn into another one when it is in difficulty.
     entries = [
         Peer("lightweaver", None, NmaxIter=2000),
         Peer("lambda", Lambda(), NmaxIter=300),
         Peer("mali", Mali()),
-        *(
-            Peer("ng", Safeguarded(Ng(*s), fallbacks=()), setting=f"{s[0]},{s[1]},{s[2]}")
-            for s in NG_SETTINGS
-        ),
-        Peer("anderson5", Safeguarded(Anderson(window=5), fallbacks=())),
-        Peer("anderson10", Safeguarded(Anderson(window=10), fallbacks=())),
+        *(Peer("ng", _alone(Ng(*s)), setting=f"{s[0]},{s[1]},{s[2]}") for s in NG_SETTINGS),
+        Peer("anderson5", _alone(Anderson(window=5))),
+        Peer("anderson10", _alone(Anderson(window=10))),
         Peer("nonlocal", Safeguarded(Depthwise(None, name="nonlocal"))),
     ]
     for policy in policies:
         entries.append(Peer(depthwise_name(policy), Safeguarded(Depthwise(make_policy(policy)))))
     return entries
+
+
+def _alone(scheme: Scheme) -> Safeguarded:
+    """Return a guarded peer: it does not turn into another one, and has all the time it takes."""
+    return Safeguarded(scheme, fallbacks=(), allowance=np.inf)
 
 
 def depthwise_name(policy: Any) -> str:

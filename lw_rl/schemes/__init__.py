@@ -51,6 +51,9 @@ __all__ = [
     "make_scheme",
 ]
 
+#: Fruitless formal solutions that classical acceleration is allowed where it was asked for.
+_PATIENCE = 20.0
+
 _SCHEMES: dict[str, Callable[[Any], Scheme]] = {
     "lambda": lambda policy: Lambda(),
     "mali": lambda policy: Mali(),
@@ -122,4 +125,8 @@ def make_scheme(scheme: str | Scheme, policy: Any = "default") -> Scheme:
             f"a scheme is one of {', '.join(_SCHEMES)} or an object with init and step; got "
             f"{type(scheme).__name__}"
         )
-    return scheme if isinstance(scheme, Safeguarded) else Safeguarded(scheme)
+    if isinstance(scheme, Safeguarded):
+        return scheme
+    # Accelerations of plain updates keep their residual for a while, to drop it at once later.
+    patient = isinstance(scheme, Anderson | Ng)
+    return Safeguarded(scheme, allowance=_PATIENCE) if patient else Safeguarded(scheme)
