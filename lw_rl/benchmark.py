@@ -32,7 +32,17 @@ from .iterate import solve as solve_context
 from .problems import Problem
 from .reference import Never, reference, true_error
 from .results import POPS_TOL, TARGET, THRESHOLDS, Result, Solve
-from .schemes import Anderson, Depthwise, Lambda, Mali, Ng, Safeguarded, Scheme, make_policy
+from .schemes import (
+    Anderson,
+    Depthwise,
+    Lambda,
+    Mali,
+    Ng,
+    Safeguarded,
+    Scheme,
+    make_policy,
+    make_scheme,
+)
 
 Array = np.ndarray
 
@@ -87,10 +97,10 @@ def peers(policies: Iterable[Any] = ("default",)) -> list[Peer]:
         *(Peer("ng", _alone(Ng(*s)), setting=f"{s[0]},{s[1]},{s[2]}") for s in NG_SETTINGS),
         Peer("anderson5", _alone(Anderson(window=5))),
         Peer("anderson10", _alone(Anderson(window=10))),
-        Peer("nonlocal", Safeguarded(Depthwise(None, name="nonlocal"))),
+        Peer("nonlocal", make_scheme("nonlocal")),
     ]
     for policy in policies:
-        entries.append(Peer(depthwise_name(policy), Safeguarded(Depthwise(make_policy(policy)))))
+        entries.append(Peer(depthwise_name(policy), make_scheme(Depthwise(make_policy(policy)))))
     return entries
 
 

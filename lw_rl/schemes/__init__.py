@@ -51,7 +51,7 @@ __all__ = [
     "make_scheme",
 ]
 
-#: Fruitless formal solutions that classical acceleration is allowed where it was asked for.
+#: Fruitless formal solutions that these schemes are allowed where they were asked for.
 _PATIENCE = 20.0
 
 _SCHEMES: dict[str, Callable[[Any], Scheme]] = {
@@ -127,6 +127,7 @@ def make_scheme(scheme: str | Scheme, policy: Any = "default") -> Scheme:
         )
     if isinstance(scheme, Safeguarded):
         return scheme
-    # Accelerations of plain updates keep their residual for a while, to drop it at once later.
-    patient = isinstance(scheme, Anderson | Ng)
+    # Accelerations of plain updates keep their residual for a while, to drop it at once later, and
+    # the operator, which dismisses a policy by itself, removes errors that the residual hardly sees.
+    patient = isinstance(scheme, Anderson | Ng | Depthwise)
     return Safeguarded(scheme, allowance=_PATIENCE) if patient else Safeguarded(scheme)

@@ -21,6 +21,8 @@ Array = np.ndarray
 
 #: What atoms get that are not two-level atoms, and lines whose operator cannot be inverted.
 _OTHERS = Anderson()
+#: A policy whose step leaves more than this of the estimated error is not asked again.
+_USEFUL = 0.3
 
 
 @runtime_checkable
@@ -54,6 +56,8 @@ class BlockState:
         What the last step did.
     made : int
         Steps made.
+    size : float
+        Largest estimated error at the last step.
     """
 
     block: Block
@@ -68,6 +72,7 @@ class BlockState:
     previous: Previous | None = None
     last: tuple[Array, Array] | None = None
     made: int = 0
+    size: float = np.inf
 
     def clear(self) -> None:
         """Forget the states visited."""
@@ -120,6 +125,9 @@ class Depthwise:
 
     Populations in LTE carry no information about the radiation field: then the operator's own
     solution is the zeroth step, before the first formal solution.
+
+    A policy is asked for as long as its steps leave less than a third of the estimated error:
+    after one that does not, the rest of the solve is the operator's alone.
 
     Two-level atoms get this; all others get Anderson acceleration of the plain update.
 
@@ -214,6 +222,10 @@ class Depthwise:
             if combined is not None:
                 start, left, plain = combined
         estimate = to_log(left)
+        size = largest(error)
+        if not size < _USEFUL * s.size:
+            s.frame = None
+        s.size = size
         if self.policy is None or s.frame is None:
             proposal = start + estimate
         else:
@@ -222,4 +234,4 @@ class Depthwise:
             step = propose(self.policy, s.frame, start, to_log(plain), estimate, s.previous)
             s.last = step, estimate
             proposal = start + step
-        return proposal, largest(error)
+        return proposal, size
