@@ -85,3 +85,27 @@ class CubeOutputError(LwRlError, OSError):
 
 class ClusterError(LwRlError, RuntimeError):
     """A Dask cluster that is not there, is lost, or runs another version of lw_rl."""
+
+
+class SamplerError(LwRlError, ValueError):
+    """A setting that no sampler of actions can run with; the message names the bound."""
+
+
+class InvertibilityError(SamplerError):
+    """A step of the sampler so long for its bandwidth that the change of variables fails."""
+
+
+class ActionSpaceError(LwRlError, ValueError):
+    """An action space that is not a bounded box of real numbers."""
+
+
+class CriticError(LwRlError, RuntimeError):
+    """A critic that returned something other than finite action values."""
+
+
+class TemperatureError(LwRlError, ValueError):
+    """A temperature or a requested entropy that no policy can have."""
+
+
+class RunFolderError(LwRlError, ValueError):
+    """A folder that holds no record of a training run."""

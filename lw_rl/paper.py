@@ -8,26 +8,19 @@ figures (`lw_rl.paper_figures`) and the report (`lw_rl.paper_report`) are made.
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import platform
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from lw_rl.cells import Progress, cell_path, finished, run_cells, write_json
 from lw_rl.errors import MissingExtraError
 from lw_rl.files import write_atomically
 from lw_rl.paper_cells import Cell, cells, run_cell
 
 RESULT = "paper_result.json"
 REPORT = "paper_report.md"
-
-Progress = Callable[[str, int, int], None]
-"""Called with the key of the cell just finished, the number finished, and the number of all."""
 
 
 def run_paper(
@@ -71,20 +64,7 @@ def run_paper(
         raise MissingExtraError("`lw-rl paper` trains: pip install 'lw-rl[train]'")
     directory = Path(out)
     work = cells(seeds, quick)
-    todo = [cell for cell in work if _finished(directory, cell) is None]
-    done = len(work) - len(todo)
-    with _one_thread_each(), _pool(workers) as pool:
-        futures = {pool.submit(run_cell, cell): cell for cell in todo}
-        try:
-            for future in as_completed(futures):
-                cell = futures[future]
-                _write_json(_path(directory, cell), future.result())
-                done += 1
-                if progress is not None:
-                    progress(cell.key, done, len(work))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    run_cells(directory, work, run_cell, workers, progress)
     return write_outputs(directory, gather(directory, seeds, quick))
 
 
@@ -122,11 +102,11 @@ def gather(directory: Path, seeds: int, quick: bool, partial: bool = False) -> d
         "cpu_seconds": 0.0,
     }
     for cell in work:
-        kept = _finished(directory, cell)
+        kept = finished(directory, cell)
         if kept is None:
             if partial and cell.seed > 0:
                 continue
-            raise FileNotFoundError(f"{_path(directory, cell)} is missing or of other settings")
+            raise FileNotFoundError(f"{cell_path(directory, cell)} is missing or of other settings")
         result["cells"]["done"] += 1
         result["cpu_seconds"] += kept["cpu_seconds"]
         if cell.kind == "facts":
@@ -162,47 +142,8 @@ def write_outputs(directory: Path, result: dict[str, Any]) -> dict[str, Any]:
     from lw_rl.paper_figures import save_figures
     from lw_rl.paper_report import report
 
-    _write_json(directory / RESULT, result)
+    write_json(directory / RESULT, result)
     result = json.loads((directory / RESULT).read_text())
     files = save_figures(result, directory)
     write_atomically(directory / REPORT, report(result, files).encode())
     return result
-
-
-def _path(directory: Path, cell: Cell) -> Path:
-    return directory / "cells" / f"{cell.key}.json"
-
-
-def _finished(directory: Path, cell: Cell) -> dict[str, Any] | None:
-    """Return what is kept of a cell, if it was run with these very settings."""
-    try:
-        kept = json.loads(_path(directory, cell).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-    # Through JSON, so that tuples and lists compare equal.
-    return kept if kept.get("config") == json.loads(json.dumps(cell.config)) else None
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    write_atomically(path, json.dumps(content).encode())
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    # Spawned and not forked: torch's threads do not survive a fork.
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let worker processes started meanwhile use one thread; the matrices here are small."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lw_rl import paper_facts
+from lw_rl.cells import plain
 from lw_rl.envs.sigmoid_source import SourceStep, converged_ali
 from lw_rl.peers import run_peer
 from lw_rl.slab import Slab, paper_slab
@@ -168,7 +169,7 @@ def run_cell(cell: Cell) -> dict[str, Any]:
     outcome = _RUNNERS[cell.kind](cell)
     return {
         "config": cell.config,
-        "outcome": _plain(outcome),
+        "outcome": plain(outcome),
         "seconds": round(time.perf_counter() - wall, 3),
         "cpu_seconds": round(time.process_time() - cpu, 3),
     }
@@ -262,14 +263,3 @@ def _true_error(S: Array, slab: Slab) -> float:
 
 def _residual_mse(S: Array, slab: Slab) -> float:
     return float(np.mean((slab.implied_source(S) - S) ** 2))
-
-
-def _plain(value: Any) -> Any:
-    """Return plain data for JSON: no arrays, six significant digits, None for what is no number."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [_plain(v) for v in value]
-    if isinstance(value, (float, np.floating)):
-        return float(f"{value:.6g}") if np.isfinite(value) else None
-    return int(value) if isinstance(value, np.integer) else value
