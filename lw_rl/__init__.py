@@ -81,6 +81,7 @@ def __dir__() -> list[str]:
 for _id, _entry_point, _limit in (
     ("lw_rl/SigmoidSource-v0", "lw_rl.envs.sigmoid_source:SigmoidSource", None),
     ("lw_rl/StatEquil-v0", "lw_rl.envs.stat_equil:StatEquil", 20),
+    ("lw_rl/MultiGoal-v0", "lw_rl.envs.multigoal:MultiGoal", 20),
 ):
     if _id not in _gymnasium.registry:
         _gymnasium.register(id=_id, entry_point=_entry_point, max_episode_steps=_limit)
