@@ -22,6 +22,8 @@ _COMMANDS = {
     "cube-synthetic": ("lw_rl.cli_cube", "cube_synthetic", "Make a cube of perturbed FAL columns."),
     "cube-bench": ("lw_rl.cli_cube_bench", "cube_bench", "Measure cubes: rate, memory, kills."),
     "soak": ("lw_rl.cli_soak", "soak", "Solve hostile problems and count what goes wrong."),
+    "entropy-report": ("lw_rl.cli_entropy", "entropy_report", "Measure maximum-entropy control."),
+    "plot": ("lw_rl.cli_plot", "plot", "Draw a training run from its log."),
     "info": ("lw_rl.cli_info", "info", "List atoms, atmospheres, schemes, suites and policies."),
 }
 

@@ -1,0 +1,138 @@
+"""Maximum-entropy control, measured: one call that runs everything and can be resumed.
+
+`run_entropy_report` runs every cell of `lw_rl.entropy_cells` that the output directory does not
+hold yet, gathers them into one result file, and from that file alone makes the figures
+(`lw_rl.entropy_figures`) and the report (`lw_rl.entropy_report`).
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from .cells import Progress, cell_path, finished, run_cells, write_json
+from .entropy_cells import RUNS, cells, left_out
+from .errors import MissingExtraError
+from .files import write_atomically
+from .report import versions
+
+RESULT = "entropy_result.json"
+REPORT = "entropy_report.md"
+
+
+def run_entropy_report(
+    out: str | Path,
+    seeds: int = 5,
+    quick: bool = False,
+    workers: int = 2,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Run all experiments and write the result file, the figures and the report.
+
+    Parameters
+    ----------
+    out : path-like
+        Output directory; cells that it holds from an earlier run are not repeated.
+    seeds : int, optional
+        Seeds of the comparisons; some experiments have a cap (default: 5).
+    quick : bool, optional
+        A hundred steps of each: exercises everything, measures nothing (default: False).
+    workers : int, optional
+        Processes, each on one thread (default: 2).
+    progress : callable, optional
+        Called after each cell.
+
+    Returns
+    -------
+    dict
+        The content of the result file.
+
+    Raises
+    ------
+    ValueError
+        If `seeds` or `workers` is below 1.
+    MissingExtraError
+        If the packages for training are not installed.
+    """
+    for name, value in (("seeds", seeds), ("workers", workers)):
+        if value < 1:
+            raise ValueError(f"{name} must be >= 1, not {value}")
+    if find_spec("stable_baselines3") is None:
+        raise MissingExtraError("`lw-rl entropy-report` trains: pip install 'lw-rl[train]'")
+    from .training.entropy_runs import run_cell
+
+    directory = Path(out)
+    run_cells(directory, cells(seeds, quick), partial(run_cell, out=directory), workers, progress)
+    return write_outputs(directory, gather(directory, seeds, quick))
+
+
+def gather(directory: Path, seeds: int, quick: bool, partial: bool = False) -> dict[str, Any]:
+    """Return the result file's content from the cells in a directory.
+
+    Parameters
+    ----------
+    directory : Path
+        Where `run_entropy_report` writes.
+    seeds, quick
+        As for `run_entropy_report`.
+    partial : bool, optional
+        Whether cells may be missing; the facts and the first seed may not (default: False).
+
+    Raises
+    ------
+    FileNotFoundError
+        If a cell that is needed is missing, or was run with other settings.
+    """
+    from .entropy_summary import summarise
+
+    work = cells(seeds, quick)
+    result: dict[str, Any] = {
+        "quick": quick,
+        "seeds": seeds,
+        "cells": {"done": 0, "all": len(work)},
+        "left_out": left_out(),
+        "versions": versions(),
+        "cpu_seconds": 0.0,
+        "facts": {},
+        "runs": {},
+    }
+    for cell in work:
+        kept = finished(directory, cell)
+        if kept is None:
+            if partial and cell.seed > 0:
+                continue
+            raise FileNotFoundError(f"{cell_path(directory, cell)} is missing or of other settings")
+        result["cells"]["done"] += 1
+        result["cpu_seconds"] += kept["cpu_seconds"]
+        if cell.kind == "facts":
+            result["facts"][cell.name] = kept["outcome"]
+        else:
+            run = {"seed": cell.seed, **kept["outcome"], "settings": kept["config"]["settings"]}
+            result["runs"].setdefault(cell.name, []).append(_slim(run))
+    result["labels"] = {name: RUNS[name].label for name in result["runs"]}
+    result["summary"] = summarise(result)
+    return result
+
+
+def _slim(run: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the pictures of all but the first seed: the result file is for a repository."""
+    if run["seed"] == 0:
+        return run
+    kept = dict(run, modes={"counts": run["modes"]["counts"]})
+    kept.pop("first_steps", None)
+    return kept
+
+
+def write_outputs(directory: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """Write result file, figures and report, and return the result as the file has it."""
+    from .entropy_figures import save_figures
+    from .entropy_report import report
+
+    write_json(directory / RESULT, result)
+    result = json.loads((directory / RESULT).read_text())
+    files = save_figures(result, directory)
+    write_atomically(directory / REPORT, report(result, files).encode())
+    return result

@@ -1,0 +1,269 @@
+"""The Markdown report on maximum-entropy control: every number from the result file."""
+
+from __future__ import annotations
+
+from .entropy_summary import AGREES, SOLVED
+from .paper_text import Result, choose, error_span, flow, span, table, verdict
+
+_KINDS = {"tracers": "SVGD, tracers", "particles": "SVGD, published", "langevin": "Langevin"}
+
+
+def report(result: Result, figures: dict[str, str]) -> str:
+    """Return the report.
+
+    Parameters
+    ----------
+    result : dict
+        The result file, summary included.
+    figures : dict
+        File name of each figure of `lw_rl.entropy_figures.FIGURES`, relative to the report.
+    """
+    sections = (_head, _accuracy, _well, _multigoal, _control, _temperature, _transfer_rt, _shared)
+    return flow("\n\n".join(section(result, figures) for section in sections)) + "\n"
+
+
+def _head(r: Result, figures: dict[str, str]) -> str:
+    done, of = r["cells"]["done"], r["cells"]["all"]
+    notes = [
+        "**A quick run: a hundred training steps. It shows that everything works; its numbers on "
+        "learning mean nothing.**" * r["quick"],
+        f"**Not finished: {done} of {of} cells. Every number comes from those that are.**"
+        * (done < of),
+        f"**Left out, since a package is missing: {', '.join(r['left_out'])}.**"
+        * bool(r["left_out"]),
+    ]
+    told = "\n\n".join(note for note in notes if note)
+    rows = [
+        (name, r["labels"][name], str(s["seeds"]), f"{s['steps']:,}", span(s["return"]),
+         span(s["entropy"]), span(s["cpu"]))
+        for name, s in r["summary"]["runs"].items()
+    ]  # fmt: skip
+    head = ("run", "learner", "seeds", "steps", "return", "entropy [nat]", "processor [s]")
+    versions = ", ".join(f"{k} {v}" for k, v in r["versions"].items())
+    return f"""# Maximum-entropy control, measured
+
+Stein Soft Actor-Critic (S2AC: Messaoud et al. 2024, arXiv:2405.00987) and maximum-entropy control
+as statistical physics, each claim against a measurement. Made by `lw-rl entropy-report --seeds
+{r["seeds"]}`, {done} cells in {r["cpu_seconds"] / 60:.1f} minutes of processor time ({versions}). A
+range in brackets runs from the first to the third quartile over the seeds. Returns are of the
+deterministic policy after training. Entropies are differential, of the action scaled to [-1, 1].
+
+{told}
+
+{table(head, rows)}
+
+![returns]({figures["returns"]})"""
+
+
+def _accuracy(r: Result, figures: dict[str, str]) -> str:
+    s = r["summary"]["accuracy"]
+    rows = [
+        (
+            name, f"{v['exact']:.3f}",
+            *(f"{_number(v[k]['error'])}{'' if v[k]['agrees'] else ' (no)'}" for k in _KINDS),
+            _number(v["trace"]),
+        )
+        for name, v in s.items()
+    ]  # fmt: skip
+    head = ("distribution - dimensions", "exact [nat]", *_KINDS.values(), "tracers, trace only")
+    steps = {
+        k: [v[k]["agree"]["steps"] for v in s.values()] for k in ("tracers", "particles")
+    }  # fmt: skip
+    robust = {k: sum(len(x) for x in v) for k, v in steps.items()}
+    return f"""## The closed-form entropy
+
+![accuracy]({figures["entropy_accuracy"]})
+
+*The paper:* the entropy of what SVGD samples follows in closed form from first derivatives, agrees
+with known values and is robust to the sampler's settings, as long as the step is much smaller than
+the kernel.
+
+*We get*, error of the entropy at {next(iter(s.values()))["tracers"]["particles"]} particles;
+"(no)" is off by more than {AGREES} nat per dimension:
+
+{table(head, rows)}
+
+*Verdict:* {
+        choose(
+            all(v["particles"]["agrees"] for v in s.values()),
+            "the published formula agrees with the paper on all of them.",
+            "the published formula does not agree with the paper on all of them.",
+        )
+    } Over the sweep of the number of steps it is within the tolerance in {
+        robust["particles"]
+    } cases,
+the density of tracers in {robust["tracers"]}. The published formula leaves out what a particle does
+to itself, an error that adds up with every step and falls with the number of particles. The density
+of tracers is exact for the points that it is of; what remains of its error is that these points
+have not, or not yet, the distribution aimed at. Langevin's is a lower bound of the entropy, which
+rises to it with the number of particles."""
+
+
+def _well(r: Result, figures: dict[str, str]) -> str:
+    rows = [
+        (T, *(f"{e[k]['right']:.3f}" for k in ("svgd", "langevin")),
+         *(f"{e[k]['distance']:.3f}" for k in ("svgd", "langevin")),
+         f"{e['free_energy']:.3f}", *(_number(e[k]["free_energy"]) for k in ("svgd", "langevin")))
+        for T, e in r["facts"]["well"]["temperatures"].items()
+    ]  # fmt: skip
+    head = (
+        "T", "right, SVGD", "right, Langevin", "distance, SVGD", "distance, Langevin",
+        "free energy, exact", "SVGD", "Langevin",
+    )  # fmt: skip
+    s = r["summary"]["well"]
+    return f"""## Langevin dynamics and Boltzmann
+
+![double well]({figures["double_well"]})
+
+*The chapter:* the stationary distribution is Boltzmann's; at a low temperature a particle stays
+trapped in one well, at a high one it visits both.
+
+*We get*, from a start in the left well, the fraction to the right (exact: 0.5), the total variation
+distance from Boltzmann, and the free energy E[V] - T H:
+
+{table(head, rows)}
+
+*Verdict:* trapped when cold {verdict(s["trapped"])}; both wells when hot {verdict(s["explores"])};
+Boltzmann when hot {verdict(s["boltzmann"])}."""
+
+
+def _multigoal(r: Result, figures: dict[str, str]) -> str:
+    s = r["summary"]["multigoal"]
+    rows = [
+        (r["labels"][k], span(v["evenness"]), span(v["reached"]), span(v["missed"]),
+         span(v["modes"]))
+        for k, v in s["members"].items()
+    ]  # fmt: skip
+    head = ("learner", "evenness (1: all alike)", "goals reached", "missed", "modes at the centre")
+    return f"""## Four equal goals
+
+![multigoal]({figures["multigoal"]})
+
+*The paper:* S2AC spreads over the goals, SAC does not; a parametrised start helps.
+
+*We get*, at one temperature for all:
+
+{table(head, rows)}
+
+*Verdict:* S2AC spreads more {verdict(s["s2ac_spreads_more"])}{
+        choose(s["told_apart"], "", " (but the seeds do not tell them apart)")
+    }; the parametrised start's higher return {verdict(s["start_helps"])}."""
+
+
+def _control(r: Result, figures: dict[str, str]) -> str:
+    parts = []
+    for group, text in (("pendulum", "Pendulum-v1"), ("mujoco", "HalfCheetah-v5")):
+        c = r["summary"]["compared"].get(group)
+        if c is None:
+            continue
+        rows = [
+            (r["labels"][k], span(v["steps"]), span(v["wall"])) for k, v in c["members"].items()
+        ]
+        head = ("learner", f"at {c['at_steps']:,.0f} steps", f"at {c['at_seconds']:.0f} s")
+        best = c["best_at_steps"]
+        verdict_ = ""
+        if group == "mujoco":
+            s2ac = best["name"] == "mujoco-s2ac"
+            verdict_ = f"\n\n*Verdict:* S2AC ahead of SAC {verdict(s2ac)}" + choose(
+                best["told_apart"], ".", ", and these seeds do not tell them apart."
+            )
+        parts.append(
+            f"{text}, return of the last episodes of training at equal steps and at equal wall "
+            f"time:\n\n{table(head, rows)}{verdict_}"
+        )
+    solved = r["summary"]["pendulum_solved"]
+    listed = ", ".join(f"{r['labels'][k]} {sum(v)} of {len(v)}" for k, v in solved.items())
+    body = "\n\n".join(parts)
+    return f"""## Control tasks
+
+*The paper:* S2AC outperforms SAC on four of five MuJoCo tasks.
+
+{body}
+
+Seeds that solve Pendulum to better than {SOLVED:.0f}: {listed}."""
+
+
+def _temperature(r: Result, figures: dict[str, str]) -> str:
+    rows = [
+        (r["labels"][k], f"`{k}`", span(v["within"]), span(v["worst"]), span(v["response"]),
+         str(v["unmet"]), "yes" if v["holds"] else "no")
+        for k, v in r["summary"]["held"].items()
+    ]  # fmt: skip
+    head = (
+        "request", "run", "measurements within 10 %", "worst deviation", "response [steps]",
+        "never met", "held",
+    )  # fmt: skip
+    return f"""## Entropy held at a level
+
+![temperature]({figures["temperature"]})
+
+The fraction of measurements within 10 % of the request after the response, the largest relative
+deviation among them, and the longest time from a request until three measurements in a row were
+within it. Held: at least 95 % in every seed.
+
+{table(head, rows)}"""
+
+
+def _transfer_rt(r: Result, figures: dict[str, str]) -> str:
+    parts = []
+    for group, key, what in (
+        ("sigmoid", "true_error", "SigmoidSource-v0, true error of S"),
+        ("columns", "home_error", "StatEquil-v0 in six cosines, largest error of ln S"),
+    ):
+        c = r["summary"]["compared"][group]
+        rows = [
+            (
+                r["labels"][k], str(r["summary"]["runs"][k]["seeds"]),
+                error_span(r["summary"]["runs"][k][key]), span(v["steps"]), span(v["wall"]),
+                f"{r['summary']['modes'][k]['multimodal']} of {r['summary']['modes'][k]['states']}",
+            )
+            for k, v in c["members"].items()
+        ]  # fmt: skip
+        head = (
+            "learner", "seeds", "error at the end", f"return at {c['at_steps']:,.0f} steps",
+            f"at {c['at_seconds']:.0f} s", "states with several modes",
+        )  # fmt: skip
+        ways = ", ".join(
+            f"{name} {r['labels'][b['name']] if b['name'] else 'none'}"
+            + choose(b["told_apart"], "", " (not told apart)")
+            for name, b in (
+                ("at equal steps", c["best_at_steps"]), ("at equal wall time", c["best_at_seconds"])
+            )
+        )  # fmt: skip
+        parts.append(f"{what}:\n\n{table(head, rows)}\n\nBest: {ways}.")
+    body = "\n\n".join(parts)
+    found = r["summary"]["modes"]
+    here = [k for k in found if k.startswith(("sigmoid", "columns"))]
+    many, of = (sum(found[k][x] for k in here) for x in ("multimodal", "states"))
+    control = found["multigoal-s2ac"]
+    return f"""## In radiative transfer
+
+{body}
+
+*Is the action distribution ever multimodal here?* {choose(many > 0, "Yes", "No")}: in {many} of
+{of} states looked at; S2AC on the four goals, the positive control, {control["multimodal"]} of
+{control["states"]}.
+
+![modes]({figures["modes"]})"""
+
+
+def _shared(r: Result, figures: dict[str, str]) -> str:
+    rows = [
+        (r["labels"][k], f"{v['weights']['actor']:,} + {v['weights']['critic']:,}",
+         error_span(v["home_error"]), error_span(v["unseen_error"]), error_span(v["fine_error"]))
+        for k, v in r["summary"]["transfer"].items()
+    ]  # fmt: skip
+    head = ("policy", "weights, actor + critics", "at home", "unseen problems", "twice the points")
+    return f"""## What shared weights buy
+
+![shared weights]({figures["shared_weights"]})
+
+SAC on StatEquil-v0, every depth an agent of the same kind, against one perceptron over all depths
+with about as many weights; largest error of ln S after ten steps. The perceptron acts on twice the
+points through linear interpolation, the shared weights as they are.
+
+{table(head, rows)}"""
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:+.3f}"

@@ -1,0 +1,218 @@
+"""Medians, ranges and verdicts of the entropy experiments, computed once from their cells.
+
+What the report says in words is decided here, by comparing numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .entropy_cells import RUNS
+from .entropy_modes import evenness
+from .paper_summary import stat
+
+#: Largest error of an entropy that counts as agreement, in nats for each dimension.
+AGREES = 0.1
+#: Return that counts as Pendulum solved.
+SOLVED = -200.0
+
+
+def summarise(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the summary of a result file without one.
+
+    Parameters
+    ----------
+    result : dict
+        With ``facts`` and ``runs`` as `lw_rl.entropy_experiments.gather` makes them.
+    """
+    runs = result["runs"]
+    return {
+        "accuracy": {k: _accuracy(k, v) for k, v in result["facts"].items() if k != "well"},
+        "well": _well(result["facts"]["well"]),
+        "runs": {name: _run(found) for name, found in runs.items()},
+        "compared": {group: _compare(group, runs) for group in dict.fromkeys(map(_group, runs))},
+        "multigoal": _multigoal(runs),
+        "held": {k: _held(v) for k, v in runs.items() if "held" in v[0]},
+        "pendulum_solved": _solved(runs),
+        "transfer": {k: _transfer(v) for k, v in runs.items() if _group(k) == "shared"},
+        "modes": _modes(runs),
+    }
+
+
+def _group(name: str) -> str:
+    return RUNS[name].group
+
+
+def _accuracy(name: str, fact: dict[str, Any]) -> dict[str, Any]:
+    """Return the error at the common settings, and the range of each setting that agrees."""
+    d = int(name.split("-")[1])
+    entry: dict[str, Any] = {"exact": fact["exact"], "trace": fact["trace"]}
+    for kind in ("tracers", "particles", "langevin"):
+        agree = {}
+        for setting, kinds in fact["sweeps"].items():
+            if kind in kinds:
+                sweep = kinds[kind]
+                agree[setting] = [
+                    v for v, e in zip(sweep["values"], sweep["error"], strict=True)
+                    if e is not None and abs(e) <= AGREES * d
+                ]  # fmt: skip
+        last = fact["sweeps"]["particles"][kind]
+        error = last["error"][-1]
+        entry[kind] = {
+            "error": error,
+            "particles": last["values"][-1],
+            "agrees": error is not None and abs(error) <= AGREES * d,
+            "agree": agree,
+        }
+    return entry
+
+
+def _well(fact: dict[str, Any]) -> dict[str, Any]:
+    temperatures = fact["temperatures"]
+    cold, hot = (temperatures[k]["langevin"] for k in (min(temperatures, key=float),
+                                                     max(temperatures, key=float)))  # fmt: skip
+    return {
+        "trapped": bool(cold["right"] < 0.1),
+        "explores": bool(0.35 < hot["right"] < 0.65),
+        "boltzmann": bool(hot["distance"] < 0.1),
+    }
+
+
+def _run(found: list[dict[str, Any]]) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "seeds": len(found),
+        "steps": found[0]["settings"]["steps"],
+        "return": stat([float(np.mean(r["evaluation"])) for r in found]),
+        "cpu": stat([_last(r["curve"]["cpu"]) for r in found]),
+        "wall": stat([_last(r["curve"]["wall"]) for r in found]),
+        "entropy": stat([_last(r["curve"]["entropy"]) for r in found]),
+        "alpha": stat([_last(r["curve"]["alpha"]) for r in found]),
+    }
+    for name in ("true_error", "home_error", "unseen_error", "fine_error"):
+        if name in found[0]:
+            entry[name] = stat([float(np.median(r[name])) for r in found])
+    if found[0]["curve"]["contraction"][-1] is not None:
+        entry["contraction"] = stat([_last(r["curve"]["contraction"]) for r in found])
+        entry["shortened"] = stat([_last(r["curve"]["shortened"]) for r in found])
+    return entry
+
+
+def _compare(group: str, runs: dict[str, Any]) -> dict[str, Any]:
+    """Return the return while training of a group's members at equal steps and at equal time."""
+    members = {name: found for name, found in runs.items() if _group(name) == group}
+    seconds = min(_last(r["curve"]["wall"]) or np.inf for f in members.values() for r in f)
+    steps = min(_last(r["curve"]["steps"]) or np.inf for f in members.values() for r in f)
+    at = {
+        name: {
+            "steps": stat([_until(r["curve"], "steps", steps) for r in found]),
+            "wall": stat([_until(r["curve"], "wall", seconds) for r in found]),
+        }
+        for name, found in members.items()
+    }
+    return {
+        "at_steps": steps,
+        "at_seconds": seconds,
+        "members": at,
+        "best_at_steps": _best(at, "steps"),
+        "best_at_seconds": _best(at, "wall"),
+    }
+
+
+def _best(at: dict[str, Any], clock: str) -> dict[str, Any]:
+    """Return the member of the largest median, and whether its quartiles tell it apart."""
+    there = {k: v[clock] for k, v in at.items() if v[clock]["median"] is not None}
+    if not there:
+        return {"name": None, "told_apart": False}
+    name = max(there, key=lambda k: there[k]["median"])
+    others = [v for k, v in there.items() if k != name]
+    apart = bool(others) and min(v["n"] for v in there.values()) >= 3
+    return {
+        "name": name,
+        "told_apart": apart and all(there[name]["q25"] > v["q75"] for v in others),
+    }
+
+
+def _until(curve: dict[str, list[Any]], clock: str, end: float) -> float | None:
+    """Return the last return that was recorded by then."""
+    kept = [
+        y for x, y in zip(curve[clock], curve["return"], strict=True)
+        if x is not None and y is not None and x <= end
+    ]  # fmt: skip
+    return kept[-1] if kept else None
+
+
+def _multigoal(runs: dict[str, Any]) -> dict[str, Any]:
+    entry: dict[str, Any] = {}
+    for name, found in runs.items():
+        if "goals" in found[0]:
+            entry[name] = {
+                "evenness": stat([evenness(r["goals"]) for r in found]),
+                "reached": stat([sum(k > 0 for k in r["goals"]) for r in found]),
+                "missed": stat([r["missed"] / max(len(r["stochastic"]), 1) for r in found]),
+                "modes": stat([r["modes_at_start"] for r in found]),
+            }
+    sac, s2ac = entry["multigoal-sac"]["evenness"], entry["multigoal-s2ac"]["evenness"]
+    return {
+        "members": entry,
+        "s2ac_spreads_more": s2ac["median"] > sac["median"],
+        "told_apart": s2ac["n"] >= 3 and s2ac["q25"] > sac["q75"],
+        "start_helps": _higher(runs, "multigoal-s2ac", "multigoal-fixed"),
+    }
+
+
+def _higher(runs: dict[str, Any], one: str, other: str) -> bool:
+    """Return whether the one's median evaluation exceeds the other's."""
+    score: Callable[[str], float] = lambda name: float(  # noqa: E731
+        np.median([np.mean(r["evaluation"]) for r in runs[name]])
+    )
+    return score(one) > score(other)
+
+
+def _held(found: list[dict[str, Any]]) -> dict[str, Any]:
+    inside = [r["held"]["within"] for r in found]
+    return {
+        "response": stat([r["held"]["response"] for r in found]),
+        "unmet": sum(r["held"]["response"] is None for r in found),
+        "within": stat(inside),
+        "worst": stat([r["held"]["worst"] for r in found]),
+        "holds": all(x is not None and x >= 0.95 for x in inside)
+        and all(r["held"]["response"] is not None for r in found),
+    }
+
+
+def _solved(runs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: [float(np.mean(r["evaluation"])) > SOLVED for r in found]
+        for name, found in runs.items()
+        if _group(name) in ("pendulum", "temperature")
+    }
+
+
+def _transfer(found: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "weights": found[0]["weights"],
+        **{
+            name: stat([float(np.median(r[name])) for r in found])
+            for name in ("home_error", "unseen_error", "fine_error")
+        },
+    }
+
+
+def _modes(runs: dict[str, Any]) -> dict[str, Any]:
+    """Return the fraction of states with several modes, by run."""
+    return {
+        name: {
+            "states": sum(len(r["modes"]["counts"]) for r in found),
+            "multimodal": sum(k > 1 for r in found for k in r["modes"]["counts"]),
+            "most": max(k for r in found for k in r["modes"]["counts"]),
+        }
+        for name, found in runs.items()
+    }
+
+
+def _last(values: Sequence[float | None]) -> float | None:
+    there = [v for v in values if v is not None]
+    return there[-1] if there else None

@@ -1,0 +1,116 @@
+"""What a training run leaves behind: a log, figures, and a progress bar with the last return."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import SAC
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+
+from ..cli_terminal import progress_bar
+from ..files import write_atomically
+from ..training_plots import MAPS, draw_run
+from .maps import policy_maps
+from .temperature import measured_entropy
+
+_STATES = 256
+
+
+class Recorder(BaseCallback):
+    """Write ``progress.csv`` at equal intervals of steps, and draw it.
+
+    Every row has stable-baselines3's own entries and ``train/entropy``, measured on replayed states
+    apart from any measurement inside the algorithm, ``train/target_entropy`` where one is asked
+    for, ``time/cpu`` [s] and ``rollout/ep_rew_mean`` over the last 20 episodes.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Of the run; None writes no files.
+    steps : int
+        Steps of the run.
+    rows : int, optional
+        Rows of the log (default: 100).
+    quiet : bool, optional
+        No progress bar (default: False).
+    """
+
+    model: SAC
+
+    def __init__(self, folder: Path | None, steps: int, rows: int = 100, quiet: bool = False):
+        super().__init__()
+        self.folder, self.steps = folder, steps
+        self.every = max(steps // rows, 1)
+        self.rows: list[dict[str, float]] = []
+        self.returns: list[float] = []
+        self._next = self.every
+        self._started = (0.0, 0.0)
+        self._bar = progress_bar(quiet)
+
+    def _on_training_start(self) -> None:
+        self.model.set_logger(
+            configure(str(self.folder), ["csv"]) if self.folder else configure(None, [])
+        )
+        self._started = (time.perf_counter(), time.process_time())
+        self._bar.start()
+        self._task = self._bar.add_task("training", total=self.steps)
+
+    def _on_step(self) -> bool:
+        for info in self.locals["infos"]:
+            if "episode" in info:
+                self.returns.append(float(info["episode"]["r"]))
+        last = f"return {self.returns[-1]:.4g}" if self.returns else "training"
+        self._bar.update(self._task, completed=self.num_timesteps, description=last)
+        if self.num_timesteps >= self._next:
+            self._next += self.every
+            self._row()
+        return True
+
+    def close(self) -> None:
+        """Take the progress bar away, however the run ended."""
+        self._bar.stop()
+
+    def _on_training_end(self) -> None:
+        self.close()
+        if self.folder is not None and self.rows:
+            maps = policy_maps(self.model)
+            write_atomically(self.folder / MAPS, json.dumps(maps).encode())
+            draw_run(self.folder)
+
+    def _row(self) -> None:
+        log = self.model.logger
+        wall, cpu = self._started
+        log.record("time/total_timesteps", self.num_timesteps)
+        log.record("time/time_elapsed", time.perf_counter() - wall)
+        log.record("time/cpu", time.process_time() - cpu)
+        if self.returns:
+            log.record("rollout/ep_rew_mean", float(np.mean(self.returns[-20:])))
+        if self.model.ent_coef_optimizer is not None:
+            log.record("train/target_entropy", float(self.model.target_entropy))
+        # A step is counted before it is stored.
+        if self.model.replay_buffer is not None and self.model.replay_buffer.size() > 0:
+            # Of a generator of its own, so that recording changes no training run.
+            with torch.random.fork_rng(devices=[]):
+                log.record("train/entropy", measured_entropy(self.model, self._states()))
+        self.rows.append({k: float(v) for k, v in log.name_to_value.items()})
+        log.dump(self.num_timesteps)
+
+    def _states(self) -> torch.Tensor:
+        """Return replayed states; drawn apart, so that recording changes no training run."""
+        buffer = self.model.replay_buffer
+        assert buffer is not None
+        n = buffer.size()
+        rng = np.random.default_rng(self.num_timesteps)
+        states = buffer.observations[rng.integers(n, size=_STATES), 0]
+        return torch.as_tensor(np.asarray(states, np.float32), device=self.model.device)
+
+
+def curve(rows: list[dict[str, float]], name: str) -> list[Any]:
+    """Return one column of the rows, None where a row lacks it."""
+    return [row.get(name) for row in rows]
