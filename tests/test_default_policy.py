@@ -81,3 +81,21 @@ def test_solving_imports_no_torch():
     )
     printed = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
     assert printed.stdout.strip() == "set()", printed.stderr
+
+
+def test_a_policy_that_does_not_help_is_not_asked_again():
+    ctx = lw_rl.build_context("CaII_K", "FALC")
+
+    class Harmful:
+        calls = 0
+
+        def predict(self, observation, deterministic=True):
+            self.calls += 1
+            return np.full(observation.shape[1], -0.9), None
+
+    policy = Harmful()
+    result = lw_rl.solve(ctx, policy, quiet=True, bound=False)
+    assert result.converged
+    # Once; what it did is seen at the next formal solution, and the operator does the rest.
+    assert policy.calls == 1
+    assert result.steps_by["depthwise"] > 2

@@ -127,7 +127,7 @@ def make_scheme(scheme: str | Scheme, policy: Any = "default") -> Scheme:
         )
     if isinstance(scheme, Safeguarded):
         return scheme
-    # Accelerations of plain updates keep their residual for a while, to drop it at once later, and
-    # the operator, which dismisses a policy by itself, removes errors that the residual hardly sees.
+    # Accelerations of plain updates keep their residual for a while, to drop it at once later; the
+    # operator, which dismisses a policy by itself, removes what the residual hardly sees.
     patient = isinstance(scheme, Anderson | Ng | Depthwise)
     return Safeguarded(scheme, allowance=_PATIENCE) if patient else Safeguarded(scheme)

@@ -23,6 +23,8 @@ Array = np.ndarray
 _OTHERS = Anderson()
 #: A policy whose step leaves more than this of the estimated error is not asked again.
 _USEFUL = 0.3
+#: Nor is one where the operator's first guess is further off than this: the problem is a hard one.
+_NEAR = 0.05
 
 
 @runtime_checkable
@@ -127,7 +129,8 @@ class Depthwise:
     solution is the zeroth step, before the first formal solution.
 
     A policy is asked for as long as its steps leave less than a third of the estimated error:
-    after one that does not, the rest of the solve is the operator's alone.
+    after one that does not, and where the operator's first guess is far off, the rest of the solve
+    is the operator's alone.
 
     Two-level atoms get this; all others get Anderson acceleration of the plain update.
 
@@ -223,7 +226,7 @@ class Depthwise:
                 start, left, plain = combined
         estimate = to_log(left)
         size = largest(error)
-        if not size < _USEFUL * s.size:
+        if not (size < _USEFUL * s.size and size < _NEAR):
             s.frame = None
         s.size = size
         if self.policy is None or s.frame is None:
