@@ -199,7 +199,6 @@ def test_what_is_implied_knows_of_collisional_radiative_switching():
     np.testing.assert_allclose(evaluation.implied, evaluation.r, atol=1e-12)
 
 
-
 @pytest.mark.parametrize("iterations", [1, 4])
 def test_what_is_implied_is_scattered_and_created_light(ctx, iterations):
     """(1 - eps) J + eps B, with J from the host's rate of absorptions."""
