@@ -179,11 +179,6 @@ class Adapter:
         # A population that is not a number fails every comparison.
         return all(a.n.min() > 0.0 and a.n.max() < np.inf for a in self._atoms)
 
-    @property
-    def redistributes(self) -> bool:
-        """Whether a line of an active atom is in partial redistribution."""
-        return bool(self._rho)
-
     def in_lte(self, block: Block) -> bool:
         """Whether an atom's populations are those of LTE, to rounding."""
         k = self.blocks.index(block)

@@ -24,7 +24,7 @@ solution; :class:`Certified` stops by the tightest that can be trusted in the st
     The second opinion, of two-level atoms: what the non-local approximate operator
     (`lw_rl.approximate_operator`) takes for the error, whatever the scheme. It is asked where the
     iteration would stop otherwise, and counts where it is larger. Times :data:`OPERATOR_SAFETY`.
-    Not with partial redistribution, which it does not know.
+    With partial redistribution, which it does not know, it is too large rather than too small.
 ``"bound"``
     The rigorous bound with the source function as the weight (`lw_rl.enclosure`), for two-level
     atoms: the tightest where the residual is far below the thermal source term, as at the
@@ -215,7 +215,7 @@ class Certificate:
         """
         evaluation = self.evaluation
         assert evaluation is not None
-        if evaluation.implied is None or self.adapter.redistributes:
+        if evaluation.implied is None:
             return estimate
         worst = 0.0
         for block in self.adapter.blocks:

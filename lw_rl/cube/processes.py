@@ -36,6 +36,8 @@ class Processes:
         self._number = workers
         self._environment = {**os.environ, **(environment or {})}
         self._environment.setdefault("PYTHONWARNINGS", "ignore:No config file found")
+        # The package that is installed, not sources that happen to lie in the working directory.
+        self._environment.setdefault("PYTHONSAFEPATH", "1")
         self._started = 0
         self.scheduler: subprocess.Popen[bytes] | None = None
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -118,4 +120,5 @@ def start_command(arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes
     """Start `lw-rl` with arguments as a process of its own, its output going to a file."""
     code = "from lw_rl.cli import main; main()"
     with open(log, "ab") as file:
-        return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=file, stderr=file)
+        command = [sys.executable, "-P", "-c", code, *arguments]
+        return subprocess.Popen(command, stdout=file, stderr=file)
