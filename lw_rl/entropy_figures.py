@@ -52,7 +52,8 @@ def accuracy(result: dict[str, Any], figure: Figure | None = None) -> Figure:
             ax.axhspan(-AGREES * int(d), AGREES * int(d), color="0.9", zorder=0)
             ax.set_xscale("log")
             # Linear where a reader compares, logarithmic where it has broken.
-            ax.set_yscale("symlog", linthresh=int(d))
+            if max(map(abs, ax.get_ylim())) > 3 * int(d):
+                ax.set_yscale("symlog", linthresh=int(d))
             _plain(ax.xaxis)
             _plain(ax.yaxis)
             if ax.get_subplotspec().is_last_row():
@@ -151,7 +152,8 @@ def returns(result: dict[str, Any], figure: Figure | None = None) -> Figure:
                 _band(ax, result["runs"][name], clock, colour, result["labels"][name])
         column[0].set(title=group, xlabel="environment steps")
         column[1].set(xlabel="wall time [s]")
-        column[0].legend(frameon=False, fontsize=7)
+        if column[0].lines:
+            column[0].legend(frameon=False, fontsize=7)
     for ax in axes[:, 0]:
         ax.set_ylabel("return, median and quartiles")
     return fig

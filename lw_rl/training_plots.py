@@ -152,7 +152,9 @@ def boltzmann_panels(fig: Any, state: dict[str, Any], factors: Sequence[float]) 
                 axis, boltzmann(Q, alpha, cell), label=rf"$\alpha = {alpha:.2g}$",
                 color=_colour(k, len(factors)),
             )  # fmt: skip
-        ax.hist(draws[:, 0], 40, (-1, 1), density=True, color="0.8", label="draws of the policy")
+        ax.hist(
+            draws[:, 0], 40, range=(-1, 1), density=True, color="0.8", label="draws of the policy"
+        )
         ax.set(xlabel="action", ylabel="density")
         ax.legend(frameon=False, fontsize=8)
         return

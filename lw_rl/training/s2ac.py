@@ -143,9 +143,9 @@ class S2AC(Tempered, SAC):
         assert isinstance(loss, torch.Tensor)
         if not bool(torch.isfinite(loss)):
             raise CriticError(
-                f"the critics' loss must be finite, got {float(loss)}: rewards, target values "
-                f"(up to {float(target.abs().max()):.3g}) or the critics' own are not; lower the "
-                "learning rate or scale the rewards"
+                f"the critics' loss must be finite, got {float(loss.detach())}: rewards, target "
+                f"values (up to {float(target.abs().max()):.3g}) or the critics' own are not; "
+                "lower the learning rate or scale the rewards"
             )
         self.critic.optimizer.zero_grad()
         loss.backward()
