@@ -268,6 +268,7 @@ def test_a_real_worker_of_another_version(cube, tmp_path):
             solve(cube, tmp_path / "out.zarr", scheduler=str(processes.file))
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_nothing(cube, tmp_path, expected):
     with Processes(tmp_path / "cluster", 2) as processes:
         killed = []
@@ -282,6 +283,7 @@ def test_a_worker_that_is_killed_costs_nothing(cube, tmp_path, expected):
     assert differences(expected, found) == ()
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_killed_is_named_and_the_run_goes_on(cube, tmp_path, expected):
     out = tmp_path / "out.zarr"
     with Processes(tmp_path / "cluster", 1) as processes:
