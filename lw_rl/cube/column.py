@@ -233,8 +233,11 @@ class Workshop:
         line = emergent(ctx, settings.mus, settings.tau_one)
         if not np.all(np.isfinite(line.intensity)):
             raise ArithmeticError("the emergent intensity is not finite")
-        atom = ctx.activeAtoms[0]
-        n = np.array(atom.n)
+        adapter = Adapter(ctx)
+        n = adapter.populations()[0]
+        kept = None
+        if settings.keep != "none":
+            kept = n if settings.keep == "populations" else n / adapter.lte_populations()[0]
         by = result.records[-1].by
         return Solved(
             "converged",
@@ -245,10 +248,10 @@ class Workshop:
             estimate=result.estimate.value,
             seconds=perf_counter() - start,
             line=line,
-            kept={"departure": n / np.asarray(atom.nStar), "populations": n}.get(settings.keep),
+            kept=kept,
             neighbour=None
             if along is None
-            else Neighbour(along.log_tau, Adapter(ctx).read() - along.log_B),
+            else Neighbour(along.log_tau, adapter.read() - along.log_B),
             visited=recorder.visited(column) if recorder is not None else None,
         )
 

@@ -12,6 +12,7 @@ import lightweaver as lw
 import numpy as np
 
 from .. import atmospheres, atoms
+from ..adapter import Adapter
 from ..context import radiative_set
 from ..errors import NoReferenceError
 from ..reference import reference, true_error
@@ -71,7 +72,7 @@ def plain_tolerance(line: str, columns: Sequence[dict[str, Array]]) -> dict[str,
         for column, truth in zip(columns, truths, strict=True):
             ctx = _plain_context(column)
             lw.iterate_ctx_se(ctx, popsTol=tolerance, quiet=True)
-            errors.append(true_error([np.asarray(ctx.activeAtoms[0].n)], truth))
+            errors.append(true_error(Adapter(ctx).populations(), truth))
         worst[tolerance] = max(errors)
         if worst[tolerance] <= TARGET:
             break

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import lightweaver as lw
@@ -33,9 +32,6 @@ class Emergent:
 def emergent(ctx: lw.Context, mus: tuple[float, ...], tau_one: bool = False) -> Emergent:
     """Return the line of the first active atom as it leaves a solved context.
 
-    A third of the cost of ``ctx.compute_rays``, which copies the whole model first: the rays get
-    a context of their own that shares the populations, and a copy of J.
-
     Parameters
     ----------
     ctx : lightweaver.Context
@@ -45,24 +41,10 @@ def emergent(ctx: lw.Context, mus: tuple[float, ...], tau_one: bool = False) -> 
     tau_one : bool, optional
         Whether to find the heights of tau = 1 too (default: False).
     """
-    atmos = copy.copy(ctx.kwargs["atmos"])
-    atmos.rays(list(mus), upOnly=True)
-    # One context: the populations in `eqPops` are taken as they are.
-    rays = lw.Context(atmos, ctx.kwargs["spect"], ctx.kwargs["eqPops"], Nthreads=1)
-    adapter = Adapter(rays)
-    adapter.restore(Adapter(ctx).snapshot())
-    rays.formal_sol(upOnly=True)
-    wavelength = np.asarray(rays.spect.wavelength)
-    line = np.isin(wavelength, np.asarray(rays.activeAtoms[0].trans[0].wavelength))
-    intensity = np.asarray(rays.spect.I).reshape(wavelength.size, len(mus))[line].T
-    if not tau_one:
-        return Emergent(intensity.copy(), None)
-    rays.depthData.fill = True
-    # The rays' weights are zero, so that the rates which this computes as well mean nothing.
-    rays.formal_sol_gamma_matrices()
-    chi = np.asarray(rays.depthData.chi)[line][:, :, 1]
-    heights = _tau_one(np.asarray(atmos.z), chi, np.asarray(mus))
-    return Emergent(intensity.copy(), heights.T)
+    intensity, z, chi = Adapter(ctx).emergent_rays(mus, opacity=tau_one)
+    if chi is None:
+        return Emergent(intensity, None)
+    return Emergent(intensity, _tau_one(z, chi, np.asarray(mus)).T)
 
 
 def _tau_one(z: Array, chi: Array, mus: Array) -> Array:
