@@ -11,264 +11,38 @@ No formal solution of the host is involved, so the same operator gives a first e
 source function before there is any. What it costs instead is wall time, which every benchmark
 counts.
 
-The formal solution that is mimicked is the host's default: cubic Bezier short characteristics
-with limited derivatives (de la Cruz Rodriguez and Piskunov 2013, ApJ 764, 33), linearised around
-an estimate of the source function. Where there is none yet, the source function is interpolated
-linearly, which is monotone and never far off.
+`lw_rl.line_quadrature` chooses frequencies and angles, `lw_rl.bezier_characteristics` has the
+host's interpolation, linearised around an estimate of the source function. Here steps are coupled
+along rays, and the sum over all rays is inverted.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
-from lightweaver import voigt_H
 from numpy.lib.stride_tricks import as_strided
 from scipy.linalg.lapack import dgetrf, dgetrs
 
-from .resample import Table, resample, table
+from .bezier_characteristics import REACH, contributions, stencils
+from .line_quadrature import Rays, coarser, line_rays
+from .resample import resample, table
 from .state import LinePhysics
 
 Array = np.ndarray
 
-#: Spacing of the frequencies at line centre in the smallest Doppler width, at rest and moving.
-_SPACING, _SPACING_MOVING = 0.3, 0.5
-#: The first estimate of the source function makes do with every third of them: of three midpoints,
-#: the middle one is the midpoint of all.
-_ROUGH = 3
-#: And with this many depths.
+#: The first estimate of the source function makes do with this many depths.
 _ROUGH_DEPTHS = 256
-#: A velocity field is seen if it spans this much of the smallest Doppler width.
-_AT_REST = 0.1
-#: Frequencies on either side of line centre, a multiple of the above.
-_FEWEST, _MOST = 6, 63
-#: Cosines of the angles, two Gauss-Legendre points, and their weights.
-_MU, _WEIGHT_MU = 0.5 + np.array([-0.5, 0.5]) / np.sqrt(3.0), np.array([0.5, 0.5])
 #: Neighbouring depths are coupled directly in blocks of this size, others through their borders.
 _LEAF = 6
 #: Steps of optical depth beyond which nothing changes.
 _THIN, _THICK = 1e-12, 1e12
-#: Below this step of optical depth its weights are summed as series.
-_SERIES = 0.03
-#: A step sees the source function up to this many depths from its end.
-_REACH = 2
 #: No estimate of the source function is below this fraction of the smallest Planck function.
 _FLOOR = 1e-8
-
-
-@dataclass(frozen=True)
-class _Rays:
-    """Frequencies and angles, flattened.
-
-    Attributes
-    ----------
-    weight : Array
-        Line profile and quadrature weight, shape [Nspace, Nray]; the sum over rays is one.
-    profile : Array
-        Line profile over its value at line centre, shape [Nspace, Nray].
-    mu : Array
-        Cosine of every ray's angle, shape [Nray].
-    """
-
-    weight: Array
-    profile: Array
-    mu: Array
-
-    def rough(self) -> _Rays:
-        """Return every third frequency."""
-        some = slice(_ROUGH // 2, None, _ROUGH)
-        weight = self.weight[:, some]
-        total = weight.sum(axis=1, keepdims=True)
-        return _Rays(weight / total, self.profile[:, some], self.mu[some])
-
-
-def _frequencies(physics: LinePhysics, span: float) -> tuple[Array, Array]:
-    """Return frequencies [m s-1] from line centre, and their weights.
-
-    The midpoint rule in t of ``u = core sinh(s t)``: the integrand is smooth, even at rest, and
-    vanishes at the ends, so it converges geometrically (Trefethen and Weideman 2014, SIAM Rev. 56,
-    385).
-    """
-    narrowest = float(physics.broadening.min())
-    core = narrowest + 0.5 * span
-    s = float(np.arcsinh(max(float(physics.extent), 4.0 * core) / core))
-    spacing = (_SPACING_MOVING if span > 0.0 else _SPACING) * narrowest
-    N = _ROUGH * int(np.ceil(s * core / spacing / _ROUGH))
-    N = min(max(N, _FEWEST), _MOST)
-    t = (np.arange(-N if span > 0.0 else 0, N) + 0.5) / N
-    return core * np.sinh(s * t), np.cosh(s * t)
-
-
-def _rays(physics: LinePhysics) -> _Rays:
-    broadening, damping = physics.broadening, physics.damping
-    velocity = physics.velocity * broadening
-    span = float(np.ptp(velocity))
-    if span <= _AT_REST * float(broadening.min()):
-        # Without motion a profile is even, and the same at every angle.
-        span, velocity, mus = 0.0, np.zeros_like(velocity), np.zeros(1)
-    else:
-        velocity = velocity - 0.5 * (float(velocity.max()) + float(velocity.min()))
-        mus = _MU
-    u, w = _frequencies(physics, span)
-    x = np.abs(u - mus[:, None] * velocity[:, None, None]) / broadening[:, None, None]
-    a = np.broadcast_to(damping[:, None, None], x.shape)
-    H = voigt_H(a.ravel(), x.ravel()).reshape(x.shape)
-    # The host normalises its profiles on its own wavelengths, too, angle by angle.
-    weight = H * w
-    weight = _WEIGHT_MU[:, None] * (weight / weight.sum(axis=2, keepdims=True))
-    profile = H / voigt_H(damping, np.zeros_like(damping))[:, None, None]
-    N, shape = len(damping), (len(damping), len(_MU), len(u))
-    return _Rays(
-        weight.reshape(N, -1), np.broadcast_to(profile, shape).reshape(N, -1), _MU.repeat(len(u))
-    )
-
-
-def _coarser(physics: LinePhysics, rays: _Rays, to: Table) -> tuple[LinePhysics, _Rays]:
-    """Return a line and its rays on fewer depths."""
-
-    def log(values: Array) -> Array:
-        return np.exp(resample(np.log(values), to))
-
-    fewer = replace(
-        physics,
-        height=resample(physics.height, to),
-        opacity=log(physics.opacity),
-        background=log(physics.background),
-        epsilon=log(physics.epsilon),
-        log_B=resample(physics.log_B, to),
-    )
-    nearest = to[0] + (to[2] > 0.5)
-    return fewer, _Rays(rays.weight[nearest], rays.profile[nearest], rays.mu)
-
-
-def _bezier(step: Array) -> tuple[Array, Array, Array, Array]:
-    """Return the weights of a step's four control points, that of its end first.
-
-    de la Cruz Rodriguez and Piskunov (2013), equations 14-17; where the step is thin, their series.
-    """
-    t = np.maximum(step, _SERIES)
-    e = np.exp(-t)
-    t2 = t * t
-    t3 = t2 * t
-    weights = (
-        (6.0 * e - 6.0 + 6.0 * t - 3.0 * t2 + t3) / t3,
-        (18.0 - 12.0 * t + 3.0 * t2 - (6.0 * t + 18.0) * e) / t3,
-        (6.0 * t - 18.0 + (18.0 + 12.0 * t + 3.0 * t2) * e) / t3,
-        (6.0 - (6.0 + 6.0 * t + 3.0 * t2 + t3) * e) / t3,
-    )
-    thin = step < _SERIES
-    t = step[thin]
-    # Integrals of x^n (1 - x)^(3 - n) exp(-t x): Euler's beta function, term by term.
-    weights[0][thin] = t * (1 / 4 - t * (1 / 20 - t / 120))
-    weights[1][thin] = t * (1 / 4 - t * (1 / 10 - t / 40))
-    weights[2][thin] = t * (1 / 4 - t * (3 / 20 - t / 20))
-    weights[3][thin] = t * (1 / 4 - t * (1 / 5 - t / 12))
-    return weights
-
-
-def _linear(step: Array) -> tuple[Array, Array]:
-    """Return the weights of a step's end and beginning where the source function is linear."""
-    t = np.maximum(step, _SERIES)
-    e = np.exp(-t)
-    mean = (1.0 - e) / t
-    end, begin = 1.0 - mean, mean - e
-    thin = step < _SERIES
-    t = step[thin]
-    end[thin] = t * (1 / 2 - t * (1 / 6 - t / 24))
-    begin[thin] = t * (1 / 2 - t * (1 / 3 - t / 8))
-    return end, begin
-
-
-def _slopes(step: Array, source: Array) -> tuple[Array, Array]:
-    """Return how the limited derivative depends on the differences before and after a depth.
-
-    The derivative is the weighted harmonic mean of the two slopes, or zero at an extremum
-    (Fritsch and Butland 1984, SIAM J. Sci. Stat. Comput. 5, 300); here it is linearised.
-
-    Returns
-    -------
-    before, after : Array
-        [Nspace, Nray]; the derivative is ``before (S_i - S_i-1) + after (S_i+1 - S_i)``.
-    """
-    before, after = np.zeros_like(source), np.zeros_like(source)
-    slope = np.diff(source, axis=0) / step
-    left, right = slope[:-1], slope[1:]
-    weight = (1.0 + step[1:] / (step[1:] + step[:-1])) / 3.0
-    mean = weight * right + (1.0 - weight) * left
-    limited = left * right <= 0.0
-    mean[limited] = np.inf
-    before[1:-1] = weight * (right / mean) ** 2 / step[:-1]
-    after[1:-1] = (1.0 - weight) * (left / mean) ** 2 / step[1:]
-    after[0] = 1.0 / step[0]
-    before[-1] = 1.0 / step[-1]
-    return before, after
-
-
-def _stencils(step: Array, source: Array | None) -> tuple[Array, Array]:
-    """Return what each step adds to the intensity at its end, inward and outward.
-
-    Returns
-    -------
-    inward, outward : Array
-        [Nspace, 5, Nray]: weights of the source function from two depths above to two below.
-    """
-    N, K = step.shape[0] + 1, step.shape[1]
-    inward, outward = np.zeros((N, 5, K)), np.zeros((N, 5, K))
-    if source is None:
-        end, begin = _linear(step)
-        inward[1:, 2], inward[1:, 1] = end, begin
-        outward[:-1, 2], outward[:-1, 3] = end, begin
-        return inward, outward
-    own, near, far, upwind = _bezier(step)
-    before, after = _slopes(step, source)
-    third = step / 3.0
-    g, d = near * third, far * third
-    own += near
-    upwind += far
-    b, a, b_up, a_up = before[1:], after[1:], before[:-1], after[:-1]
-    inward[1:, 3] = -g * a
-    inward[1:, 2] = own - g * (b - a) + d * a_up
-    inward[1:, 1] = upwind + g * b + d * (b_up - a_up)
-    inward[1:, 0] = -d * b_up
-    outward[:-1, 1] = -g * b_up
-    outward[:-1, 2] = own + g * (b_up - a_up) + d * b
-    outward[:-1, 3] = upwind + g * a_up - d * (b - a)
-    outward[:-1, 4] = -d * a
-    return inward, outward
 
 
 def _saturation(y: Array, g_ratio: float) -> Array:
     """Return the line's opacity at ``y`` over that of atoms which are all in the lower level."""
     excited = 1.0 / (1.0 + np.exp(-y))
     return (1.0 - excited) / (1.0 + g_ratio * excited)
-
-
-def _contributions(
-    stencil: Array, share: Array, background: Array, incident: Array | None = None
-) -> Array:
-    """Return what each step adds per line source function, and what it adds anyway.
-
-    Returns
-    -------
-    cells : Array
-        [Nspace, 6, Nray]: five neighbours' source functions, and what is known.
-    """
-    N, reach, K = stencil.shape
-    cells = np.empty((N, reach + 1, K))
-    np.multiply(stencil, _windows(share), out=cells[:, :reach])
-    np.einsum("imk,imk->ik", stencil, _windows(background), out=cells[:, reach])
-    if incident is not None:
-        cells[-1, reach] += incident
-    return cells
-
-
-def _windows(values: Array) -> Array:
-    """Return every depth's neighbours, [Nspace, 5, Nray], zero beyond the ends."""
-    N, K = values.shape
-    padded = np.zeros((N + 2 * _REACH, K))
-    padded[_REACH:-_REACH] = values
-    rows, columns = padded.strides
-    return as_strided(padded, (N, 2 * _REACH + 1, K), (rows, rows, columns))
 
 
 def _padded(values: Array, size: int) -> Array:
@@ -290,7 +64,7 @@ def _couple(depth: Array, weight: Array, inward: Array, outward: Array) -> Array
     depth, weight : Array
         Optical depth along and weight of every ray, shape [Nspace, Nray].
     inward, outward : Array
-        From :func:`_contributions`.
+        From `lw_rl.bezier_characteristics.contributions`.
 
     Returns
     -------
@@ -362,7 +136,7 @@ class ApproximateOperator:
     """
 
     def __init__(self, physics: LinePhysics, y: Array):
-        self._build(physics, _rays(physics), y)
+        self._build(physics, line_rays(physics), y)
 
     @classmethod
     def first(cls, physics: LinePhysics) -> tuple[ApproximateOperator, Array]:
@@ -378,11 +152,11 @@ class ApproximateOperator:
         y : Array
             ``ln(c^2 S / 2 h nu^3)``, shape [Nspace].
         """
-        rays = _rays(physics)
+        rays = line_rays(physics)
         rough, operator = cls.__new__(cls), cls.__new__(cls)
         N = len(physics.height)
         if N > _ROUGH_DEPTHS:
-            rough._build(*_coarser(physics, rays.rough(), table(N, _ROUGH_DEPTHS)), None)
+            rough._build(*coarser(physics, rays.rough(), table(N, _ROUGH_DEPTHS)), None)
             y = resample(np.log(rough.source_function()), table(_ROUGH_DEPTHS, N))
         else:
             rough._build(physics, rays.rough(), None)
@@ -390,7 +164,7 @@ class ApproximateOperator:
         operator._build(physics, rays, y)
         return operator, np.log(operator.source_function())
 
-    def _build(self, physics: LinePhysics, rays: _Rays, y: Array | None) -> None:
+    def _build(self, physics: LinePhysics, rays: Rays, y: Array | None) -> None:
         B = np.exp(physics.log_B)
         N, self.Nray = rays.weight.shape
         saturation = np.ones_like(B) if y is None else _saturation(y, float(physics.g_ratio))
@@ -401,7 +175,7 @@ class ApproximateOperator:
         step = np.minimum(np.maximum(step, _THIN), _THICK)
         background = (1.0 - share) * B[:, None]
         source = None if y is None else share * np.exp(y)[:, None] + background
-        inward, outward = _stencils(step, source)
+        inward, outward = stencils(step, source)
         # As the host's, the lower boundary is thermal, with the gradient of B.
         incident = np.maximum(B[-1] + (B[-1] - B[-2]) / step[-1], 0.0)
         depth = np.zeros_like(share)
@@ -409,13 +183,13 @@ class ApproximateOperator:
         seen = _couple(
             depth,
             0.5 * rays.weight,
-            _contributions(inward, share, background),
-            _contributions(outward, share, background, incident),
+            contributions(inward, share, background),
+            contributions(outward, share, background, incident),
         )
-        Lambda = np.zeros((N, N + 2 * _REACH))
-        for m in range(2 * _REACH + 1):
+        Lambda = np.zeros((N, N + 2 * REACH))
+        for m in range(2 * REACH + 1):
             Lambda[:, m : m + N] += seen[:, :, m]
-        self.Lambda = Lambda[:, _REACH:-_REACH]
+        self.Lambda = Lambda[:, REACH:-REACH]
         self.known = seen[:, :, 5].sum(axis=1)
         self._epsilon, self._B = physics.epsilon, B
         A = (physics.epsilon - 1.0)[:, None] * self.Lambda

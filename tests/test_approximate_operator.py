@@ -8,7 +8,7 @@ import pytest
 
 from lw_rl import atmospheres, atoms, build_context
 from lw_rl.adapter import Adapter
-from lw_rl.approximate_operator import ApproximateOperator, _bezier, _linear
+from lw_rl.approximate_operator import ApproximateOperator
 from lw_rl.problems import random_problem, shipped_problem
 from lw_rl.state import LinePhysics
 
@@ -91,18 +91,6 @@ def test_the_sign_of_a_velocity_field_does_not_matter():
     other = ApproximateOperator.first(slab(velocity=-v))[1]
     assert np.allclose(one, other, atol=1e-8)
     assert np.max(np.abs(one - ApproximateOperator.first(slab())[1])) > 0.05
-
-
-def test_weights_of_a_step():
-    step = np.geomspace(1e-10, 1e6, 400)
-    control = _bezier(step)
-    end, begin = _linear(step)
-    # A constant source function: 1 - exp(-step).
-    assert np.allclose(sum(control), -np.expm1(-step), rtol=1e-5)
-    assert np.allclose(end + begin, -np.expm1(-step), rtol=1e-5)
-    # A straight line has its control points at thirds.
-    assert np.allclose(control[0] + (2.0 * control[1] + control[2]) / 3.0, end, rtol=1e-4)
-    assert min(w.min() for w in (*control, end, begin)) > 0.0
 
 
 def test_thick_and_thin_steps_do_not_overflow():
