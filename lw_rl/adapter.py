@@ -1,14 +1,7 @@
 """The one room that reads and writes the insides of a Lightweaver context.
 
-The unknown
------------
-Statistical equilibrium is sought for one vector `y`, the active atoms' blocks one after another:
-
-* a two-level atom contributes ``y = ln(c^2 S / 2 h nu^3)``, the logarithm of its line source
-  function (its photon occupation number), shape [Nspace]. Every real `y` is a valid state: the
-  populations ``n_u / n_l = (g_u / g_l) / (1 + exp(-y))`` are positive, sum to `nTotal` and are
-  never inverted. At fixed opacity the problem is *linear* in S, which hindsight training uses.
-* any other atom contributes ``y = ln(n / nTotal)``, shape [Nlevel * Nspace].
+Statistical equilibrium is sought for one vector `y`, the active atoms' blocks one after another,
+each what `lw_rl.unknown` says.
 
 One formal solution at `y` gives, through the host's own update of the populations, the image
 ``y + r``; ``r`` is zero at statistical equilibrium and nowhere else.
@@ -22,44 +15,14 @@ from typing import Any
 
 import lightweaver as lw
 import numpy as np
-from lightweaver.constants import CLight, HPlanck, KBoltzmann
+from lightweaver.constants import CLight
 
+from . import line_physics
 from .errors import ContextError
 from .state import Block, EmergentLine, Evaluation, LinePhysics, Snapshot
+from .unknown import Unknown
 
 Array = np.ndarray
-
-#: Populations are kept at or above this fraction of `nTotal` when an atom with more than two
-#: levels is written; Lightweaver's own solver divides by them.
-_FLOOR = 1e-300
-
-#: Beyond this a two-level atom's exp(-y) overflows or its upper population underflows to zero.
-_MAX_Y = 600.0
-
-
-@dataclass
-class _Atom:
-    n: Array
-    nTotal: Array
-    block: Block
-    g_ratio: float = 1.0
-
-    def read(self) -> Array:
-        with np.errstate(all="ignore"):
-            if self.block.two_level:
-                return -np.log(self.g_ratio * self.n[0] / self.n[1] - 1.0)
-            return np.log(self.n / self.nTotal).ravel()
-
-    def write(self, y: Array) -> None:
-        if self.block.two_level:
-            y = np.minimum(np.maximum(y, -_MAX_Y), _MAX_Y)
-            ratio = self.g_ratio / (1.0 + np.exp(-y))
-            self.n[0] = self.nTotal / (1.0 + ratio)
-            self.n[1] = ratio * self.n[0]
-            return
-        y = y.reshape(self.block.shape)
-        weight = np.maximum(np.exp(y - y.max(axis=0)), _FLOOR)
-        self.n[:] = weight * (self.nTotal / weight.sum(axis=0))
 
 
 @dataclass
@@ -97,7 +60,7 @@ class Adapter:
                 "call RadiativeSet.set_active before making the context"
             )
         self._check_atmosphere()
-        self._atoms: list[_Atom] = []
+        self._atoms: list[Unknown] = []
         start = 0
         for atom in ctx.activeAtoms:
             n = np.asarray(atom.n)
@@ -105,7 +68,8 @@ class Adapter:
             size = n.shape[1] if two_level else n.size
             block = Block(start, start + size, n.shape[1:] if two_level else n.shape, two_level)
             levels = atom.atomicModel.levels
-            self._atoms.append(_Atom(n, np.asarray(atom.nTotal), block, levels[1].g / levels[0].g))
+            g_ratio = levels[1].g / levels[0].g
+            self._atoms.append(Unknown(n, np.asarray(atom.nTotal), block, g_ratio))
             start += size
             if not (np.all(np.isfinite(n)) and np.all(n >= 0.0)):
                 bad = float(n[~(np.isfinite(n) & (n >= 0.0))][0])
@@ -236,11 +200,9 @@ class Adapter:
             if state.block.two_level:
                 # Switching scales the collisional rates in the host's equations.
                 trans, C = atom.trans[0], np.asarray(atom.C) * self.ctx.crswCallback.val
-                with np.errstate(all="ignore"):
-                    # n_l / n_u of detailed balance; C[i, j] is the rate from j to i.
-                    ratio = (trans.Rji + C[0, 1]) / (trans.Rij + C[1, 0])
-                    implied[state.block.span] = -np.log(state.g_ratio * ratio - 1.0)
-                implied[state.block.span] -= y[state.block.span]
+                # C[i, j] is the rate from j to i.
+                up, down = trans.Rij + C[1, 0], trans.Rji + C[0, 1]
+                implied[state.block.span] = state.implied(up, down) - y[state.block.span]
         return implied
 
     def evaluate(self, y: Array | None = None, lambdaIterate: bool = False) -> Evaluation:
@@ -369,44 +331,26 @@ class Adapter:
         atom, state = self.ctx.activeAtoms[index], self._atoms[index]
         trans, atmos = atom.trans[0], self.ctx.kwargs["atmos"]
         line = atom.atomicModel.lines[0]
-        T = np.asarray(atmos.temperature)
-        vBroad = np.asarray(atom.vBroad)
-        aDamp = np.asarray(trans.aDamp)
-        nu = CLight / line.lambda0_m
-
-        x = HPlanck * nu / (KBoltzmann * T)
         # C[i, j] is the rate from j to i.
         C_ul = np.asarray(atom.C)[0, 1]
         if not np.any(C_ul > 0.0):
             C_ul = self._collisions(index)
-        destruction = C_ul * -np.expm1(-x)
-        epsilon = destruction / (line.Aji + destruction)
-
-        doppler_width = nu * vBroad / CLight
-        phi0 = lw.voigt_H(aDamp, np.zeros_like(aDamp)) / (np.sqrt(np.pi) * doppler_width)
-        chi_line = HPlanck * nu / (4.0 * np.pi) * state.nTotal * line.Bij * phi0
-        chi_line = np.maximum(chi_line, 1e-300)
-
-        wave = int(np.argmin(np.abs(np.asarray(self.ctx.spect.wavelength) - line.lambda0)))
-        chi_background = np.maximum(np.asarray(self.ctx.background.chi)[wave], 1e-300)
-        z = np.asarray(atmos.z)
-        mean_chi = 0.5 * (chi_line[1:] + chi_line[:-1])
-        # Above the top the optical depth continues with the scale height of the first layer.
-        dtau = -np.diff(z) * mean_chi
-        tau = np.concatenate(([0.5 * dtau[0]], 0.5 * dtau[0] + np.cumsum(dtau)))
+        spect, background = self.ctx.spect, self.ctx.background
+        wave = int(np.argmin(np.abs(np.asarray(spect.wavelength) - line.lambda0)))
         offset = np.abs(np.asarray(trans.wavelength) / line.lambda0 - 1.0)
-        return LinePhysics(
-            height=z.copy(),
-            opacity=chi_line,
-            log_tau=np.log(tau),
-            epsilon=epsilon,
-            log_B=-np.log(np.expm1(np.minimum(x, 700.0))),
-            damping=aDamp.copy(),
-            background=chi_background / chi_line,
-            albedo=np.asarray(self.ctx.background.sca)[wave] / chi_background,
-            velocity=np.asarray(atmos.vz) / vBroad,
-            broadening=vBroad.copy(),
-            temperature=T.copy(),
+        return line_physics.from_arrays(
+            height=np.asarray(atmos.z),
+            temperature=np.asarray(atmos.temperature),
+            vlos=np.asarray(atmos.vz),
+            vBroad=np.asarray(atom.vBroad),
+            aDamp=np.asarray(trans.aDamp),
+            nTotal=state.nTotal,
+            C_ul=C_ul,
+            chi=np.asarray(background.chi)[wave],
+            sca=np.asarray(background.sca)[wave],
+            lambda0=line.lambda0_m,
+            Aji=line.Aji,
+            Bij=line.Bij,
             g_ratio=state.g_ratio,
             extent=float(offset.max()) * CLight,
         )
