@@ -42,6 +42,7 @@ scheme, the estimate holds in 99 % of the stops and is within a factor 5 of the 
 from __future__ import annotations
 
 from collections import deque
+from itertools import compress
 from typing import Any
 
 import lightweaver as lw
@@ -102,6 +103,7 @@ class Certificate:
         self.evaluation: Evaluation | None = None
         self._ys: deque[Array] = deque(maxlen=_WINDOW + 1)
         self._rs: deque[Array] = deque(maxlen=_WINDOW + 1)
+        self._settled: deque[bool] = deque(maxlen=_WINDOW + 1)
         self._merits: deque[float] = deque(maxlen=max(_SPANS) + 1)
         self._step = 0.0
         self._plain = True
@@ -130,6 +132,9 @@ class Certificate:
             self.clear()
             return
         self.evaluation = evaluation
+        # The scattered background light in a residual is that of the populations before.
+        near = bool(self._ys) and largest(evaluation.y - self._ys[-1]) <= NEAR
+        self._settled.append(near)
         self._ys.append(evaluation.y)
         self._rs.append(evaluation.r)
         self._merits.append(evaluation.merit)
@@ -261,8 +266,7 @@ class Certificate:
     def _largest_over_blocks(self, bound: Any) -> float:
         if not (self.adapter.ctx.crswDone and all(b.two_level for b in self.adapter.blocks)):
             return float("inf")
-        # The scattered background light in a residual is that of the populations before.
-        if len(self._ys) < 2 or largest(self._ys[-1] - self._ys[-2]) > NEAR:
+        if not self._settled[-1]:
             return float("inf")
         return max(bound(b) for b in self.adapter.blocks)
 
@@ -281,10 +285,10 @@ class Certificate:
         return bound + relative(largest(r)) * (1.0 + bound) if self._plain else bound
 
     def _enclosure_bound(self, block: Block) -> float:
-        span = block.span
+        span, settled = block.span, list(self._settled)
         return enclosure_bound(
-            [y[span] for y in self._ys],
-            [r[span] for r in self._rs],
+            [y[span] for y in compress(self._ys, settled)],
+            [r[span] for r in compress(self._rs, settled)],
             self._thermal(block),
             self.state[span],
         )

@@ -53,6 +53,14 @@ def reference(ctx: lw.Context) -> tuple[list[Array], float]:
         ctx, scheme=Anderson(), popsTol=1e-10, JTol=np.inf, NmaxIter=500, quiet=True,
         convergence=lw.DefaultConvergenceCriteria,
     )  # fmt: skip
+    return settle(ctx)
+
+
+def settle(ctx: lw.Context) -> tuple[list[Array], float]:
+    """Iterate a context by MALI to the equilibrium that it leads to, in place.
+
+    Returns and raises as :func:`reference` does.
+    """
     changes: list[float] = []
 
     class Settled(Never):

@@ -65,7 +65,7 @@ def statistics(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
         By the scheme's name: ``formal_solutions`` (by threshold: median, p90, p99, worst; None if
         not reached), ``most_over_anderson10`` (the largest number of formal solutions more than
         Anderson (10) on one problem, by threshold; None without it), ``seconds`` (median and worst
-        of the wall time), ``failed``, ``false_stops``, ``problems``.
+        of the wall time), ``failed``, ``false_stops``, ``elsewhere``, ``problems``.
     """
     summary: dict[str, dict[str, Any]] = {}
     for name in peer_names(results):
@@ -82,6 +82,7 @@ def statistics(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
             else None,
             "failed": sum(s.failed for s in solves),
             "false_stops": sum(s.false_stop for s in solves),
+            "elsewhere": sum(s.elsewhere is not None for s in solves),
         }
     return summary
 
@@ -109,6 +110,7 @@ def solve_as_dict(solve: Solve, with_errors: bool = True) -> dict[str, Any]:
         "failed": solve.failed,
         "false_stop": solve.false_stop,
         "failure": solve.failure,
+        "elsewhere": solve.elsewhere,
     }
     if with_errors:
         # Three figures are what a figure shows; more would only make the file large.

@@ -38,6 +38,10 @@ class Solve:
         Steps that the safeguard undid.
     failure : str
         The exception that ended it, if any.
+    elsewhere : float or None
+        How far, as a true error, the equilibrium that it came to is from the reference, where the
+        host's equations have more than one solution; `errors` and `stop_error` are then against
+        the former.
     """
 
     peer: str
@@ -48,6 +52,7 @@ class Solve:
     seconds: float | None
     rejected: int = 0
     failure: str = ""
+    elsewhere: float | None = None
 
     def to(self, threshold: float) -> int | None:
         """Return the formal solutions after which the error stays below a threshold."""

@@ -10,6 +10,10 @@ residual that leaves less than a hundredth of the tolerance; a problem without s
 is counted as one. A stop is *false* if the true error is above the tolerance, *held* if it is not
 above the estimate, and *dear* if it took more than 1.1 times MALI's formal solutions and 3 (not
 judged where MALI itself did not end within its budget).
+
+The host's equations can have several solutions (`lw_rl.benchmark`): a stop that would be false is
+judged against the solution that is found by going on from *its* end, if that is confirmed in the
+same way and is another one. It is then counted as *elsewhere*.
 """
 
 from __future__ import annotations
@@ -108,6 +112,8 @@ class Trial:
         True error of the populations; None without a reference.
     physical : bool
         Whether the populations are finite, positive and sum to `nTotal`.
+    elsewhere : bool
+        Whether the true error is against another solution than the problem's reference.
     message : str
         Of an exception.
     """
@@ -121,6 +127,7 @@ class Trial:
     bound: float | None
     error: float | None
     physical: bool
+    elsewhere: bool = False
     message: str = ""
 
     @property
@@ -179,22 +186,40 @@ def run(
             limit = _FACTOR * result.Nformal + _EXTRA
         solves.append((entry, ctx, outcome, result, message))
     n_ref = _reference([(c, r) for _, c, _, r, _ in solves], prd, popsTol)
-    trials = [
-        Trial(
-            entry=entry,
-            outcome=outcome,
-            Nformal=result.Nformal,
-            limit=limit if entry not in ("mali", "lambda") else float("inf"),
-            estimate=result.estimate.value,
-            method=result.estimate.method,
-            bound=result.estimate.bound,
-            error=None if n_ref is None else true_error(Adapter(ctx).populations(), n_ref),
-            physical=_physical(ctx),
-            message=message,
+    trials = []
+    for entry, ctx, outcome, result, message in solves:
+        error, elsewhere = _judge(ctx, result, n_ref, prd, popsTol)
+        trials.append(
+            Trial(
+                entry=entry,
+                outcome=outcome,
+                Nformal=result.Nformal,
+                limit=limit if entry not in ("mali", "lambda") else float("inf"),
+                estimate=result.estimate.value,
+                method=result.estimate.method,
+                bound=result.estimate.bound,
+                error=error,
+                physical=_physical(ctx),
+                elsewhere=elsewhere,
+                message=message,
+            )
         )
-        for entry, ctx, outcome, result, message in solves
-    ]
     return trials, n_ref is not None
+
+
+def _judge(
+    ctx: lw.Context, result: Result, n_ref: list[Array] | None, prd: bool, popsTol: float
+) -> tuple[float | None, bool]:
+    """Return the true error of a solve's end, and whether it is that of another solution."""
+    if n_ref is None:
+        return None, False
+    n = Adapter(ctx).populations()
+    error = true_error(n, n_ref)
+    if result.converged and not error <= popsTol:
+        own = _reference([(ctx, result)], prd, popsTol)
+        if own is not None and true_error(own, n_ref) > popsTol:
+            return true_error(n, own), True
+    return error, False
 
 
 def _solve(

@@ -41,6 +41,8 @@ class Entry:
         Stops with a bound, and those where it is not below the true error.
     compared, dear : int
         Solves where MALI converged, and those that took more than 1.1 times as much and 3.
+    elsewhere : int
+        Stops at another solution of the host's equations than the reference, judged by that one.
     unphysical, raised : int
         Broken populations left behind, exceptions.
     outcomes, methods : dict of str to int
@@ -59,6 +61,7 @@ class Entry:
     bound_held: int = 0
     compared: int = 0
     dear: int = 0
+    elsewhere: int = 0
     unphysical: int = 0
     raised: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
@@ -88,6 +91,7 @@ class Entry:
         if trial.error is None:
             return wrong
         self.judged += 1
+        self.elsewhere += trial.elsewhere
         if trial.error > popsTol:
             self.false += 1
             wrong.append("false")
@@ -177,11 +181,13 @@ def table(tally: Tally) -> Table:
     """Return the tally as a table."""
     found = Table(
         title=f"{tally.done} problems, {tally.no_reference} without a reference",
-        caption="false: true error above the tolerance; held: not above the estimate; within: "
-        "estimate at most 5x the error; dear: over 1.1 x MALI + 3 formal solutions",
+        caption="false: true error above the tolerance; elsewhere: at another solution of the "
+        "host's equations; held: not above the estimate; within: estimate at most 5x the error; "
+        "dear: over 1.1 x MALI + 3 formal solutions",
     )
     found.add_column("entry")
-    for name in ("solves", "converged", "false", "held", "within", "bound held", "dear", "raised"):
+    counts = ("solves", "converged", "false", "elsewhere")
+    for name in (*counts, "held", "within", "bound held", "dear", "raised"):
         found.add_column(name, justify="right")
     for name, e in sorted(tally.entries.items()):
         found.add_row(
@@ -189,6 +195,7 @@ def table(tally: Tally) -> Table:
             str(e.solves),
             str(e.converged),
             str(e.false),
+            str(e.elsewhere),
             _share(e.held, e.judged),
             _share(e.within, e.judged),
             _share(e.bound_held, e.bounded),

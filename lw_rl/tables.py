@@ -47,6 +47,7 @@ _SUITE_HEAD = (
     "ms",
     "failed",
     "false stops",
+    "elsewhere",
 )
 
 
@@ -66,6 +67,7 @@ def suite_rows(results: Sequence[Result]) -> list[list[str]]:
                 "-" if seconds is None else f"{1e3 * seconds['median']:.1f}",
                 str(entry["failed"]),
                 str(entry["false_stops"]),
+                str(entry["elsewhere"]),
             ]
         )
     return rows
@@ -76,7 +78,7 @@ def suite_table(name: str, results: Sequence[Result]) -> Table:
     table = Table(
         title=f"{name} ({len(results)} problems): formal solutions to a true error of ...",
         caption="median / 90th percentile / worst; ms: median wall time to 1e-3 (lightweaver: to "
-        "its stop)",
+        "its stop); elsewhere: led to another solution of the host's equations",
     )
     for k, head in enumerate(_SUITE_HEAD):
         table.add_column(head, justify="right" if k else "left", no_wrap=True)

@@ -8,11 +8,13 @@ import json
 import numpy as np
 import pytest
 
+import lw_rl
 from lw_rl import benchmark, problems, report, tables
+from lw_rl.adapter import Adapter
 from lw_rl.benchmark import Peer
-from lw_rl.reference import reference, true_error
+from lw_rl.reference import reference, settle, true_error
 from lw_rl.results import Result, Solve
-from lw_rl.schemes import Anderson, Mali, Safeguarded, Step
+from lw_rl.schemes import Anderson, Mali, Safeguarded, Step, make_scheme
 
 PROBLEM = problems.shipped_problem("CaII_K", "FALC", 24)
 
@@ -202,3 +204,41 @@ def test_markdown_table():
 def test_depth_table_has_a_column_per_grid():
     table = tables.depth_table(results() + results())
     assert table.row_count == 3 and len(table.columns) == 3
+
+
+@pytest.fixture(scope="module")
+def two_solutions():
+    """A problem whose equations have two solutions, and that which MALI finds from LTE."""
+    problem = problems.random_problem("test", 223)
+    ctx = problem.context()
+    return ctx, reference(copy.deepcopy(ctx))[0]
+
+
+def test_a_solve_that_leads_to_another_solution_is_measured_against_it(two_solutions):
+    ctx, n_ref = two_solutions
+    peer = Peer("nonlocal", make_scheme("nonlocal"), NmaxIter=60)
+    measured = benchmark.solve(ctx, n_ref, peer, repeats=0)
+    assert measured.elsewhere > 0.1
+    assert not measured.failed and not measured.false_stop
+    assert measured.to(1e-6) < 15
+    assert benchmark.solve(ctx, n_ref, Peer("mali", Mali()), repeats=0).elsewhere is None
+
+
+def test_another_solution_is_an_artefact_of_the_hosts_limiter(two_solutions):
+    """Interpolated linearly, the source function has one solution, wherever MALI begins."""
+    ctx, n_ref = two_solutions
+    other = copy.deepcopy(ctx)
+    lw_rl.solve(other, scheme="nonlocal", popsTol=1e-8, quiet=True)
+    ends = []
+    for n in (n_ref[0], Adapter(other).populations()[0]):
+        linear = problems.random_problem("test", 223).context()
+        linear.set_formal_solver("piecewise_linear_1d")
+        linear.activeAtoms[0].n[...] = n
+        ends.append(settle(linear)[0])
+    assert true_error(Adapter(other).populations(), n_ref) > 0.1
+    assert true_error(*ends) < 1e-8
+
+
+def test_a_failed_solve_is_not_taken_for_another_solution(start, n_ref):
+    stuck = benchmark.solve(start, n_ref, Peer("mali", Mali(), NmaxIter=5), repeats=0)
+    assert stuck.failed and stuck.elsewhere is None

@@ -31,6 +31,7 @@ from hypothesis import strategies as st
 from lightweaver.rh_atoms import CaII_atom
 
 import lw_rl
+from lw_rl import convergence
 from lw_rl.adapter import Adapter
 from lw_rl.convergence import DEFAULT_FACTOR, Certificate, Certified
 from lw_rl.enclosure import NEAR, enclosure_bound, weight_bound
@@ -202,6 +203,24 @@ def test_enclosure_ignores_states_that_are_far():
     alone = enclosure_bound([y], [r], log_b, y)
     far = enclosure_bound([y + 2.0 * NEAR, y], [np.full(5, -0.5), r], log_b, y)
     assert far == pytest.approx(alone, rel=1e-9)
+
+
+def test_the_bound_leaves_out_the_state_that_knew_no_scattered_light(ctx):
+    """The first formal solution begins with J = 0; what is proved does not hold for it."""
+    proxy = accelerate(ctx, scheme="nonlocal")
+    used = []
+    for _ in range(6):
+        proxy.formal_sol_gamma_matrices()
+        proxy.stat_equil()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                convergence, "enclosure_bound",
+                lambda ys, *others: used.append(ys) or float("inf"),
+            )  # fmt: skip
+            proxy.certificate.bound()
+    first = proxy.certificate._ys[0]
+    assert len(used) >= 3
+    assert not any(np.array_equal(y, first) for ys in used for y in ys)
 
 
 def test_iterate_stops_with_the_hosts_criterion_if_told(ctx):

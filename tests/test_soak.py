@@ -87,6 +87,15 @@ def test_hostile_policies_cost_no_more_than_mali(hostile):
     assert bad.Nformal <= 1.1 * mali.Nformal + 3
 
 
+def test_a_stop_at_another_solution_is_no_false_one():
+    """MALI and the operator lead to solutions that are 10 % apart."""
+    trials, known = run(HostileProblem(1, 71))
+    assert known
+    mali, ours = trials
+    assert mali.converged and mali.elsewhere and mali.error < 1e-3
+    assert ours.converged and not ours.elsewhere and ours.error < 1e-3
+
+
 def test_what_is_wrong_is_counted():
     entry = Entry()
     assert entry.add(Trial(**GOOD), 1e-3) == []
@@ -98,6 +107,8 @@ def test_what_is_wrong_is_counted():
     assert (entry.solves, entry.converged, entry.judged) == (5, 4, 4)
     assert (entry.false, entry.held, entry.within, entry.dear) == (1, 3, 4, 1)
     assert sum(entry.ratios) == 4
+    entry.add(Trial(**{**GOOD, "elsewhere": True}), 1e-3)
+    assert (entry.elsewhere, entry.false) == (1, 1)
 
 
 def test_a_soak_goes_on_where_it_ended(tmp_path):
