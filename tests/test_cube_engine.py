@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from types import SimpleNamespace
 
 import cloudpickle
 import dask
@@ -13,10 +14,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from cube_helpers import DEPTHS, small_cube
-from distributed import Client, LocalCluster
+from distributed import Client, KilledWorker, LocalCluster
 
 import lw_rl.cube
 from lw_rl.cube import cluster as cluster_module
+from lw_rl.cube import engine
 from lw_rl.cube.block import Order, snake, solve_block, versions
 from lw_rl.cube.cluster import check_versions, policy_id
 from lw_rl.cube.column import OUTCOMES
@@ -218,6 +220,52 @@ def replace_gain(actor):
     return type(actor)(actor.network, 2.0 * actor.gain, actor.card)
 
 
+@pytest.mark.parametrize("how", ["lose", "cancel"])
+def test_a_block_that_comes_to_nothing_is_sent_again(
+    cube, client, tmp_path, expected, monkeypatch, how
+):
+    """As when a worker dies after its block ended, or the connection breaks for a moment."""
+    receive, spoilt = engine.Run._receive, []
+
+    def spoil(self, future):
+        if len(spoilt) < 3:
+            spoilt.append(future.key)
+            getattr(future._state, how)()
+        receive(self, future)
+
+    monkeypatch.setattr(engine.Run, "_receive", spoil)
+    found = solve(cube, tmp_path / "out.zarr", client=client)
+    assert len(set(spoilt)) == 3 and differences(expected, found) == ()
+
+
+def test_a_policy_that_is_lost_is_sent_again(cube, client, tmp_path, expected, monkeypatch):
+    receive, failed = engine.Run._receive, []
+
+    def spoil(self, future):
+        if not failed:
+            failed.append(self._policy.key)
+            future._state.status = "error"
+            worker = SimpleNamespace(address="tcp://worker:1")
+            future._state.exception = KilledWorker(self._policy.key, worker, 3)
+        receive(self, future)
+
+    monkeypatch.setattr(engine.Run, "_receive", spoil)
+    found = solve(cube, tmp_path / "out.zarr", client=client)
+    assert failed and differences(expected, found) == ()
+
+
+def test_a_block_that_comes_to_nothing_for_ever_is_named(cube, client, tmp_path, monkeypatch):
+    receive = engine.Run._receive
+
+    def spoil(self, future):
+        future._state.cancel()
+        receive(self, future)
+
+    monkeypatch.setattr(engine.Run, "_receive", spoil)
+    with pytest.raises(ClusterError, match=r"block Window.* was sent to the cluster 11 times"):
+        solve(cube, tmp_path / "out.zarr", client=client)
+
+
 # ---- what is refused ----------------------------------------------------------------------------
 
 
@@ -314,10 +362,11 @@ class Deadly:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="the operator no longer asks a policy about so hot a column")
-def test_a_column_that_kills_its_workers_is_found_and_the_others_are_solved(cube, tmp_path):
+def test_a_column_that_kills_its_workers_is_found_and_the_others_are_solved(tmp_path):
+    # On the model's own depths the operator's first guess is close enough for a policy to be asked.
+    cube = small_cube(4, 3, Nspace=None)
     hot = cube.copy(deep=True)
-    hot.temperature[0, 1, 2, -8:] = 15000.0
+    hot.temperature[0, 1, 2] *= 1.1
     policy = make_policy("default")
     # Workers do not have this module.
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -381,8 +430,6 @@ def test_memory_of_a_worker_is_bounded_by_the_blocks_in_flight(tmp_path, client)
     """The engine keeps no block: what it has sent and what came back is let go."""
     import gc
     import weakref
-
-    from lw_rl.cube import engine
 
     seen = []
     submit = engine.Run._submit

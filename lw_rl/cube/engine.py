@@ -33,6 +33,8 @@ _AHEAD = 2
 _TICK = 1.0
 #: Seconds that a finished block may take to arrive.
 _ARRIVAL = 120.0
+#: Times that a block is sent anew before the cluster is given up.
+_RESENDS = 10
 #: Schemes that ask a policy.
 _WITH_POLICY = ("depthwise", "sigmoid")
 
@@ -165,11 +167,12 @@ def _progress(output: Output) -> Progress:
 
 @dataclass(frozen=True)
 class Sent:
-    """A block, or one column of it, that a worker has."""
+    """A block, or one column of it, that a worker has, and how often it was sent before."""
 
     window: Window
     order: Order
     column: int | None = None
+    before: int = 0
 
 
 class Run:
@@ -217,15 +220,19 @@ class Run:
     def _send_policy(self, policy: Any, version: int) -> None:
         """Have the cluster hold a policy: once for each worker, whatever the number of blocks."""
         self.progress.version = version
+        self._in_force = policy
+        self._sends += 1
         # As the result of a task the policy can be had again when a worker that holds it dies;
         # scattered data cannot.
         self._policy = (
             None
             if policy is None
-            else self.client.submit(_itself, policy, key=f"{self._name}-policy-{version}")
+            else self.client.submit(_itself, policy, key=f"{self._name}-policy-{self._sends}")
         )
 
-    def _submit(self, window: Window, columns: Columns, column: int | None = None) -> None:
+    def _submit(
+        self, window: Window, columns: Columns, column: int | None = None, before: int = 0
+    ) -> None:
         order = Order(
             columns=columns,
             shape=window.shape if column is None else (1, 1),
@@ -237,7 +244,7 @@ class Run:
         self._sends += 1
         key = f"{self._name}-block-{self._sends}"
         future = self.client.submit(solve_block, order, self._policy, key=key)
-        self._sent[future] = Sent(window, order, column)
+        self._sent[future] = Sent(window, order, column, before)
         future.add_done_callback(self._finished.put)
 
     def _fill(self) -> None:
@@ -325,23 +332,44 @@ class Run:
         sent = self._sent.pop(future)
         if future.status == "finished":
             try:
-                self._keep(sent, future.result(timeout=_ARRIVAL))
-                return
-            except TimeoutError:
+                values = future.result(timeout=_ARRIVAL)
+            except (TimeoutError, CancelledError):
                 # Its worker died with it, and no other has it yet.
-                self._submit(sent.window, sent.order.columns, sent.column)
-                return
-        if future.status == "error":
-            err = future.exception()
-            if isinstance(err, KilledWorker):
+                self._send_again(sent, "its result did not arrive")
+            else:
+                self._keep(sent, values)
+        elif future.status == "error":
+            self._failed(sent, future.exception())
+        else:
+            # Lost with its worker between its end and now; or taken back by the scheduler, as all
+            # is when the connection broke for a moment.
+            self._send_again(sent, f"it was {future.status}")
+
+    def _failed(self, sent: Sent, err: BaseException | None) -> None:
+        if isinstance(err, KilledWorker):
+            if self._policy is not None and err.task == self._policy.key:
+                self._send_again(sent, f"its policy was lost: {err}")
+            else:
                 self._take_apart(sent, err)
-                return
-            if isinstance(err, ClusterError):
-                raise err
+            return
+        if isinstance(err, ClusterError):
+            raise err
+        raise ClusterError(
+            f"block {sent.window} failed in its worker: {type(err).__name__}: {err}"
+        ) from err
+
+    def _send_again(self, sent: Sent, why: str) -> None:
+        """Send a block that came to nothing again, with a policy that is sure to be there."""
+        if self._gone():
+            raise ClusterError(self._loss())
+        if sent.before >= _RESENDS:
             raise ClusterError(
-                f"block {sent.window} failed in its worker: {type(err).__name__}: {err}"
-            ) from err
-        raise ClusterError(self._loss() if self._gone() else f"block {sent.window} was cancelled")
+                f"block {sent.window} was sent to the cluster {sent.before + 1} times and came to "
+                f"nothing each time, the last because {why}. What was solved is kept: the same "
+                "command goes on from there"
+            )
+        self._send_policy(self._in_force, self.progress.version)
+        self._submit(sent.window, sent.order.columns, sent.column, sent.before + 1)
 
     def _keep(self, sent: Sent, values: dict[str, Array]) -> None:
         if sent.column is not None:
