@@ -12,11 +12,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from .errors import MissingExtraError
 from .files import write_atomically
 
 Progress = Callable[[str, int, int], None]
@@ -31,11 +33,32 @@ class Cell(Protocol):
         """Name of the file that keeps the cell."""
 
     @property
+    def seed(self) -> int:
+        """Number of the repetition, from 0."""
+
+    @property
     def config(self) -> dict[str, Any]:
         """Everything that decides the outcome."""
 
 
 C = TypeVar("C", bound=Cell)
+
+
+def check_run(command: str, seeds: int, workers: int) -> None:
+    """Check what every experiment needs before it begins.
+
+    Raises
+    ------
+    ValueError
+        If ``seeds`` or ``workers`` is below 1.
+    MissingExtraError
+        If the packages for training are not installed.
+    """
+    for name, value in (("seeds", seeds), ("workers", workers)):
+        if value < 1:
+            raise ValueError(f"{name} must be >= 1, not {value}")
+    if find_spec("stable_baselines3") is None:
+        raise MissingExtraError(f"`{command}` trains: pip install 'lw-rl[train]'")
 
 
 def run_cells(
@@ -92,6 +115,77 @@ def finished(directory: Path, cell: Cell) -> dict[str, Any] | None:
         return None
     # Through JSON, so that tuples and lists compare equal.
     return kept if kept.get("config") == json.loads(json.dumps(cell.config)) else None
+
+
+def kept_cells(
+    directory: Path, work: Sequence[C], partial: bool = False
+) -> list[tuple[C, dict[str, Any]]]:
+    """Return each cell with what is kept of it.
+
+    Parameters
+    ----------
+    directory : Path
+        Output directory.
+    work : sequence of Cell
+        The cells.
+    partial : bool, optional
+        Whether cells may be missing; those of the first seed may not (default: False).
+
+    Raises
+    ------
+    FileNotFoundError
+        If a cell that is needed is missing, or was run with other settings.
+    """
+    found = []
+    for cell in work:
+        kept = finished(directory, cell)
+        if kept is not None:
+            found.append((cell, kept))
+        elif not partial or cell.seed == 0:
+            raise FileNotFoundError(f"{cell_path(directory, cell)} is missing or of other settings")
+    return found
+
+
+def head(
+    seeds: int, quick: bool, work: Sequence[Cell], found: Sequence[tuple[Cell, dict[str, Any]]]
+) -> dict[str, Any]:
+    """Return what every result file begins with: how much of which run it holds, and its cost."""
+    return {
+        "quick": quick,
+        "seeds": seeds,
+        "cells": {"done": len(found), "all": len(work)},
+        "cpu_seconds": sum(kept["cpu_seconds"] for _, kept in found),
+    }
+
+
+def write_report(
+    directory: Path,
+    result: dict[str, Any],
+    names: tuple[str, str],
+    save_figures: Callable[[dict[str, Any], Path], dict[str, str]],
+    report: Callable[[dict[str, Any], dict[str, str]], str],
+) -> dict[str, Any]:
+    """Write result file, figures and report, and return the result as the file has it.
+
+    Parameters
+    ----------
+    directory : Path
+        Output directory.
+    result : dict
+        Content of the result file.
+    names : (str, str)
+        Of the result file and of the report.
+    save_figures : callable
+        Draws the result into a directory and returns the file name of each figure.
+    report : callable
+        Returns Markdown from the result and the figures' file names.
+    """
+    result_name, report_name = names
+    write_json(directory / result_name, result)
+    result = json.loads((directory / result_name).read_text())
+    files = save_figures(result, directory)
+    write_atomically(directory / report_name, report(result, files).encode())
+    return result
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import click
 
-from .cli_terminal import command_line, output, progress_bar
+from .cli_terminal import (
+    command_line,
+    folder_option,
+    json_option,
+    output,
+    progress_bar,
+    quiet_option,
+    readme_option,
+)
 
 
 @click.command()
@@ -34,17 +42,13 @@ from .cli_terminal import command_line, output, progress_bar
     "--repeats", type=click.IntRange(min=0), default=1, show_default=True,
     help="Timed solves, of which the fastest counts; 0 measures no wall time.",
 )  # fmt: skip
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("bench"),
-    show_default=True, help="Directory of the result file (bench.json) and the figures.",
-)  # fmt: skip
-@click.option(
-    "--readme", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Renew the generated blocks of this file: the tables of the suites, and the output of "
-    "its example.",
-)  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print the statistics as JSON.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors (and JSON, if asked for).")
+@folder_option("bench", "Directory of the result file (bench.json) and the figures.")
+@readme_option(
+    "Renew the generated blocks of this file: the tables of the suites, and the output of its "
+    "example."
+)
+@json_option("the statistics")
+@quiet_option()
 @click.pass_context
 def bench(
     ctx: click.Context,

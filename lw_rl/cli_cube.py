@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from .cli_terminal import command_line, progress_bar
+from .cli_terminal import command_line, json_option, policy_option, progress_bar, quiet_option
 from .cube import require_extra
 
 # Before anything of a cube is imported, so that its message is what a user without it sees.
@@ -63,9 +63,7 @@ def told(progress: Any, rate: float | None) -> str:
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--line", default="CaII_K", show_default=True, help="The line; see `lw-rl info`.")
 @click.option("--scheme", default="depthwise", show_default=True, help="Scheme to solve with.")
-@click.option(
-    "--policy", default="default", show_default=True, help="Policy: a name that ships, or a file."
-)
+@policy_option()
 @click.option(
     "--mu", "mus", type=float, multiple=True, default=(1.0,), show_default=True,
     help="Cosine of an angle to keep the emergent intensity at; may be repeated.",
@@ -104,8 +102,8 @@ def told(progress: Any, rate: float | None) -> str:
     help="Where the picture goes.  [default: OUT with the suffix .png]",
 )  # fmt: skip
 @click.option("--no-figure", is_flag=True, help="Draw no picture.")
-@click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors (and JSON, if asked for).")
+@json_option("a summary")
+@quiet_option()
 @click.pass_context
 def cube(
     ctx: click.Context,
@@ -241,8 +239,8 @@ def summary(ds: Any) -> dict[str, Any]:
     "--shocks", type=float, default=0.0, show_default=True,
     help="Relative jump in temperature of a train of shocks.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors (and JSON, if asked for).")
+@json_option("a summary")
+@quiet_option()
 @click.pass_context
 def cube_synthetic(
     ctx: click.Context, out: Path, as_json: bool, quiet: bool, **arguments: Any

@@ -11,7 +11,15 @@ from typing import Any
 import click
 
 from .cli_cube import quiet_dask
-from .cli_terminal import command_line, output, progress_bar
+from .cli_terminal import (
+    command_line,
+    folder_option,
+    json_option,
+    output,
+    progress_bar,
+    quiet_option,
+    workers_option,
+)
 
 _PARTS = ("rate", "start", "kills", "learn")
 
@@ -29,21 +37,16 @@ _PARTS = ("rate", "start", "kills", "learn")
 @click.option(
     "--start", type=click.Choice(["policy", "neighbour"]), help="As for `lw-rl cube`."
 )  # fmt: skip
-@click.option(
-    "--workers", type=click.IntRange(min=1), default=2, show_default=True, help="Processes."
-)
+@workers_option()
 @click.option(
     "--sample", type=click.IntRange(min=2), default=256, show_default=True,
     help="Columns that the plain process pool is timed on.",
 )  # fmt: skip
 @click.option("--kills", type=click.IntRange(min=1), default=20, show_default=True, help="Kills.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the cube.")
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("cube_bench"),
-    show_default=True, help="Directory of the result file (cube_bench.json) and of the outputs.",
-)  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print the result file.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors (and JSON, if asked for).")
+@folder_option("cube_bench", "Directory of the result file (cube_bench.json) and of the outputs.")
+@json_option("what was measured")
+@quiet_option()
 @click.pass_context
 def cube_bench(
     ctx: click.Context,

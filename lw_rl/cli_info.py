@@ -7,13 +7,15 @@ from typing import Any
 
 import click
 
+from .cli_terminal import json_option, quiet_option
+
 #: Fields of a policy's card that only a program wants to see.
 _TECHNICAL = ("architecture", "sha256", "gain", "name", "max_points")
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--quiet", is_flag=True, help="Print the names only.")
+@json_option("what there is")
+@quiet_option("Print the names only.")
 def info(as_json: bool, quiet: bool) -> None:
     """List atoms, atmospheres, schemes, suites, and policies with their cards.
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
+from .cli_terminal import folder_option, json_option, quiet_option
+
 
 @click.command()
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder (default: the run's)."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the last row of the log as JSON.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors (and JSON, if asked for).")
+@folder_option(None, "Folder of the figures.  [default: the run's]")
+@json_option("the last row of the log")
+@quiet_option()
 def plot(run: Path, out: Path | None, as_json: bool, quiet: bool) -> None:
     """Draw a training run from its log.
 

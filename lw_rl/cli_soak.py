@@ -9,7 +9,14 @@ from time import process_time
 
 import click
 
-from .cli_terminal import command_line, output, progress_bar
+from .cli_terminal import (
+    command_line,
+    json_option,
+    output,
+    policy_option,
+    progress_bar,
+    quiet_option,
+)
 
 #: Problems between two saves of the result file.
 _EVERY = 20
@@ -29,9 +36,7 @@ _EVERY = 20
     "--scheme", "schemes", multiple=True, default=("depthwise",), show_default=True,
     metavar="NAME", help="Scheme to try, besides MALI; may be repeated.",
 )  # fmt: skip
-@click.option(
-    "--policy", default="default", show_default=True, help="Policy: a name that ships, or a file."
-)
+@policy_option()
 @click.option("--no-hostile-policies", is_flag=True, help="Try no hostile policies.")
 @click.option(
     "--tolerance", type=click.FloatRange(min=0.0, min_open=True), default=1e-3, show_default=True,
@@ -41,8 +46,8 @@ _EVERY = 20
     "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("soak.json"),
     show_default=True, help="Result file.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print the tally as JSON.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors (and JSON, if asked for).")
+@json_option("the tally")
+@quiet_option()
 @click.pass_context
 def soak(
     ctx: click.Context,

@@ -7,16 +7,21 @@ from pathlib import Path
 
 import click
 
-from .cli_terminal import command_line, output, progress_bar
+from .cli_terminal import (
+    command_line,
+    json_option,
+    output,
+    policy_option,
+    progress_bar,
+    quiet_option,
+)
 
 
 @click.command()
 @click.argument("atom")
 @click.argument("atmosphere")
 @click.option("--scheme", default="depthwise", show_default=True, help="Scheme to solve with.")
-@click.option(
-    "--policy", default="default", show_default=True, help="Policy: a name that ships, or a file."
-)
+@policy_option()
 @click.option("--depths", type=click.IntRange(min=3), help="Resample to so many depths.")
 @click.option(
     "--repeats",
@@ -31,8 +36,8 @@ from .cli_terminal import command_line, output, progress_bar
     help="Where the figure goes.  [default: ATOM_ATMOSPHERE.png]",
 )
 @click.option("--no-figure", is_flag=True, help="Write no figure.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors (and JSON, if asked for).")
+@json_option("what the table shows")
+@quiet_option()
 @click.pass_context
 def solve(
     ctx: click.Context,

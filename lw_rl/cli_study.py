@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from .cli_terminal import command_line, output, progress_bar
+from .cli_terminal import (
+    command_line,
+    folder_option,
+    json_option,
+    output,
+    progress_bar,
+    quiet_option,
+    readme_option,
+)
 
 
 @click.command()
@@ -20,16 +28,10 @@ from .cli_terminal import command_line, output, progress_bar
               help="Problems of the train stream.")  # fmt: skip
 @click.option("--validation", type=click.IntRange(min=1), default=40, show_default=True,
               help="Problems of the validation stream.")  # fmt: skip
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs/study"),
-    show_default=True, help="Folder of the runs, the result file and the figure.",
-)  # fmt: skip
-@click.option(
-    "--readme", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Renew the study's block in this file.",
-)  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors (and JSON, if asked for).")
+@folder_option("runs/study", "Folder of the runs, the result file and the figure.")
+@readme_option("Renew the study's block in this file.")
+@json_option("the result")
+@quiet_option()
 @click.pass_context
 def study(
     ctx: click.Context,

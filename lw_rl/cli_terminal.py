@@ -1,13 +1,62 @@
-"""What the commands share on the terminal: progress bars and the line that repeats a run."""
+"""What the commands share: options, progress bars, and the line that repeats a run."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+F = TypeVar("F", bound=Callable[..., Any] | click.Command)
+Option = Callable[[F], F]
+
+
+def json_option(what: str) -> Option[Any]:
+    """Return the option ``--json``, the argument ``as_json``: print `what` as JSON."""
+    return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON.")
+
+
+def quiet_option(
+    what: str = "Print nothing but errors (and JSON, if asked for).",
+) -> Option[Any]:
+    """Return the option ``--quiet``."""
+    return click.option("--quiet", is_flag=True, help=what)
+
+
+def folder_option(default: str | None, what: str) -> Option[Any]:
+    """Return the option ``--out`` for a folder."""
+    return click.option(
+        "--out", type=click.Path(file_okay=False, path_type=Path),
+        default=None if default is None else Path(default),
+        show_default=default is not None, help=what,
+    )  # fmt: skip
+
+
+def readme_option(what: str) -> Option[Any]:
+    """Return the option ``--readme`` for a file whose generated blocks are renewed."""
+    return click.option(
+        "--readme", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=what
+    )
+
+
+def workers_option() -> Option[Any]:
+    """Return the option ``--workers``, two by default."""
+    return click.option(
+        "--workers", type=click.IntRange(min=1), default=2, show_default=True, help="Processes."
+    )
+
+
+def policy_option() -> Option[Any]:
+    """Return the option ``--policy`` for one policy."""
+    return click.option(
+        "--policy", default="default", show_default=True,
+        help="Policy: a name that ships, or a file.",
+    )  # fmt: skip
 
 
 def progress_bar(quiet: bool) -> Progress:

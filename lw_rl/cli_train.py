@@ -13,6 +13,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from .cli_terminal import json_option, quiet_option
 from .errors import MissingExtraError, PolicyFileError
 
 _NEEDED = ("torch", "stable_baselines3", "tensorboard", "tqdm")
@@ -69,12 +70,6 @@ def _options() -> list[click.Parameter]:
             help="Take the arguments from this policy's card; options given here go before them.",
         )
     )
-    options.append(
-        click.Option(["--json", "as_json"], is_flag=True, help="Print the card as JSON at the end.")
-    )
-    options.append(
-        click.Option(["--quiet"], is_flag=True, help="Print nothing but errors, no progress bar.")
-    )
     return options
 
 
@@ -97,6 +92,8 @@ def arguments_of(policy: str) -> dict[str, Any]:
     return arguments
 
 
+@json_option("the card at the end")
+@quiet_option("Print nothing but errors, no progress bar.")
 @click.pass_context
 def _run(
     ctx: click.Context, reproduce: str | None, as_json: bool, quiet: bool, **values: Any
@@ -115,9 +112,8 @@ def _run(
         click.echo(f"policy: {card}")
 
 
-train = click.Command(
+train = click.command(
     "train",
-    callback=_run,
     params=_options(),
     help="""Train a depth-wise policy by Soft Actor-Critic on the random family.
 
@@ -130,4 +126,4 @@ train = click.Command(
       lw-rl train --seed 1
       lw-rl train --reproduce default --out runs/again
     """,
-)
+)(_run)

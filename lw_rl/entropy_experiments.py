@@ -7,20 +7,19 @@ hold yet, gathers them into one result file, and from that file alone makes the 
 
 from __future__ import annotations
 
-import json
 from functools import partial
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .cells import Progress, cell_path, finished, run_cells, write_json
+from .cells import Progress, check_run, head, kept_cells, run_cells, write_report
 from .entropy_cells import RUNS, cells, left_out
-from .errors import MissingExtraError
-from .files import write_atomically
 from .report import versions
 
 RESULT = "entropy_result.json"
 REPORT = "entropy_report.md"
+_PACKAGES = ("torch", "stable_baselines3", "gymnasium", "mujoco")
 
 
 def run_entropy_report(
@@ -57,11 +56,7 @@ def run_entropy_report(
     MissingExtraError
         If the packages for training are not installed.
     """
-    for name, value in (("seeds", seeds), ("workers", workers)):
-        if value < 1:
-            raise ValueError(f"{name} must be >= 1, not {value}")
-    if find_spec("stable_baselines3") is None:
-        raise MissingExtraError("`lw-rl entropy-report` trains: pip install 'lw-rl[train]'")
+    check_run("lw-rl entropy-report", seeds, workers)
     from .training.entropy_runs import run_cell
 
     directory = Path(out)
@@ -89,24 +84,15 @@ def gather(directory: Path, seeds: int, quick: bool, partial: bool = False) -> d
     from .entropy_summary import summarise
 
     work = cells(seeds, quick)
+    found = kept_cells(directory, work, partial)
     result: dict[str, Any] = {
-        "quick": quick,
-        "seeds": seeds,
-        "cells": {"done": 0, "all": len(work)},
+        **head(seeds, quick, work, found),
         "left_out": left_out(),
-        "versions": versions(),
-        "cpu_seconds": 0.0,
+        "versions": versions() | {p: version(p) for p in _PACKAGES if find_spec(p)},
         "facts": {},
         "runs": {},
     }
-    for cell in work:
-        kept = finished(directory, cell)
-        if kept is None:
-            if partial and cell.seed > 0:
-                continue
-            raise FileNotFoundError(f"{cell_path(directory, cell)} is missing or of other settings")
-        result["cells"]["done"] += 1
-        result["cpu_seconds"] += kept["cpu_seconds"]
+    for cell, kept in found:
         if cell.kind == "facts":
             result["facts"][cell.name] = kept["outcome"]
         else:
@@ -131,8 +117,4 @@ def write_outputs(directory: Path, result: dict[str, Any]) -> dict[str, Any]:
     from .entropy_figures import save_figures
     from .entropy_report import report
 
-    write_json(directory / RESULT, result)
-    result = json.loads((directory / RESULT).read_text())
-    files = save_figures(result, directory)
-    write_atomically(directory / REPORT, report(result, files).encode())
-    return result
+    return write_report(directory, result, (RESULT, REPORT), save_figures, report)

@@ -7,16 +7,12 @@ figures (`lw_rl.paper_figures`) and the report (`lw_rl.paper_report`) are made.
 
 from __future__ import annotations
 
-import json
 import platform
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lw_rl.cells import Progress, cell_path, finished, run_cells, write_json
-from lw_rl.errors import MissingExtraError
-from lw_rl.files import write_atomically
+from lw_rl.cells import Progress, check_run, head, kept_cells, run_cells, write_report
 from lw_rl.paper_cells import Cell, cells, run_cell
 
 RESULT = "paper_result.json"
@@ -57,14 +53,9 @@ def run_paper(
     MissingExtraError
         If the packages for training are not installed.
     """
-    for name, value in (("seeds", seeds), ("workers", workers)):
-        if value < 1:
-            raise ValueError(f"{name} must be >= 1, not {value}")
-    if find_spec("stable_baselines3") is None:
-        raise MissingExtraError("`lw-rl paper` trains: pip install 'lw-rl[train]'")
+    check_run("lw-rl paper", seeds, workers)
     directory = Path(out)
-    work = cells(seeds, quick)
-    run_cells(directory, work, run_cell, workers, progress)
+    run_cells(directory, cells(seeds, quick), run_cell, workers, progress)
     return write_outputs(directory, gather(directory, seeds, quick))
 
 
@@ -88,10 +79,9 @@ def gather(directory: Path, seeds: int, quick: bool, partial: bool = False) -> d
     from lw_rl.paper_summary import summarise
 
     work = cells(seeds, quick)
+    found = kept_cells(directory, work, partial)
     result: dict[str, Any] = {
-        "quick": quick,
-        "seeds": seeds,
-        "cells": {"done": 0, "all": len(work)},
+        **head(seeds, quick, work, found),
         "versions": {
             "python": platform.python_version(),
             **{p: version(p) for p in ("numpy", "scipy", "torch", "stable_baselines3")},
@@ -99,16 +89,8 @@ def gather(directory: Path, seeds: int, quick: bool, partial: bool = False) -> d
         "facts": {},
         "greedy": [],
         "sac": {},
-        "cpu_seconds": 0.0,
     }
-    for cell in work:
-        kept = finished(directory, cell)
-        if kept is None:
-            if partial and cell.seed > 0:
-                continue
-            raise FileNotFoundError(f"{cell_path(directory, cell)} is missing or of other settings")
-        result["cells"]["done"] += 1
-        result["cpu_seconds"] += kept["cpu_seconds"]
+    for cell, kept in found:
         if cell.kind == "facts":
             result["facts"][cell.name] = kept["outcome"]
         elif cell.kind == "greedy":
@@ -142,8 +124,4 @@ def write_outputs(directory: Path, result: dict[str, Any]) -> dict[str, Any]:
     from lw_rl.paper_figures import save_figures
     from lw_rl.paper_report import report
 
-    write_json(directory / RESULT, result)
-    result = json.loads((directory / RESULT).read_text())
-    files = save_figures(result, directory)
-    write_atomically(directory / REPORT, report(result, files).encode())
-    return result
+    return write_report(directory, result, (RESULT, REPORT), save_figures, report)
