@@ -142,16 +142,16 @@ def temperature(result: dict[str, Any], figure: Figure | None = None) -> Figure:
 
 
 def returns(result: dict[str, Any], figure: Figure | None = None) -> Figure:
-    """Return while training, against steps and against wall time, for every comparison."""
+    """Return while training, against steps and time of one core, for every comparison."""
     groups = [g for g in result["summary"]["compared"] if g != "temperature"]
     fig = _figure(figure, (3.2 * len(groups), 6.4))
     axes = fig.subplots(2, len(groups), squeeze=False)
     for column, group in zip(axes.T, groups, strict=True):
         for colour, name in zip(_COLOURS, _group(result, group), strict=False):
-            for ax, clock in zip(column, ("steps", "wall"), strict=True):
+            for ax, clock in zip(column, ("steps", "cpu"), strict=True):
                 _band(ax, result["runs"][name], clock, colour, result["labels"][name])
         column[0].set(title=group, xlabel="environment steps")
-        column[1].set(xlabel="wall time [s]")
+        column[1].set(xlabel="wall time of an idle core [s]")
         if column[0].lines:
             column[0].legend(frameon=False, fontsize=7)
     for ax in axes[:, 0]:

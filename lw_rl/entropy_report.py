@@ -46,7 +46,9 @@ Stein Soft Actor-Critic (S2AC: Messaoud et al. 2024, arXiv:2405.00987) and maxim
 as statistical physics, each claim against a measurement. Made by `lw-rl entropy-report --seeds
 {r["seeds"]}`, {done} cells in {r["cpu_seconds"] / 60:.1f} minutes of processor time ({versions}). A
 range in brackets runs from the first to the third quartile over the seeds. Returns are of the
-deterministic policy after training. Entropies are differential, of the action scaled to [-1, 1].
+deterministic policy after training. Seconds are processor time: each learner runs on one thread, so
+that is the wall time of an idle core, whatever else the machine did meanwhile. Entropies are
+differential, of the action scaled to [-1, 1].
 
 {told}
 
@@ -156,9 +158,7 @@ def _control(r: Result, figures: dict[str, str]) -> str:
         c = r["summary"]["compared"].get(group)
         if c is None:
             continue
-        rows = [
-            (r["labels"][k], span(v["steps"]), span(v["wall"])) for k, v in c["members"].items()
-        ]
+        rows = [(r["labels"][k], span(v["steps"]), span(v["cpu"])) for k, v in c["members"].items()]
         head = ("learner", f"at {c['at_steps']:,.0f} steps", f"at {c['at_seconds']:.0f} s")
         best = c["best_at_steps"]
         verdict_ = ""
@@ -169,7 +169,7 @@ def _control(r: Result, figures: dict[str, str]) -> str:
             )
         parts.append(
             f"{text}, return of the last episodes of training at equal steps and at equal wall "
-            f"time:\n\n{table(head, rows)}{verdict_}"
+            f"time of an idle core:\n\n{table(head, rows)}{verdict_}"
         )
     solved = r["summary"]["pendulum_solved"]
     listed = ", ".join(f"{r['labels'][k]} {sum(v)} of {len(v)}" for k, v in solved.items())
@@ -214,7 +214,7 @@ def _transfer_rt(r: Result, figures: dict[str, str]) -> str:
         rows = [
             (
                 r["labels"][k], str(r["summary"]["runs"][k]["seeds"]),
-                error_span(r["summary"]["runs"][k][key]), span(v["steps"]), span(v["wall"]),
+                error_span(r["summary"]["runs"][k][key]), span(v["steps"]), span(v["cpu"]),
                 f"{r['summary']['modes'][k]['multimodal']} of {r['summary']['modes'][k]['states']}",
             )
             for k, v in c["members"].items()

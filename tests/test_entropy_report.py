@@ -53,7 +53,7 @@ def trained(name):
     Q = -(axis**2) if d == 1 else -(axis[:, None] ** 2) - axis**2
     outcome = {
         "curve": {
-            "steps": [10, 20, 30, 40], "wall": [1.0, 2.0, 3.0, 4.0 + s2ac],
+            "steps": [10, 20, 30, 40], "wall": [9.0, 18.0, 27.0, 36.0],
             "cpu": [1.0, 2.0, 3.0, 4.0 + s2ac], "return": [None, -9.0, -5.0, -3.0 + s2ac],
             "entropy": [-0.2, -0.95, -1.0, -1.02], "target": [level] * 4,
             "alpha": [None, 0.1, 0.2, 0.3], "critic_loss": [None, 1.0, 1.0, 1.0],
@@ -133,9 +133,10 @@ def test_every_number_in_a_table_is_in_the_result(made):
     assert "-155" in report(result, {name: "x" for name in FIGURES})
     assert result["summary"]["pendulum_solved"]["pendulum-sac"] == [True] * 3
     assert result["summary"]["compared"]["pendulum"]["at_seconds"] == 4.0
-    # At four seconds S2AC has not yet recorded its last return.
+    # At four seconds of its core S2AC has not yet recorded its last return; what else the machine
+    # did, which the column "wall" has in it, does not count.
     assert (
-        result["summary"]["compared"]["pendulum"]["members"]["pendulum-s2ac"]["wall"]["median"]
+        result["summary"]["compared"]["pendulum"]["members"]["pendulum-s2ac"]["cpu"]["median"]
         == -5.0
     )
 
