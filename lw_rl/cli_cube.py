@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,26 @@ def quiet_dask() -> None:
     for name in list(logging.root.manager.loggerDict):
         if name.startswith("distributed"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def check_place(path: Path) -> None:
+    """Check that a file can be written, before there are hours of work behind it.
+
+    Raises
+    ------
+    CubeOutputError
+        If it cannot be.
+    """
+    from .errors import CubeOutputError
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as err:
+        raise CubeOutputError(
+            f"{path} cannot be written: {err}; give another place (--figure) or none (--no-figure)"
+        ) from err
 
 
 def told(progress: Any, rate: float | None) -> str:
@@ -135,6 +156,9 @@ def cube(
     from .cube import solve
 
     quiet_dask()
+    path = None if no_figure else figure or out.with_suffix(".png")
+    if path is not None:
+        check_place(path)
     with cube_bar(quiet) as bar:
         task = bar.add_task("cube", total=None, told="starting")
         last = ""
@@ -161,7 +185,6 @@ def cube(
             block=block or None, listener=show, on_connect=connected, **settings,
         )  # fmt: skip
     found = summary(ds)
-    path = None if no_figure else figure or out.with_suffix(".png")
     if path is not None:
         from .cube import cube_figure
         from .plots import save

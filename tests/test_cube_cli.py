@@ -97,6 +97,15 @@ def test_what_is_refused_takes_one_line(run, arguments, message):
     assert message in done.stderr and len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_picture_that_cannot_be_drawn_is_named_before_any_work(run, tmp_path, monkeypatch):
+    write(small_cube(2, 2), tmp_path / "cube.hdf5")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("lw_rl.cube.engine.connect", None)
+    done = run("cube", "cube.hdf5", "out.zarr", "--figure", "file/map.png")
+    assert done.exit_code == 2 and "file/map.png cannot be written" in done.stderr
+    assert not (tmp_path / "out.zarr").exists()
+
+
 def test_without_the_extra_it_says_what_to_install():
     code = (
         "import sys; sys.modules['zarr'] = None; sys.modules['distributed'] = None\n"

@@ -235,11 +235,19 @@ def test_an_interrupt_is_not_a_failure_of_the_column(columns, policy, monkeypatc
         ({"mus": (0.5, 0.5)}, "differ"),
         ({"popsTol": 0.0}, "popsTol must lie between 0 and 1, got 0.0"),
         ({"Nrays": 0}, "Nrays must be at least 1, got 0"),
+        ({"mus": "limb"}, "mus and popsTol are numbers.*limb"),
+        ({"popsTol": None}, "mus and popsTol are numbers"),
+        ({"NmaxIter": 2.5}, "whole ones.*float"),
     ],
 )
 def test_settings_without_a_meaning(arguments, message):
     with pytest.raises(CubeSettingsError, match=message):
         Settings(**arguments)
+
+
+@pytest.mark.parametrize("mus", [0.5, [0.5], np.array([0.5])])
+def test_angles_as_people_write_them(mus):
+    assert Settings(mus=mus) == Settings(mus=(0.5,)) and hash(Settings(mus=mus))
 
 
 @pytest.mark.parametrize("name", ["line", "scheme", "start", "keep"])

@@ -200,7 +200,7 @@ def test_a_scheme_without_a_policy(cube, client, tmp_path, expected):
 def test_what_is_optional_and_both_snapshots(client, tmp_path):
     cube = small_cube(2, 2, nt=2)
     ds = solve(
-        cube, tmp_path / "out.zarr", client=client, mus=(1.0, 0.4), tau_one=True, keep="none"
+        cube, tmp_path / "out.zarr", client=client, mus=[1.0, 0.4], tau_one=True, keep="none"
     )
     assert ds.intensity.shape == (2, 2, 2, 2, 49) and "departure" not in ds
     # Towards the limb the line forms higher up and is darker in its wings.
@@ -275,12 +275,48 @@ def test_a_scheduler_that_is_not_there(cube, tmp_path, monkeypatch):
         solve(cube, tmp_path / "out.zarr", scheduler="tcp://127.0.0.1:9")
 
 
+@pytest.mark.parametrize("text", ["", '{"address": 1}', "no JSON"])
+def test_a_file_that_is_no_schedulers(cube, tmp_path, text):
+    file = tmp_path / "scheduler.json"
+    file.write_text(text)
+    with pytest.raises(ClusterError, match="no Dask scheduler at .*scheduler.json"):
+        solve(cube, tmp_path / "out.zarr", scheduler=str(file))
+
+
+def test_a_client_that_is_of_no_use(cube, client, tmp_path):
+    other = Client(client.scheduler_info()["address"])
+    other.close()
+    with pytest.raises(ClusterError, match="the client is closed"):
+        solve(cube, tmp_path / "a.zarr", client=other)
+    asynchronous = SimpleNamespace(asynchronous=True, status="running")
+    with pytest.raises(ClusterError, match="the client is asynchronous"):
+        solve(cube, tmp_path / "b.zarr", client=asynchronous)
+
+
+def test_no_workers_are_too_few(cube, tmp_path):
+    with pytest.raises(ClusterError, match="at least one worker, got workers=0"):
+        solve(cube, tmp_path / "out.zarr", workers=0)
+
+
+def test_local_processes_that_cannot_be_started_are_named(cube, tmp_path, monkeypatch):
+    def refused(**options):
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(cluster_module, "LocalCluster", refused)
+    with pytest.raises(ClusterError, match="under `if __name__ == '__main__':`"):
+        solve(cube, tmp_path / "out.zarr")
+
+
 def test_bad_input_comes_before_the_cluster(cube, tmp_path, monkeypatch):
     monkeypatch.setattr("lw_rl.cube.engine.connect", None)
     with pytest.raises(CubeInputError, match="lacks temperature"):
         solve(cube.drop_vars("temperature"), tmp_path / "a.zarr")
     with pytest.raises(CubeSettingsError, match="popsTol"):
         solve(cube, tmp_path / "b.zarr", popsTol=2.0)
+    with pytest.raises(CubeSettingsError, match="a block is two numbers of columns.*got 2"):
+        solve(cube, tmp_path / "c.zarr", block=2)
+    with pytest.raises(CubeSettingsError, match=r"got \(0, 2\)"):
+        solve(cube, tmp_path / "d.zarr", block=(0, 2))
     assert list(tmp_path.iterdir()) == []
 
 

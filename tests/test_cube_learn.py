@@ -277,6 +277,22 @@ def test_a_fine_tuning_that_fails_is_told_and_the_cube_is_solved(quick, client, 
     assert "no such luck" in (tmp_path / "out.zarr.learning" / "finetune.log").read_text()
 
 
+def test_a_full_disk_ends_the_learning_and_not_the_cube(quick, client, tmp_path, monkeypatch):
+    quick()
+
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(learn, "write_atomically", full)
+    notes = []
+    ds = lw_rl.cube.solve(
+        small_cube(6, 4), tmp_path / "out.zarr", client=client, block=(2, 1),
+        listener=lambda p: notes.append(p.note),
+    )  # fmt: skip
+    assert np.all(ds.outcome == 1) and np.all(ds.policy_version == 0)
+    assert any("no more learning: " in note and "No space left" in note for note in notes)
+
+
 def test_without_torch_it_says_what_to_install(quick, client, tmp_path, monkeypatch):
     quick()
     monkeypatch.setattr(learn, "find_spec", lambda name: None)

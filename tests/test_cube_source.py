@@ -147,6 +147,15 @@ def test_heights_that_repeat(cube):
         Source(cube.assign_coords(z=(cube.z.dims, z, cube.z.attrs)))
 
 
+def test_a_column_without_heights_does_not_stop_the_others(cube):
+    z = np.tile(cube.z.values[:, None, None], (1, cube.sizes["x"], cube.sizes["y"], 1))
+    z[0, 0, 0] = np.nan
+    dims = ("snapshot_number", "x", "y", "depth")
+    source = Source(cube.drop_vars("z").assign_coords(z=(dims, z, {"units": "m"})))
+    heights = source.read(Window(0, 0, 2, 0, 1)).z
+    assert np.isnan(heights[0]).all() and np.isfinite(heights[1]).all()
+
+
 def test_shapes_that_do_not_fit(cube):
     short = cube.electron_density.isel(x=slice(0, 2)).rename(x="nx")
     with pytest.raises(CubeInputError, match="electron_density of dataset has shape"):

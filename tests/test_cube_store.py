@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 
 import numpy as np
@@ -162,6 +163,16 @@ def test_a_place_that_cannot_be_written(make, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CubeOutputError, match="cannot be written"):
         make(path=tmp_path / "file" / "out.zarr")
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_a_disk_that_is_read_only_or_full_is_named_before_any_work(make, monkeypatch, number):
+    def refused(*args, **kwargs):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("lw_rl.cube.store.zarr.open_group", refused)
+    with pytest.raises(CubeOutputError, match=f"cannot be written: .*{os.strerror(number)}"):
+        make()
 
 
 def test_a_disk_that_is_too_small(make, monkeypatch):

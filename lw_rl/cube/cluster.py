@@ -43,9 +43,18 @@ def connect(
     Raises
     ------
     ClusterError
-        If there is no scheduler, or a worker has another version of lw_rl.
+        If there is no scheduler, the client is of no use, a worker has another version of lw_rl,
+        or no local processes can be started.
     """
+    if workers is not None and workers < 1:
+        raise ClusterError(f"a local cluster needs at least one worker, got workers={workers!r}")
     if client is not None:
+        if client.asynchronous:
+            raise ClusterError("the client is asynchronous; make one without asynchronous=True")
+        if client.status != "running":
+            raise ClusterError(
+                f"the client is {client.status}: it has lost its scheduler or was closed"
+            )
         check_versions(client)
         yield client
         return
@@ -61,11 +70,17 @@ def connect(
         warnings.filterwarnings(
             "ignore", message=".*Port .* is already in use", module="distributed"
         )
-        cluster = LocalCluster(
-            n_workers=workers or os.cpu_count(),
-            threads_per_worker=1,
-            processes=True,
-        )
+        try:
+            cluster = LocalCluster(
+                n_workers=workers or os.cpu_count(),
+                threads_per_worker=1,
+                processes=True,
+            )
+        except (RuntimeError, OSError, TimeoutError) as err:
+            raise ClusterError(
+                f"the processes of a local cluster could not be started ({err}). In a script, the "
+                "call belongs under `if __name__ == '__main__':`, since each of them imports it"
+            ) from err
     with cluster, Client(cluster) as local:
         yield local
 
@@ -75,9 +90,10 @@ def _client_of(scheduler: str) -> Client:
         if "://" not in scheduler and os.path.exists(scheduler):
             return Client(scheduler_file=scheduler, timeout=_TIMEOUT)
         return Client(scheduler, timeout=_TIMEOUT)
-    except (OSError, TimeoutError, ValueError) as err:
+    except Exception as err:  # no scheduler, no address, no scheduler's file: each has its own
+        why = str(err) or type(err).__name__
         raise ClusterError(
-            f"there is no Dask scheduler at {scheduler}, waited {_TIMEOUT} s ({err}); start one "
+            f"there is no Dask scheduler at {scheduler!r}, waited {_TIMEOUT} s ({why}); start one "
             "with `dask scheduler`, or leave --scheduler out for a local cluster"
         ) from err
 

@@ -95,13 +95,17 @@ class Learner:
         """
         if not self._able:
             return None
-        if self._process is not None:
-            return None if self._process.poll() is None else self._receive(done)
-        if done >= self._next:
-            self._collect()
-            self._next = max(_GROWTH * self._next, done)
-            if len(self._columns) >= _FEWEST:
-                self._start()
+        try:
+            if self._process is not None:
+                return None if self._process.poll() is None else self._receive(done)
+            if done >= self._next:
+                self._collect()
+                self._next = max(_GROWTH * self._next, done)
+                if len(self._columns) >= _FEWEST:
+                    self._start()
+        except OSError as err:
+            # A full disk, as a rule: the cube goes on with the policy that it has.
+            self._give_up(f"no more learning: {err}")
         return None
 
     def _collect(self) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
+
+import numpy as np
 
 from ..errors import CubeSettingsError, UnknownNameError
 
@@ -27,7 +30,7 @@ class Settings:
         One of ``lw_rl.schemes.known()`` (default: ``"depthwise"``).
     policy : str, optional
         What the policy is recorded as: its name and a digest (`lw_rl.cube.cluster.policy_id`).
-    mus : tuple of float, optional
+    mus : float or sequence of float, optional
         Cosines of the angles at which the emergent intensity is kept (default: disc centre).
     Nrays : int, optional
         Rays per hemisphere of the angle quadrature (default: 5).
@@ -67,6 +70,16 @@ class Settings:
     def __post_init__(self) -> None:
         from .. import atoms, schemes
 
+        try:
+            mus = tuple(map(float, np.atleast_1d(self.mus)))
+            object.__setattr__(self, "mus", mus)
+            object.__setattr__(self, "popsTol", float(self.popsTol))
+            for name in ("Nrays", "NmaxIter"):
+                object.__setattr__(self, name, operator.index(getattr(self, name)))
+        except (TypeError, ValueError) as err:
+            raise CubeSettingsError(
+                f"mus and popsTol are numbers, Nrays and NmaxIter whole ones: {err}"
+            ) from err
         if self.line not in atoms.known():
             raise UnknownNameError("line", self.line, atoms.known())
         if self.scheme not in schemes.known():

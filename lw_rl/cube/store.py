@@ -163,6 +163,10 @@ class Output:
             "shape": [*source.shape, source.Nspace],
             "format": FORMAT,
         }
+        if block is not None and not (np.shape(block) == (2,) and min(block) >= 1):
+            raise CubeSettingsError(
+                f"a block is two numbers of columns, in x and in y, from 1 on; got {block!r}"
+            )
         existing = (self.path / "zarr.json").exists()
         if not existing and self.path.exists() and any(self.path.iterdir()):
             raise CubeOutputError(
@@ -172,9 +176,7 @@ class Output:
         if existing:
             block = self._compare(identity, block)
         else:
-            block = block or block_shape(source.shape)
-            if min(block) < 1:
-                raise CubeSettingsError(f"a block has at least 1 x 1 columns, got {block}")
+            block = block_shape(source.shape) if block is None else block
         self.block = min(block[0], source.shape[1]), min(block[1], source.shape[2])
         self.windows = windows(source.shape, self.block)
         self._sizes = {
@@ -357,9 +359,18 @@ class Output:
         return None if text is None else json.loads(str(text))
 
     def set_attribute(self, name: str, value: Any) -> None:
-        """Set an attribute of the output, as JSON."""
-        self._group.attrs[name] = json.dumps(value)
-        _consolidate(self.path)
+        """Set an attribute of the output, as JSON.
+
+        Raises
+        ------
+        CubeOutputError
+            If it cannot be written.
+        """
+        try:
+            self._group.attrs[name] = json.dumps(value)
+            _consolidate(self.path)
+        except OSError as err:
+            raise CubeOutputError(f"{self.path} cannot be written any more: {err}") from err
 
     def dataset(self) -> xr.Dataset:
         """Open the output, nothing read, as an xarray Dataset."""
