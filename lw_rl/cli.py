@@ -15,6 +15,8 @@ from .errors import LwRlError
 _COMMANDS = {
     "solve": ("lw_rl.cli_solve", "solve", "Solve one line in one atmosphere, beside the peers."),
     "train": ("lw_rl.cli_train", "train", "Train a policy by Soft Actor-Critic."),
+    "calibrate": ("lw_rl.cli_calibrate", "calibrate", "Write a policy's limits into its card."),
+    "control": ("lw_rl.cli_control", "control", "Train SAC or S2AC on a gymnasium environment."),
     "study": ("lw_rl.cli_study", "study", "Show which part of the training contributes what."),
     "bench": ("lw_rl.cli_bench", "bench", "Measure all schemes on named suites of problems."),
     "paper": ("lw_rl.cli_paper", "paper", "Reproduce Panos & Milic (2025)."),

@@ -15,9 +15,9 @@ SIGMOID, COLUMNS = "lw_rl/SigmoidSource-v0", "lw_rl/StatEquil-v0"
 class Run:
     """A training run.
 
-    ``settings`` are those of `lw_rl.training.control.Settings`, but that a temperature may be
-    ``{"held": level}``, ``{"held": [levels in turn]}`` or ``{"schedule": [first, last]}`` (a
-    geometric fall); ``options`` are the environment's; ``seeds`` caps the number of seeds.
+    ``settings`` are those of `lw_rl.training.control.Settings`, the temperature as
+    `lw_rl.training.temperature.described` takes it; ``options`` are the environment's; ``seeds``
+    caps the number of seeds.
     """
 
     group: str
@@ -33,6 +33,8 @@ class Run:
 _WIDE = {"particles": 16, "steps": 5, "step_size": 0.5, "bandwidth": 1.0, "limit": 0.9}
 _LEAN = {**_WIDE, "particles": 8, "steps": 3}
 _NOISE = {"particles": 12, "steps": 6}
+#: Settings of the sampler that the comparisons use, by algorithm.
+SAMPLERS: dict[str, dict[str, Any]] = {"sac": {}, "s2ac": _LEAN, "s2ac-langevin": _NOISE}
 _MULTI = {
     "steps": 4500, "train_freq": 2, "gamma": 0.9, "temperature": 0.3,
 }  # fmt: skip

@@ -14,7 +14,7 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.policies import BasePolicy
 
-from ..errors import UnknownNameError
+from ..errors import MissingExtraError, TrainingError, UnknownNameError
 from .recorder import Recorder
 from .s2ac import S2AC
 from .stein import Langevin, Sampler, Stein
@@ -44,9 +44,42 @@ class Settings:
     policy_kwargs: dict[str, Any] = field(default_factory=dict)  # Further ones of the policy.
 
     def __post_init__(self) -> None:
-        """Check the algorithm's name."""
+        """Check the algorithm's name and the steps."""
         if self.algorithm not in ALGORITHMS:
             raise UnknownNameError("algorithm", self.algorithm, ALGORITHMS)
+        if not 0 <= self.learning_starts < self.steps:
+            raise TrainingError(
+                f"learning_starts must be at least 0 and below the {self.steps} steps of the run, "
+                f"got {self.learning_starts}: nothing would be learned"
+            )
+
+
+def environment(env: str | gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """Return an environment, made if it is an id, whose observations a policy here can take.
+
+    Raises
+    ------
+    TrainingError
+        If there is no such environment, or its observations are not a Box.
+    MissingExtraError
+        If it needs a package that is not installed.
+    """
+    if isinstance(env, str):
+        try:
+            env = gym.make(env)
+        except gym.error.DependencyNotInstalled as err:
+            raise MissingExtraError(
+                f"{env} needs a package that is not installed: {err} For MuJoCo: "
+                "pip install 'lw-rl[mujoco]'"
+            ) from err
+        except (gym.error.Error, ModuleNotFoundError) as err:
+            raise TrainingError(f"there is no environment {env!r}: {err}") from err
+    if not isinstance(env.observation_space, gym.spaces.Box):
+        raise TrainingError(
+            f"observations must be a Box of real numbers, got {env.observation_space}; wrap the "
+            "environment in gymnasium.wrappers.FlattenObservation"
+        )
+    return env
 
 
 def train_control(
@@ -56,6 +89,7 @@ def train_control(
     folder: str | Path | None = None,
     quiet: bool = False,
     rows: int = 100,
+    redraw: float = 60.0,
 ) -> tuple[SAC, Recorder]:
     """Train, and leave log, figures and model in a folder.
 
@@ -73,6 +107,8 @@ def train_control(
         No progress bar (default: False).
     rows : int, optional
         Rows of the log (default: 100).
+    redraw : float, optional
+        Seconds between two drawings of the figures while training (default: 60).
 
     Returns
     -------
@@ -85,9 +121,11 @@ def train_control(
     ------
     ActionSpaceError, SamplerError, InvertibilityError, TemperatureError, CriticError
         See :class:`~lw_rl.training.s2ac.S2AC`.
+    TrainingError, MissingExtraError
+        See :func:`environment`.
     """
     torch.set_num_threads(1)  # Networks this small are slower on two threads than on one.
-    made = gym.make(env) if isinstance(env, str) else env
+    made = environment(env)
     common: dict[str, Any] = {
         "learning_rate": settings.learning_rate,
         "batch_size": settings.batch_size,
@@ -121,7 +159,7 @@ def train_control(
             **common,
         )
     path = Path(folder) if folder is not None else None
-    recorder = Recorder(path, settings.steps, rows, quiet)
+    recorder = Recorder(path, settings.steps, rows, quiet, redraw)
     # The recorder dumps the log, at equal steps: hence not the algorithm, at episodes' ends.
     try:
         model.learn(settings.steps, callback=recorder, log_interval=10**9)
@@ -136,7 +174,7 @@ def evaluate(
     model: Any, env: str | gym.Env[Any, Any], seeds: Sequence[int], deterministic: bool = True
 ) -> tuple[list[float], list[dict[str, Any]]]:
     """Return each episode's return and the last info, one episode for each seed."""
-    made = gym.make(env) if isinstance(env, str) else env
+    made = environment(env)
     returns, infos = [], []
     for seed in seeds:
         observation, _ = made.reset(seed=int(seed))

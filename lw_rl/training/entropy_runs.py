@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from .entropy_facts import accuracy, double_well
 from .maps import boltzmann_slice, sampled_actions
 from .recorder import curve
 from .shared_weights import SharedPolicy, equal_width, weights
-from .temperature import HeldEntropy, Progress
+from .temperature import HeldEntropy, described
 
 COLUMNS_OF_LOG = {
     "steps": "time/total_timesteps",
@@ -63,23 +64,6 @@ def _facts(cell: Cell) -> dict[str, Any]:
     return accuracy(name, int(d), cell.quick)
 
 
-def temperature(described: Any) -> float | str | Progress | HeldEntropy:
-    """Return the temperature that plain data describes; see `lw_rl.entropy_cells.Run`."""
-    if not isinstance(described, dict):
-        return described
-    if "schedule" in described:
-        first, last = described["schedule"]
-        return lambda progress: float(last * (first / last) ** progress)
-    held = described["held"]
-    if not isinstance(held, list):
-        return HeldEntropy(float(held))
-
-    def level(progress: float) -> float:
-        return float(held[min(int((1.0 - progress) * len(held)), len(held) - 1)])
-
-    return HeldEntropy(level)
-
-
 def environment(name: str, **change: Any) -> gym.Env[Any, Any]:
     """Return a run's environment, with some of its options changed."""
     run = RUNS[name]
@@ -94,12 +78,15 @@ def _train(cell: Cell, folder: Path) -> dict[str, Any]:
     env = environment(cell.name)
     chosen = cell.settings
     settings = Settings(
-        **{**chosen, "temperature": temperature(chosen.get("temperature", "auto_0.1"))}
+        **{**chosen, "temperature": described(chosen.get("temperature", "auto_0.1"))}
     )
     if run.group == "shared":
         settings = _equal_weights(cell, settings, env)
     rows = 10 if cell.quick else 100
-    model, recorder = train_control(env, settings, cell.seed, folder, quiet=True, rows=rows)
+    # Nothing is drawn meanwhile: the processor time is the learner's own.
+    model, recorder = train_control(
+        env, settings, cell.seed, folder, quiet=True, rows=rows, redraw=math.inf
+    )
     log = {k: curve(recorder.rows, v) for k, v in COLUMNS_OF_LOG.items()}
     outcome: dict[str, Any] = {
         "curve": log,

@@ -23,7 +23,7 @@ _STATES = 256
 
 
 class Recorder(BaseCallback):
-    """Write ``progress.csv`` at equal intervals of steps, and draw it.
+    """Write ``progress.csv`` at equal intervals of steps, and draw it now and then.
 
     Every row has stable-baselines3's own entries and ``train/entropy``, measured on replayed states
     apart from any measurement inside the algorithm, ``train/target_entropy`` where one is asked
@@ -39,18 +39,30 @@ class Recorder(BaseCallback):
         Rows of the log (default: 100).
     quiet : bool, optional
         No progress bar (default: False).
+    redraw : float, optional
+        Seconds between two drawings of the figures while training; the log's clocks stand still
+        meanwhile (default: 60).
     """
 
     model: SAC
 
-    def __init__(self, folder: Path | None, steps: int, rows: int = 100, quiet: bool = False):
+    def __init__(
+        self,
+        folder: Path | None,
+        steps: int,
+        rows: int = 100,
+        quiet: bool = False,
+        redraw: float = 60.0,
+    ):
         super().__init__()
-        self.folder, self.steps = folder, steps
+        self.folder, self.steps, self.redraw = folder, steps, redraw
         self.every = max(steps // rows, 1)
         self.rows: list[dict[str, float]] = []
         self.returns: list[float] = []
         self._next = self.every
         self._started = (0.0, 0.0)
+        self._drawn = 0.0
+        self._shown = 0
         self._bar = progress_bar(quiet)
 
     def _on_training_start(self) -> None:
@@ -58,6 +70,7 @@ class Recorder(BaseCallback):
             configure(str(self.folder), ["csv"]) if self.folder else configure(None, [])
         )
         self._started = (time.perf_counter(), time.process_time())
+        self._drawn = self._started[0]
         self._bar.start()
         self._task = self._bar.add_task("training", total=self.steps)
 
@@ -70,18 +83,34 @@ class Recorder(BaseCallback):
         if self.num_timesteps >= self._next:
             self._next += self.every
             self._row()
+            if time.perf_counter() - self._drawn > self.redraw:
+                self._draw()
         return True
 
     def close(self) -> None:
-        """Take the progress bar away, however the run ended."""
+        """Take the progress bar away, and draw what a run left that was cut short."""
         self._bar.stop()
+        if self.folder is not None and self._shown < len(self.rows):
+            # Of the log alone: what ended the run may be a policy that cannot be asked.
+            self._shown = len(self.rows)
+            draw_run(self.folder)
 
     def _on_training_end(self) -> None:
+        self._draw()
         self.close()
+
+    def _draw(self) -> None:
+        """Draw log and policy, while the clocks stand still."""
+        before = time.perf_counter(), time.process_time()
         if self.folder is not None and self.rows:
-            maps = policy_maps(self.model)
+            with torch.random.fork_rng(devices=[]):
+                maps = policy_maps(self.model)
             write_atomically(self.folder / MAPS, json.dumps(maps).encode())
             draw_run(self.folder)
+            self._shown = len(self.rows)
+        self._drawn = time.perf_counter()
+        wall, cpu = self._started
+        self._started = wall + self._drawn - before[0], cpu + time.process_time() - before[1]
 
     def _row(self) -> None:
         log = self.model.logger

@@ -26,7 +26,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import SAC
 
-from ..errors import ActionSpaceError, TemperatureError
+from ..errors import ActionSpaceError, CriticError, TemperatureError
 
 Progress = Callable[[float], float]
 """A function of the remaining progress, which falls from 1 to 0 while training."""
@@ -163,6 +163,8 @@ class Tempered:
             coefficient = ent_coef
             if not isinstance(ent_coef, str):
                 check_temperature(ent_coef)
+            elif "_" in ent_coef:
+                check_temperature(float(ent_coef.split("_")[1]))
         super().__init__(policy, env, *args, ent_coef=coefficient, **kwargs)  # type: ignore[call-arg]
 
     def _setup_model(self) -> None:
@@ -173,6 +175,8 @@ class Tempered:
             self.ent_coef_optimizer = EntropyController(
                 [self.log_ent_coef], self.temperature, components
             )
+        elif self.ent_coef_optimizer is not None:
+            check_target(float(self.target_entropy), self.action_space)
 
     def _set_temperature(self) -> None:
         """Take the schedule's temperature or requested entropy of this moment."""
@@ -205,7 +209,50 @@ class TemperedSAC(Tempered, SAC):
         If the actions are not a bounded box.
     TemperatureError
         If the temperature is not positive, or the entropy asked for is out of reach.
+    CriticError
+        In training, if the critics do not return finite values.
     """
+
+    def train(self, gradient_steps: int, batch_size: int = 64) -> None:
+        """Make gradient steps at this moment's temperature."""
+        super().train(gradient_steps, batch_size)
+        loss = self.logger.name_to_value["train/critic_loss"]
+        if not math.isfinite(loss):
+            raise CriticError(
+                f"the critics' loss must be finite, got {loss}: rewards, observations or the "
+                "critics' own values are not; lower the learning rate or scale the rewards"
+            )
+
+
+def described(temperature: Any) -> float | str | Progress | HeldEntropy:
+    """Return the temperature that plain data describes.
+
+    Parameters
+    ----------
+    temperature : float, str or dict
+        A number or a string as `ent_coef` takes it; ``{"schedule": [first, last]}``, a geometric
+        fall; ``{"held": level}`` or ``{"held": [levels in turn]}``, the entropy to hold [nat], and
+        with ``"initial"`` the temperature to begin with.
+
+    Raises
+    ------
+    TemperatureError
+        If a temperature is not positive and finite.
+    """
+    if not isinstance(temperature, dict):
+        return temperature
+    if "schedule" in temperature:
+        first, last = (check_temperature(alpha) for alpha in temperature["schedule"])
+        return lambda progress: float(last * (first / last) ** progress)
+    held = temperature["held"]
+    more = {"initial": temperature["initial"]} if "initial" in temperature else {}
+    if not isinstance(held, list):
+        return HeldEntropy(float(held), **more)
+
+    def level(progress: float) -> float:
+        return float(held[min(int((1.0 - progress) * len(held)), len(held) - 1)])
+
+    return HeldEntropy(level, **more)
 
 
 def check_temperature(alpha: float) -> float:
