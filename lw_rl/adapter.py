@@ -143,6 +143,11 @@ class Adapter:
         """Return copies of the active atoms' populations in LTE [m-3], each [Nlevel, Nspace]."""
         return [np.array(atom.nStar) for atom in self.ctx.activeAtoms]
 
+    @property
+    def conserves_charge(self) -> bool:
+        """Whether the host adjusts the electron density as the populations change."""
+        return bool(self.ctx.conserveCharge)
+
     def valid(self) -> bool:
         """Whether every population is finite and positive."""
         # A population that is not a number fails every comparison.

@@ -125,6 +125,8 @@ class ApproximateOperator:
 
     Attributes
     ----------
+    y : Array or None
+        Around what it was linearised.
     Nray : int
         Frequencies times angles.
     Lambda : Array
@@ -165,6 +167,7 @@ class ApproximateOperator:
         return operator, np.log(operator.source_function())
 
     def _build(self, physics: LinePhysics, rays: Rays, y: Array | None) -> None:
+        self.y = y
         B = np.exp(physics.log_B)
         N, self.Nray = rays.weight.shape
         saturation = np.ones_like(B) if y is None else _saturation(y, float(physics.g_ratio))

@@ -43,10 +43,11 @@ class AcceleratedContext:
         self._callback = callback
         self.adapter = Adapter(ctx)
         self.report = Report()
-        self.certificate = Certificate(self.adapter)
         self.met = False
         self._factors = _factors(scheme)
         self._state = scheme.init(self.adapter)
+        made = getattr(scheme, "operators", None)
+        self.certificate = Certificate(self.adapter, None if made is None else made(self._state))
         self._pending: lw.IterationUpdate | None = None
         self._failures = 0
 

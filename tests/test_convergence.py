@@ -36,7 +36,9 @@ from lw_rl.adapter import Adapter
 from lw_rl.convergence import DEFAULT_FACTOR, Certificate, Certified
 from lw_rl.enclosure import NEAR, enclosure_bound, weight_bound
 from lw_rl.iterate import accelerate, iterate_ctx_rl
+from lw_rl.reference import reference as reference_of
 from lw_rl.schemes import Depthwise
+from lw_rl.soak_problems import HostileProblem
 from lw_rl.state import Evaluation
 
 SCHEMES = ("mali", "ng", "anderson", "depthwise")
@@ -228,3 +230,34 @@ def test_iterate_stops_with_the_hosts_criterion_if_told(ctx):
     criterion = lw.DefaultConvergenceCriteria
     it = iterate_ctx_rl(ctx, scheme="mali", convergence=criterion, quiet=True)
     assert it == lw.iterate_ctx_se(host, Nscatter=0, quiet=True)
+
+
+def test_a_bound_that_the_operator_contradicts_is_none():
+    """MALI along a slow mode: the host's interpolation is not monotone, the enclosure too tight."""
+    ctx = HostileProblem(1, 547).context()
+    truth = copy.deepcopy(ctx)
+    settled = reference_of(truth)[0]
+    result = lw_rl.solve(ctx, scheme="mali", quiet=True)
+    true = error(ctx, settled[0])
+    assert result.converged and true < result.estimate.value
+    assert result.estimate.bound is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Certificate, "_opinion", lambda self: 0.0)
+        fooled = lw_rl.solve(HostileProblem(1, 547).context(), scheme="mali", quiet=True)
+    assert fooled.estimate.bound < true
+
+
+def test_partial_redistribution_waits_for_its_estimates_to_agree():
+    problem = HostileProblem(1, 1431)
+    assert problem.prd
+    certified, naive = problem.context(), problem.context()
+    n_ref = problem.context()
+    lw_rl.solve(n_ref, "default", "mali", prd=True, popsTol=1e-5, NmaxIter=3000, quiet=True)
+    n_ref = np.asarray(n_ref.activeAtoms[0].n)
+    result = lw_rl.solve(certified, prd=True, quiet=True)
+    assert result.converged and result.estimate.bound is None
+    assert error(certified, n_ref) < 1e-3
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Certificate, "redistribute", lambda self: None)
+        assert lw_rl.solve(naive, prd=True, quiet=True).converged
+    assert error(naive, n_ref) > 2e-3

@@ -8,9 +8,10 @@ import lightweaver as lw
 import numpy as np
 import pytest
 from conftest import Oracle, assert_physical, error, imbalance, random_weights
-from lightweaver.rh_atoms import CaII_atom, MgII_hk_atom
+from lightweaver.rh_atoms import CaII_atom, H_6_atom, MgII_hk_atom
 
-from lw_rl import actor, atmospheres, atoms, schemes
+import lw_rl
+from lw_rl import actor, atmospheres, atoms, convergence, schemes
 from lw_rl.adapter import Adapter
 from lw_rl.approximate_operator import ApproximateOperator
 from lw_rl.context import build_context
@@ -255,19 +256,18 @@ def test_the_first_state_is_not_remembered(ctx):
     """J of the background's scattering was not settled there."""
     for steps, kept in ((1, 1), (2, 1), (3, 2), (6, 3)):
         ys, _, (state,) = follow(copy.deepcopy(ctx), Depthwise(None, window=3), steps)
-        assert [len(v) for v in (state.ys, state.errors, state.rs)] == [kept] * 3
-        np.testing.assert_array_equal(list(state.ys), ys[-kept:])
+        assert len(state.visited) == kept
+        np.testing.assert_array_equal([y for y, *_ in state.visited], ys[-kept:])
 
 
 def test_a_state_without_a_residual_is_left_to_the_plain_update(ctx):
     scheme = Depthwise(ZEROS)
     _, made, state = follow(ctx, scheme, 4)
-    assert len(state[0].ys) > 1 and state[0].previous is not None
+    assert len(state[0].visited) > 1 and state[0].last is not None
     y = made[-1][0].y
     step = scheme.step(Evaluation(y, np.full_like(y, np.nan), made[-1][0].blocks, False, y), state)
     assert step.y is None and step.by == "mali"
-    assert not (state[0].ys or state[0].errors or state[0].rs)
-    assert state[0].previous is None and state[0].last is None
+    assert not state[0].visited and state[0].last is None
 
 
 def test_an_operator_without_an_inverse_gives_way_to_anderson(ctx, reference, monkeypatch):
@@ -453,3 +453,25 @@ def test_the_policy_is_not_loaded_where_none_is_needed():
 
 def test_the_oracle_is_a_policy():
     assert isinstance(Oracle(np.zeros(3)), schemes.Policy)
+
+
+def test_where_charge_is_conserved_other_atoms_are_left_to_mali():
+    """Anderson never gets there: the electrons move under its history."""
+    start = build_context(H_6_atom(), atmospheres.load("FALC", 20), Nrays=2, conserveCharge=True)
+    ends = []
+    for scheme in ("mali", "depthwise"):
+        ctx = copy.deepcopy(start)
+        lw_rl.iterate_ctx_rl(ctx, scheme=scheme, NmaxIter=15, quiet=True)
+        ends.append(np.array(ctx.activeAtoms[0].n))
+    np.testing.assert_array_equal(*ends)
+
+
+def test_the_certificate_asks_the_operator_that_the_scheme_made(ctx):
+    proxy = lw_rl.accelerate(ctx, scheme="nonlocal")
+    (block,) = proxy.adapter.blocks
+    made = Depthwise(None).init(proxy.adapter)
+    assert list(Depthwise(None).operators(made)) == [block]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convergence, "ApproximateOperator", None)
+        result = lw_rl.solve(ctx, scheme="nonlocal", quiet=True)
+    assert result.converged and result.estimate.bound is not None

@@ -44,7 +44,7 @@ class BlockState:
     ----------
     block : Block
         Which one it is.
-    others : History
+    others : History or None
         For atoms without an operator.
     operator : ApproximateOperator or None
         Of a two-level atom.
@@ -52,10 +52,11 @@ class BlockState:
         Of a two-level atom, if there is a policy.
     first, lte : Array or None
         The operator's own solution, if that is where the solve is to begin, and the unknown in LTE.
-    ys, errors, rs : deque of Array
-        The states visited, what the operator takes for their relative error, and MALI's residual.
-    previous : Previous or None
-        What the last step did.
+    visited : deque of tuple of Array
+        The states visited: the unknown, what the operator takes for the relative error, and MALI's
+        relative residual.
+    last : tuple of Array, or None
+        The policy's last correction, and the estimated error that it was made for.
     made : int
         Steps made.
     size : float
@@ -63,25 +64,22 @@ class BlockState:
     """
 
     block: Block
-    others: History
+    others: History | None
     operator: ApproximateOperator | None = None
     frame: Frame | None = None
     first: Array | None = None
     lte: Array | None = None
-    ys: deque[Array] = field(default_factory=deque)
-    errors: deque[Array] = field(default_factory=deque)
-    rs: deque[Array] = field(default_factory=deque)
-    previous: Previous | None = None
+    visited: deque[tuple[Array, Array, Array]] = field(default_factory=deque)
     last: tuple[Array, Array] | None = None
     made: int = 0
     size: float = np.inf
 
     def clear(self) -> None:
         """Forget the states visited."""
-        for visited in (self.ys, self.errors, self.rs):
-            visited.clear()
-        self.others.clear()
-        self.previous = self.last = None
+        self.visited.clear()
+        if self.others is not None:
+            self.others.clear()
+        self.last = None
 
 
 def propose(
@@ -132,7 +130,9 @@ class Depthwise:
     after one that does not, and where the operator's first guess is far off, the rest of the solve
     is the operator's alone.
 
-    Two-level atoms get this; all others get Anderson acceleration of the plain update.
+    Two-level atoms get this; all others get Anderson acceleration of the plain update, and the
+    plain update itself where the host conserves charge: the electrons move with the populations
+    then, and a combination of plain updates is none of a fixed map.
 
     Parameters
     ----------
@@ -161,8 +161,8 @@ class Depthwise:
         """Prepare operator and observation of every two-level atom."""
         states = []
         for block in adapter.blocks:
-            s = BlockState(block, History.empty(_OTHERS.window))
-            s.ys, s.errors, s.rs = (deque(maxlen=self.window) for _ in range(3))
+            others = None if adapter.conserves_charge else History.empty(_OTHERS.window)
+            s = BlockState(block, others, visited=deque(maxlen=self.window))
             if block.two_level:
                 physics = adapter.line_physics(block)
                 y = adapter.read()[block.span]
@@ -177,6 +177,10 @@ class Depthwise:
                     s.frame = make_frame(physics)
             states.append(s)
         return states
+
+    def operators(self, state: list[BlockState]) -> dict[Block, ApproximateOperator]:
+        """Return the approximate operators that there are, by atom."""
+        return {s.block: s.operator for s in state if s.operator is not None}
 
     def start(self, y: Array, state: list[BlockState]) -> Array | None:
         """Return where the solve is to begin, or None to begin where it is."""
@@ -193,16 +197,18 @@ class Depthwise:
             for s in state:
                 s.clear()
             return Step(None, by="mali")
+        if all(s.operator is None and s.others is None for s in state):
+            return Step(None, by="mali")
         assert evaluation.implied is not None
         y_next = np.empty_like(evaluation.y)
         estimate = 0.0
         for s in state:
             y, r = evaluation.y[s.block.span], evaluation.r[s.block.span]
-            if s.operator is None:
-                proposal = _OTHERS.mix(y, y + r, s.others)
-                error = relative(largest(proposal - y))
-            else:
+            if s.operator is not None:
                 proposal, error = self._correct(y, r, evaluation.implied[s.block.span], s)
+            else:
+                proposal = y + r if s.others is None else _OTHERS.mix(y, y + r, s.others)
+                error = relative(largest(proposal - y))
             estimate = max(estimate, error)
             y_next[s.block.span] = proposal
         return Step(y_next, estimate=estimate, by=self.name)
@@ -214,14 +220,12 @@ class Depthwise:
         s.made += 1
         if s.made == 2:
             # The first formal solution began without scattered background light.
-            for visited in (s.ys, s.errors, s.rs):
-                visited.clear()
-        s.ys.append(y)
-        s.errors.append(error)
-        s.rs.append(np.expm1(r))
-        start, left, plain = y, error, s.rs[-1]
-        if len(s.ys) > 1:
-            combined = combine_linear(s.ys, s.errors, s.rs)
+            s.visited.clear()
+        plain = np.expm1(r)
+        s.visited.append((y, error, plain))
+        start, left = y, error
+        if len(s.visited) > 1:
+            combined = combine_linear(*zip(*s.visited, strict=True))
             if combined is not None:
                 start, left, plain = combined
         estimate = to_log(left)
@@ -230,11 +234,8 @@ class Depthwise:
             s.frame = None
         s.size = size
         if self.policy is None or s.frame is None:
-            proposal = start + estimate
-        else:
-            if s.last is not None:
-                s.previous = Previous(*s.last, to_log(error))
-            step = propose(self.policy, s.frame, start, to_log(plain), estimate, s.previous)
-            s.last = step, estimate
-            proposal = start + step
-        return proposal, size
+            return start + estimate, size
+        previous = None if s.last is None else Previous(*s.last, to_log(error))
+        step = propose(self.policy, s.frame, start, to_log(plain), estimate, previous)
+        s.last = step, estimate
+        return start + step, size

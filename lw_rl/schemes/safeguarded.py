@@ -44,8 +44,9 @@ from typing import Any
 import numpy as np
 
 from ..adapter import Adapter
+from ..approximate_operator import ApproximateOperator
 from ..errors import PolicyOutputError
-from ..state import Evaluation, Snapshot
+from ..state import Block, Evaluation, Snapshot
 from .anderson import Anderson
 from .base import Scheme, Step, relative
 
@@ -190,6 +191,11 @@ class Safeguarded:
         """Return where the guarded scheme begins, or None to begin where the context is."""
         begin = getattr(self.scheme, "start", None)
         return None if begin is None else begin(y, state.state)
+
+    def operators(self, state: Guard) -> dict[Block, ApproximateOperator]:
+        """Return the approximate operators that the guarded scheme made, by atom."""
+        made = getattr(self.scheme, "operators", None)
+        return {} if made is None else made(state.state)
 
     def step(self, evaluation: Evaluation, state: Guard) -> Step:
         """Accept or undo the step before, then propose the next."""
