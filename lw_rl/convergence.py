@@ -69,7 +69,7 @@ DEFAULT_FACTOR = 2.5
 SAFETY = 3.0
 PLAIN_SAFETY = 1.5
 #: Estimates of which the largest counts where the emission profile is iterated, too.
-RECENT = 3
+RECENT = 6
 #: Factor on what the approximate operator takes for the error.
 OPERATOR_SAFETY = 1.5
 #: Change of ln S beyond which the approximate operator is made anew.
