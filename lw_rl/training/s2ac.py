@@ -11,7 +11,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import polyak_update
 from torch.nn import functional
 
-from ..errors import CriticError
+from ..errors import CriticError, SamplerError
 from .s2ac_policy import PolicySamples, S2ACPolicy, SteinActor
 from .stein import Sampler
 from .temperature import Tempered
@@ -66,6 +66,11 @@ class S2AC(Tempered, SAC):
         policy_kwargs: dict[str, Any] | None = None,
         **kwargs: Any,
     ):
+        if kwargs.get("use_sde"):
+            raise SamplerError(
+                "use_sde must be False: S2AC explores by sampling its policy, not by noise that "
+                "depends on the state"
+            )
         policy_kwargs = dict(policy_kwargs or {})
         if sampler is not None:
             policy_kwargs["sampler"] = sampler
