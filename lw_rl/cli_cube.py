@@ -102,8 +102,10 @@ def told(progress: Any, rate: float | None) -> str:
 )  # fmt: skip
 @click.option("--tau-one", is_flag=True, help="Keep the height of tau = 1 for every wavelength.")
 @click.option(
-    "--start", type=click.Choice(["policy", "neighbour"]), default="policy", show_default=True,
-    help="Begin as the scheme does by itself, or at the solved neighbour's departure coefficients.",
+    "--start", type=click.Choice(["policy", "neighbour", "measured"]), default="policy",
+    show_default=True,
+    help="Begin as the scheme does by itself, at the solved neighbour's departure coefficients, or "
+    "as was cheaper so far.",
 )  # fmt: skip
 @click.option("--frozen", is_flag=True, help="One policy throughout: no learning as it goes.")
 @click.option(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +16,19 @@ from .cli_terminal import (
     output,
     progress_bar,
     quiet_option,
+    readme_option,
     workers_option,
 )
 
-_PARTS = ("rate", "start", "kills", "learn")
+#: Block of a README that says what was measured.
+_BLOCK = "cubes"
+_PARTS = ("truth", "column", "start", "rate", "kills", "learn")
 
 
 @click.command("cube-bench")
 @click.option(
-    "--part", "parts", type=click.Choice(_PARTS), multiple=True, default=("rate", "start"),
-    show_default=True, help="What to measure; may be repeated.",
+    "--part", "parts", type=click.Choice(_PARTS), multiple=True, default=_PARTS,
+    help="What to measure; may be repeated.  [default: everything]",
 )  # fmt: skip
 @click.option(
     "--side", type=click.IntRange(min=8), default=64, show_default=True,
@@ -35,7 +36,7 @@ _PARTS = ("rate", "start", "kills", "learn")
 )  # fmt: skip
 @click.option("--line", default="CaII_K", show_default=True, help="The line; see `lw-rl info`.")
 @click.option(
-    "--start", type=click.Choice(["policy", "neighbour"]), help="As for `lw-rl cube`."
+    "--start", type=click.Choice(["policy", "neighbour", "measured"]), help="As for `lw-rl cube`."
 )  # fmt: skip
 @workers_option()
 @click.option(
@@ -44,90 +45,83 @@ _PARTS = ("rate", "start", "kills", "learn")
 )  # fmt: skip
 @click.option("--kills", type=click.IntRange(min=1), default=20, show_default=True, help="Kills.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the cube.")
-@folder_option("cube_bench", "Directory of the result file (cube_bench.json) and of the outputs.")
+@click.option(
+    "--cube", type=click.Path(exists=True),
+    help="Cube of the part truth, e.g. FALC_82_5x5.hdf5.  [default: a synthetic one]",
+)  # fmt: skip
+@click.option("--again", is_flag=True, help="Measure again what the result file holds already.")
+@folder_option("cube_bench", "Directory of the result file (cube_bench.json) and of the figure.")
+@readme_option("Renew the cubes' block in this file.")
 @json_option("what was measured")
 @quiet_option()
 @click.pass_context
 def cube_bench(
     ctx: click.Context,
     parts: tuple[str, ...],
-    side: int,
-    line: str,
-    start: str | None,
-    workers: int,
-    sample: int,
-    kills: int,
-    seed: int,
+    again: bool,
     out: Path,
+    readme: Path | None,
     as_json: bool,
     quiet: bool,
+    **plan: Any,
 ) -> None:
-    """Measure what solving a cube costs, on scheduler and workers of its own.
+    """Measure what solving a cube costs, on schedulers and workers of its own.
 
-    rate: columns per second against a plain process pool around iterate_ctx_se at the same true
-    error and against one worker, memory per worker on a small and a large cube, and from these
-    the cost of 10^7 columns.  start: a neighbour's departure coefficients against the scheme's
-    own start.  kills: worker, scheduler and client killed at random moments; the output must be
-    that of a run in peace.  learn: a cube with shocks, with learning and with a frozen policy.
-    What is measured is put into the result file beside what was measured before.
+    truth: every column of a cube against a reference of its own.  column: one process, no Dask.
+    start: a neighbour's departure coefficients against the scheme's own start.  rate: columns per
+    second against a plain process pool around iterate_ctx_se at the same true error and against
+    one worker, memory per worker on a small, a middle and a large cube, and from these the cost
+    of 10^7 columns.  kills: worker, scheduler and client killed at random moments; the output
+    must be that of a run in peace.  learn: a cube with shocks, with learning and with a frozen
+    policy.  Each part is written when it is done; the same command goes on with those that are
+    missing, or were measured with other settings, another policy or another version.
 
     \b
     Examples:
-      lw-rl cube-bench
+      lw-rl cube-bench --cube FALC_82_5x5.hdf5
       lw-rl cube-bench --part start --side 16
       lw-rl cube-bench --part kills --side 32 --kills 20
       lw-rl cube-bench --part rate --side 16 --sample 16 --out quick
+      lw-rl cube-bench --part column --readme README.md
     """  # noqa: D301 (click needs the escape itself, not a raw string)
-    from .cube import experiments, measure, synthetic_cube
-    from .cube.source import Source
+    from .cube import bench
+    from .cube.bench_figure import bench_figure
+    from .cube.bench_text import markdown, sentences
     from .files import write_atomically
-    from .report import versions
+    from .plots import save
 
+    if readme is not None:
+        from .readme import require_blocks
+
+        require_blocks(readme.read_text(), [_BLOCK])
     quiet_dask()
-    chosen = {"line": line, **({"start": start} if start else {})}
-    work = out / "work"
-    found: dict[str, Any] = {}
-    with progress_bar(quiet) as bar:
-        task = bar.add_task("", total=None)
-
-        def tell(text: str) -> None:
-            bar.update(task, description=text)
-
-        for part in parts:
-            shutil.rmtree(work, ignore_errors=True)
-            tell(part)
-            if part == "start":
-                cubes = {
-                    "smooth": synthetic_cube(side, side, seed=seed),
-                    "shocks": experiments.shocked_cube(side, seed),
-                }
-                found[part] = {
-                    name: experiments.compare_starts(Source(cube), line)
-                    for name, cube in cubes.items()
-                }
-            elif part == "kills":
-                from .cube.endurance import endure
-
-                found[part] = asdict(endure(work, kills, side, seed, tell=tell))
-            elif part == "learn":
-                found[part] = experiments.learning_curve(
-                    work, experiments.shocked_cube(side, seed), workers,
-                    lambda p: tell(f"learn: {p.columns} of {p.total}"), **chosen,
-                )  # fmt: skip
-            else:
-                found[part] = measure.rates(work, side, seed, workers, sample, tell, **chosen)
-    shutil.rmtree(work, ignore_errors=True)
+    chosen = bench.Plan(**plan)
     file = out / "cube_bench.json"
-    document: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    for part, measured in found.items():
-        document[part] = {
-            "command": command_line(ctx), "side": side, "versions": versions(), **measured
-        }  # fmt: skip
-    write_atomically(file, (json.dumps(document, indent=1) + "\n").encode())
+    with progress_bar(quiet) as bar:
+        task = bar.add_task("", total=len(parts))
+        for part in parts:
+            if again or not bench.kept(bench.load(file), part, chosen):
+                bench.run(
+                    part, chosen, out, command_line(ctx),
+                    lambda text: bar.update(task, description=text),
+                )  # fmt: skip
+            bar.advance(task)
+    document = bench.load(file)
+    figure = bench_figure(document)
+    picture = out / "cube_bench.png"
+    if figure is not None:
+        save(figure, picture)
+    if readme is not None:
+        from .readme import replace_block
+
+        text = replace_block(readme.read_text(), _BLOCK, markdown(document))
+        write_atomically(readme, text.encode())
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps({part: document[part] for part in parts}, indent=2))
     elif not quiet:
         console = output(quiet, width=110)
-        for line_ in measure.sentences(found):
-            console.print(line_)
+        for line in sentences({part: document[part] for part in parts}):
+            console.print(line, highlight=False, soft_wrap=True)
         click.echo(f"results: {file}")
+        if figure is not None:
+            click.echo(f"figure: {picture}")

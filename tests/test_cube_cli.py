@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from cube_helpers import small_cube
@@ -14,10 +15,12 @@ from distributed import Client, LocalCluster
 
 import lw_rl.cube
 from lw_rl.cli import main
-from lw_rl.cube.experiments import compare_starts
+from lw_rl.cube import bench, truth
+from lw_rl.cube.bench_figure import bench_figure
+from lw_rl.cube.experiments import compare_starts, curve
 from lw_rl.cube.figure import cube_figure
 from lw_rl.cube.scale import scale
-from lw_rl.cube.source import Source, write
+from lw_rl.cube.source import Source, Window, write
 
 
 @pytest.fixture
@@ -211,6 +214,110 @@ def test_scale_on_paper_from_costs_that_are_known():
     assert found["files"] == 11_000
 
 
+_STARTS = {
+    start: {"mean_formal_solutions": 3.0, "worst_formal_solutions": 4, "median_ms": 9.0}
+    for start in ("policy", "neighbour", "measured")
+}
+#: What the parts of the bench return, made up.
+BENCH = {
+    "truth": {
+        "cube": "FALC.hdf5", "columns": 25, "failed": 0, "within_estimate": 24,
+        "worst_true_error": 1e-4, "worst_estimate": 9e-4, "mean_formal_solutions": 3.0,
+    },
+    "column": {
+        "columns": 9, "columns_per_second": 40.0, "columns_per_cpu_second": 41.0, "column_ms": 25.0,
+        "context_ms": 4.0, "rays_ms": 3.0, "mean_formal_solutions": 3.0,
+    },
+    "start": {"smooth": _STARTS, "shocks": _STARTS},
+    "rate": {
+        "plain": {
+            "popsTol": 1e-4, "worst_true_error": 9e-4, "policy_worst_true_error": 5e-4,
+            "columns": 12, "columns_per_second": 8.0,
+        },
+        **{
+            name: {
+                "columns": n, "workers": 2, "columns_per_second": 50.0, "failed": 0,
+                "mean_formal_solutions": 3.0, "worker_peak_bytes": [2e8, 3e8],
+            }
+            for name, n in (("small", 4), ("middle", 16), ("large", 64), ("one_worker", 64))
+        },
+        "times_plain_pool": 6.2, "times_one_worker": 1.9,
+        "scale": {
+            "per_column": {
+                "bytes_sent": 1000, "bytes_returned": 2000, "bytes_on_disk": 900.0,
+                "scheduler_transitions": 0.1,
+            },
+            "columns": 10**7, "worker_hours": 55.0, "terabytes_on_disk": 0.01, "files": 400000,
+            "workers_fed_by": {"client": 90.0, "scheduler": 900.0}, "gives_way_first": "client",
+            "hours_at_that_many_workers": 0.6,
+        },
+    },
+    "kills": {"kills": {"worker": 3, "client": 1}, "different": ["intensity"], "columns": 64},
+    "learn": {
+        "columns": 64,
+        "learning": [{"version": 1, "accepted": False, "columns": 32, "before": 3.0, "after": 3.1}],
+        "by_version": [
+            {
+                "version": 0, "columns": 64, "mean_formal_solutions": 3.0,
+                "frozen_mean_formal_solutions": 3.0,
+            }
+        ],
+        "curve": [{"columns": 64, "learning": 3.0, "frozen": 3.0, "version": 0}],
+    },
+}  # fmt: skip
+
+
+def test_the_figure_of_the_bench_shows_the_parts_that_there_are():
+    assert bench_figure({}) is None and bench_figure({"kills": BENCH["kills"]}) is None
+    titles = [ax.get_title(loc="left") for ax in bench_figure(BENCH).axes]
+    assert titles == [
+        "rate, 64 columns", "peak memory of a worker", "where a column begins",
+        "learning, cube with shocks",
+    ]  # fmt: skip
+    assert len(bench_figure({"start": BENCH["start"]}).axes) == 1
+
+
+def test_cost_along_a_run_is_in_the_order_of_the_blocks(client, tmp_path):
+    ds = lw_rl.cube.solve(
+        small_cube(4, 2), tmp_path / "out.zarr", client=client, block=(2, 1), frozen=True
+    )
+    ds.load()
+    ds.formal_solutions[0] = [[1, 2], [1, 2], [3, 4], [3, 4]]
+    ds.policy_version[0, 2:] = 1
+    ds.outcome[0, 3, 1] = 3
+    found = curve(ds, ds, points=4)
+    assert [p["learning"] for p in found] == [1.0, 2.0, 3.0, 4.0]
+    assert [p["columns"] for p in found] == [2, 4, 6, 8]
+    assert [p["version"] for p in found] == [0, 0, 1, 1]
+    assert [p["columns"] for p in curve(ds, ds, points=2)] == [4, 8]
+
+
+def test_every_column_is_held_against_its_reference(tmp_path, monkeypatch, client):
+    def here(data, out, workers, **settings):
+        return lw_rl.cube.solve(data, out, client=client, **settings)
+
+    monkeypatch.setattr(truth, "solve", here)
+    cube = small_cube(2, 2)
+    found = truth.against_references(tmp_path, Source(cube), cube)
+    assert found["columns"] == found["within_estimate"] == 4 and found["failed"] == 0
+    assert 0.0 < found["worst_true_error"] < found["worst_estimate"] < 1e-3
+    # Another solution than the one that it says it is.
+    spoilt = np.array(truth.reference(truth.plain_context("CaII_K", column_of(cube)))[0]) * 1.01
+    monkeypatch.setattr(truth, "reference", lambda ctx: (list(spoilt), 0.0))
+    found = truth.against_references(tmp_path / "b", Source(cube), cube)
+    assert found["within_estimate"] == 0 and found["worst_true_error"] > 5e-3
+
+
+def column_of(cube):
+    return Source(cube).read(Window(0, 0, 1, 0, 1)).column(0)
+
+
+def test_stages_of_a_column():
+    found = truth.stages([column_of(small_cube(1, 1))])
+    assert found["columns"] == 1 and found["mean_formal_solutions"] > 1
+    assert all(found[k] > 0.0 for k in ("column_ms", "context_ms", "rays_ms"))
+
+
 def test_starts_are_compared_on_the_same_columns():
     found = compare_starts(Source(small_cube(4, 4)), block=(2, 2), blocks=2)
     assert found["policy"]["columns"] == found["neighbour"]["columns"] == 6
@@ -220,12 +327,71 @@ def test_starts_are_compared_on_the_same_columns():
 def test_bench_keeps_what_was_measured_before(run, tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "cube_bench.json").write_text(json.dumps({"kills": {"different": []}}))
-    done = run("cube-bench", "--part", "start", "--side", "8", "--out", "b")
+    command = ("cube-bench", "--part", "start", "--side", "8", "--out", "b")
+    done = run(*command)
     assert done.exit_code == 0, done.output
-    assert "smooth, start neighbour:" in done.output
+    assert "from the neighbour's departure coefficients" in done.output
     document = json.loads((tmp_path / "b" / "cube_bench.json").read_text())
     assert document["kills"] == {"different": []}
     assert document["start"]["command"] == "lw-rl cube-bench --part start --side 8 --out b"
+    assert (tmp_path / "b" / "cube_bench.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """Parts of the bench that measure nothing, and a list of those that were run."""
+    ran = []
+
+    def part(name, depends):
+        def measured(plan, work, tell):
+            ran.append(name)
+            if name == "kills" and len(ran) == 2:
+                raise KeyboardInterrupt
+            return BENCH[name]
+
+        return measured, depends
+
+    parts = {name: part(name, depends) for name, (_, depends) in bench.PARTS.items()}
+    monkeypatch.setattr(bench, "PARTS", parts)
+    return ran
+
+
+def test_bench_goes_on_with_the_parts_that_are_missing(run, stub):
+    command = ("cube-bench", "--part", "truth", "--part", "kills", "--out", "b", "--side", "8")
+    assert run(*command).exit_code != 0 and stub == ["truth", "kills"]
+    assert run(*command).exit_code == 0 and stub == ["truth", "kills", "kills"]
+    assert run(*command).exit_code == 0 and len(stub) == 3
+    # What a part does not depend on is no reason to measure it again.
+    assert run(*command, "--kills", "3").exit_code == 0 and stub[3:] == ["kills"]
+    assert run(*command, "--kills", "3", "--again").exit_code == 0 and len(stub) == 6
+
+
+def test_bench_measures_again_with_another_policy(run, stub, monkeypatch):
+    command = ("cube-bench", "--part", "truth", "--out", "b")
+    run(*command)
+    monkeypatch.setattr(bench, "policy_id", lambda policy: "another")
+    run(*command)
+    assert stub == ["truth", "truth"]
+
+
+def test_the_readme_is_written_from_the_result_file(run, tmp_path, stub):
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- begin cubes -->\nold\n<!-- end cubes -->\nafter\n")
+    stub.append("so that kills do not stop it")
+    done = run("cube-bench", "--out", "b", "--readme", "README.md")
+    assert done.exit_code == 0, done.output
+    text = readme.read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    for said in (
+        "- FALC.hdf5: the true error is not above the estimate in 24 of 25 columns",
+        "- 64 columns on 2 workers: 50.0 columns/s",
+        "1000 bytes",
+        "4 kills on 64 columns (worker 3, client 1): the output is different in intensity.",
+        "version 1 refused at 3.00 to 3.10 formal solutions on held-back columns",
+        "Measured by `lw-rl cube-bench --out b --readme README.md`.",
+    ):
+        assert said in text, text
+    assert run("cube-bench", "--out", "b", "--readme", "b/cube_bench.json").exit_code == 2
 
 
 @pytest.mark.slow

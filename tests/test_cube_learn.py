@@ -25,7 +25,7 @@ from lw_rl.cube.source import Source, Window
 from lw_rl.network import Network
 from lw_rl.observation import NCHANNELS
 from lw_rl.schemes import make_policy
-from lw_rl.training.finetune import finetune, load_weights
+from lw_rl.training.finetune import better, finetune, load_weights
 
 
 @pytest.fixture(scope="module")
@@ -125,12 +125,26 @@ def test_fine_tuning_compares_on_columns_that_it_did_not_see(visited, monkeypatc
     assert verdict.trained == 6 and verdict.held_back == 3
     assert len(asked) == 2 and len(asked[0]) == 3
     assert not any(np.array_equal(a, b) for a in asked[0] for b in trained)
-    assert verdict.accepted == (
-        verdict.after < verdict.before and verdict.failed_after <= verdict.failed_before
-    )
+    assert not (verdict.accepted and verdict.after >= verdict.before - 2.0 * verdict.uncertainty)
     assert tuned is not policy and tuned.gain == policy.gain
     weights = tuned.network.weights
     assert any(not np.array_equal(weights[k], w) for k, w in policy.network.weights.items())
+
+
+@pytest.mark.parametrize(
+    ("saved", "accepted"),
+    [
+        ([1, 1, 1, 1], True),
+        ([2, 1, 0, 1, 1, 2, 1, 0], True),
+        ([0, 0, 0, 0], False),
+        ([1, 0, 0, -1, 0, 1, 0, 0], False),
+        ([-1, -1, -1, -1], False),
+        ([3], False),
+    ],
+)
+def test_a_saving_has_to_be_more_than_chance(saved, accepted):
+    before = np.full(len(saved), 5.0)
+    assert better(before, before - saved) is accepted
 
 
 def test_a_policy_that_became_worse_is_refused(visited, monkeypatch):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ClusterError
-from . import sample
+from . import sample, starts
 from .column import FINISHERS, OUTCOMES, Solved, workshop
 from .settings import Settings
 from .source import Columns
@@ -79,12 +79,17 @@ def solve_block(order: Order, policy: Any = None) -> dict[str, Array]:
     if mine != order.versions:
         raise ClusterError(mismatch({"this worker": mine}, order.versions))
     shop = workshop(order.settings, threading.get_ident())
-    along = order.settings.start == "neighbour"
+    choice = starts.Choice(order.settings.start)
     solved: dict[int, Solved] = {}
     neighbour = None
     for k in snake(order.shape):
         column = order.columns.column(k)
-        done = shop.solve(column, policy, neighbour if along else None, record=order.record)
+        begin = choice.next(neighbour is not None)
+        done = shop.solve(
+            column, policy, neighbour if begin == "neighbour" else None, record=order.record
+        )
+        if done.outcome == "converged":
+            choice.note(begin, done.Nformal)
         if done.visited is not None:
             sample.offer(done.visited, done.Nformal, order.version)
         # A failed column is no place to begin at: the last one that was solved is.

@@ -180,7 +180,7 @@ class Workshop:
             try:
                 ctx = self.context(column)
                 guarded = schemes.make_scheme(name, policy if k == 0 else "default")
-                if self.settings.start == "neighbour":
+                if self.settings.start != "policy":
                     along = _begin_at(ctx, neighbour if k == 0 else None)
                 recorder = Recorder(ctx) if record and k == 0 else None
                 last = k == len(attempts) - 1

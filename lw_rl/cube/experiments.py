@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import xarray as xr
@@ -15,8 +15,9 @@ from ..schemes import make_policy
 from .block import Order, snake, solve_block, versions
 from .column import OUTCOMES
 from .engine import solve
-from .settings import Settings
+from .settings import Settings, Start
 from .source import Source, Window
+from .store import windows
 from .synthetic import synthetic_cube
 
 
@@ -33,7 +34,7 @@ def compare_starts(
     """
     policy = make_policy("default")
     _, nx, ny = source.shape
-    starts = ("policy", "neighbour")
+    starts = get_args(Start)
     counts: dict[str, list[int]] = {s: [] for s in starts}
     seconds: dict[str, list[float]] = {s: [] for s in starts}
     failed = dict.fromkeys(starts, 0)
@@ -79,7 +80,8 @@ def learning_curve(
     -------
     found : dict
         ``learning``: the versions tried; ``by_version``: columns and mean formal solutions of
-        each version of the learning run, and those of the frozen run on the same columns.
+        each version of the learning run, and those of the frozen run on the same columns;
+        ``curve``: both along the run (:func:`curve`).
     """
     learned = solve(
         cube, folder / "learning.zarr", workers=workers, frozen=False, listener=listener,
@@ -108,7 +110,47 @@ def learning_curve(
         "failed": int((~ok).sum()),
         "learning": json.loads(learned.attrs.get("learning", "[]")),
         "by_version": by_version,
+        "curve": curve(learned, frozen),
     }
+
+
+def curve(learned: xr.Dataset, frozen: xr.Dataset, points: int = 32) -> list[dict[str, Any]]:
+    """Return formal solutions per column along a run with learning, and without on the same.
+
+    Parameters
+    ----------
+    learned, frozen : xarray.Dataset
+        Outputs of one cube, in equal blocks.
+    points : int, optional
+        At most so many means, each over neighbouring blocks in the order in which they were solved
+        (default: 32).
+
+    Returns
+    -------
+    found : list of dict
+        ``columns`` up to and with this point, means ``learning`` and ``frozen``, and the largest
+        ``version`` of the policy.
+    """
+    _, bx, by = learned.outcome.encoding["chunks"]
+    blocks = windows(learned.outcome.shape, (bx, by))
+    ok = (learned.outcome.values == 1) & (frozen.outcome.values == 1)
+    found, columns = [], 0
+    for part in np.array_split(np.arange(len(blocks)), min(points, len(blocks))):
+        mask = np.zeros_like(ok)
+        for k in part:
+            mask[blocks[k].slices] = True
+        columns += int(mask.sum())
+        mask &= ok
+        if mask.any():
+            found.append(
+                {
+                    "columns": columns,
+                    "learning": float(learned.formal_solutions.values[mask].mean()),
+                    "frozen": float(frozen.formal_solutions.values[mask].mean()),
+                    "version": int(learned.policy_version.values[mask].max()),
+                }
+            )
+    return found
 
 
 def shocked_cube(side: int = 32, seed: int = 5) -> xr.Dataset:

@@ -165,7 +165,7 @@ def rates(
     line: str,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Measure rate and memory on a large cube and on one with a sixteenth of its columns.
+    """Measure rate and memory on a large cube, and on a fourth and a sixteenth of its columns.
 
     Parameters
     ----------
@@ -195,10 +195,16 @@ def rates(
         "workers": workers, "timed_columns": len(columns), "seconds": seconds,
         "columns_per_second": len(columns) / seconds,
     }  # fmt: skip
-    small = cube.isel(x=slice(0, max(side // 4, 4)), y=slice(0, max(side // 4, 4)))
+
+    def corner(size: int) -> xr.Dataset:
+        return cube.isel(x=slice(0, size), y=slice(0, size))
+
     for name, part, number in (
-        ("small", small, workers), ("large", cube, workers), ("one_worker", cube, 1)
-    ):  # fmt: skip
+        ("small", corner(max(side // 4, 4)), workers),
+        ("middle", corner(max(side // 2, 4)), workers),
+        ("large", cube, workers),
+        ("one_worker", cube, 1),
+    ):
         tell(f"rate: {name}")
         found[name] = run_case(folder / name, part, number, **settings).as_dict()
     rate = found["large"]["columns_per_second"]
@@ -209,47 +215,3 @@ def rates(
     )
     found["scale"] = scale(found["small"], found["large"])
     return found
-
-
-def sentences(found: dict[str, Any]) -> list[str]:
-    """Return what was measured in words, one line for each finding."""
-    lines = []
-    if "rate" in found:
-        r = found["rate"]
-        plain, large, scaled = r["plain"], r["large"], r["scale"]
-        lines += [
-            f"{large['columns']} columns on {large['workers']} workers: "
-            f"{large['columns_per_second']:.1f} columns/s, "
-            f"{large['mean_formal_solutions']:.2f} formal solutions each, {large['failed']} failed",
-            f"plain pool at popsTol={plain['popsTol']:.1e}, which keeps a true error of "
-            f"{plain['worst_true_error']:.1e} (ours: {plain['policy_worst_true_error']:.1e}): "
-            f"{plain['columns_per_second']:.1f} columns/s on {plain['timed_columns']} columns: "
-            f"{r['times_plain_pool']:.1f} times slower",
-            f"one worker: {r['one_worker']['columns_per_second']:.1f} columns/s: "
-            f"{r['times_one_worker']:.2f} times slower",
-            f"peak memory per worker: {max(r['small']['worker_peak_bytes']) / 1e6:.0f} MB at "
-            f"{r['small']['columns']} columns, {max(large['worker_peak_bytes']) / 1e6:.0f} MB at "
-            f"{large['columns']}",
-            f"{scaled['columns']:.0e} columns: {scaled['worker_hours']:.0f} worker hours, "
-            f"{scaled['terabytes_on_disk']:.3g} TB in {scaled['files']} files; the "
-            f"{scaled['gives_way_first']} gives way first, beyond "
-            f"{scaled['workers_fed_by'][scaled['gives_way_first']]:.0f} workers, where it takes "
-            f"{scaled['hours_at_that_many_workers']:.1f} h",
-        ]
-    for cube, starts in found.get("start", {}).items():
-        for start, s in starts.items():
-            lines.append(
-                f"{cube}, start {start}: {s['mean_formal_solutions']:.2f} formal solutions (worst "
-                f"{s['worst_formal_solutions']}), {s['median_ms']:.1f} ms"
-            )
-    if "kills" in found:
-        k = found["kills"]
-        said = ", ".join(f"{who} {times}" for who, times in k["kills"].items())
-        verdict = f"different in {', '.join(k['different'])}" if k["different"] else "identical"
-        lines.append(f"kills: {said}; output {verdict}")
-    for v in found.get("learn", {}).get("by_version", []):
-        lines.append(
-            f"policy version {v['version']}: {v['mean_formal_solutions']:.2f} formal solutions on "
-            f"{v['columns']} columns (frozen: {v['frozen_mean_formal_solutions']:.2f})"
-        )
-    return lines

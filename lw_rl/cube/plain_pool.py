@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cache
 from multiprocessing import get_context
 from time import perf_counter
 from typing import Any
@@ -30,21 +31,29 @@ _TOLERANCES = tuple(1e-3 * 0.75**k for k in range(24))
 _plain: dict[str, Any] = {}
 
 
+@cache
+def _plain_set(line: str) -> tuple[lw.RadiativeSet, lw.SpectrumConfiguration]:
+    """Return what does not change between columns, made once in a process here too."""
+    return radiative_set(atoms.make(line))
+
+
 def _plain_start(line: str, tolerance: float) -> None:
-    """Prepare a process of the pool: what does not change is made once here too."""
-    _plain["radSet"], _plain["spect"] = radiative_set(atoms.make(line))
-    _plain["tolerance"] = tolerance
+    """Prepare a process of the pool."""
+    _plain_set(line)
+    _plain["line"], _plain["tolerance"] = line, tolerance
 
 
-def _plain_context(column: dict[str, Array]) -> lw.Context:
+def plain_context(line: str, column: dict[str, Array], Nrays: int = 5) -> lw.Context:
+    """Return the context of a column as the host alone makes it, the populations in LTE."""
+    radSet, spect = _plain_set(line)  # noqa: N806 (the host's name)
     atmos = atmospheres.from_arrays(**column)
-    atmos.quadrature(5)
-    return lw.Context(atmos, _plain["spect"], _plain["radSet"].compute_eq_pops(atmos), Nthreads=1)
+    atmos.quadrature(Nrays)
+    return lw.Context(atmos, spect, radSet.compute_eq_pops(atmos), Nthreads=1)
 
 
 def _plain_column(column: dict[str, Array]) -> Array:
     """Solve a column as one would by hand."""
-    ctx = _plain_context(column)
+    ctx = plain_context(_plain["line"], column)
     lw.iterate_ctx_se(ctx, popsTol=_plain["tolerance"], quiet=True)
     return np.asarray(ctx.compute_rays(mus=[1.0]))
 
@@ -64,13 +73,12 @@ def plain_tolerance(line: str, columns: Sequence[dict[str, Array]]) -> dict[str,
     NoReferenceError
         If no tolerance keeps it, or a reference cannot be computed.
     """
-    _plain_start(line, _TOLERANCES[0])
-    truths = [reference(_plain_context(c))[0] for c in columns]
+    truths = [reference(plain_context(line, c))[0] for c in columns]
     worst: dict[float, float] = {}
     for tolerance in _TOLERANCES:
         errors = []
         for column, truth in zip(columns, truths, strict=True):
-            ctx = _plain_context(column)
+            ctx = plain_context(line, column)
             lw.iterate_ctx_se(ctx, popsTol=tolerance, quiet=True)
             errors.append(true_error(Adapter(ctx).populations(), truth))
         worst[tolerance] = max(errors)

@@ -14,8 +14,9 @@ from ..errors import CubeSettingsError, UnknownNameError
 
 #: What is kept of a column's solution: departure coefficients, populations, or neither.
 Keep = Literal["departure", "populations", "none"]
-#: Where the iteration of a column begins: as the policy does by itself, or at a solved neighbour.
-Start = Literal["policy", "neighbour"]
+#: Where the iteration of a column begins: as the policy does by itself, at a solved neighbour, or
+#: at whichever of them has needed fewer formal solutions in the same block.
+Start = Literal["policy", "neighbour", "measured"]
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,11 @@ class Settings:
         Relative error of the populations at which a column is finished (default: 1e-3).
     NmaxIter : int, optional
         Iterations of one attempt at a column (default: 300).
-    start : {"policy", "neighbour"}, optional
-        Begin as the scheme does by itself, or at the departure coefficients of the neighbour
-        solved before in the same block (default: ``"policy"``: ``lw-rl cube-bench --part start``
-        measures which is cheaper; columns then depend on nothing but themselves).
+    start : {"policy", "neighbour", "measured"}, optional
+        Begin as the scheme does by itself, at the departure coefficients of the neighbour solved
+        before in the same block, or as was cheaper so far in the block (`lw_rl.cube.starts`;
+        ``lw-rl cube-bench --part start`` compares them). With ``"policy"`` columns depend on
+        nothing but themselves (default: ``"policy"``).
     keep : {"departure", "populations", "none"}, optional
         What of the solution is kept at every depth (default: ``"departure"``).
     tau_one : bool, optional
