@@ -61,6 +61,12 @@ class Actor:
         """The policy's name, from its card."""
         return str(self.card.get("name", "unnamed"))
 
+    def without_limits(self) -> Actor:
+        """Return the same policy as if its card said nothing of its limits."""
+        limits = ("observation_range", "error_estimate")
+        card = {k: v for k, v in self.card.items() if k not in limits}
+        return Actor(self.network, self.gain, card)
+
     def predict(
         self,
         observation: Array,

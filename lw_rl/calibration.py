@@ -1,10 +1,11 @@
 """What a policy's card says of its limits: where it was trained, and how well it knows its error.
 
-Two entries, made by :func:`card_entries` and written by the export of a training run:
+Two entries, made by :func:`card_entries`. The export of a training run writes them, and so does
+``lw-rl calibrate`` for a policy that there is:
 
 ``observation_range``
-    Lowest and highest value of every channel of the observation along solves of the training
-    stream, widened by :data:`MARGIN` of their distance. An observation outside is none that the
+    Lowest and highest value of every channel of the observation on the training stream, along
+    solves, widened by :data:`MARGIN` of their distance. An observation outside is none that the
     policy was trained for: it is not asked, and the next scheme takes over
     (`lw_rl.errors.OutOfRangeError`).
 ``error_estimate``
@@ -14,17 +15,21 @@ Two entries, made by :func:`card_entries` and written by the export of a trainin
 
 from __future__ import annotations
 
-import copy
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import lightweaver as lw
 import numpy as np
 
+from . import actor
+from .adapter import Adapter
 from .convergence import DEFAULT_FACTOR
 from .errors import NoReferenceError
-from .iterate import AcceleratedContext, iterate_ctx_rl
-from .observation import CHANNELS, NCHANNELS
+from .files import write_atomically
+from .iterate import AcceleratedContext, iterate_ctx_rl, solve
+from .observation import CHANGING, CHANNELS, NCHANNELS, Frame, make_frame
 from .problems import random_problem
 from .reference import true_error
 from .schemes import Depthwise, Policy
@@ -33,10 +38,22 @@ Array = np.ndarray
 
 #: Part of a channel's range by which it is widened at either end.
 MARGIN = 0.25
+#: And at least by this, of channels that are all of order one.
+_LEAST_MARGIN = 0.01
 #: Part of the stops in which the error is not above the calibrated estimate.
 COVERAGE = 0.995
+#: Problems of the validation stream.
+PROBLEMS = 60
+#: Problems of the training stream for each of the validation stream: a range has no quantile.
+_SHARE = 5
 TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 _NMAX = 60
+
+Watch = Callable[[], None]
+
+
+def _nothing() -> None:
+    """Watch nothing."""
 
 
 class Range:
@@ -55,13 +72,21 @@ class Range:
 
     def predict(self, observation: Array, *, deterministic: bool = True) -> tuple[Array, Any]:
         """Note the observation and return the policy's action."""
-        self.low = np.minimum(self.low, observation.min(axis=1))
-        self.high = np.maximum(self.high, observation.max(axis=1))
+        self._note(observation, np.full(NCHANNELS, True))
         return self.policy.predict(observation, deterministic=deterministic)
+
+    def look_at(self, frame: Frame) -> None:
+        """Note what does not change along the solve of a problem."""
+        self._note(frame.static, np.array([c not in CHANGING for c in CHANNELS]))
+
+    def _note(self, observation: Array, channels: Array) -> None:
+        low, high = observation.min(axis=1), observation.max(axis=1)
+        self.low[channels] = np.minimum(self.low, low)[channels]
+        self.high[channels] = np.maximum(self.high, high)[channels]
 
     def entry(self) -> dict[str, Any]:
         """Return the card's entry ``observation_range``."""
-        margin = MARGIN * (self.high - self.low)
+        margin = np.maximum(MARGIN * (self.high - self.low), _LEAST_MARGIN)
         return {
             "channels": list(CHANNELS),
             "low": [round(float(v), 4) for v in self.low - margin],
@@ -69,31 +94,50 @@ class Range:
         }
 
 
-def observation_range(policy: Policy, problems: int = 100, stream: str = "train") -> dict[str, Any]:
-    """Return the card's entry ``observation_range``, from solves of so many problems."""
+def observation_range(
+    policy: Policy,
+    problems: int = _SHARE * PROBLEMS,
+    stream: str = "train",
+    watch: Watch = _nothing,
+) -> dict[str, Any]:
+    """Return the card's entry ``observation_range``, from solves of so many problems.
+
+    Parameters
+    ----------
+    policy, problems, stream, watch
+        As for :func:`error_factor`.
+
+    Raises
+    ------
+    NoReferenceError
+        If the policy is asked in none of the solves.
+    """
     seen = Range(policy)
     for k in range(problems):
-        iterate_ctx_rl(
-            random_problem(stream, k).context(), scheme=Depthwise(seen), popsTol=1e-7,
-            NmaxIter=_NMAX, quiet=True,
-        )  # fmt: skip
+        ctx = random_problem(stream, k).context()
+        adapter = Adapter(ctx)
+        # A policy is not asked everywhere; training has seen those problems all the same.
+        seen.look_at(make_frame(adapter.line_physics(adapter.blocks[0])))
+        iterate_ctx_rl(ctx, scheme=Depthwise(seen), popsTol=1e-7, NmaxIter=_NMAX, quiet=True)
+        watch()
+    if not np.all(np.isfinite(seen.high)):
+        raise NoReferenceError(
+            f"the policy was asked in none of {problems} problems of stream {stream!r}"
+        )
     return seen.entry()
 
 
 def error_factor(
-    policy: Policy,
-    problems: int = 60,
-    stream: str = "validation",
-    watch: Callable[[], None] | None = None,
+    policy: Policy, problems: int = PROBLEMS, stream: str = "validation", watch: Watch = _nothing
 ) -> dict[str, Any]:
     """Return the card's entry ``error_estimate``, from solves of so many problems.
 
     Parameters
     ----------
     policy : Policy
-        Its card, if there is one, takes no part.
+        If it has a card, one without these entries.
     problems : int, optional
-        From the beginning of the stream (default: 60).
+        From the beginning of the stream (default: :data:`PROBLEMS`).
     stream : str, optional
         Of the random family (default: ``"validation"``).
     watch : callable, optional
@@ -107,8 +151,7 @@ def error_factor(
     ratios: list[float] = []
     for k in range(problems):
         ratios += _ratios(policy, random_problem(stream, k).context())
-        if watch is not None:
-            watch()
+        watch()
     if not ratios:
         raise NoReferenceError(
             f"the policy's estimate stopped none of {problems} problems of stream {stream!r}"
@@ -140,21 +183,14 @@ def _ratios(policy: Policy, ctx: lw.Context) -> list[float]:
             factor = accelerated.policy_factor or DEFAULT_FACTOR
             states.append((estimate.value / factor, certificate.state.copy()))
 
-    solved = copy.deepcopy(ctx)
-    holder: list[Any] = []
-
-    def keep(accelerated: AcceleratedContext) -> None:
-        holder[:] = [accelerated]
-        record(accelerated)
-
     last = 0.01 * min(TOLERANCES)
-    iterate_ctx_rl(
-        solved, scheme=Depthwise(policy), NmaxIter=_NMAX, popsTol=last, JTol=np.inf, quiet=True,
-        callback=keep,
+    solved = solve(
+        ctx, scheme=Depthwise(policy), NmaxIter=_NMAX, popsTol=last, JTol=np.inf, quiet=True,
+        bound=False, callback=record,
     )  # fmt: skip
-    adapter = holder[0].adapter
-    if not holder[0].met:
+    if not solved.converged:
         return []
+    adapter = Adapter(ctx)
     n_ref = adapter.populations()
     ratios = []
     for tolerance in TOLERANCES:
@@ -165,17 +201,57 @@ def _ratios(policy: Policy, ctx: lw.Context) -> list[float]:
     return ratios
 
 
-def card_entries(policy: Policy, training: int = 100, validation: int = 60) -> dict[str, Any]:
+def card_entries(
+    policy: Policy, problems: int = PROBLEMS, watch: Watch = _nothing
+) -> dict[str, Any]:
     """Return both entries for the card of a policy.
 
     Parameters
     ----------
     policy : Policy
-        The policy, as it is exported.
-    training, validation : int, optional
-        Problems of the two streams (default: 100, 60).
+        The policy; if it has a card, one without these entries (`Actor.without_limits`).
+    problems : int, optional
+        Of the validation stream (default: :data:`PROBLEMS`); five times as many of the training
+        stream.
+    watch : callable, optional
+        Called after every problem, six times as many times.
+
+    Raises
+    ------
+    NoReferenceError
+        If the policy is of no use: it is not asked, or its estimate stops no solve.
     """
     return {
-        "observation_range": observation_range(policy, training),
-        "error_estimate": error_factor(policy, validation),
+        "observation_range": observation_range(policy, _SHARE * problems, watch=watch),
+        "error_estimate": error_factor(policy, problems, watch=watch),
     }
+
+
+def calibrate(card: Path, problems: int = PROBLEMS, watch: Watch = _nothing) -> dict[str, Any]:
+    """Write both entries into the card of a policy that there is; its weights stay as they are.
+
+    Parameters
+    ----------
+    card : Path
+        The policy's card or its weights.
+    problems, watch
+        As for :func:`card_entries`.
+
+    Returns
+    -------
+    entries : dict
+        What was written.
+
+    Raises
+    ------
+    PolicyFileError, SchemaError
+        If that is not a policy.
+    NoReferenceError
+        As for :func:`card_entries`.
+    """
+    policy = actor.load(card)
+    entries = card_entries(policy.without_limits(), problems, watch)
+    card = card.with_suffix(".json")
+    fields = {**json.loads(card.read_bytes()), **entries}
+    write_atomically(card, (json.dumps(fields, indent=2) + "\n").encode())
+    return entries

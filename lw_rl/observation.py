@@ -54,6 +54,17 @@ CHANNELS = (
     "last_surprise",  # what became of e less what should have / the correction's maximum * 3
 )
 
+#: Those that change along a solve; the others tell of the problem.
+CHANGING = (
+    "estimate",
+    "estimate_size",
+    "residual",
+    "residual_size",
+    "departure",
+    "last_correction",
+    "last_surprise",
+)
+
 NCHANNELS = len(CHANNELS)
 _DEPARTURE = CHANNELS.index("departure")
 

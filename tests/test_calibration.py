@@ -17,13 +17,21 @@ import pytest
 from conftest import error
 
 import lw_rl
+from lw_rl import actor
 from lw_rl.actor import Actor
-from lw_rl.calibration import Range, error_factor, observation_range
-from lw_rl.errors import OutOfRangeError, PolicyFileError
-from lw_rl.observation import CHANNELS, NCHANNELS
-from lw_rl.problems import shipped_problem
+from lw_rl.adapter import Adapter
+from lw_rl.calibration import Range, calibrate, error_factor, observation_range
+from lw_rl.errors import NoReferenceError, OutOfRangeError, PolicyFileError
+from lw_rl.observation import CHANGING, CHANNELS, NCHANNELS, make_frame
+from lw_rl.problems import random_problem, shipped_problem, suite
+from lw_rl.soak_problems import HostileProblem
 
 WIDE = {"low": [-1e6] * NCHANNELS, "high": [1e6] * NCHANNELS}
+
+
+def physics_of(problem):
+    adapter = Adapter(problem.context())
+    return adapter.line_physics(adapter.blocks[0])
 
 
 def with_range(policy, entry):
@@ -74,7 +82,11 @@ def test_the_range_is_what_was_seen(quick_problems, untrained):
     entry = observation_range(untrained, problems=1)
     assert entry["channels"] == list(CHANNELS)
     low, high = np.array(entry["low"]), np.array(entry["high"])
-    assert np.all(low <= high)
+    # Nothing moves in FAL-C, and a range is a range all the same.
+    assert np.all(low < high)
+    seen = Range(untrained)
+    seen.look_at(make_frame(physics_of(shipped_problem("CaII_K", "FALC"))))
+    assert [np.isinf(v) for v in seen.low] == [c in CHANGING for c in CHANNELS]
     seen = Range(untrained)
     seen.predict(np.ones((NCHANNELS, 64), dtype=np.float32))
     np.testing.assert_array_equal(seen.low, 1.0)
@@ -87,3 +99,59 @@ def test_the_factor_makes_the_estimate_hold(quick_problems):
     assert 1.0 <= entry["factor"] < 20.0
     assert entry["stops"] >= 5
     assert 0.0 <= entry["within_5x"] <= 1.0
+
+
+def test_a_policy_that_is_not_asked_has_no_range(quick_problems, untrained, monkeypatch):
+    monkeypatch.setattr("lw_rl.schemes.depthwise._NEAR", 0.0)
+    with pytest.raises(NoReferenceError, match="asked in none of 1 problems of stream 'train'"):
+        observation_range(untrained, problems=1)
+
+
+@pytest.fixture
+def shipped(tmp_path):
+    """A copy of the shipped policy's two files, whose card says nothing of its limits."""
+    policy = actor.load_shipped("default").without_limits()
+    network = policy.network
+    return actor.save(
+        tmp_path / "default", network.architecture, network.weights, policy.gain, policy.card
+    )
+
+
+def test_a_card_is_completed_and_the_weights_stay(quick_problems, shipped):
+    before, weights = actor.load(shipped), shipped.with_suffix(".safetensors").read_bytes()
+    assert not {"observation_range", "error_estimate"} & before.card.keys()
+    problems = []
+    entries = calibrate(shipped, 1, lambda: problems.append(1))
+    after = actor.load(shipped)
+    assert after.card == {**before.card, **entries}
+    assert entries["error_estimate"]["problems"] == 1 and len(problems) == 6
+    assert shipped.with_suffix(".safetensors").read_bytes() == weights
+    # Limits that a card has take no part in new ones.
+    spoilt = {**entries["observation_range"], "low": [-2.0] * NCHANNELS, "high": [-1.0] * NCHANNELS}
+    actor.save(shipped, after.network.architecture, after.network.weights, after.gain,
+               {**after.card, "observation_range": spoilt})  # fmt: skip
+    assert calibrate(shipped, 1) == entries
+
+
+def outside(problems):
+    """Return how many problems the shipped policy does not know, whatever the solve does."""
+    entry = actor.load_shipped("default").card["observation_range"]
+    low, high = np.array(entry["low"]), np.array(entry["high"])
+    statics = [make_frame(physics_of(p)).static for p in problems]
+    return sum(not np.all((s.min(axis=1) >= low) & (s.max(axis=1) <= high)) for s in statics)
+
+
+def test_the_shipped_policy_knows_what_it_is_for():
+    assert outside(suite("fal")) == 0
+    assert outside([random_problem("test", k) for k in range(12)]) <= 1
+
+
+def test_the_shipped_policy_does_not_know_shocks():
+    shocks = [p for k in range(60) if (p := HostileProblem(1, k)).kind in ("shock", "steps")]
+    assert outside(shocks) > 0.6 * len(shocks) > 6
+
+
+def test_the_shipped_factor_is_a_calibrated_one():
+    entry = actor.load_shipped("default").card["error_estimate"]
+    assert 1.0 <= entry["factor"] < 2.5
+    assert entry["coverage"] >= 0.99 and entry["within_5x"] >= 0.9 and entry["stops"] >= 250

@@ -37,6 +37,7 @@ SMALL = {
     "buffer": 200,
     "checkpoint_every": 40,
     "validation": 2,
+    "calibration": 0,
 }
 
 
@@ -119,6 +120,18 @@ def test_a_run_trains_exports_and_resumes(tmp_path):
 
     with pytest.raises(PolicyFileError, match="gamma: 0.5 then, 0.9 now"):
         train(Args(out=args.out, **{**SMALL, "gamma": 0.9}), quiet=True)
+
+
+def test_the_card_of_a_run_tells_the_policys_limits(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "lw_rl.calibration.random_problem",
+        lambda stream, k: shipped_problem("CaII_K", "FALC", 34 + 2 * (k % 2)),
+    )
+    fields = json.loads(train(Args(out=str(tmp_path), **{**SMALL, "calibration": 1})).read_text())
+    assert fields["error_estimate"]["factor"] >= 1.0
+    assert len(fields["observation_range"]["low"]) == NCHANNELS
+    # A policy as it is on the way has none: it costs time.
+    assert "error_estimate" not in json.loads((tmp_path / "latest.json").read_text())
 
 
 def test_a_checkpoint_that_is_not_one_is_refused(tmp_path):

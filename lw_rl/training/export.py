@@ -6,14 +6,35 @@ from pathlib import Path
 from typing import Any
 
 from .. import actor as actors
+from ..calibration import card_entries
+from ..errors import NoReferenceError
 from ..network import Network
 from .policy import DepthwiseActor
 from .sac import DepthwiseSAC
 
 
-def export(path: Path, model: DepthwiseSAC, card: dict[str, Any]) -> Path:
-    """Write the policy's weights without pickle, and its card."""
+def export(path: Path, model: DepthwiseSAC, card: dict[str, Any], calibration: int = 0) -> Path:
+    """Write the policy's weights without pickle, and its card.
+
+    Parameters
+    ----------
+    path : Path
+        Where to; the suffixes are added.
+    model : DepthwiseSAC
+        What was trained.
+    card : dict
+        How it was made.
+    calibration : int, optional
+        Problems that the card's limits are taken from (`lw_rl.calibration.card_entries`). With 0,
+        and where a policy is of so little use that it has none, the card does not tell any
+        (default: 0).
+    """
     policy = in_numpy(model)
+    if calibration:
+        try:
+            card = {**card, **card_entries(policy, calibration)}
+        except NoReferenceError:
+            pass
     return actors.save(path, policy.network.architecture, policy.network.weights, policy.gain, card)
 
 

@@ -30,6 +30,9 @@ from .noise import SmoothNoise
 from .policy import DepthwisePolicy
 from .sac import DepthwiseSAC
 
+#: Arguments with which a run may go on that was begun with others.
+_FREE = ("out", "steps", "threads", "workers", "calibration")
+
 
 def _option(default: Any, help: str) -> Any:
     return field(default=default, metadata={"help": help})
@@ -70,13 +73,16 @@ class Args:
     buffer: int = _option(6000, "Transitions kept by the replay buffer.")
     checkpoint_every: int = _option(2000, "Steps between checkpoints and validations.")
     validation: int = _option(40, "Problems of the validation stream.")
+    calibration: int = _option(
+        60, "Validation problems to calibrate the card on, 5 of training for each; 0: none."
+    )
 
     def __post_init__(self) -> None:
         least = {
             "problems": self.envs, "steps": 1, "envs": 1, "threads": 1, "horizon": 1, "warmup": 0,
             "imitation_batch": 0, "return_every": 0, "return_weight": 0.0, "batch": 1, "cycles": 1,
             "noise": 0.0, "width": 1, "levels": 1, "buffer": self.envs, "checkpoint_every": 1,
-            "validation": 1,
+            "validation": 1, "calibration": 0,
         }  # fmt: skip
         for name, bound in least.items():
             value = getattr(self, name)
@@ -153,6 +159,7 @@ def train(args: Args, quiet: bool = False) -> Path:
             "validation": follower.scores,
             "versions": _versions(),
         },
+        args.calibration,
     )
 
 
@@ -233,11 +240,7 @@ def _resume(args: Args, model: DepthwiseSAC, out: Path) -> checkpoint.Spent:
         return checkpoint.Spent()
     state = checkpoint.load(file)
     before, now = state["arguments"], asdict(args)
-    different = sorted(
-        k
-        for k in now
-        if k not in ("out", "steps", "threads", "workers") and before.get(k) != now[k]
-    )
+    different = sorted(k for k in now if k not in _FREE and before.get(k) != now[k])
     if different:
         raise PolicyFileError(
             f"{file} is of a run with other arguments ("
