@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from time import process_time
 
 import click
 
@@ -46,6 +45,10 @@ _EVERY = 20
     "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("soak.json"),
     show_default=True, help="Result file.",
 )  # fmt: skip
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True,
+    help="Processes, each on one thread.",
+)  # fmt: skip
 @json_option("the tally")
 @quiet_option()
 @click.pass_context
@@ -59,6 +62,7 @@ def soak(
     no_hostile_policies: bool,
     tolerance: float,
     out: Path,
+    workers: int,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -70,42 +74,26 @@ def soak(
     \b
     Examples:
       lw-rl soak
-      lw-rl soak --n 10000 --seed 1 --out soak.json
+      lw-rl soak --n 10000 --seed 1 --workers 2 --out soak.json
       lw-rl soak --family test --n 2000 --scheme depthwise --scheme anderson --scheme ng
     """  # noqa: D301 (click needs the escape itself, not a raw string)
-    from .problems import random_problem
     from .report import versions
     from .schemes import make_scheme
-    from .soak import HOSTILE, run
-    from .soak_problems import HostileProblem
+    from .soak import HOSTILE, Soak
     from .soak_report import load, table
 
     for scheme in schemes:
         make_scheme(scheme, policy)
-    hostile = [] if no_hostile_policies else list(HOSTILE)
-    arguments = {
-        "seed": seed, "family": family, "schemes": list(schemes), "policy": policy,
-        "hostile": hostile, "popsTol": tolerance,
-    }  # fmt: skip
-    tally = load(out, arguments)
+    hostile = () if no_hostile_policies else tuple(HOSTILE)
+    asked = Soak(seed, family, schemes, policy, hostile, tolerance)
+    # As JSON has it, which knows no tuples.
+    tally = load(out, json.loads(json.dumps(asdict(asked))))
     command = command_line(ctx)
     with progress_bar(quiet) as bar:
         task = bar.add_task("soaking", total=number, completed=tally.done)
-        last = process_time()
-        for k in range(tally.done, number):
-            problem = HostileProblem(seed, k) if family == "hostile" else random_problem(family, k)
-            tally.add(
-                problem.name,
-                *run(
-                    problem,
-                    schemes,
-                    policy,
-                    hostile[k % len(hostile)] if hostile else None,
-                    tolerance,
-                ),
-            )
-            now = process_time()
-            tally.seconds, last = tally.seconds + now - last, now
+        todo = range(tally.done, number)
+        for k, (name, trials, known, seconds) in zip(todo, asked.over(todo, workers), strict=True):
+            tally.add(name, trials, known, seconds)
             if k % _EVERY == _EVERY - 1 or k == number - 1:
                 tally.save(out, command, versions())
             bar.advance(task)

@@ -19,19 +19,25 @@ same way and is another one. It is then counted as *elsewhere*.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from time import process_time
 from typing import Any, Protocol
 
 import lightweaver as lw
 import numpy as np
 
 from .adapter import Adapter
+from .cells import one_thread_each
 from .convergence import Certificate
 from .errors import LwRlError
 from .iterate import accelerate, solve
+from .problems import random_problem
 from .reference import true_error
 from .result import Result
+from .soak_problems import HostileProblem
 
 Array = np.ndarray
 
@@ -40,6 +46,8 @@ BUDGET = 250
 #: Part of the tolerance within which a reference must be known.
 REFERENCE_SHARE = 0.01
 _REFERENCE_ITERATIONS = 300
+#: Problems that a process is given at once.
+_CHUNK = 4
 #: Dear is what exceeds `_FACTOR` times MALI and `_EXTRA`.
 _FACTOR, _EXTRA = 1.1, 3
 
@@ -139,6 +147,61 @@ class Trial:
     def dear(self) -> bool:
         """Whether it took more than MALI's formal solutions allow."""
         return self.Nformal > self.limit
+
+
+@dataclass(frozen=True)
+class Soak:
+    """What is asked of every problem of a soak.
+
+    Attributes
+    ----------
+    seed : int
+        Of the hostile problems.
+    family : str
+        ``"hostile"``, or a stream of the random family.
+    schemes : tuple of str
+        Names of schemes, besides MALI.
+    policy : str
+        Of the schemes that have one.
+    hostile : tuple of str
+        Names of :data:`HOSTILE`, taken in turn.
+    popsTol : float
+        Tolerance on the error.
+    """
+
+    seed: int
+    family: str
+    schemes: tuple[str, ...]
+    policy: str
+    hostile: tuple[str, ...]
+    popsTol: float
+
+    def __call__(self, index: int) -> tuple[str, list[Trial], bool, float]:
+        """Return a problem's name, what :func:`run` returns, and the processor time [s]."""
+        start = process_time()
+        problem: Soaked = (
+            HostileProblem(self.seed, index)
+            if self.family == "hostile"
+            else random_problem(self.family, index)
+        )
+        hostile = self.hostile[index % len(self.hostile)] if self.hostile else None
+        trials, known = run(problem, self.schemes, self.policy, hostile, self.popsTol)
+        return problem.name, trials, known, process_time() - start
+
+    def over(
+        self, indices: Sequence[int], workers: int = 1
+    ) -> Iterator[tuple[str, list[Trial], bool, float]]:
+        """Go through problems in order, in so many processes, each on one thread."""
+        if workers == 1:
+            yield from map(self, indices)
+            return
+        spawn = multiprocessing.get_context("spawn")
+        with one_thread_each(), ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+            try:
+                yield from pool.map(self, indices, chunksize=_CHUNK)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
 
 def run(

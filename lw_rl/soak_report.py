@@ -136,9 +136,10 @@ class Tally:
     offenders: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
 
-    def add(self, name: str, trials: list[Trial], known: bool) -> None:
-        """Count what was done with one problem."""
+    def add(self, name: str, trials: list[Trial], known: bool, seconds: float = 0.0) -> None:
+        """Count what was done with one problem, and the processor time that it took."""
         self.done += 1
+        self.seconds += seconds
         self.no_reference += not known
         for trial in trials:
             wrong = self.entries.setdefault(trial.entry, Entry()).add(

@@ -111,12 +111,13 @@ def test_what_is_wrong_is_counted():
     assert (entry.elsewhere, entry.false) == (1, 1)
 
 
-def test_a_soak_goes_on_where_it_ended(tmp_path):
-    arguments = ["soak", "--quiet", "--no-hostile-policies"]
+def test_a_soak_goes_on_where_it_ended_with_any_number_of_processes(tmp_path):
+    arguments = ["soak", "--quiet"]
     whole, parts = tmp_path / "whole.json", tmp_path / "parts.json"
-    for out, numbers in ((whole, (6,)), (parts, (2, 6))):
-        for n in numbers:
-            done = CliRunner().invoke(main, [*arguments, "--n", str(n), "--out", str(out)])
+    for out, runs in ((whole, [("6", "1")]), (parts, [("2", "1"), ("6", "2")])):
+        for n, workers in runs:
+            arguments[2:] = ["--n", n, "--workers", workers, "--no-hostile-policies"]
+            done = CliRunner().invoke(main, [*arguments, "--out", str(out)])
             assert done.exit_code == 0, done.output
     a, b = (json.loads(p.read_bytes()) for p in (whole, parts))
     for fields in (a, b):
