@@ -25,6 +25,7 @@ if _missing:
 
 # After the check, so that its message is what a user without the extra sees.
 from .schemes import make_policy  # noqa: E402
+from .training.rate import describe, measure_rate  # noqa: E402
 from .training.train import Args  # noqa: E402
 from .training.train import train as run_training  # noqa: E402
 
@@ -70,6 +71,14 @@ def _options() -> list[click.Parameter]:
             help="Take the arguments from this policy's card; options given here go before them.",
         )
     )
+    options.append(
+        click.Option(
+            ["--rate", "rate_only"],
+            is_flag=True,
+            help="Train nothing: measure --envs environments in processes of their own beside the "
+            "bare formal solution in as many; take as many as there are cores.",
+        )
+    )
     return options
 
 
@@ -96,13 +105,25 @@ def arguments_of(policy: str) -> dict[str, Any]:
 @quiet_option("Print nothing but errors, no progress bar.")
 @click.pass_context
 def _run(
-    ctx: click.Context, reproduce: str | None, as_json: bool, quiet: bool, **values: Any
+    ctx: click.Context,
+    reproduce: str | None,
+    rate_only: bool,
+    as_json: bool,
+    quiet: bool,
+    **values: Any,
 ) -> None:
     if reproduce is not None:
         given = {
             name for name in values if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
         }
         values |= {k: v for k, v in arguments_of(reproduce).items() if k not in given}
+    if rate_only:
+        rate = measure_rate(values["envs"])
+        if as_json:
+            click.echo(json.dumps({**dataclasses.asdict(rate), "ratio": rate.ratio}, indent=2))
+        elif not quiet:
+            click.echo(describe(rate))
+        return
     card = run_training(Args(**values), quiet=quiet or as_json)
     if as_json:
         click.echo(
@@ -125,5 +146,6 @@ train = click.command(
       lw-rl train
       lw-rl train --seed 1
       lw-rl train --reproduce default --out runs/again
+      lw-rl train --rate --envs 2
     """,
 )(_run)

@@ -41,18 +41,19 @@ class Rate:
         return self.environments / self.bare
 
 
-def measure_rate(workers: int = 2, problems: int = 24, rounds: int = 40) -> Rate:
+def measure_rate(workers: int, problems: int | None = None, rounds: int = 40) -> Rate:
     """Measure both on the same problems of the train stream, one after the other.
 
     Parameters
     ----------
-    workers : int, optional
-        Processes, of one thread each (default: 2).
+    workers : int
+        Processes, of one thread each.
     problems : int, optional
-        Problems, dealt out among the processes (default: 24).
+        Problems, dealt out among the processes (default: 12 for each).
     rounds : int, optional
         Episodes of every process (default: 40).
     """
+    problems = 12 * workers if problems is None else problems
     shares = [
         [random_problem("train", i) for i in range(k, problems, workers)] for k in range(workers)
     ]
@@ -84,6 +85,14 @@ def measure_rate(workers: int = 2, problems: int = 24, rounds: int = 40) -> Rate
     finally:
         env.close()
     return Rate(workers, bare, made / seconds)
+
+
+def describe(rate: Rate) -> str:
+    """Return what was measured as a sentence."""
+    return (
+        f"{rate.workers} processes make {rate.environments:.0f} formal solutions per second as "
+        f"training environments, {rate.bare:.0f} with the host alone: {rate.ratio:.2f} of its rate"
+    )
 
 
 def _together(pools: list[ProcessPoolExecutor], shares: list[list[Problem]], rounds: int) -> int:
