@@ -18,7 +18,7 @@ from lw_rl.cube.profile import SymmetricVoigtLine, with_symmetric_profiles
 from lw_rl.cube.rays import _tau_one, emergent
 from lw_rl.cube.settings import Settings, as_plain, differences
 from lw_rl.cube.source import Source, Window
-from lw_rl.errors import CubeSettingsError, UnknownNameError
+from lw_rl.errors import CubeSettingsError, OutOfRangeError, UnknownNameError
 from lw_rl.reference import reference, true_error
 from lw_rl.schemes import make_policy
 
@@ -269,3 +269,23 @@ def test_the_radiative_set_has_hydrogen_in_the_background():
     radSet, spect = radiative_set(atoms.make("CaII_K"))
     assert {a.element.name for a in radSet.passiveAtoms} == {"H"}
     assert spect.wavelength.size >= 49
+
+
+def test_a_policy_out_of_its_range_leaves_the_column_to_the_operator(policy):
+    """Not to schemes without one, which take several times the formal solutions."""
+
+    class Out:
+        asked = 0
+
+        def predict(self, observation, deterministic=True):
+            self.asked += 1
+            raise OutOfRangeError("unlike anything")
+
+    column = Source(small_cube(1, 1, Nspace=None)).read(Window(0, 0, 1, 0, 1)).column(0)
+    out = Out()
+    solved = Workshop(Settings(start="policy")).solve(column, out)
+    alone = Workshop(Settings(start="policy", scheme="nonlocal")).solve(column)
+    assert out.asked == 1 and solved.outcome == alone.outcome == "converged"
+    assert solved.finisher == "depthwise" and solved.attempts == 1
+    assert solved.Nformal == alone.Nformal
+    np.testing.assert_array_equal(solved.kept, alone.kept)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..adapter import Adapter
 from ..approximate_operator import ApproximateOperator
-from ..errors import PolicyOutputError
+from ..errors import OutOfRangeError, PolicyOutputError
 from ..observation import Frame, Previous, correction, make_frame, observe, to_log
 from ..state import Block, Evaluation
 from .anderson import Anderson, History
@@ -61,6 +61,8 @@ class BlockState:
         Steps made.
     size : float
         Largest estimated error at the last step.
+    note : str
+        What the next step is to say.
     """
 
     block: Block
@@ -73,6 +75,7 @@ class BlockState:
     last: tuple[Array, Array] | None = None
     made: int = 0
     size: float = np.inf
+    note: str = ""
 
     def clear(self) -> None:
         """Forget the states visited."""
@@ -91,8 +94,10 @@ def propose(
 
     Raises
     ------
+    OutOfRangeError
+        If the policy says that it knows nothing of the kind.
     PolicyOutputError
-        If the policy raises, or returns anything but one finite number per point.
+        If the policy raises anything else, or returns anything but one finite number per point.
     """
     observation = observe(frame, y, r, estimate, previous)
     try:
@@ -100,6 +105,8 @@ def propose(
         action = np.asarray(action)
         if action.dtype.kind not in "fiu":
             raise TypeError(f"an action is an array of real numbers, got {action.dtype}")
+    except OutOfRangeError:
+        raise
     except Exception as err:
         raise PolicyOutputError(f"the policy failed: {type(err).__name__}: {err}") from err
     if action.shape != (frame.Npoints,):
@@ -127,8 +134,9 @@ class Depthwise:
     solution is the zeroth step, before the first formal solution.
 
     A policy is asked for as long as its steps leave less than a third of the estimated error:
-    after one that does not, and where the operator's first guess is far off, the rest of the solve
-    is the operator's alone.
+    after one that does not, where the operator's first guess is far off, and where the policy says
+    that it knows nothing of the kind (:class:`~lw_rl.errors.OutOfRangeError`), the rest of the
+    solve is the operator's alone.
 
     Two-level atoms get this; all others get Anderson acceleration of the plain update, and the
     plain update itself where the host conserves charge: the electrons move with the populations
@@ -211,7 +219,10 @@ class Depthwise:
                 error = relative(largest(proposal - y))
             estimate = max(estimate, error)
             y_next[s.block.span] = proposal
-        return Step(y_next, estimate=estimate, by=self.name)
+        note = "; ".join(s.note for s in state if s.note)
+        for s in state:
+            s.note = ""
+        return Step(y_next, estimate=estimate, by=self.name, note=note)
 
     def _correct(self, y: Array, r: Array, implied: Array, s: BlockState) -> tuple[Array, float]:
         """Return the next unknown of a two-level atom and the estimated error of the present."""
@@ -236,6 +247,11 @@ class Depthwise:
         if self.policy is None or s.frame is None:
             return start + estimate, size
         previous = None if s.last is None else Previous(*s.last, to_log(error))
-        step = propose(self.policy, s.frame, start, to_log(plain), estimate, previous)
+        try:
+            step = propose(self.policy, s.frame, start, to_log(plain), estimate, previous)
+        except OutOfRangeError as err:
+            # A problem that the policy knows nothing of; the operator is no worse for that.
+            s.frame, s.note = None, f"left to the operator: {err}"
+            return start + estimate, size
         s.last = step, estimate
         return start + step, size
