@@ -225,7 +225,7 @@ class Safeguarded:
         step = self._propose(evaluation, state, estimate)
         if step.y is not None:
             # A scheme that hardly moves, or a policy that says so, is no sign of equilibrium.
-            step = Step(step.y, max(step.estimate, relative(merit)), step.by)
+            step = replace(step, estimate=max(step.estimate, relative(merit)))
         state.trusted = step.y is None
         state.estimate = step.estimate
         return self._annotate(step, state)
