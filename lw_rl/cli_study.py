@@ -20,10 +20,10 @@ from .cli_terminal import (
 
 @click.command()
 @click.argument("name", type=click.Choice(["learner", "architecture"]))
-@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True,
-              help="Seeds of every variant: 1, 2, ...")  # fmt: skip
-@click.option("--steps", type=click.IntRange(min=1), default=4000, show_default=True,
-              help="Environment steps of every run.")  # fmt: skip
+@click.option("--seeds", type=click.IntRange(min=1),
+              help="Seeds of every variant: 1, 2, ...  [default: 3, or 2]")  # fmt: skip
+@click.option("--steps", type=click.IntRange(min=1),
+              help="Environment steps of every run.  [default: 4000, or 2000]")  # fmt: skip
 @click.option("--problems", type=click.IntRange(min=4), default=400, show_default=True,
               help="Problems of the train stream.")  # fmt: skip
 @click.option("--validation", type=click.IntRange(min=1), default=40, show_default=True,
@@ -36,8 +36,8 @@ from .cli_terminal import (
 def study(
     ctx: click.Context,
     name: str,
-    seeds: int,
-    steps: int,
+    seeds: int | None,
+    steps: int | None,
     problems: int,
     validation: int,
     out: Path,
@@ -49,14 +49,14 @@ def study(
 
     \b
     learner       SAC from scratch, hindsight imitation alone, hindsight then SAC, both together
-    architecture  sizes of the network
+    architecture  sizes of the network, by imitation of demonstrations alone
 
     A study that was interrupted goes on where it was.
 
     \b
     Examples:
       lw-rl study learner --seeds 3
-      lw-rl study architecture --seeds 1 --steps 2000
+      lw-rl study architecture
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     from .cli_train import Args
     from .files import write_atomically
@@ -64,6 +64,9 @@ def study(
     from .readme import replace_block, require_blocks
     from .training import study as studies
 
+    chosen = studies.STUDIES[name]
+    seeds = chosen.seeds if seeds is None else seeds
+    steps = chosen.steps if steps is None else steps
     if readme is not None:
         require_blocks(readme.read_text(), [name])
     args = Args(
@@ -72,9 +75,10 @@ def study(
         validation=validation,
         checkpoint_every=max(1, steps // 4),
         warmup=min(400, steps // 2),
+        calibration=0,
     )
     with progress_bar(quiet) as bar:
-        task = bar.add_task("", total=len(studies.STUDIES[name]) * seeds)
+        task = bar.add_task("", total=len(chosen.variants) * seeds)
         first = True
 
         def watch(what: str) -> None:
@@ -83,7 +87,7 @@ def study(
             first = False
 
         result = studies.run(name, args, range(1, seeds + 1), out, watch)
-        bar.update(task, completed=len(studies.STUDIES[name]) * seeds)
+        bar.update(task, completed=len(chosen.variants) * seeds)
     result = {"command": command_line(ctx), **result}
     studies.save(result, out / f"{name}.json")
     save(study_figure(result), out / f"{name}.png")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..iterate import iterate_ctx_rl
 from ..problems import random_problem
 from ..reference import Never
 from ..schemes import Depthwise, Scheme
+from ..state import Snapshot
 from . import checkpoint
 from .export import export, in_numpy
 from .sac import DepthwiseSAC
@@ -51,7 +53,7 @@ class Follower(BaseCallback):
         #: Formal solutions for validation, and those of earlier processes.
         self._Nformal_else = before.Nformal
         self._due = 0
-        self._problems: list[tuple[Any, Any, Any]] = []
+        self._problems: list[Validation] = []
 
     @property
     def spent(self) -> checkpoint.Spent:
@@ -104,23 +106,50 @@ class Follower(BaseCallback):
     def validate(self, model: DepthwiseSAC) -> dict[str, float]:
         """Return :func:`scores` of the policy on the validation stream."""
         if not self._problems:
-            self._prepare()
+            self._problems = list(validation_problems(self.arguments["validation"]))
+            self._Nformal_else += sum(p.Nformal for p in self._problems)
         curves = []
-        for adapter, start, solution in self._problems:
-            adapter.restore(start)
-            curves.append(error_curve(adapter, solution, Depthwise(in_numpy(model))))
+        for problem in self._problems:
+            problem.adapter.restore(problem.start)
+            curves.append(
+                error_curve(problem.adapter, problem.solution, Depthwise(in_numpy(model)))
+            )
             self._Nformal_else += len(curves[-1])
         return scores(curves)
 
-    def _prepare(self) -> None:
-        for k in range(self.arguments["validation"]):
-            problem = random_problem("validation", k)
-            adapter = Adapter(problem.context())
-            start = adapter.snapshot()
-            physics = adapter.line_physics(adapter.blocks[0])
-            solution, Nformal = solve_once(adapter, physics, problem.atom)
-            self._Nformal_else += Nformal
-            self._problems.append((adapter, start, solution))
+
+@dataclass(frozen=True)
+class Validation:
+    """A problem of the validation stream whose solution is known.
+
+    Attributes
+    ----------
+    adapter : Adapter
+        Of its context, at the start.
+    start : Snapshot
+        That start.
+    solution : Array
+        The unknown at statistical equilibrium.
+    Nformal : int
+        Formal solutions that it took to find that, now or when it was found.
+    """
+
+    adapter: Adapter
+    start: Snapshot
+    solution: Array
+    Nformal: int
+
+
+def validation_problems(number: int) -> Iterator[Validation]:
+    """Yield the first problems of the validation stream."""
+    for k in range(number):
+        problem = random_problem("validation", k)
+        adapter = Adapter(problem.context())
+        start = adapter.snapshot()
+        physics = adapter.line_physics(adapter.blocks[0])
+        solution, Nformal = solve_once(adapter, physics, problem.atom)
+        adapter.restore(start)
+        yield Validation(adapter, start, solution, Nformal)
 
 
 def error_curve(adapter: Adapter, solution: Array, scheme: Scheme) -> list[float]:

@@ -17,22 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from ..adapter import Adapter
-from ..envs.stat_equil import solve_once
 from ..files import write_atomically
 from ..network import Architecture, Network
 from ..observation import NCHANNELS
-from ..problems import random_problem
 from ..schemes import Depthwise
-from .follower import error_curve, scores
+from .follower import error_curve, scores, validation_problems
 from .networks import DepthwiseNet
 from .train import Args, train
 
 #: Version of the result file.
 FORMAT = 1
-
-#: What a policy is for, as a figure and a table show it.
-METRICS = ("error_after_1", "error_after_2", "mean_1e-03", "mean_1e-06", "worst_1e-06")
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,32 @@ ARCHITECTURE = (
     Variant("40 x 1", "1 level", {"levels": 1}),
 )
 
-STUDIES = {"learner": LEARNER, "architecture": ARCHITECTURE}
+
+@dataclass(frozen=True)
+class Study:
+    """Variants, what they have in common, and what they cost unless told otherwise.
+
+    Attributes
+    ----------
+    variants : tuple of Variant
+    common : Mapping
+        Arguments of all of them.
+    seeds, steps : int
+        Seeds of each variant, environment steps of each run.
+    """
+
+    variants: tuple[Variant, ...]
+    common: Mapping[str, Any]
+    seeds: int
+    steps: int
+
+
+STUDIES = {
+    "learner": Study(LEARNER, {}, seeds=3, steps=4000),
+    # Demonstrations are what a policy has its precision from, and the cheaper half: sizes are told
+    # apart by them alone.
+    "architecture": Study(ARCHITECTURE, {"return_every": 0}, seeds=2, steps=2000),
+}
 
 
 def run(
@@ -99,7 +118,8 @@ def run(
         along each seed's run and the time of a forward pass.
     """
     variants = []
-    for variant in STUDIES[study]:
+    args = replace(args, **STUDIES[study].common)
+    for variant in STUDIES[study].variants:
         runs = []
         for seed in seeds:
             watch(f"{variant.name}, seed {seed}")
@@ -132,15 +152,9 @@ def save(result: Mapping[str, Any], path: Path) -> None:
 
 def operator_scores(problems: int) -> dict[str, float]:
     """Return the scores of the scheme without a policy on the validation stream."""
-    curves = []
-    for k in range(problems):
-        problem = random_problem("validation", k)
-        adapter = Adapter(problem.context())
-        start = adapter.snapshot()
-        solution, _ = solve_once(adapter, adapter.line_physics(adapter.blocks[0]), problem.atom)
-        adapter.restore(start)
-        curves.append(error_curve(adapter, solution, Depthwise(None)))
-    return scores(curves)
+    return scores(
+        [error_curve(p.adapter, p.solution, Depthwise(None)) for p in validation_problems(problems)]
+    )
 
 
 def _forward_pass(args: Args, rounds: int = 200) -> float:
