@@ -102,7 +102,7 @@ def told(progress: Any, rate: float | None) -> str:
 )  # fmt: skip
 @click.option("--tau-one", is_flag=True, help="Keep the height of tau = 1 for every wavelength.")
 @click.option(
-    "--start", type=click.Choice(["policy", "neighbour", "measured"]), default="policy",
+    "--start", type=click.Choice(["policy", "neighbour", "measured"]), default="measured",
     show_default=True,
     help="Begin as the scheme does by itself, at the solved neighbour's departure coefficients, or "
     "as was cheaper so far.",

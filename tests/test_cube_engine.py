@@ -271,7 +271,7 @@ def test_a_block_that_comes_to_nothing_for_ever_is_named(cube, client, tmp_path,
 
 def test_a_scheduler_that_is_not_there(cube, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster_module, "_TIMEOUT", 1)
-    with pytest.raises(ClusterError, match="no Dask scheduler at tcp://127.0.0.1:9"):
+    with pytest.raises(ClusterError, match="no Dask scheduler at 'tcp://127.0.0.1:9'"):
         solve(cube, tmp_path / "out.zarr", scheduler="tcp://127.0.0.1:9")
 
 

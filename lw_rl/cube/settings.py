@@ -43,7 +43,7 @@ class Settings:
         Begin as the scheme does by itself, at the departure coefficients of the neighbour solved
         before in the same block, or as was cheaper so far in the block (`lw_rl.cube.starts`;
         ``lw-rl cube-bench --part start`` compares them). With ``"policy"`` columns depend on
-        nothing but themselves (default: ``"policy"``).
+        nothing but themselves, otherwise on their block (default: ``"measured"``).
     keep : {"departure", "populations", "none"}, optional
         What of the solution is kept at every depth (default: ``"departure"``).
     tau_one : bool, optional
@@ -64,7 +64,7 @@ class Settings:
     Nrays: int = 5
     popsTol: float = 1e-3
     NmaxIter: int = 300
-    start: Start = "policy"
+    start: Start = "measured"
     keep: Keep = "departure"
     tau_one: bool = False
     frozen: bool = False
