@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from .cli_experiments import experiment_options, run_experiments
+from .cli_terminal import readme_option
 
 
 @click.command("entropy-report")
 @experiment_options(
     "entropy", "Seeds of the comparisons.", "A hundred steps each: checks, measures nothing."
 )
-def entropy_report(**options: Any) -> None:
+@readme_option("Renew the report's block in this file.")
+def entropy_report(readme: Path | None, **options: Any) -> None:
     """Measure maximum-entropy control: S2AC, temperatures, entropy held at a level.
 
     Checks the samplers' entropy against exact values, trains SAC and S2AC on the four goals, on
@@ -31,5 +34,12 @@ def entropy_report(**options: Any) -> None:
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     # Imported late: the help must not wait for torch.
     from . import entropy_experiments as experiments
+    from .entropy_readme import BLOCK, block
+    from .files import write_atomically
+    from .readme import replace_block, require_blocks
 
-    run_experiments(experiments, experiments.run_entropy_report, **options)
+    if readme is not None:
+        require_blocks(readme.read_text(), [BLOCK])
+    result = run_experiments(experiments, experiments.run_entropy_report, **options)
+    if readme is not None:
+        write_atomically(readme, replace_block(readme.read_text(), BLOCK, block(result)).encode())

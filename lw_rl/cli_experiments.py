@@ -78,7 +78,7 @@ def run_experiments(
     report_only: bool,
     as_json: bool,
     quiet: bool,
-) -> None:
+) -> dict[str, Any]:
     """Run experiments under a progress bar, or report on the finished ones, and say where.
 
     Parameters
@@ -89,6 +89,11 @@ def run_experiments(
         ``run(out, seeds, quick, workers, progress)``, which returns the result file's content.
     seeds, quick, out, workers, report_only, as_json, quiet
         Of `experiment_options`.
+
+    Returns
+    -------
+    dict
+        The content of the result file.
 
     Raises
     ------
@@ -111,7 +116,8 @@ def run_experiments(
             result = run(out, seeds, quick, workers, advance)
     if as_json:
         click.echo(json.dumps(result["summary"], indent=2))
-        return
-    console = output(quiet)
-    console.print(f"{out / module.REPORT}: the report, with its figures beside it")
-    console.print(f"{out / module.RESULT}: every number in it")
+    else:
+        console = output(quiet)
+        console.print(f"{out / module.REPORT}: the report, with its figures beside it")
+        console.print(f"{out / module.RESULT}: every number in it")
+    return result

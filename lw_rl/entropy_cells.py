@@ -120,6 +120,16 @@ RUNS: dict[str, Run] = {
     "shared-monolith": Run("shared", "one perceptron over all depths", COLUMNS, _SHARED, _STEPS10),
 }  # fmt: skip
 
+#: What a group of runs that are compared is called.
+GROUPS = {
+    "multigoal": "four goals",
+    "pendulum": PENDULUM,
+    "temperature": f"{PENDULUM}, temperatures",
+    "mujoco": CHEETAH,
+    "sigmoid": "SigmoidSource-v0",
+    "columns": "StatEquil-v0, six cosines",
+    "shared": "StatEquil-v0, every depth",
+}
 FACTS = ("gaussian-1", "gaussian-2", "gaussian-10", "mixture-1", "mixture-2", "mixture-10", "well")
 QUICK_STEPS, QUICK_STARTS = 120, 60
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from .cells import Progress, check_run, head, kept_cells, run_cells, write_report
 from .entropy_cells import RUNS, cells, left_out
+from .entropy_modes import boltzmann_modes
 from .report import versions
 
 RESULT = "entropy_result.json"
@@ -104,10 +105,16 @@ def gather(directory: Path, seeds: int, quick: bool, partial: bool = False) -> d
 
 
 def _slim(run: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the pictures of all but the first seed: the result file is for a repository."""
+    """Count the modes, and leave out the pictures of all but the first seed.
+
+    The result file is for keeping in a repository.
+    """
+    example = run["modes"]["example"]
+    modes = dict(run["modes"], boltzmann=boltzmann_modes(example["Q"], example["alpha"]))
     if run["seed"] == 0:
-        return run
-    kept = dict(run, modes={"counts": run["modes"]["counts"]})
+        return dict(run, modes=modes)
+    del modes["example"]
+    kept = dict(run, modes=modes)
     kept.pop("first_steps", None)
     return kept
 

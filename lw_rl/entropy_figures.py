@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from .entropy_cells import RUNS
+from .entropy_cells import GROUPS, RUNS
 from .entropy_summary import AGREES, SOLVED
 from .training_plots import boltzmann_panels, save_figure
 
@@ -114,6 +115,7 @@ def multigoal(result: dict[str, Any], figure: Figure | None = None) -> Figure:
 def temperature(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     """Entropy and temperature while training on Pendulum, for every rule of the temperature."""
     names = ["pendulum-sac", *_group(result, "temperature")]
+    held = result["summary"]["held"]
     fig = _figure(figure, (2.7 * len(names), 7.0))
     axes = fig.subplots(3, len(names), sharex=True, sharey="row", squeeze=False)
     for column, name in zip(axes.T, names, strict=True):
@@ -132,7 +134,13 @@ def temperature(result: dict[str, Any], figure: Figure | None = None) -> Figure:
         column[2].axhline(SOLVED, color="0.4", lw=0.8, ls=":")
         column[2].set_xlabel("environment steps")
         label = "automatic" if name == "pendulum-sac" else result["labels"][name]
-        column[0].set_title(label, fontsize=9)
+        column[0].set_title(fill(label, 24), fontsize=9)
+        if name in held:
+            response = held[name]["mean"]["response"]["median"]
+            said = "not reached" if response is None else f"there after {response:,.0f} steps"
+            column[0].text(
+                0.97, 0.97, said, transform=column[0].transAxes, ha="right", va="top", fontsize=8
+            )
     axes[0, 0].set_ylabel("measured entropy [nat]")
     axes[1, 0].set_ylabel(r"temperature $\alpha$")
     axes[2, 0].set_ylabel("return")
@@ -150,7 +158,7 @@ def returns(result: dict[str, Any], figure: Figure | None = None) -> Figure:
         for colour, name in zip(_COLOURS, _group(result, group), strict=False):
             for ax, clock in zip(column, ("steps", "cpu"), strict=True):
                 _band(ax, result["runs"][name], clock, colour, result["labels"][name])
-        column[0].set(title=group, xlabel="environment steps")
+        column[0].set(title=GROUPS[group], xlabel="environment steps")
         column[1].set(xlabel="wall time of an idle core [s]")
         if column[0].lines:
             column[0].legend(frameon=False, fontsize=7)
@@ -160,9 +168,9 @@ def returns(result: dict[str, Any], figure: Figure | None = None) -> Figure:
 
 
 def modes(result: dict[str, Any], figure: Figure | None = None) -> Figure:
-    """Draw the most multimodal replayed state of each policy, by alpha."""
+    """Draw exp(Q / alpha) by alpha, in the replayed state where the draws have most modes."""
     names = [n for n in result["runs"] if RUNS[n].group in ("multigoal", "sigmoid", "columns")]
-    names = [n for n in names if not n.endswith(("fixed", "held"))]
+    names = [n for n in names if not n.endswith("held")]
     fig = _figure(figure, (11.0, 2.9 * len(names)))
     parts = np.ravel(fig.subfigures(len(names), 1, squeeze=False))
     for name, part in zip(names, parts, strict=True):
@@ -170,8 +178,9 @@ def modes(result: dict[str, Any], figure: Figure | None = None) -> Figure:
         boltzmann_panels(part, found["example"], (0.1, 0.3, 1.0, 3.0, 10.0))
         share = result["summary"]["modes"][name]
         part.suptitle(
-            f"{RUNS[name].group}, {result['labels'][name]}: more than one mode in "
-            f"{share['multimodal']} of {share['states']} states",
+            f"{GROUPS[RUNS[name].group]}, {result['labels'][name]}: several modes of the draws in "
+            f"{share['multimodal']} of {share['states']} states, of exp(Q / alpha) in "
+            f"{share['boltzmann']} of {share['seeds']}",
             fontsize=10,
         )
     return fig

@@ -1,4 +1,4 @@
-"""How many modes draws of a policy have, and how evenly they spread."""
+"""How many modes a policy has, how evenly it spreads, and how well it holds an entropy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 from scipy.signal import find_peaks
 from scipy.stats import gaussian_kde
 
@@ -41,6 +42,33 @@ def count_modes(actions: NDArray[np.float64]) -> int:
     return most
 
 
+def boltzmann_modes(Q: ArrayLike, alpha: float) -> int:
+    """Return the number of modes of exp(Q / alpha) on a grid of actions, in any dimension.
+
+    A mode counts if leaving it for a higher place means to go down by at least
+    :data:`PROMINENCE` of the highest density. This is what an energy-based policy aims at, whatever
+    the sampler makes of it.
+
+    Parameters
+    ----------
+    Q : array-like
+        Action values on a regular grid.
+    alpha : float
+        Temperature.
+    """
+    values = np.asarray(Q, float)
+    density = np.exp((values - values.max()) / alpha)
+    tops = (density == ndimage.maximum_filter(density, 3, mode="nearest")) & (density > PROMINENCE)
+    counted: list[tuple[int, ...]] = []
+    for top in map(tuple, np.argwhere(tops)):
+        parts, _ = ndimage.label(density > density[top] - PROMINENCE, np.ones((3,) * density.ndim))
+        around = parts == parts[top]
+        # Of a plateau one point stands for all.
+        if density[around].max() <= density[top] and not any(around[other] for other in counted):
+            counted.append(top)
+    return len(counted)
+
+
 def evenness(counts: Sequence[int]) -> float:
     """Return the entropy of counts over that of equal ones: 0 is all in one, 1 is even."""
     c = np.asarray(counts, float)
@@ -55,6 +83,7 @@ def held_within(
     entropy: Sequence[float | None],
     target: Sequence[float | None],
     tolerance: float = 0.1,
+    window: int = 1,
 ) -> dict[str, float | None]:
     """Return how well a requested entropy is held, and how soon.
 
@@ -66,6 +95,8 @@ def held_within(
         Measured and requested [nat].
     tolerance : float, optional
         Relative to the requested value (default: 0.1).
+    window : int, optional
+        Measurements since the request of which the mean counts, the last ones (default: 1).
 
     Returns
     -------
@@ -87,7 +118,12 @@ def held_within(
     after: list[float] = []
     met = True
     for first, last in pairwise(bounds):
-        off = [abs(h - t) / max(abs(t), 1e-9) for _, h, t in rows[first:last]]
+        held = [h for _, h, _ in rows[first:last]]
+        means = [np.mean(held[max(k - window, 0) : k]) for k in range(1, len(held) + 1)]
+        off = [
+            abs(h - t) / max(abs(t), 1e-9)
+            for h, (_, _, t) in zip(means, rows[first:last], strict=True)
+        ]
         good = [x <= tolerance for x in off]
         hit = next((k for k in range(len(good)) if all(good[k : k + 3])), None)
         if hit is None:
@@ -98,5 +134,5 @@ def held_within(
     return {
         "response": max(responses) if met else None,
         "within": float(np.mean([x <= tolerance for x in after])) if after else 0.0,
-        "worst": max(after) if after else None,
+        "worst": float(max(after)) if after else None,
     }

@@ -5,17 +5,25 @@ What the report says in words is decided here, by comparing numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .entropy_cells import RUNS
-from .entropy_modes import evenness
+from .entropy_modes import evenness, held_within
 from .paper_summary import stat
 
 #: Largest error of an entropy that counts as agreement, in nats for each dimension.
 AGREES = 0.1
+#: Particles of the samplers that the policies here use, at most.
+FEW = 16
+#: Error below which ten steps have ended at the solution, whatever the learner did.
+FLOOR = 1e-4
+#: Evenness over the goals from which on a policy counts as spread.
+SPREAD = 0.5
+#: Measurements of the entropy of which the mean is looked at besides the single ones.
+WINDOW = 5
 #: Return that counts as Pendulum solved.
 SOLVED = -200.0
 
@@ -87,6 +95,7 @@ def _run(found: list[dict[str, Any]]) -> dict[str, Any]:
         "steps": found[0]["settings"]["steps"],
         "return": stat([float(np.mean(r["evaluation"])) for r in found]),
         "cpu": stat([_last(r["curve"]["cpu"]) for r in found]),
+        "per_step": stat([1e3 * (_last(r["curve"]["cpu"]) or 0.0) / _steps(r) for r in found]),
         "entropy": stat([_last(r["curve"]["entropy"]) for r in found]),
         "alpha": stat([_last(r["curve"]["alpha"]) for r in found]),
     }
@@ -157,33 +166,45 @@ def _multigoal(runs: dict[str, Any]) -> dict[str, Any]:
                 "missed": stat([r["missed"] / max(len(r["stochastic"]), 1) for r in found]),
                 "modes": stat([r["modes_at_start"] for r in found]),
             }
-    sac, s2ac = entry["multigoal-sac"]["evenness"], entry["multigoal-s2ac"]["evenness"]
+    sac = entry["multigoal-sac"]["evenness"]
+    spreads = {
+        name: {
+            "more": found["evenness"]["median"] > sac["median"],
+            "told_apart": found["evenness"]["n"] >= 3 and found["evenness"]["q25"] > sac["q75"],
+        }
+        for name, found in entry.items()
+        if name != "multigoal-sac"
+    }
+    returns = {
+        name: stat([float(np.mean(r["evaluation"])) for r in runs[name]])
+        for name in ("multigoal-s2ac", "multigoal-fixed")
+    }
+    learned, fixed = returns.values()
     return {
         "members": entry,
-        "s2ac_spreads_more": s2ac["median"] > sac["median"],
-        "told_apart": s2ac["n"] >= 3 and s2ac["q25"] > sac["q75"],
-        "start_helps": _higher(runs, "multigoal-s2ac", "multigoal-fixed"),
+        "spreads": spreads,
+        "sac_collapses": sac["median"] < SPREAD,
+        "start_helps": learned["median"] > fixed["median"],
+        "start_told_apart": learned["n"] >= 3 and learned["q25"] > fixed["q75"],
     }
-
-
-def _higher(runs: dict[str, Any], one: str, other: str) -> bool:
-    """Return whether the one's median evaluation exceeds the other's."""
-    score: Callable[[str], float] = lambda name: float(  # noqa: E731
-        np.median([np.mean(r["evaluation"]) for r in runs[name]])
-    )
-    return score(one) > score(other)
 
 
 def _held(found: list[dict[str, Any]]) -> dict[str, Any]:
-    inside = [r["held"]["within"] for r in found]
-    return {
-        "response": stat([r["held"]["response"] for r in found]),
-        "unmet": sum(r["held"]["response"] is None for r in found),
-        "within": stat(inside),
-        "worst": stat([r["held"]["worst"] for r in found]),
-        "holds": all(x is not None and x >= 0.95 for x in inside)
-        and all(r["held"]["response"] is not None for r in found),
-    }
+    """Return how well the entropy is held, by single measurements and by the mean of a few."""
+
+    def how(window: int) -> dict[str, Any]:
+        kept = [
+            held_within(*(r["curve"][k] for k in ("steps", "entropy", "target")), window=window)
+            for r in found
+        ]
+        met = [h["response"] is not None for h in kept]
+        return {
+            **{k: stat([h[k] for h in kept]) for k in ("response", "within", "worst")},
+            "unmet": met.count(False),
+            "holds": all(met) and all((h["within"] or 0.0) >= 0.95 for h in kept),
+        }
+
+    return {"single": how(1), "mean": how(WINDOW)}
 
 
 def _solved(runs: dict[str, Any]) -> dict[str, Any]:
@@ -201,19 +222,26 @@ def _transfer(found: list[dict[str, Any]]) -> dict[str, Any]:
             name: stat([float(np.median(r[name])) for r in found])
             for name in ("home_error", "unseen_error", "fine_error")
         },
+        "return": stat([float(np.mean(r["evaluation"])) for r in found]),
+        "fine_return": stat([float(np.mean(r["fine_return"])) for r in found]),
     }
 
 
 def _modes(runs: dict[str, Any]) -> dict[str, Any]:
-    """Return the fraction of states with several modes, by run."""
+    """Return in how many states the draws, and in how many seeds exp(Q / alpha) has modes."""
     return {
         name: {
             "states": sum(len(r["modes"]["counts"]) for r in found),
             "multimodal": sum(k > 1 for r in found for k in r["modes"]["counts"]),
-            "most": max(k for r in found for k in r["modes"]["counts"]),
+            "boltzmann": sum(r["modes"]["boltzmann"] > 1 for r in found),
+            "seeds": len(found),
         }
         for name, found in runs.items()
     }
+
+
+def _steps(run: dict[str, Any]) -> float:
+    return float(run["settings"]["steps"])
 
 
 def _last(values: Sequence[float | None]) -> float | None:

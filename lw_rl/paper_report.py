@@ -8,10 +8,10 @@ from lw_rl.paper_figures import LABELS
 from lw_rl.paper_summary import MAIN
 from lw_rl.paper_text import (
     Result,
+    assemble,
     choose,
     count,
     error_span,
-    flow,
     span,
     table,
     verdict,
@@ -46,7 +46,7 @@ def report(result: Result, figures: dict[str, str]) -> str:
         paper_questions.transfer,
         paper_questions.cost,
     )
-    return flow("\n\n".join(section(result, figures) for section in sections)) + "\n"
+    return assemble(sections, result, figures)
 
 
 def _head(r: Result, figures: dict[str, str]) -> str:

@@ -1,11 +1,14 @@
-"""How the report on the paper words a number, a range, a verdict, a table."""
+"""How the reports word a number, a range, a verdict, a table."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from textwrap import fill
 from typing import Any
 
 Result = dict[str, Any]
+Section = Callable[[Result, dict[str, str]], str]
+"""From the result and the figures' file names to Markdown."""
 
 
 def table(head: tuple[str, ...], rows: list[Any]) -> str:
@@ -97,6 +100,11 @@ def error_span(s: dict[str, Any]) -> str:
 def solves(value: float | None) -> str:
     """Return a number of solves, or "never"."""
     return "never" if value is None else f"{value:,.0f}"
+
+
+def assemble(sections: Iterable[Section], result: Result, figures: dict[str, str]) -> str:
+    """Return a report, the sections one after the other."""
+    return flow("\n\n".join(section(result, figures) for section in sections)) + "\n"
 
 
 def flow(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +17,13 @@ from lw_rl.cli import main
 from lw_rl.entropy_cells import FACTS, RUNS, Cell, cells
 from lw_rl.entropy_experiments import REPORT, RESULT, gather, run_entropy_report, write_outputs
 from lw_rl.entropy_figures import FIGURES
-from lw_rl.entropy_modes import count_modes, evenness, held_within
+from lw_rl.entropy_modes import boltzmann_modes, count_modes, evenness, held_within
+from lw_rl.entropy_readme import BLOCK, block
 from lw_rl.entropy_report import report
 from lw_rl.entropy_summary import summarise
+from lw_rl.readme import replace_block
+
+ROOT = Path(__file__).parents[1]
 
 
 def sweep(values, error):
@@ -116,15 +121,57 @@ def test_report_and_figures_come_from_the_result_file(made):
 
 def test_verdicts_follow_the_numbers(made):
     _, result = made
-    text = report(result, {name: f"{name}.png" for name in FIGURES})
-    assert "S2AC spreads more agrees with the paper" in text
-    assert "the published formula does not agree" in text
+    text = " ".join(report(result, {name: f"{name}.png" for name in FIGURES}).split())
+    assert "S2AC (SVGD) spreads more than SAC agrees with the paper" in text
+    assert "The learned start is what keeps" not in text
+    assert "robust to the settings does not agree" in text
     other = copy.deepcopy(result)
     for run in other["runs"]["multigoal-s2ac"]:
         run["goals"] = [20, 0, 0, 0]
     other["summary"] = summarise(other)
     turned = report(other, {name: f"{name}.png" for name in FIGURES})
-    assert "S2AC spreads more does not agree with the paper" in turned
+    turned = " ".join(turned.split())
+    assert "S2AC (SVGD) spreads more than SAC does not agree with the paper" in turned
+    assert "S2AC (SVGD), fixed start spreads more than SAC agrees with the paper" in turned
+    assert "The learned start is what keeps S2AC from spreading" in turned
+
+
+def test_modes_are_only_denied_where_the_control_has_some(made):
+    _, result = made
+    figures = {name: "x" for name in FIGURES}
+    silent = copy.deepcopy(result)
+    for runs in silent["runs"].values():
+        for run in runs:
+            run["modes"] |= {"counts": [1, 1], "boltzmann": 1}
+    silent["summary"] = summarise(silent)
+    text = " ".join(report(silent, figures).split())
+    assert "No: of the policies" in text and "draws and of exp(Q / alpha) finds none" in text
+    for run in silent["runs"]["multigoal-fixed"]:
+        run["modes"]["boltzmann"] = 2
+    silent["summary"] = summarise(silent)
+    text = " ".join(report(silent, figures).split())
+    assert "count of the draws finds none on the control either" in text
+
+
+def test_errors_at_the_floor_tell_nothing(made):
+    result = copy.deepcopy(made[1])
+    figures = {name: "x" for name in FIGURES}
+    assert "tells them apart is the return" not in " ".join(report(result, figures).split())
+    for name, runs in result["runs"].items():
+        for run in runs:
+            if name.startswith("columns"):
+                run["home_error"] = [1e-8]
+    result["summary"] = summarise(result)
+    assert "tells them apart is the return" in " ".join(report(result, figures).split())
+
+
+def test_the_best_learner_is_the_one_of_the_least_error(made):
+    result = copy.deepcopy(made[1])
+    for run in result["runs"]["sigmoid-langevin"]:
+        run["true_error"] = [0.01]
+    result["summary"] = summarise(result)
+    text = " ".join(report(result, {name: "x" for name in FIGURES}).split())
+    assert "the least median error is that of S2AC (Langevin), 1 % [1 %, 1 %], and" in text
 
 
 def test_every_number_in_a_table_is_in_the_result(made):
@@ -139,6 +186,30 @@ def test_every_number_in_a_table_is_in_the_result(made):
         result["summary"]["compared"]["pendulum"]["members"]["pendulum-s2ac"]["cpu"]["median"]
         == -5.0
     )
+
+
+def test_readme_and_summary_follow_the_committed_result():
+    committed = json.loads((ROOT / "examples" / RESULT).read_text())
+    assert not committed["quick"] and committed["seeds"] == 5
+    assert json.loads(json.dumps(summarise(committed))) == committed["summary"]
+    text = (ROOT / "README.md").read_text()
+    assert replace_block(text, BLOCK, block(committed)) == text
+    for cell in cells(1, False):
+        if cell.kind == "train":
+            settings = committed["runs"][cell.name][0]["settings"]
+            assert settings == json.loads(json.dumps(cell.settings)), "of today's definition"
+
+
+def test_command_renews_the_readme(made, tmp_path):
+    readme = tmp_path / "README.md"
+    arguments = ["--out", str(made[0]), "--seeds", "3", "--report-only", "--readme", str(readme)]
+    readme.write_text("nothing")
+    done = CliRunner().invoke(main, ["entropy-report", *arguments])
+    assert done.exit_code == 2 and "begin entropy" in done.stderr
+    readme.write_text("<!-- begin entropy -->\n<!-- end entropy -->\nrest\n")
+    done = CliRunner().invoke(main, ["entropy-report", *arguments])
+    assert done.exit_code == 0, done.output
+    assert "3 of 3 seeds; -155 [-155, -155]" in readme.read_text()
 
 
 def test_partial_results_need_the_first_seed(made, tmp_path):
@@ -206,6 +277,17 @@ def test_modes_are_counted_where_a_squashed_normal_has_one():
     assert count_modes(np.zeros((10, 3))) == 1
 
 
+def test_modes_of_a_boltzmann_policy():
+    x = np.linspace(-1.0, 1.0, 41)
+    hill = -(x**2)
+    assert boltzmann_modes(hill, 0.1) == boltzmann_modes(-hill, 10.0) == 1
+    assert boltzmann_modes(-hill, 0.1) == 2, "both ends"
+    assert boltzmann_modes(hill[:, None] + hill, 0.1) == 1
+    assert boltzmann_modes(-hill[:, None] - hill, 0.1) == 4, "the corners"
+    assert boltzmann_modes(np.zeros((9, 9)), 0.1) == 1, "a plateau is one"
+    assert boltzmann_modes(-hill + 0.5 * x, 0.1) == 1, "the other end is too low to count"
+
+
 def test_evenness():
     assert evenness([5, 5, 5, 5]) == pytest.approx(1.0)
     assert evenness([9, 0, 0, 0]) == 0.0
@@ -222,6 +304,15 @@ def test_held_within():
     stairs = held_within(steps, [-1, -1, -1, -1, -2, -2], [-1.0] * 3 + [-2.0] * 3)
     assert stairs["response"] == 10 and stairs["within"] == 1.0
     assert held_within([0], [None], [-1.0])["response"] is None
+    noisy = [-1.0, -1.15, -0.85] * 4
+    steps, target = list(range(12)), [-1.0] * 12
+    assert held_within(steps, noisy, target)["response"] is None
+    mean = held_within(steps, noisy, target, window=3)
+    assert mean["response"] == 0 and mean["within"] == 1.0 and mean["worst"] < 0.1
+    # The mean forgets what was before a request.
+    assert (
+        held_within(steps, [-2.0] * 6 + [-1.0] * 6, [-2.0] * 6 + target[:6], window=5)["worst"] == 0
+    )
 
 
 def test_one_training_cell_runs(tmp_path):
