@@ -119,7 +119,7 @@ def held_within(
     met = True
     for first, last in pairwise(bounds):
         held = [h for _, h, _ in rows[first:last]]
-        means = [np.mean(held[max(k - window, 0) : k]) for k in range(1, len(held) + 1)]
+        means = [float(np.mean(held[max(k - window, 0) : k])) for k in range(1, len(held) + 1)]
         off = [
             abs(h - t) / max(abs(t), 1e-9)
             for h, (_, _, t) in zip(means, rows[first:last], strict=True)

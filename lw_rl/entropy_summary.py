@@ -194,8 +194,8 @@ def _held(found: list[dict[str, Any]]) -> dict[str, Any]:
 
     def how(window: int) -> dict[str, Any]:
         kept = [
-            held_within(*(r["curve"][k] for k in ("steps", "entropy", "target")), window=window)
-            for r in found
+            held_within(c["steps"], c["entropy"], c["target"], window=window)
+            for c in (r["curve"] for r in found)
         ]
         met = [h["response"] is not None for h in kept]
         return {
