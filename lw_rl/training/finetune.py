@@ -123,8 +123,9 @@ def finetune(
                 _add(buffer, str(k), again)
         if not buffer.ready(1):
             break
-        _imitate(net, policy.gain, buffer, updates)
-        tuned = Actor(Network(net.architecture, net.to_numpy(0)), policy.gain, policy.card)
+        seen = _imitate(net, policy.gain, buffer, updates)
+        card = widened(tuned.card, *seen)
+        tuned = Actor(Network(net.architecture, net.to_numpy(0)), policy.gain, card)
     before, failed_before = _cost(shop, held, policy)
     after, failed_after = _cost(shop, held, tuned)
     verdict = Verdict(
@@ -164,14 +165,41 @@ def _add(buffer: HindsightBuffer, name: str, visited: Visited) -> None:
         buffer.visits[name].add(y, r, operator.error(y, implied), bool(starts))
 
 
-def _imitate(net: DepthwiseNet, gain: float, buffer: HindsightBuffer, updates: int) -> None:
-    """Take gradient steps on the misfit of the proposed corrections, relative to the error."""
+def widened(card: dict[str, Any], low: Array, high: Array) -> dict[str, Any]:
+    """Return a card whose range of observations takes in what was trained on as well.
+
+    A policy that keeps its old range is not asked where it has learned.
+    """
+    entry = card.get("observation_range")
+    if entry is None:
+        return card
+    entry = {
+        **entry,
+        "low": np.minimum(entry["low"], low).tolist(),
+        "high": np.maximum(entry["high"], high).tolist(),
+    }
+    return {**card, "observation_range": entry}
+
+
+def _imitate(
+    net: DepthwiseNet, gain: float, buffer: HindsightBuffer, updates: int
+) -> tuple[Array, Array]:
+    """Take gradient steps on the misfit of the proposed corrections, relative to the error.
+
+    Returns
+    -------
+    low, high : Array
+        The range of the observations, shape [NCHANNELS].
+    """
+    low, high = np.full(NCHANNELS, np.inf), np.full(NCHANNELS, -np.inf)
     optimizer = torch.optim.AdamW(net.parameters(), lr=_RATES[0], weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.LinearLR(
         optimizer, 1.0, _RATES[1] / _RATES[0], total_iters=updates
     )
     for _ in range(updates):
         batch = buffer.demonstrations(_BATCH)
+        low = np.minimum(low, batch.observations.amin(dim=(0, 2)).numpy())
+        high = np.maximum(high, batch.observations.amax(dim=(0, 2)).numpy())
         misfit = gain * net(batch.observations)[:, 0] - batch.targets
         loss = (misfit.norm(dim=1) / batch.errors.norm(dim=1)).mean()
         optimizer.zero_grad()
@@ -180,6 +208,7 @@ def _imitate(net: DepthwiseNet, gain: float, buffer: HindsightBuffer, updates: i
         if torch.isfinite(norm):
             optimizer.step()
         schedule.step()
+    return low, high
 
 
 def better(before: Array, after: Array) -> bool:
@@ -252,7 +281,7 @@ def main(
     chosen = Settings(**{**fields, "mus": tuple(fields["mus"])})
     before = actors.load(policy)
     tuned, verdict = finetune(unpack(samples), before, chosen, updates, rounds, seed)
-    card = {k: v for k, v in before.card.items() if k not in ("sha256", "name")}
+    card = {k: v for k, v in tuned.card.items() if k not in ("sha256", "name")}
     finetuned = {"from": before.name, "sha256": before.card["sha256"], **vars(verdict)}
     network = tuned.network
     actors.save(
