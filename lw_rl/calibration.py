@@ -6,7 +6,7 @@ Two entries, made by :func:`card_entries`. The export of a training run writes t
 ``observation_range``
     Lowest and highest value of every channel of the observation on the training stream, along
     solves, widened by :data:`MARGIN` of their distance. An observation outside is none that the
-    policy was trained for: it is not asked, and the next scheme takes over
+    policy was trained for: it is not asked, and the solve is left to the approximate operator
     (`lw_rl.errors.OutOfRangeError`).
 ``error_estimate``
     The factor on the policy's estimate of the error (`lw_rl.convergence`) with which it holds in

@@ -97,9 +97,10 @@ def _learn(ax: Axes, part: Mapping[str, Any]) -> None:
     for entry in part["learning"]:
         # Refused versions are drawn too: nothing happened there, and that is what is to be seen.
         ax.axvline(entry["columns"], color="k", lw=0.8, ls="-" if entry["accepted"] else ":")
-    if part["learning"]:
-        ax.plot([], [], color="k", lw=0.8, label="version taken up")
-        ax.plot([], [], color="k", lw=0.8, ls=":", label="version refused")
+    for accepted, style, label in ((True, "-", "taken up"), (False, ":", "refused")):
+        if any(entry["accepted"] is accepted for entry in part["learning"]):
+            ax.plot([], [], color="k", lw=0.8, ls=style, label=f"version {label}")
+    ax.set_xlim(left=0.0)
     ax.set_ylim(bottom=0.0)
     ax.set(xlabel="columns solved", ylabel="formal solutions per column")
     ax.legend(fontsize=_SIZE - 1, frameon=False, loc="lower right")
