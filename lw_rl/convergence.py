@@ -21,9 +21,10 @@ solution; :class:`Certified` stops by the tightest that can be trusted in the st
     Where there is no such combination: the residual over ``1 - rho`` (Auer, Fabiani Bendicho and
     Trujillo Bueno 1994, A&A 292, 599). Times the same.
 ``"operator"``
-    The second opinion, of two-level atoms: what the non-local approximate operator
-    (`lw_rl.approximate_operator`) takes for the error, whatever the scheme. It is asked where the
-    iteration would stop otherwise, and counts where it is larger. Times :data:`OPERATOR_SAFETY`.
+    The same for the steps of the non-local approximate operator (`lw_rl.approximate_operator`)
+    that no policy had a part in, times :data:`DEFAULT_FACTOR`. And the second opinion, of two-level
+    atoms, whatever the scheme: what the operator takes for the error, where the iteration would
+    stop otherwise. It counts if it is larger, times :data:`OPERATOR_SAFETY`.
 ``"bound"``
     The rigorous bound with the source function as the weight (`lw_rl.enclosure`), for two-level
     atoms: the tightest where the residual is far below the thermal source term, as at the
@@ -123,6 +124,7 @@ class Certificate:
         self._plain = True
         self._plain_steps = 0
         self._factor: float | None = None
+        self._method = "policy"
         self._estimate: ErrorEstimate | None = None
         # Residual and ratio of estimate and residual, of iterations with partial redistribution.
         self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT)
@@ -137,7 +139,13 @@ class Certificate:
             merit = max(self.residual, _ROUNDING)
             self._recent.append((merit, self._observed().value / merit))
 
-    def add(self, evaluation: Evaluation, y_next: Array | None, factor: float | None) -> None:
+    def add(
+        self,
+        evaluation: Evaluation,
+        y_next: Array | None,
+        factor: float | None = None,
+        method: str = "policy",
+    ) -> None:
         """Note an evaluation and the step that was made from it.
 
         Parameters
@@ -146,8 +154,10 @@ class Certificate:
             What the last formal solution told.
         y_next : Array or None
             The next unknown; None if it is the plain update.
-        factor : float or None
-            Factor on the size of the step as an estimate of the error, if a policy made it.
+        factor : float, optional
+            Factor on the size of the step as an estimate of the error, if it is one.
+        method : str, optional
+            What that estimate is called (default: ``"policy"``).
         """
         self._estimate = None
         if not evaluation.valid:
@@ -162,7 +172,7 @@ class Certificate:
         self._merits.append(evaluation.merit)
         self._plain = y_next is None
         self._plain_steps = self._plain_steps + 1 if self._plain else 0
-        self._factor = factor
+        self._factor, self._method = factor, method
         step = evaluation.merit if y_next is None else largest(y_next - evaluation.y)
         self._step = max(step, evaluation.merit)
 
@@ -236,7 +246,7 @@ class Certificate:
             return ErrorEstimate(safety * relative(step), "contraction") if known else UNKNOWN
         if self._factor is not None:
             step = max(self._step, distance) / (1.0 - min(rho, _MAX_POLICY_RHO))
-            return ErrorEstimate(self._factor * relative(step), "policy")
+            return ErrorEstimate(self._factor * relative(step), self._method)
         if not self._plain:
             distance = max(self._step, distance)
         return ErrorEstimate(safety * relative(distance), "combination")
@@ -398,4 +408,4 @@ class Certified(lw.ConvergenceCriteria):
             return
         r = now - before
         valid = bool(np.isfinite(r.sum()))
-        self.certificate.add(Evaluation(before, r, adapter.blocks, valid), None, None)
+        self.certificate.add(Evaluation(before, r, adapter.blocks, valid), None)

@@ -12,6 +12,7 @@ from .adapter import Adapter
 from .convergence import DEFAULT_FACTOR, Certificate, Certified
 from .result import Outcome, Record, Report, Result
 from .schemes import Depthwise, Safeguarded, Scheme, Step, make_scheme
+from .schemes.depthwise import ALONE
 
 #: The host's solver may fail after a wild step, which is undone; more often than this it is over.
 _MAX_FAILURES = 3
@@ -68,7 +69,7 @@ class AcceleratedContext:
     @property
     def policy_factor(self) -> float | None:
         """Factor on the size of the policy's steps as an estimate of the error, if there is one."""
-        return next(iter(self._factors.values()), None)
+        return self._factors.get(self._scheme.name)
 
     def formal_sol_gamma_matrices(self, **kwargs: Any) -> lw.IterationUpdate:
         """Make the formal solution, as ``Context.formal_sol_gamma_matrices`` does.
@@ -131,7 +132,8 @@ class AcceleratedContext:
         if step.y is not None or not step.accepted or step.estimate > 0.0 or adapter.host_ng:
             adapter.report_change(update, list(before.n), step.estimate)
         if step.accepted and evaluation.valid:
-            self.certificate.add(evaluation, step.y, self._factors.get(step.by))
+            method = "operator" if step.by == ALONE else "policy"
+            self.certificate.add(evaluation, step.y, self._factors.get(step.by), method)
         else:
             self.certificate.skip()
         self.report.records.append(
@@ -150,12 +152,12 @@ class AcceleratedContext:
 
 
 def _factors(scheme: Scheme) -> dict[str, float]:
-    """Return by which factor a policy's steps, by the scheme's name, estimate the error."""
+    """Return by which factor steps estimate the error, by whose they are."""
     inner = scheme.scheme if isinstance(scheme, Safeguarded) else scheme
     if not isinstance(inner, Depthwise):
         return {}
     entry = getattr(inner.policy, "card", {}).get("error_estimate", {})
-    return {inner.name: float(entry.get("factor", DEFAULT_FACTOR))}
+    return {ALONE: DEFAULT_FACTOR, inner.name: float(entry.get("factor", DEFAULT_FACTOR))}
 
 
 def accelerate(

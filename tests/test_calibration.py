@@ -45,7 +45,7 @@ def test_an_observation_out_of_range_is_left_to_the_operator(ctx, untrained, ref
     result = lw_rl.solve(ctx, with_range(untrained, entry), quiet=True)
     assert result.converged
     assert error(ctx, reference) < 1e-3
-    assert set(result.steps_by) == {"depthwise"}
+    assert set(result.steps_by) == {"nonlocal"}
     assert "left to the operator" in result.notes[0]
     assert "'epsilon'" in result.notes[0] and "training range 5 .. 6" in result.notes[0]
 

@@ -21,6 +21,8 @@ Array = np.ndarray
 
 #: What atoms get that are not two-level atoms, and lines whose operator cannot be inverted.
 _OTHERS = Anderson()
+#: Whose the steps are that no policy had a part in.
+ALONE = "nonlocal"
 #: A policy whose step leaves more than this of the estimated error is not asked again.
 _USEFUL = 0.3
 #: Nor is one where the operator's first guess is further off than this: the problem is a hard one.
@@ -222,7 +224,11 @@ class Depthwise:
         note = "; ".join(s.note for s in state if s.note)
         for s in state:
             s.note = ""
-        return Step(y_next, estimate=estimate, by=self.name, note=note)
+        if any(s.frame is not None for s in state):
+            by = self.name
+        else:
+            by = ALONE if any(s.operator is not None for s in state) else _OTHERS.name
+        return Step(y_next, estimate=estimate, by=by, note=note)
 
     def _correct(self, y: Array, r: Array, implied: Array, s: BlockState) -> tuple[Array, float]:
         """Return the next unknown of a two-level atom and the estimated error of the present."""
