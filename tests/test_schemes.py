@@ -222,7 +222,7 @@ def test_no_policy_is_a_policy_of_zeros(ctx):
     silent, made_silent, _ = follow(other, Depthwise(ZEROS), 6)
     np.testing.assert_array_equal(without, silent)
     assert [s.estimate for _, s in made] == [s.estimate for _, s in made_silent]
-    assert all(s.by == "depthwise" for _, s in made)
+    assert all(s.by == "nonlocal" for _, s in made)
 
 
 def test_without_a_history_it_is_the_operators_own_step(ctx):
