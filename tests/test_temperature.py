@@ -16,9 +16,12 @@ import lw_rl  # noqa: E402, F401 (registers the environments)
 from lw_rl.errors import ActionSpaceError, TemperatureError  # noqa: E402
 from lw_rl.training.temperature import (  # noqa: E402
     EntropyController,
+    EntropyMeter,
     HeldEntropy,
     TemperedSAC,
     check_target,
+    gaussian_entropies,
+    measured_entropy,
 )
 
 SMALL = {
@@ -57,6 +60,7 @@ def test_held_entropy_is_saved_and_goes_on(tmp_path):
     assert isinstance(again.ent_coef_optimizer, EntropyController)
     assert again.target_entropy == -1.0
     assert alpha(again) == pytest.approx(alpha(model))
+    assert again._meter is None
     before, after = (m.ent_coef_optimizer.state_dict()["state"] for m in (model, again))
     assert before and torch.equal(before[0]["integral"], after[0]["integral"])
     again.learn(16, reset_num_timesteps=False)
@@ -122,6 +126,7 @@ def test_entropy_above_the_uniform_policys():
         ({"proportional": -1.0}, "proportional must be positive"),
         ({"smoothing": 1.0}, "smoothing must be at least 0 and below 1"),
         ({"initial": 0.0}, "temperature must be positive"),
+        ({"width": 1.5}, "width must lie between 0 and 1"),
     ],
 )
 def test_controllers_that_are_none(setting, message):
@@ -138,3 +143,48 @@ def test_action_spaces_that_have_no_uniform_policy(env, message):
         env.action_space = spaces.Box(-np.inf, np.inf, (2,))
     with pytest.raises(ActionSpaceError, match=message):
         TemperedSAC("MlpPolicy", env)
+
+
+def test_a_gaussian_actors_entropy_is_exact_and_so_is_its_slope():
+    model = learner("auto")
+    states = torch.as_tensor(np.random.default_rng(0).normal(size=(64, 2)), dtype=torch.float32)
+    layer = model.actor.log_std
+    with torch.no_grad():
+        layer.bias += torch.tensor([-1.0, 0.3])
+        model.actor.mu.bias += torch.tensor([0.4, -1.2])
+    entropies, slope = gaussian_entropies(model.actor, states)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        _, log_prob = model.actor.action_log_prob(states.repeat(4000, 1))
+    sampled = -log_prob.reshape(4000, 64).mean(dim=0)
+    np.testing.assert_allclose(entropies, sampled, atol=0.1)
+    assert float((entropies - sampled).mean()) == pytest.approx(0.0, abs=0.01)
+    with torch.no_grad():
+        layer.bias += 1e-2
+    wider, _ = gaussian_entropies(model.actor, states)
+    assert float((wider - entropies).mean()) / 1e-2 == pytest.approx(float(slope), rel=0.02)
+
+
+def test_the_meter_knows_the_mean_over_all_states_from_some():
+    model = learner("auto")
+    states = torch.as_tensor(np.random.default_rng(1).normal(size=(4000, 2)), dtype=torch.float32)
+    meter = EntropyMeter(model.actor, lambda number: states)
+    meter.look()
+    with torch.no_grad():
+        for parameter in model.actor.parameters():
+            parameter += 0.02 * torch.randn_like(parameter)
+    exact = float(gaussian_entropies(model.actor, states)[0].mean())
+    found, _ = meter.look()()
+    assert found == pytest.approx(exact, abs=0.02)
+    some = gaussian_entropies(model.actor, states[:512])[0].mean()
+    assert abs(found - exact) < abs(float(some) - exact)
+
+
+def test_the_width_holds_the_entropy_at_once():
+    """... where temperature alone is nowhere near after as many steps."""
+    off = {}
+    for width in (0.0, 1.0):
+        model = learner(HeldEntropy(-1.5, width=width)).learn(60)
+        states = model.replay_buffer.sample(60).observations
+        off[width] = abs(measured_entropy(model, states) + 1.5)
+    assert off[1.0] < 0.15 < off[0.0]

@@ -19,7 +19,7 @@ from ..training_plots import MAPS, draw_run
 from .maps import policy_maps
 from .temperature import measured_entropy
 
-_STATES = 256
+_STATES = 8192
 
 
 class Recorder(BaseCallback):
