@@ -14,14 +14,16 @@ pytest.importorskip("stable_baselines3")
 
 import lw_rl  # noqa: E402, F401 (registers the environments)
 from lw_rl.errors import ActionSpaceError, TemperatureError  # noqa: E402
+from lw_rl.training.entropy_meter import (  # noqa: E402
+    EntropyMeter,
+    gaussian_entropies,
+    measured_entropy,
+)
 from lw_rl.training.temperature import (  # noqa: E402
     EntropyController,
-    EntropyMeter,
     HeldEntropy,
     TemperedSAC,
     check_target,
-    gaussian_entropies,
-    measured_entropy,
 )
 
 SMALL = {

@@ -16,8 +16,8 @@ from stable_baselines3.common.logger import configure
 from ..cli_terminal import progress_bar
 from ..files import write_atomically
 from ..training_plots import MAPS, draw_run
+from .entropy_meter import measured_entropy
 from .maps import policy_maps
-from .temperature import measured_entropy
 
 _STATES = 8192
 
