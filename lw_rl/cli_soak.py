@@ -15,8 +15,12 @@ from .cli_terminal import (
     policy_option,
     progress_bar,
     quiet_option,
+    readme_option,
 )
+from .files import write_atomically
 
+#: Options that change nothing in the result.
+_OF_NO_MATTER = ("out", "workers", "quiet", "as_json", "readme")
 #: Problems between two saves of the result file.
 _EVERY = 20
 
@@ -51,6 +55,7 @@ _EVERY = 20
 )  # fmt: skip
 @json_option("the tally")
 @quiet_option()
+@readme_option("Renew the family's block in this file.")
 @click.pass_context
 def soak(
     ctx: click.Context,
@@ -65,6 +70,7 @@ def soak(
     workers: int,
     as_json: bool,
     quiet: bool,
+    readme: Path | None,
 ) -> None:
     """Solve hostile problems and count what goes wrong.
 
@@ -77,10 +83,11 @@ def soak(
       lw-rl soak --n 10000 --seed 1 --workers 2 --out soak.json
       lw-rl soak --family test --n 2000 --scheme depthwise --scheme anderson --scheme ng
     """  # noqa: D301 (click needs the escape itself, not a raw string)
+    from .readme import replace_block, require_blocks
     from .report import versions
     from .schemes import make_scheme
     from .soak import HOSTILE, Soak
-    from .soak_report import load, table
+    from .soak_report import load, markdown, table
 
     for scheme in schemes:
         make_scheme(scheme, policy)
@@ -88,17 +95,25 @@ def soak(
     asked = Soak(seed, family, schemes, policy, hostile, tolerance)
     # As JSON has it, which knows no tuples.
     tally = load(out, json.loads(json.dumps(asdict(asked))))
-    command = command_line(ctx)
+    if readme is not None:
+        require_blocks(readme.read_text(), [f"soak-{family}"])
+    if tally.done < number:
+        tally.command = command_line(
+            ctx, leave_out=("out", "workers", "quiet", "as_json", "readme")
+        )
     with progress_bar(quiet) as bar:
         task = bar.add_task("soaking", total=number, completed=tally.done)
         todo = range(tally.done, number)
         for k, (name, trials, known, seconds) in zip(todo, asked.over(todo, workers), strict=True):
             tally.add(name, trials, known, seconds)
             if k % _EVERY == _EVERY - 1 or k == number - 1:
-                tally.save(out, command, versions())
+                tally.save(out, versions())
             bar.advance(task)
+    if readme is not None:
+        text = replace_block(readme.read_text(), f"soak-{family}", markdown(tally))
+        write_atomically(readme, text.encode())
     if as_json:
-        click.echo(json.dumps({"command": command, **asdict(tally)}, indent=1))
+        click.echo(json.dumps(asdict(tally), indent=1))
     elif not quiet:
         output(quiet, width=130).print(table(tally))
         for offender in tally.offenders[:10]:

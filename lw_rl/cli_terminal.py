@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -80,11 +80,21 @@ def output(quiet: bool, width: int = 0) -> Console:
     return console
 
 
-def command_line(ctx: click.Context) -> str:
-    """Return the command that was given, options as they were set, defaults left out."""
+def command_line(ctx: click.Context, leave_out: Container[str] = ()) -> str:
+    """Return the command that was given, options as they were set, defaults left out.
+
+    Parameters
+    ----------
+    ctx : click.Context
+        Of the command.
+    leave_out : container of str, optional
+        Parameters that change nothing in the result, such as where it is written.
+    """
     words = ["lw-rl", ctx.command.name or ""]
     for parameter in ctx.command.params:
         name = parameter.name or ""
+        if name in leave_out:
+            continue
         if ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
             continue
         value = ctx.params.get(name)

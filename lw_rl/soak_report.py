@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,19 @@ class Entry:
     methods: dict[str, int] = field(default_factory=dict)
     ratios: list[int] = field(default_factory=lambda: [0] * (len(_EDGES) + 1))
 
+    def __add__(self, other: Entry) -> Entry:
+        """Return the counts of both."""
+        both: dict[str, Any] = {}
+        for name, mine in asdict(self).items():
+            theirs = getattr(other, name)
+            if isinstance(mine, dict):
+                both[name] = dict(Counter(mine) + Counter(theirs))
+            elif isinstance(mine, list):
+                both[name] = [a + b for a, b in zip(mine, theirs, strict=True)]
+            else:
+                both[name] = mine + theirs
+        return Entry(**both)
+
     def add(self, trial: Trial, popsTol: float) -> list[str]:
         """Count a trial; return what is wrong with it."""
         wrong = []
@@ -127,6 +141,8 @@ class Tally:
         The first of those that did something wrong.
     seconds : float
         Processor time [s].
+    command : str
+        The command that made it.
     """
 
     arguments: dict[str, Any]
@@ -135,6 +151,7 @@ class Tally:
     entries: dict[str, Entry] = field(default_factory=dict)
     offenders: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
+    command: str = ""
 
     def add(self, name: str, trials: list[Trial], known: bool, seconds: float = 0.0) -> None:
         """Count what was done with one problem, and the processor time that it took."""
@@ -149,9 +166,9 @@ class Tally:
                 fields = {k: v for k, v in asdict(trial).items() if v not in (None, "")}
                 self.offenders.append({"problem": name, "wrong": wrong, **fields})
 
-    def save(self, path: Path, command: str, versions: dict[str, str]) -> None:
+    def save(self, path: Path, versions: dict[str, str]) -> None:
         """Write the tally in one step."""
-        fields = {"command": command, "versions": versions, **asdict(self)}
+        fields = {"versions": versions, **asdict(self)}
         write_atomically(path, (json.dumps(_finite(fields), indent=1) + "\n").encode())
 
 
@@ -204,6 +221,38 @@ def table(tally: Tally) -> Table:
             str(e.raised + e.unphysical),
         )
     return found
+
+
+def markdown(tally: Tally) -> str:
+    """Return the tally as a table in Markdown, all hostile policies in one row."""
+    rows: dict[str, Entry] = {}
+    for name, entry in sorted(tally.entries.items()):
+        if name.startswith("hostile "):
+            rows["depthwise, hostile policies"] = (
+                rows.get("depthwise, hostile policies", Entry()) + entry
+            )
+        else:
+            rows[name] = entry
+    head = ("scheme", "stops", "false", "elsewhere", "held", "within 5x", "bound held", "dear")
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "--:|" * (len(head) - 1)]
+    for name, e in rows.items():
+        cells = (
+            f"{e.judged:,}",
+            f"{e.false:,}",
+            f"{e.elsewhere:,}",
+            _share(e.held, e.judged),
+            _share(e.within, e.judged),
+            _share(e.bound_held, e.bounded),
+            f"{e.dear:,} of {e.compared:,}" if e.compared else "-",
+        )
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    broken = sum(e.raised + e.unphysical for e in tally.entries.values())
+    lines += [
+        "",
+        f"{tally.done:,} problems, {tally.no_reference:,} without a reference; {broken} exceptions "
+        f"or broken populations; `{tally.command}`, {tally.seconds / 60:.0f} minutes of one core.",
+    ]
+    return "\n".join(lines)
 
 
 def _share(part: int, whole: int) -> str:

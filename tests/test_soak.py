@@ -110,6 +110,15 @@ def test_what_is_wrong_is_counted():
     assert (entry.elsewhere, entry.false) == (1, 1)
 
 
+def test_entries_add_up():
+    a, b = Entry(), Entry()
+    a.add(Trial(**GOOD), 1e-3)
+    b.add(Trial(**{**GOOD, "error": 5e-3}), 1e-3)
+    both = a + b
+    assert (both.solves, both.false, both.held) == (2, 1, 1)
+    assert both.outcomes == {"converged": 2} and sum(both.ratios) == 2
+
+
 def test_a_soak_goes_on_where_it_ended_with_any_number_of_processes(tmp_path):
     arguments = ["soak", "--quiet"]
     whole, parts = tmp_path / "whole.json", tmp_path / "parts.json"
@@ -120,13 +129,22 @@ def test_a_soak_goes_on_where_it_ended_with_any_number_of_processes(tmp_path):
             assert done.exit_code == 0, done.output
     a, b = (json.loads(p.read_bytes()) for p in (whole, parts))
     for fields in (a, b):
-        del fields["seconds"], fields["command"]
+        del fields["seconds"]
     assert a == b
+    assert a["command"] == "lw-rl soak --n 6 --no-hostile-policies"
+    # One that is finished makes a README's table, and nothing else.
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- begin soak-hostile -->\n<!-- end soak-hostile -->\n")
+    arguments += ["--out", str(whole), "--readme", str(readme)]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    assert json.loads(whole.read_bytes()) == {**a, "seconds": pytest.approx(0, abs=100)}
+    assert "| mali | " in readme.read_text() and "6 problems" in readme.read_text()
 
 
 def test_a_result_file_of_another_soak_is_refused(tmp_path):
     out = tmp_path / "soak.json"
-    Tally({"seed": 1, "popsTol": 1e-3}).save(out, "lw-rl soak", {})
+    Tally({"seed": 1, "popsTol": 1e-3}).save(out, {})
     with pytest.raises(SoakFileError, match="of another soak"):
         load(out, {"seed": 2, "popsTol": 1e-3})
     out.write_text("{}")
