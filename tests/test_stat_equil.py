@@ -155,6 +155,24 @@ def test_reset_starts_afresh(env):
     assert np.array_equal(first, again)
 
 
+def test_problems_are_drawn_by_what_they_cost():
+    """One of three is solved soon, one not at all, the third was never met."""
+    problems = [*PROBLEMS, random_problem("train", 11)]
+    env = StatEquil(problems, 64, sampling="hard", tolerance=1e-300)
+    for problem, action in ((0, 0.0), (1, 0.9)):
+        env.reset(seed=0, options={"problem": problem})
+        for _ in range(30):
+            env.step(np.full(64, action, dtype=np.float32))
+    soon, never, unknown = env._costs
+    assert soon < 10 and never > 25 and unknown == 10
+    drawn = np.zeros(3)
+    for _ in range(300):
+        env.reset()
+        drawn[env._index] += 1
+        env._costs[:] = soon, never, unknown
+    np.testing.assert_allclose(drawn / 300, env._costs / env._costs.sum(), atol=0.08)
+
+
 def test_a_state_that_is_not_physical_ends_the_episode(env):
     env.reset(seed=0)
     env._y = env._y + 100.0
@@ -173,6 +191,7 @@ def test_a_state_that_is_not_physical_ends_the_episode(env):
         ({"reward": "money"}, "money"),
         ({"start": "end"}, "end"),
         ({"tolerance": 0.0}, "0.0"),
+        ({"sampling": "easy"}, "easy"),
         ({"problems": []}, "none"),
     ],
 )

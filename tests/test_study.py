@@ -75,8 +75,10 @@ def test_sizes_are_compared_by_imitation_alone(trained, tmp_path):
 def test_the_learners_parts_are_what_they_say(trained, tmp_path):
     run("learner", "--seeds", "1", "--steps", "100", "--validation", "1", "--out", str(tmp_path),
         "--quiet")  # fmt: skip
-    sac, hindsight, then, both = trained
+    sac, hindsight, then, both, hard = trained
     assert (sac.imitation_batch, sac.return_every) == (0, 1)
     assert hindsight.return_every == 0 < hindsight.imitation_batch
     assert then.imitation_until == 0.5 and both.imitation_until == 1.0
     assert {a.seed for a in trained} == {1} and both.return_every > 0
+    assert hard.sampling == "hard" and hard.gamma > both.gamma
+    assert {a.sampling for a in trained[:-1]} == {"uniform"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, SupportsFloat
+from typing import Any, Literal, SupportsFloat, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -41,6 +41,10 @@ REWARD_FLOOR = 1e-2
 REWARD_CLIP = 6.0
 #: Change of the logarithm beyond which a state counts as diverged.
 _DIVERGED = 60.0
+#: Estimated error below which a problem costs no more, where hard problems are drawn more often.
+SOLVED = 1e-6
+#: What a problem that was never met is taken to cost [formal solutions].
+_UNKNOWN_COST = 10.0
 #: Tolerance of the solutions that rewards are measured against.
 _SOLUTION_TOLERANCE = 1e-9
 #: Formal solutions after which such a solution is taken as it is.
@@ -115,6 +119,9 @@ def solve_once(adapter: Adapter, physics: LinePhysics, atom: str) -> tuple[Array
     return found["y"], int(found["Nformal"])
 
 
+Sampling = Literal["uniform", "hard", "in order"]
+
+
 class StatEquil(gym.Env[Array, Array]):
     """Drive a two-level atom in a Lightweaver context to statistical equilibrium.
 
@@ -166,8 +173,10 @@ class StatEquil(gym.Env[Array, Array]):
         See above (default: "operator").
     tolerance : float, optional
         Estimated error at which an episode ends (default: 1e-7).
-    in_order : bool, optional
-        Go through the problems in order instead of drawing them (default: False).
+    sampling : {"uniform", "hard", "in order"}, optional
+        How a problem is drawn: all alike, in proportion to the formal solutions that it took last
+        time until its estimated error was below :data:`SOLVED` (a problem never met counts as the
+        hardest), or one after the other (default: "uniform").
 
     Raises
     ------
@@ -184,7 +193,7 @@ class StatEquil(gym.Env[Array, Array]):
         reward: Literal["error", "residual"] = "error",
         start: Literal["operator", "mixed"] = "operator",
         tolerance: float = 1e-7,
-        in_order: bool = False,
+        sampling: Sampling = "uniform",
     ):
         if isinstance(problems, int):
             problems = [random_problem("train", k) for k in range(problems)]
@@ -198,6 +207,8 @@ class StatEquil(gym.Env[Array, Array]):
             raise ValueError(f"reward must be 'error' or 'residual', got {reward!r}")
         if start not in ("operator", "mixed"):
             raise ValueError(f"start must be 'operator' or 'mixed', got {start!r}")
+        if sampling not in get_args(Sampling):
+            raise ValueError(f"sampling must be one of {get_args(Sampling)}, got {sampling!r}")
         if not 0.0 < tolerance < 1.0:
             raise ValueError(f"tolerance must lie between 0 and 1, got {tolerance!r}")
         self.problems = list(problems)
@@ -205,12 +216,13 @@ class StatEquil(gym.Env[Array, Array]):
         self.reward_kind = reward
         self.start = start
         self.tolerance = tolerance
-        self.in_order = in_order
+        self.sampling = sampling
         self.action_space = spaces.Box(-1.0, 1.0, (Npoints,), np.float32)
         self.observation_space = spaces.Box(-np.inf, np.inf, (NCHANNELS, Npoints), np.float32)
         self._prepared: dict[int, Prepared] = {}
         self._next = 0
         self._index = 0
+        self._costs = np.full(len(self.problems), _UNKNOWN_COST)
         self._y = self._r = self._error = np.zeros(0)
         self._previous: Previous | None = None
         self._visited: list[tuple[Array, Array, Array, bool]] = []
@@ -229,10 +241,14 @@ class StatEquil(gym.Env[Array, Array]):
         drawn = int(self.np_random.integers(len(self.problems)))
         if options and "problem" in options:
             self._index = int(options["problem"])
-        elif self.in_order:
+        elif self.sampling == "in order":
             self._index, self._next = self._next, (self._next + 1) % len(self.problems)
+        elif self.sampling == "hard":
+            share = self._costs / self._costs.sum()
+            self._index = int(self.np_random.choice(len(self.problems), p=share))
         else:
             self._index = drawn
+        self._costs[self._index] = 1.0
         prepared = self._prepare(self._index)
         prepared.adapter.restore(prepared.start)
         self._previous = None
@@ -249,6 +265,8 @@ class StatEquil(gym.Env[Array, Array]):
         y_before, r_before, error_before = self._y, self._r, self._error
         estimate = to_log(error_before)
         delta = correction(prepared.frame, action, estimate)
+        if size_of(error_before) > SOLVED:
+            self._costs[self._index] += 1.0
         valid = self._evaluate(y_before + delta)
         if not valid:
             # A state without a residual is of no use to anyone: go back to the last good one.

@@ -140,7 +140,7 @@ def _slab_error(cell: Cell, model: SAC, infos: list[dict[str, Any]]) -> dict[str
 def _unseen(cell: Cell, model: SAC, infos: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the error of ln S after the last step, at home and on problems never seen."""
     problems = [random_problem("validation", k) for k in range(1 if cell.quick else 4)]
-    away = environment(cell.name, problems=problems, in_order=True)
+    away = environment(cell.name, problems=problems, sampling="in order")
     _, unseen = evaluate(model, away, range(len(problems)))
     return {
         "home_error": [info["error"] for info in infos],
@@ -196,7 +196,7 @@ class Everywhere:
 def _transfer(cell: Cell, model: SAC, infos: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the errors at home, on unseen problems, and on twice as many points."""
     points = int(RUNS[cell.name].options["Npoints"])
-    fine = environment(cell.name, Npoints=2 * points, in_order=True)
+    fine = environment(cell.name, Npoints=2 * points, sampling="in order")
     own = Everywhere(model) if cell.name == "shared-shared" else Resampled(model, points)
     problems = range(1 if cell.quick else int(RUNS[cell.name].options["problems"]))
     returns, finer = evaluate(own, fine, problems)

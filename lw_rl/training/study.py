@@ -50,6 +50,10 @@ LEARNER = (
         {"imitation_until": 0.5},
     ),
     Variant("both", "demonstrations and return together (what ships)", {}),
+    Variant(
+        "both, hard problems", "problems drawn by what they cost, and a return that looks further",
+        {"sampling": "hard", "gamma": 0.9},
+    ),
 )  # fmt: skip
 
 #: Sizes of the network around those that ship.

@@ -17,7 +17,7 @@ from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
-from ..envs.stat_equil import StatEquil
+from ..envs.stat_equil import Sampling, StatEquil
 from ..errors import PolicyFileError, TrainingError
 from ..network import Architecture
 from ..observation import NCHANNELS, POINT_MULTIPLE
@@ -53,6 +53,9 @@ class Args:
     horizon: int = _option(10, "Steps of an episode.")
     reward: Literal["error", "residual"] = _option(
         "error", "Reward: decrease of the true 'error' or of the 'residual'."
+    )
+    sampling: Literal["uniform", "hard"] = _option(
+        "uniform", "Problems drawn all alike, or 'hard' ones more often."
     )
     warmup: int = _option(400, "Steps with random actions before learning starts.")
     updates_per_step: float = _option(1.0, "Gradient steps per environment step.")
@@ -184,7 +187,8 @@ def environments(args: Args, in_order: bool = False) -> VecEnv:
         def one() -> gym.Env:
             mine = [random_problem("train", i) for i in range(k, args.problems, args.envs)]
             start: Literal["operator", "mixed"] = "operator" if in_order else "mixed"
-            env = StatEquil(mine, args.points, args.reward, start, in_order=in_order)
+            sampling: Sampling = "in order" if in_order else args.sampling
+            env = StatEquil(mine, args.points, args.reward, start, sampling=sampling)
             return gym.wrappers.TimeLimit(env, args.horizon)
 
         return one
