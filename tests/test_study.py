@@ -38,7 +38,13 @@ def trained(monkeypatch):
         (out / "scores.json").write_text(json.dumps([entry]))
         (out / "policy.json").write_text("{}")
 
+    alone = studies.score
     monkeypatch.setattr(studies, "train", train)
+    monkeypatch.setattr(studies.actor, "load", lambda path: path)
+    # What is read of a policy is its end; the operator is measured.
+    monkeypatch.setattr(
+        studies, "score", lambda policy, known: SCORES if policy else alone(None, known)
+    )
     monkeypatch.setattr(
         "lw_rl.training.follower.random_problem",
         lambda stream, k: shipped_problem("CaII_K", "FALC", 34),

@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from .. import actor
 from ..files import write_atomically
 from ..network import Architecture, Network
 from ..observation import NCHANNELS
-from ..schemes import Depthwise
-from .follower import error_curve, scores, validation_problems
+from ..schemes import Depthwise, Policy
+from .follower import Validation, error_curve, scores, validation_problems
 from .networks import DepthwiseNet
 from .train import Args, train
 
@@ -119,10 +120,11 @@ def run(
     -------
     result : dict
         JSON-ready: arguments, seeds, the operator's own scores, and for every variant the scores
-        along each seed's run and the time of a forward pass.
+        along each seed's run, those of the policy that it left, and the time of a forward pass.
     """
     variants = []
     args = replace(args, **STUDIES[study].common)
+    problems = list(validation_problems(args.validation))
     for variant in STUDIES[study].variants:
         runs = []
         for seed in seeds:
@@ -131,7 +133,10 @@ def run(
             mine = replace(args, out=str(folder), seed=seed, **variant.changes)
             if not (folder / "policy.json").exists():
                 train(mine, quiet=True)
-            runs.append({"seed": seed, "scores": json.loads((folder / "scores.json").read_text())})
+            along = json.loads((folder / "scores.json").read_text())
+            # Scored anew, so that all are by the scheme as it is, however old their training.
+            end = score(actor.load(folder / "policy.json"), problems)
+            runs.append({"seed": seed, "scores": along, "end": end})
         variants.append(
             {
                 **asdict(variant),
@@ -144,7 +149,7 @@ def run(
         "study": study,
         "arguments": {k: v for k, v in asdict(args).items() if k not in ("out", "seed")},
         "seeds": list(seeds),
-        "without_policy": operator_scores(args.validation),
+        "without_policy": score(None, problems),
         "variants": variants,
     }
 
@@ -154,11 +159,13 @@ def save(result: Mapping[str, Any], path: Path) -> None:
     write_atomically(path, (json.dumps(result, indent=1) + "\n").encode())
 
 
-def operator_scores(problems: int) -> dict[str, float]:
-    """Return the scores of the scheme without a policy on the validation stream."""
-    return scores(
-        [error_curve(p.adapter, p.solution, Depthwise(None)) for p in validation_problems(problems)]
-    )
+def score(policy: Policy | None, problems: Sequence[Validation]) -> dict[str, float]:
+    """Return the scores of the scheme with a policy, or without one, on prepared problems."""
+    curves = []
+    for p in problems:
+        p.adapter.restore(p.start)
+        curves.append(error_curve(p.adapter, p.solution, Depthwise(policy)))
+    return scores(curves)
 
 
 def _forward_pass(args: Args, rounds: int = 200) -> float:
@@ -178,7 +185,7 @@ def final(result: Mapping[str, Any], metric: str) -> dict[str, tuple[float, floa
     """Return median and quartiles over seeds of a metric at the end, by the variant's name."""
     found = {}
     for v in result["variants"]:
-        ends = [r["scores"][-1][metric] for r in v["runs"]]
+        ends = [r["end"][metric] for r in v["runs"]]
         low, mid, high = (float(q) for q in np.percentile(ends, (25, 50, 75)))
         found[v["name"]] = (mid, low, high)
     return found
