@@ -68,6 +68,7 @@ from lw_rl.adapter import Adapter
 from lw_rl.iterate import accelerate, iterate_ctx_rl
 from lw_rl.network import Network
 from lw_rl.schemes import Anderson, Depthwise, Mali, Safeguarded, Step
+from lw_rl.state import Evaluation
 
 
 @dataclass(frozen=True)
@@ -572,3 +573,15 @@ def test_one_policy_object_in_two_interleaved_solves(ctx, untrained):
 def test_a_scheme_is_named_by_what_it_guards():
     assert Safeguarded(Anderson()).name == "anderson"
     assert not Safeguarded(Anderson()).lambdaIterate
+
+
+def test_a_residual_that_vanishes_is_progress(ctx, untrained):
+    """Bought by `lw-rl soak`: two residuals of zero in a row were once divided."""
+    adapter = Adapter(ctx)
+    scheme = Safeguarded(Depthwise(untrained))
+    state = scheme.init(adapter)
+    y = adapter.read()
+    state.trusted, state.base = False, 0.0
+    zero = Evaluation(y, np.zeros_like(y), adapter.blocks, True, np.zeros_like(y))
+    step = scheme.step(zero, state)
+    assert step.accepted and state.wasted == 0

@@ -249,7 +249,8 @@ class Safeguarded:
         policy = self._asks_policy(state)
         if merit <= (self.rate if policy else _COMBINING) ** state.pending * state.base:
             # Plain steps that shrink the residual by `rate` each would have taken so many.
-            worth = math.log(max(merit, 1e-300) / state.base) / math.log(self.rate)
+            least = 1e-300  # A residual that vanishes to rounding.
+            worth = math.log(max(merit, least) / max(state.base, least)) / math.log(self.rate)
             state.earned += max(state.pending, worth) if policy else state.pending
             state.pending, state.base = 0, merit
 
