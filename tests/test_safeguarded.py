@@ -576,7 +576,7 @@ def test_a_scheme_is_named_by_what_it_guards():
 
 
 def test_a_residual_that_vanishes_is_progress(ctx, untrained):
-    """Bought by `lw-rl soak`: two residuals of zero in a row were once divided."""
+    """Found by `lw-rl soak`: two residuals of zero in a row were once divided."""
     adapter = Adapter(ctx)
     scheme = Safeguarded(Depthwise(untrained))
     state = scheme.init(adapter)
