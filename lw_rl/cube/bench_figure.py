@@ -60,11 +60,12 @@ def _rate(ax: Axes, part: Mapping[str, Any]) -> None:
 def _memory(ax: Axes, part: Mapping[str, Any]) -> None:
     cases = [part[name] for name in ("small", "middle", "large")]
     columns = [c["columns"] for c in cases]
-    ax.plot(columns, [max(c["worker_peak_bytes"]) / 1e6 for c in cases], "o-", color=_OURS)
+    peaks = [max(c["worker_peak_bytes"]) / 1e6 for c in cases]
+    ax.plot(columns, peaks, "o-", color=_OURS)
     ax.set_xscale("log")
     ax.minorticks_off()
     ax.set_xticks(columns, labels=[str(c) for c in columns])
-    ax.set_ylim(bottom=0.0)
+    ax.set_ylim(0.0, 1.2 * max(peaks))
     ax.set(xlabel="columns", ylabel="MB")
     _title(ax, "peak memory of a worker")
 
