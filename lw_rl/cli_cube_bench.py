@@ -87,7 +87,6 @@ def cube_bench(
     from .cube import bench
     from .cube.bench_figure import bench_figure
     from .cube.bench_text import markdown, sentences
-    from .files import write_atomically
     from .plots import save
 
     if readme is not None:
@@ -112,10 +111,9 @@ def cube_bench(
     if figure is not None:
         save(figure, picture)
     if readme is not None:
-        from .readme import replace_block
+        from .readme import renew_block
 
-        text = replace_block(readme.read_text(), _BLOCK, markdown(document))
-        write_atomically(readme, text.encode())
+        renew_block(readme, _BLOCK, markdown(document))
     if as_json:
         click.echo(json.dumps({part: document[part] for part in parts}, indent=2))
     elif not quiet:

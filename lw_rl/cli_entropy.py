@@ -35,11 +35,10 @@ def entropy_report(readme: Path | None, **options: Any) -> None:
     # Imported late: the help must not wait for torch.
     from . import entropy_experiments as experiments
     from .entropy_readme import BLOCK, block
-    from .files import write_atomically
-    from .readme import replace_block, require_blocks
+    from .readme import renew_block, require_blocks
 
     if readme is not None:
         require_blocks(readme.read_text(), [BLOCK])
     result = run_experiments(experiments, experiments.run_entropy_report, **options)
     if readme is not None:
-        write_atomically(readme, replace_block(readme.read_text(), BLOCK, block(result)).encode())
+        renew_block(readme, BLOCK, block(result))

@@ -17,7 +17,6 @@ from .cli_terminal import (
     quiet_option,
     readme_option,
 )
-from .files import write_atomically
 
 #: Options that change nothing in the result.
 _OF_NO_MATTER = ("out", "workers", "quiet", "as_json", "readme")
@@ -83,7 +82,7 @@ def soak(
       lw-rl soak --n 10000 --seed 1 --workers 2 --out soak.json
       lw-rl soak --family test --n 2000 --scheme depthwise --scheme anderson --scheme ng
     """  # noqa: D301 (click needs the escape itself, not a raw string)
-    from .readme import replace_block, require_blocks
+    from .readme import renew_block, require_blocks
     from .report import versions
     from .schemes import make_scheme
     from .soak import HOSTILE, Soak
@@ -98,9 +97,7 @@ def soak(
     if readme is not None:
         require_blocks(readme.read_text(), [f"soak-{family}"])
     if tally.done < number:
-        tally.command = command_line(
-            ctx, leave_out=("out", "workers", "quiet", "as_json", "readme")
-        )
+        tally.command = command_line(ctx, leave_out=_OF_NO_MATTER)
     with progress_bar(quiet) as bar:
         task = bar.add_task("soaking", total=number, completed=tally.done)
         todo = range(tally.done, number)
@@ -110,8 +107,7 @@ def soak(
                 tally.save(out, versions())
             bar.advance(task)
     if readme is not None:
-        text = replace_block(readme.read_text(), f"soak-{family}", markdown(tally))
-        write_atomically(readme, text.encode())
+        renew_block(readme, f"soak-{family}", markdown(tally))
     if as_json:
         click.echo(json.dumps(asdict(tally), indent=1))
     elif not quiet:

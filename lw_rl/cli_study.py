@@ -59,9 +59,8 @@ def study(
       lw-rl study architecture
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     from .cli_train import Args
-    from .files import write_atomically
     from .plots import save, study_figure
-    from .readme import replace_block, require_blocks
+    from .readme import renew_block, require_blocks
     from .training import study as studies
 
     chosen = studies.STUDIES[name]
@@ -92,8 +91,7 @@ def study(
     studies.save(result, out / f"{name}.json")
     save(study_figure(result), out / f"{name}.png")
     if readme is not None:
-        text = replace_block(readme.read_text(), name, studies.markdown(result))
-        write_atomically(readme, text.encode())
+        renew_block(readme, name, studies.markdown(result))
     if as_json:
         click.echo(json.dumps(result))
     elif not quiet:

@@ -11,8 +11,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from .errors import ReadmeError
+from .files import write_atomically
 
 _EXAMPLE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 _OUTPUT = "example-output"
@@ -49,6 +51,17 @@ def replace_block(text: str, name: str, content: str) -> str:
     """
     require_blocks(text, [name])
     return _pattern(name).sub(lambda m: f"{m[1]}{content.rstrip()}\n{m[2]}", text)
+
+
+def renew_block(path: Path, name: str, content: str) -> None:
+    """Put new content between the marks of a block in a file, in one step.
+
+    Raises
+    ------
+    ReadmeError
+        If the block is not there.
+    """
+    write_atomically(path, replace_block(path.read_text(), name, content).encode())
 
 
 def example(text: str) -> str:
