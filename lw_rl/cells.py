@@ -86,20 +86,14 @@ def run_cells(
     """
     todo = [cell for cell in work if finished(directory, cell) is None]
     done = len(work) - len(todo)
-    # Spawned and not forked: torch's threads do not survive a fork.
-    spawn = multiprocessing.get_context("spawn")
-    with one_thread_each(), ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+    with processes(workers) as pool:
         futures = {pool.submit(run, cell): cell for cell in todo}
-        try:
-            for future in as_completed(futures):
-                cell = futures[future]
-                write_json(cell_path(directory, cell), future.result())
-                done += 1
-                if progress is not None:
-                    progress(cell.key, done, len(work))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future in as_completed(futures):
+            cell = futures[future]
+            write_json(cell_path(directory, cell), future.result())
+            done += 1
+            if progress is not None:
+                progress(cell.key, done, len(work))
 
 
 def cell_path(directory: Path, cell: Cell) -> Path:
@@ -202,6 +196,19 @@ def plain(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(f"{value:.6g}") if np.isfinite(value) else None
     return int(value) if isinstance(value, np.integer) else value
+
+
+@contextmanager
+def processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Give worker processes, each on one thread; an exception drops what they have not begun."""
+    # Spawned and not forked: torch's threads do not survive a fork.
+    spawn = multiprocessing.get_context("spawn")
+    with one_thread_each(), ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 @contextmanager

@@ -19,9 +19,7 @@ same way and is another one. It is then counted as *elsewhere*.
 from __future__ import annotations
 
 import copy
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from time import process_time
 from typing import Any, Protocol
@@ -30,7 +28,7 @@ import lightweaver as lw
 import numpy as np
 
 from .adapter import Adapter
-from .cells import one_thread_each
+from .cells import processes
 from .convergence import Certificate
 from .errors import LwRlError
 from .iterate import accelerate, solve
@@ -195,13 +193,8 @@ class Soak:
         if workers == 1:
             yield from map(self, indices)
             return
-        spawn = multiprocessing.get_context("spawn")
-        with one_thread_each(), ProcessPoolExecutor(workers, mp_context=spawn) as pool:
-            try:
-                yield from pool.map(self, indices, chunksize=_CHUNK)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        with processes(workers) as pool:
+            yield from pool.map(self, indices, chunksize=_CHUNK)
 
 
 def run(
@@ -326,6 +319,7 @@ def _reference(
 
 
 def _physical(ctx: lw.Context) -> bool:
+    # Not through an adapter, which refuses the broken contexts that this is there to find.
     for atom in ctx.activeAtoms:
         n = np.asarray(atom.n)
         total = np.abs(n.sum(axis=0) / np.asarray(atom.nTotal) - 1.0)
