@@ -38,7 +38,7 @@ class AcceleratedContext:
         Whether the convergence criterion of a loop of ours was met.
     """
 
-    def __init__(self, ctx: Any, scheme: Scheme, callback: Callback | None = None):
+    def __init__(self, ctx: Any, scheme: Safeguarded, callback: Callback | None = None):
         self._ctx = ctx
         self._scheme = scheme
         self._callback = callback
@@ -47,8 +47,7 @@ class AcceleratedContext:
         self.met = False
         self._factors = _factors(scheme)
         self._state = scheme.init(self.adapter)
-        made = getattr(scheme, "operators", None)
-        self.certificate = Certificate(self.adapter, None if made is None else made(self._state))
+        self.certificate = Certificate(self.adapter, scheme.operators(self._state))
         self._pending: lw.IterationUpdate | None = None
         self._failures = 0
 
@@ -81,8 +80,7 @@ class AcceleratedContext:
         if self._pending is not None:
             return self._pending
         if self.report.Nformal == 0:
-            begin = getattr(self._scheme, "start", None)
-            y = begin(self.adapter.read(), self._state) if begin is not None else None
+            y = self._scheme.start(self.adapter.read(), self._state)
             if y is not None:
                 self.adapter.write(y)
         if self._scheme.lambdaIterate:
@@ -151,9 +149,9 @@ class AcceleratedContext:
         return update
 
 
-def _factors(scheme: Scheme) -> dict[str, float]:
+def _factors(scheme: Safeguarded) -> dict[str, float]:
     """Return by which factor steps estimate the error, by whose they are."""
-    inner = scheme.scheme if isinstance(scheme, Safeguarded) else scheme
+    inner = scheme.scheme
     if not isinstance(inner, Depthwise):
         return {}
     entry = getattr(inner.policy, "card", {}).get("error_estimate", {})

@@ -29,7 +29,7 @@ from .. import actor
 from ..errors import UnknownNameError
 from .anderson import Anderson
 from .base import Scheme, Step
-from .depthwise import Depthwise, Policy
+from .depthwise import ALONE, Depthwise, Policy
 from .mali import Lambda, Mali
 from .ng import Ng
 from .safeguarded import Safeguarded
@@ -60,7 +60,7 @@ _SCHEMES: dict[str, Callable[[Any], Scheme]] = {
     "ng": lambda policy: Ng(),
     "anderson": lambda policy: Anderson(),
     "sigmoid": lambda policy: Sigmoid(None if policy == "default" else make_policy(policy)),
-    "nonlocal": lambda policy: Depthwise(None, name="nonlocal"),
+    "nonlocal": lambda policy: Depthwise(None, name=ALONE),
     "depthwise": lambda policy: Depthwise(make_policy(policy)),
 }
 
@@ -98,7 +98,7 @@ def make_policy(policy: Any) -> Policy:
     return policy
 
 
-def make_scheme(scheme: str | Scheme, policy: Any = "default") -> Scheme:
+def make_scheme(scheme: str | Scheme, policy: Any = "default") -> Safeguarded:
     """Return a scheme from a name or a scheme object, guarded.
 
     Parameters
