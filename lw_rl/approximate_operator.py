@@ -35,6 +35,8 @@ _ROUGH_DEPTHS = 256
 _LEAF = 6
 #: Steps of optical depth beyond which nothing changes.
 _THIN, _THICK = 1e-12, 1e12
+#: A positive operator's solution is not below this share of what is created locally.
+_POSITIVE = 0.99
 #: No estimate of the source function is below this fraction of the smallest Planck function.
 _FLOOR = 1e-8
 
@@ -138,7 +140,7 @@ class ApproximateOperator:
     """
 
     def __init__(self, physics: LinePhysics, y: Array):
-        self._build(physics, line_rays(physics), y)
+        self._build_positive(physics, line_rays(physics), y)
 
     @classmethod
     def first(cls, physics: LinePhysics) -> tuple[ApproximateOperator, Array]:
@@ -163,10 +165,22 @@ class ApproximateOperator:
         else:
             rough._build(physics, rays.rough(), None)
             y = np.log(rough.source_function())
-        operator._build(physics, rays, y)
+        operator._build_positive(physics, rays, y)
         return operator, np.log(operator.source_function())
 
-    def _build(self, physics: LinePhysics, rays: Rays, y: Array | None) -> None:
+    def _build_positive(self, physics: LinePhysics, rays: Rays, y: Array) -> None:
+        """Build the operator; with linear interpolation where the host's is too far from monotone.
+
+        Cubic interpolation has negative weights. Where they make the operator's own solution fall
+        below what is created locally, as no positive operator's can, its inverse is worthless.
+        """
+        self._build(physics, rays, y)
+        if self.regular and not np.all(self._own() >= _POSITIVE * self._epsilon * self._B):
+            self._build(physics, rays, y, monotone=True)
+
+    def _build(
+        self, physics: LinePhysics, rays: Rays, y: Array | None, monotone: bool = False
+    ) -> None:
         self.y = y
         B = np.exp(physics.log_B)
         N, self.Nray = rays.weight.shape
@@ -177,7 +191,8 @@ class ApproximateOperator:
         step = 0.5 * (total[1:] + total[:-1]) * -np.diff(physics.height)[:, None] / rays.mu
         step = np.minimum(np.maximum(step, _THIN), _THICK)
         background = (1.0 - share) * B[:, None]
-        source = None if y is None else share * np.exp(y)[:, None] + background
+        linear = y is None or monotone
+        source = None if linear else share * np.exp(y)[:, None] + background
         inward, outward = stencils(step, source)
         # As the host's, the lower boundary is thermal, with the gradient of B.
         incident = np.maximum(B[-1] + (B[-1] - B[-2]) / step[-1], 0.0)
@@ -225,7 +240,10 @@ class ApproximateOperator:
 
     def source_function(self) -> Array:
         """Return this operator's own solution, c^2 S / 2 h nu^3, positive, shape [Nspace]."""
-        thermal = self._epsilon * self._B
-        S = self.solve(thermal + (1.0 - self._epsilon) * self.known)
         # Scattering cannot make less than what is created locally.
-        return np.maximum(S, np.maximum(thermal, _FLOOR * self._B.min()))
+        thermal = self._epsilon * self._B
+        return np.maximum(self._own(), np.maximum(thermal, _FLOOR * self._B.min()))
+
+    def _own(self) -> Array:
+        """Return this operator's own solution as it comes."""
+        return self.solve(self._epsilon * self._B + (1.0 - self._epsilon) * self.known)

@@ -36,9 +36,11 @@ stop puts the certified one back: populations, radiation field and rates of the 
 together. MALI's populations are left as they are.
 
 **Partial redistribution.** The emission profile is iterated as well, beside the populations, and
-lags behind them: what one residual says of the error is too little, but it changes from iteration
-to iteration. The largest ratio of estimate and residual of the last :data:`RECENT` iterations
-counts then, times the largest of three residuals, and there is no bound.
+lags behind them: what a residual says of the error is too little. For two-level atoms the operator
+tells what a change of the profile does to the populations (`lw_rl.profile_lag`); the estimate is
+:data:`LAG_SAFETY` times the error with what the profile hides. For others the largest ratio of
+estimate and residual of the last :data:`~lw_rl.profile_lag.RECENT` iterations counts, times the
+largest of three residuals. There is no bound.
 
 What is proved is in `lw_rl.enclosure`; the rest is measured by ``lw-rl soak``: how often the
 estimate holds and how close it is, scheme by scheme, stands in the README and its result files.
@@ -58,6 +60,8 @@ import numpy as np
 from .adapter import Adapter
 from .approximate_operator import ApproximateOperator
 from .enclosure import NEAR, enclosure_bound, weight_bound
+from .observation import to_log
+from .profile_lag import RECENT, ProfileLag
 from .result import UNKNOWN, ErrorEstimate
 from .schemes.base import largest, relative
 from .schemes.history import combine_positive
@@ -70,8 +74,10 @@ DEFAULT_FACTOR = 2.5
 #: Factor on the estimates that no policy takes part in, and on those of MALI left to itself.
 SAFETY = 3.0
 PLAIN_SAFETY = 1.5
-#: Iterations whose estimates count where the emission profile is iterated, too, and residuals.
-RECENT, _LAST = 6, 3
+#: Residuals that count where the emission profile is iterated, too.
+_LAST = 3
+#: Factor on the error with what a lagging emission profile hides.
+LAG_SAFETY = 2.0
 #: Factor on what the approximate operator takes for the error.
 OPERATOR_SAFETY = 1.5
 #: Change of ln S beyond which the approximate operator is made anew.
@@ -128,16 +134,23 @@ class Certificate:
         self._estimate: ErrorEstimate | None = None
         # Residual and ratio of estimate and residual, of iterations with partial redistribution.
         self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT)
+        self._lag = ProfileLag()
 
     def skip(self) -> None:
         """Note an iteration whose plain update is not known, or was undone."""
         self.evaluation = self._estimate = None
 
-    def redistribute(self) -> None:
-        """Note that the emission profile was iterated, too (partial redistribution)."""
-        if self.evaluation is not None:
+    def redistribute(self, change: float) -> None:
+        """Note a change of the emission profile (partial redistribution), the largest relative."""
+        self._estimate = None
+        if self.evaluation is None:
+            return
+        errors = self._errors()
+        if errors is None:
             merit = max(self.residual, _ROUNDING)
             self._recent.append((merit, self._observed().value / merit))
+        else:
+            self._lag.add(self.evaluation.y, to_log(errors), change)
 
     def add(
         self,
@@ -197,6 +210,8 @@ class Certificate:
         """
         if self.evaluation is None:
             return UNKNOWN
+        if self._estimate is None and self._lag:
+            self._estimate = ErrorEstimate(LAG_SAFETY * relative(self._lag.error), "operator")
         if self._estimate is None:
             estimate = self._observed() if relative(self._step) < within else UNKNOWN
             bound = self._largest_over_blocks(self._weight_bound)
@@ -261,18 +276,22 @@ class Certificate:
 
     def _opinion(self) -> float:
         """Return what the approximate operators take for the error of the last evaluation."""
+        return max((largest(e) for e in map(self._error, self.adapter.blocks) if e is not None), default=0.0)
+
+    def _error(self, block: Block) -> Array | None:
+        """Return what the approximate operator takes for the relative error, if there is one."""
         evaluation = self.evaluation
         assert evaluation is not None
-        worst = 0.0
-        if evaluation.implied is None:
-            return worst
-        for block in self.adapter.blocks:
-            if block.two_level:
-                span = block.span
-                y, implied = evaluation.y[span], evaluation.implied[span]
-                error = self._operator(block, y).error(y, implied)
-                worst = max(worst, largest(error) if np.isfinite(error.sum()) else 0.0)
-        return worst
+        if evaluation.implied is None or not block.two_level:
+            return None
+        y, implied = evaluation.y[block.span], evaluation.implied[block.span]
+        error = self._operator(block, y).error(y, implied)
+        return error if np.isfinite(error.sum()) else None
+
+    def _errors(self) -> Array | None:
+        """Return the same of all atoms, shape [Nunknown], if there is one of each."""
+        errors = [e for e in map(self._error, self.adapter.blocks) if e is not None]
+        return np.concatenate(errors) if len(errors) == len(self.adapter.blocks) else None
 
     def _operator(self, block: Block, y: Array) -> ApproximateOperator:
         """Return the approximate operator around `y`, made anew where that has moved."""
@@ -306,7 +325,7 @@ class Certificate:
     # ---- the bounds -------------------------------------------------------------------------
 
     def _largest_over_blocks(self, bound: Any) -> float:
-        if self._recent:
+        if self._recent or self._lag:
             return float("inf")
         if not (self.adapter.ctx.crswDone and all(b.two_level for b in self.adapter.blocks)):
             return float("inf")
@@ -380,7 +399,7 @@ class Certified(lw.ConvergenceCriteria):
             self._watch(popsUpdate)
         certificate = self.certificate
         if prdUpdate is not None and prdUpdate.dRho:
-            certificate.redistribute()
+            certificate.redistribute(prdUpdate.dRhoMax)
         if not certificate.residual < self.popsTol or not self.ctx.crswDone:
             return False
         self.value = certificate.estimate(within=self.popsTol)

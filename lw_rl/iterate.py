@@ -89,6 +89,16 @@ class AcceleratedContext:
         self.report.Nformal += 1
         return self._pending
 
+    def prd_redistribute(self, *args: Any, **kwargs: Any) -> lw.IterationUpdate | None:
+        """Iterate the emission profile, as ``Context.prd_redistribute`` does, and tell the scheme.
+
+        The map whose fixed point is sought is another one afterwards.
+        """
+        update = self._ctx.prd_redistribute(*args, **kwargs)
+        if update is not None and update.dRho:
+            self._scheme.redistribute(update.dRhoMax, self._state)
+        return update
+
     def stat_equil(self, **kwargs: Any) -> lw.IterationUpdate:
         """Update the populations by the scheme.
 

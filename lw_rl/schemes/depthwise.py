@@ -28,6 +28,11 @@ _USEFUL = 0.3
 #: Nor is one where the operator's first guess is further off than this: the problem is a hard one.
 _NEAR = 0.05
 
+#: What a plain step is taken to leave of the error before there has been one.
+_PLAIN_LEAVES = 0.5
+#: The same where the emission profile is iterated too, whose lag any step leaves.
+_LAG_LEAVES = 0.9
+
 
 @runtime_checkable
 class Policy(Protocol):
@@ -63,6 +68,14 @@ class BlockState:
         Steps made.
     size : float
         Largest estimated error at the last step.
+    off : float
+        The larger of that and MALI's residual.
+    plain : bool
+        Whether the last step was the plain update.
+    plain_leaves : float
+        What the last plain step left of `off`.
+    resting, rest : int
+        Plain steps to be made before the operator's next, and after its next failure.
     note : str
         What the next step is to say.
     """
@@ -77,6 +90,11 @@ class BlockState:
     last: tuple[Array, Array] | None = None
     made: int = 0
     size: float = np.inf
+    off: float = np.inf
+    plain: bool = False
+    plain_leaves: float = _PLAIN_LEAVES
+    resting: int = 0
+    rest: int = 1
     note: str = ""
 
     def clear(self) -> None:
@@ -192,6 +210,15 @@ class Depthwise:
         """Return the approximate operators that there are, by atom."""
         return {s.block: s.operator for s in state if s.operator is not None}
 
+    def redistribute(self, change: float, state: list[BlockState]) -> None:
+        """Forget the states visited: their residuals are of another emission profile."""
+        for s in state:
+            s.clear()
+            if s.made <= 1:
+                s.plain_leaves = _LAG_LEAVES
+            if change > s.off:
+                s.off = np.inf
+
     def start(self, y: Array, state: list[BlockState]) -> Array | None:
         """Return where the solve is to begin, or None to begin where it is."""
         # Populations that were set since :meth:`init` are a beginning of somebody's own.
@@ -212,11 +239,14 @@ class Depthwise:
         assert evaluation.implied is not None
         y_next = np.empty_like(evaluation.y)
         estimate = 0.0
+        plain = True
         for s in state:
             y, r = evaluation.y[s.block.span], evaluation.r[s.block.span]
             if s.operator is not None:
                 proposal, error = self._correct(y, r, evaluation.implied[s.block.span], s)
+                plain = plain and s.plain
             else:
+                plain = False
                 proposal = y + r if s.others is None else _OTHERS.mix(y, y + r, s.others)
                 error = relative(largest(proposal - y))
             estimate = max(estimate, error)
@@ -224,11 +254,29 @@ class Depthwise:
         note = "; ".join(s.note for s in state if s.note)
         for s in state:
             s.note = ""
+        if plain:
+            return Step(None, estimate=estimate, by="mali", note=note)
         if any(s.frame is not None for s in state):
             by = self.name
         else:
             by = ALONE if any(s.operator is not None for s in state) else _OTHERS.name
         return Step(y_next, estimate=estimate, by=by, note=note)
+
+    @staticmethod
+    def _rests(off: float, s: BlockState) -> bool:
+        """Whether the next step is to be the plain update: the operator's last one left more.
+
+        It rests for one step after its first failure, for two after the second, for four after
+        the third: what it costs where MALI does better grows as the logarithm of MALI's steps.
+        """
+        left, s.off = off / s.off, off
+        if s.plain:
+            s.plain_leaves = left
+        elif left > s.plain_leaves:
+            s.resting, s.rest = s.rest, 2 * s.rest
+        s.plain = s.resting > 0
+        s.resting = max(s.resting - 1, 0)
+        return s.plain
 
     def _correct(self, y: Array, r: Array, implied: Array, s: BlockState) -> tuple[Array, float]:
         """Return the next unknown of a two-level atom and the estimated error of the present."""
@@ -250,6 +298,9 @@ class Depthwise:
         if not (size < _USEFUL * s.size and size < _NEAR):
             s.frame = None
         s.size = size
+        if self._rests(max(size, relative(largest(r))), s):
+            s.last = None
+            return y + r, size
         if self.policy is None or s.frame is None:
             return start + estimate, size
         previous = None if s.last is None else Previous(*s.last, to_log(error))

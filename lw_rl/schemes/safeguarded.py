@@ -197,11 +197,25 @@ class Safeguarded:
         made = getattr(self.scheme, "operators", None)
         return {} if made is None else made(state.state)
 
+    def redistribute(self, change: float, state: Guard) -> None:
+        """Note a change of the emission profile (partial redistribution), the largest relative one.
+
+        Residuals before it are of another map: the best one does not count if it is smaller.
+        """
+        if state.best is not None and relative(state.best[1]) < change:
+            state.best, state.base = None, max(state.base, math.log1p(change))
+        if state.active < len(self._schemes):
+            forget = getattr(self._schemes[state.active], "redistribute", None)
+            if forget is not None:
+                forget(change, state.state)
+
     def step(self, evaluation: Evaluation, state: Guard) -> Step:
         """Accept or undo the step before, then propose the next."""
         merit = evaluation.merit
-        worst = float("inf") if state.best is None else self.growth * state.best[1]
-        if state.best is not None and not merit <= worst:
+        worst = float("inf")
+        if state.best is not None:
+            worst = self.growth * relative(state.best[1])
+        if state.best is not None and not relative(merit) <= worst:
             if not (state.trusted and evaluation.valid):
                 return self._reject(evaluation, state)
         if not evaluation.valid:
