@@ -148,6 +148,11 @@ class Adapter:
         """Whether the host adjusts the electron density as the populations change."""
         return bool(self.ctx.conserveCharge)
 
+    @property
+    def settled(self) -> bool:
+        """Whether collisional-radiative switching, if there is any, has come to its end."""
+        return bool(self.ctx.crswDone)
+
     def valid(self) -> bool:
         """Whether every population is finite and positive."""
         # A population that is not a number fails every comparison.

@@ -90,6 +90,8 @@ _WINDOW = 20
 _ROUNDING = 1e-15
 #: Steps over which the contraction of the residual is observed.
 _SPANS = (2, 4, 8)
+#: Steps over which that of accelerated steps is.
+_LEFT = 2
 #: Contraction beyond which a policy's, and a plain iteration's, step is not extrapolated.
 _MAX_POLICY_RHO = 0.8
 _MAX_PLAIN_RHO = 0.999
@@ -127,6 +129,8 @@ class Certificate:
         self._settled: deque[bool] = deque(maxlen=_WINDOW + 1)
         self._merits: deque[float] = deque(maxlen=max(_SPANS) + 1)
         self._step = 0.0
+        # What accelerated steps in a row left of each other's size.
+        self._left: deque[float] = deque(maxlen=_LEFT)
         self._plain = True
         self._plain_steps = 0
         self._factor: float | None = None
@@ -183,11 +187,14 @@ class Certificate:
         self._ys.append(evaluation.y)
         self._rs.append(evaluation.r)
         self._merits.append(evaluation.merit)
+        before, after_plain = self._step, self._plain
         self._plain = y_next is None
         self._plain_steps = self._plain_steps + 1 if self._plain else 0
         self._factor, self._method = factor, method
         step = evaluation.merit if y_next is None else largest(y_next - evaluation.y)
         self._step = max(step, evaluation.merit)
+        if self._factor is not None and not after_plain:
+            self._left.append(self._step / max(before, 1e-300))
 
     @property
     def state(self) -> Array:
@@ -260,6 +267,7 @@ class Certificate:
             known = len(self._merits) > 1
             return ErrorEstimate(safety * relative(step), "contraction") if known else UNKNOWN
         if self._factor is not None:
+            rho = max(rho, self._accelerated())
             step = max(self._step, distance) / (1.0 - min(rho, _MAX_POLICY_RHO))
             return ErrorEstimate(self._factor * relative(step), self._method)
         if not self._plain:
@@ -271,7 +279,7 @@ class Certificate:
 
         It is asked only where the iteration would stop otherwise: it takes some milliseconds.
         """
-        opinion = OPERATOR_SAFETY * self._opinion()
+        opinion = OPERATOR_SAFETY * self._opinion() / (1.0 - self._accelerated())
         return ErrorEstimate(opinion, "operator") if opinion > estimate.value else estimate
 
     def _opinion(self) -> float:
@@ -321,6 +329,10 @@ class Certificate:
             return 0.5
         spans = [n for n in _SPANS if n < len(merits)] or [1]
         return max((merits[-1] / max(merits[-1 - n], 1e-300)) ** (1.0 / n) for n in spans)
+
+    def _accelerated(self) -> float:
+        """Return the largest share that the last accelerated steps left of each other, bounded."""
+        return min(max(self._left, default=0.0), _MAX_POLICY_RHO)
 
     # ---- the bounds -------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ RECENT = 6
 #: Iterations over which the contraction of the profile's change is observed.
 _SPANS = (1, 2, 4)
 #: A profile that settles faster, or slower, is not believed to.
-_RHO_RANGE = (0.3, 0.995)
+_RHO_RANGE = (0.3, 0.98)
 
 
 class ProfileLag:

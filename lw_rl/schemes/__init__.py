@@ -51,8 +51,9 @@ __all__ = [
     "make_scheme",
 ]
 
-#: Fruitless formal solutions that these schemes are allowed where they were asked for.
-_PATIENCE = 20.0
+#: Fruitless formal solutions that schemes are allowed where they were asked for: those that combine
+#: plain updates, and the operator.
+_PATIENCE, _OPERATOR_PATIENCE = 20.0, 8.0
 
 _SCHEMES: dict[str, Callable[[Any], Scheme]] = {
     "lambda": lambda policy: Lambda(),
@@ -129,5 +130,8 @@ def make_scheme(scheme: str | Scheme, policy: Any = "default") -> Safeguarded:
         return scheme
     # Accelerations of plain updates keep their residual for a while, to drop it at once later; the
     # operator, which dismisses a policy by itself, removes what the residual hardly sees.
-    patient = isinstance(scheme, Anderson | Ng | Depthwise)
-    return Safeguarded(scheme, allowance=_PATIENCE) if patient else Safeguarded(scheme)
+    if isinstance(scheme, Anderson | Ng):
+        return Safeguarded(scheme, allowance=_PATIENCE)
+    if isinstance(scheme, Depthwise):
+        return Safeguarded(scheme, allowance=_OPERATOR_PATIENCE)
+    return Safeguarded(scheme)

@@ -11,7 +11,7 @@ import numpy as np
 from ..adapter import Adapter
 from ..approximate_operator import ApproximateOperator
 from ..errors import OutOfRangeError, PolicyOutputError
-from ..observation import Frame, Previous, correction, make_frame, observe, to_log
+from ..observation import Frame, Previous, correction, make_frame, observe, size_of, to_log
 from ..state import Block, Evaluation
 from .anderson import Anderson, History
 from .base import Step, largest, relative
@@ -28,10 +28,14 @@ _USEFUL = 0.3
 #: Nor is one where the operator's first guess is further off than this: the problem is a hard one.
 _NEAR = 0.05
 
-#: What a plain step is taken to leave of the error before there has been one.
-_PLAIN_LEAVES = 0.5
+#: A step of the operator that leaves more than this of the error has failed.
+_ENOUGH = 0.5
 #: The same where the emission profile is iterated too, whose lag any step leaves.
-_LAG_LEAVES = 0.9
+_LAG_ENOUGH = 0.9
+#: The plain update is fast where it would leave less than this of the error.
+_FAST = 0.7
+#: Plain steps between two of an operator that has failed again and again.
+_LONGEST_REST = 8
 
 
 @runtime_checkable
@@ -69,11 +73,11 @@ class BlockState:
     size : float
         Largest estimated error at the last step.
     off : float
-        The larger of that and MALI's residual.
+        The larger of the estimated error and of MALI's residual, in the logarithm, there.
     plain : bool
         Whether the last step was the plain update.
-    plain_leaves : float
-        What the last plain step left of `off`.
+    enough : float
+        What a step of the operator may leave of `off`.
     resting, rest : int
         Plain steps to be made before the operator's next, and after its next failure.
     note : str
@@ -92,9 +96,9 @@ class BlockState:
     size: float = np.inf
     off: float = np.inf
     plain: bool = False
-    plain_leaves: float = _PLAIN_LEAVES
+    enough: float = _ENOUGH
     resting: int = 0
-    rest: int = 1
+    rest: int = 2
     note: str = ""
 
     def clear(self) -> None:
@@ -196,7 +200,8 @@ class Depthwise:
                 y = adapter.read()[block.span]
                 if adapter.in_lte(block):
                     s.operator, s.first = ApproximateOperator.first(physics)
-                    s.lte = y
+                    # Collisional-radiative switching begins as another problem, from LTE.
+                    s.lte = y if adapter.settled else None
                 else:
                     s.operator = ApproximateOperator(physics, y)
                 if not s.operator.regular:
@@ -211,11 +216,15 @@ class Depthwise:
         return {s.block: s.operator for s in state if s.operator is not None}
 
     def redistribute(self, change: float, state: list[BlockState]) -> None:
-        """Forget the states visited: their residuals are of another emission profile."""
+        """Forget the states visited: their residuals are of another emission profile.
+
+        Policies are trained at complete redistribution: they are not asked any more.
+        """
         for s in state:
             s.clear()
+            s.frame = None
             if s.made <= 1:
-                s.plain_leaves = _LAG_LEAVES
+                s.enough = _LAG_ENOUGH
             if change > s.off:
                 s.off = np.inf
 
@@ -263,19 +272,24 @@ class Depthwise:
         return Step(y_next, estimate=estimate, by=by, note=note)
 
     @staticmethod
-    def _rests(off: float, s: BlockState) -> bool:
-        """Whether the next step is to be the plain update: the operator's last one left more.
+    def _rests(estimate: Array, r: Array, s: BlockState) -> bool:
+        """Whether the next step is to be the plain update.
 
-        It rests for one step after its first failure, for two after the second, for four after
-        the third: what it costs where MALI does better grows as the logarithm of MALI's steps.
+        It is where the operator's last step left much of the error, and the plain update would
+        remove much of what the operator sees: MALI is fast there, and an operator that is not the
+        host's gets in its way. It rests for one step after its first failure, for two after the
+        second, for four after the third.
         """
+        size = size_of(estimate)
+        off = max(size, size_of(r))
         left, s.off = off / s.off, off
         if s.plain:
-            s.plain_leaves = left
-        elif left > s.plain_leaves:
-            s.resting, s.rest = s.rest, 2 * s.rest
+            s.resting -= left > _FAST
+        elif left > s.enough:
+            # No error is below half of the residual where plain steps contract: the operator errs.
+            if size_of(estimate - r) < _FAST * off or size < 0.5 * off:
+                s.resting, s.rest = s.rest, min(2 * s.rest, _LONGEST_REST)
         s.plain = s.resting > 0
-        s.resting = max(s.resting - 1, 0)
         return s.plain
 
     def _correct(self, y: Array, r: Array, implied: Array, s: BlockState) -> tuple[Array, float]:
@@ -298,7 +312,7 @@ class Depthwise:
         if not (size < _USEFUL * s.size and size < _NEAR):
             s.frame = None
         s.size = size
-        if self._rests(max(size, relative(largest(r))), s):
+        if self._rests(to_log(error), r, s):
             s.last = None
             return y + r, size
         if self.policy is None or s.frame is None:

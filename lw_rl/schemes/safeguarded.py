@@ -92,6 +92,8 @@ class Guard:
         Rejected steps of the scheme in use.
     estimate : float
         The last estimate of the error.
+    by : str
+        Whose the last step was.
     note : str
         What happened since the last step that is out of the ordinary.
     """
@@ -111,6 +113,7 @@ class Guard:
     resting: int = 0
     strikes: int = 0
     estimate: float = 1.0
+    by: str = ""
     note: str = ""
 
 
@@ -234,13 +237,16 @@ class Safeguarded:
             if back is not None:
                 return back
 
+        if not state.adapter.settled:
+            # The equations still change from step to step: there is nothing to accelerate.
+            return Step(None, estimate=estimate)
         if fast:
             state.resting = max(state.resting, 1)
         step = self._propose(evaluation, state, estimate)
         if step.y is not None:
             # A scheme that hardly moves, or a policy that says so, is no sign of equilibrium.
             step = replace(step, estimate=max(step.estimate, relative(merit)))
-        state.trusted = step.y is None
+        state.trusted, state.by = step.y is None, step.by
         state.estimate = step.estimate
         return self._annotate(step, state)
 
@@ -269,7 +275,9 @@ class Safeguarded:
             state.pending, state.base = 0, merit
 
     def _asks_policy(self, state: Guard) -> bool:
-        return state.active == 0 and getattr(self.scheme, "policy", None) is not None
+        """Whether a policy had a part in the last step; one that is dismissed has none."""
+        asked = state.active == 0 and state.by == self.scheme.name
+        return asked and getattr(self.scheme, "policy", None) is not None
 
     @staticmethod
     def _remember(merit: float, state: Guard) -> None:
