@@ -279,7 +279,10 @@ class Certificate:
 
         It is asked only where the iteration would stop otherwise: it takes some milliseconds.
         """
-        opinion = OPERATOR_SAFETY * self._opinion() / (1.0 - self._accelerated())
+        opinion = OPERATOR_SAFETY * self._opinion()
+        if self._factor is None:
+            # What it left of its own errors before, it does not see of this one.
+            opinion /= 1.0 - self._accelerated()
         return ErrorEstimate(opinion, "operator") if opinion > estimate.value else estimate
 
     def _opinion(self) -> float:

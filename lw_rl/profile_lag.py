@@ -19,10 +19,12 @@ Array = np.ndarray
 
 #: Iterations that count.
 RECENT = 6
-#: Iterations over which the contraction of the profile's change is observed.
-_SPANS = (1, 2, 4)
+#: Iterations over which the contraction of the profile's change is observed, and how many of the
+#: last observations count: the host iterates the profile more than once where it changes much, so
+#: that large and small changes alternate.
+_SPANS, _LAST = (1, 2, 4), 4
 #: A profile that settles faster, or slower, is not believed to.
-_RHO_RANGE = (0.3, 0.98)
+_RHO_RANGE = (0.3, 0.95)
 
 
 class ProfileLag:
@@ -34,6 +36,7 @@ class ProfileLag:
 
     def __init__(self) -> None:
         self._changes: deque[float] = deque(maxlen=max(_SPANS) + 1)
+        self._contractions: deque[float] = deque(maxlen=_LAST)
         self._effects: deque[float] = deque(maxlen=RECENT)
         self._known: tuple[Array, Array] | None = None
         self._error = 0.0
@@ -57,13 +60,15 @@ class ProfileLag:
             self._effects.append(unforeseen / max(self._changes[-1], 1e-300))
         self._known, self._error = (y, error), largest(error)
         self._changes.append(change)
+        if len(self._changes) > 1:
+            self._contractions.append(self._contraction())
 
     @property
     def error(self) -> float:
         """The error of the last unknown, what the profile hides included; in the logarithm."""
         if len(self._effects) < 2:
             return float("inf")
-        rho = min(max(self._contraction(), _RHO_RANGE[0]), _RHO_RANGE[1])
+        rho = min(max(*self._contractions, _RHO_RANGE[0]), _RHO_RANGE[1])
         return self._error + max(self._effects) * self._changes[-1] / (1.0 - rho)
 
     def _contraction(self) -> float:

@@ -96,7 +96,7 @@ class BlockState:
     size: float = np.inf
     off: float = np.inf
     plain: bool = False
-    enough: float = _ENOUGH
+    enough: float = field(default_factory=lambda: _ENOUGH)
     resting: int = 0
     rest: int = 2
     note: str = ""
