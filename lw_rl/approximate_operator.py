@@ -37,7 +37,7 @@ _LEAF = 6
 _THIN, _THICK = 1e-12, 1e12
 #: Change of ln S beyond which the first operator is made anew around its own solution, and how
 #: often it is made at most: where it was made around something else, its steps overshoot.
-_SETTLED, _MOST = 0.1, 3
+_SETTLED, _MOST = 0.03, 5
 #: No estimate of the source function is below this fraction of the smallest Planck function.
 _FLOOR = 1e-8
 
