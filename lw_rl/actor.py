@@ -48,6 +48,11 @@ class Actor:
         Factor of the network's output.
     card : Mapping, optional
         How the policy was made.
+
+    Attributes
+    ----------
+    asked_within : float or None
+        Estimated error up to which its card wants it asked; None if it says nothing of that.
     """
 
     def __init__(self, network: Network, gain: float, card: Mapping[str, Any] | None = None):
@@ -55,6 +60,7 @@ class Actor:
         self.gain = float(gain)
         self.card: dict[str, Any] = dict(card or {})
         self._range = _observation_range(self.card)
+        self.asked_within = _asked_within(self.card)
 
     @property
     def name(self) -> str:
@@ -136,6 +142,22 @@ def _observation_range(card: Mapping[str, Any]) -> tuple[Array, Array] | None:
             f"a card's observation_range needs {NCHANNELS} values low below as many high"
         )
     return low, high
+
+
+def _asked_within(card: Mapping[str, Any]) -> float | None:
+    """Return the largest estimated error at which a card wants the policy asked; None without.
+
+    Raises
+    ------
+    PolicyFileError
+        If the card's entry is not a number above zero.
+    """
+    entry = card.get("asked_within")
+    if entry is None:
+        return None
+    if isinstance(entry, bool) or not isinstance(entry, int | float) or not entry > 0.0:
+        raise PolicyFileError(f"a card's asked_within must be a number above 0, got {entry!r}")
+    return float(entry)
 
 
 def known() -> list[str]:

@@ -37,6 +37,9 @@ _LEAF = 6
 _THIN, _THICK = 1e-12, 1e12
 #: A positive operator's solution is not below this share of what is created locally.
 _POSITIVE = 0.99
+#: Change of ln S beyond which the first operator is made anew around its own solution, and how
+#: often it is made at most: where it was made around something else, its steps overshoot.
+_SETTLED, _MOST = 0.03, 5
 #: No estimate of the source function is below this fraction of the smallest Planck function.
 _FLOOR = 1e-8
 
@@ -148,7 +151,9 @@ class ApproximateOperator:
 
         No formal solution is needed. A rough operator, on a third of the frequencies and not too
         many depths, of atoms in the lower level and of a source function that is linear between
-        depths, which is monotone and never far off, tells around what to linearise.
+        depths, which is monotone and never far off, tells around what to linearise. Opacity and
+        interpolation are not linear, and where there are shocks the solution is far from there:
+        the operator is made anew around its own until that hardly moves.
 
         Returns
         -------
@@ -157,7 +162,7 @@ class ApproximateOperator:
             ``ln(c^2 S / 2 h nu^3)``, shape [Nspace].
         """
         rays = line_rays(physics)
-        rough, operator = cls.__new__(cls), cls.__new__(cls)
+        rough = cls.__new__(cls)
         N = len(physics.height)
         if N > _ROUGH_DEPTHS:
             rough._build(*coarser(physics, rays.rough(), table(N, _ROUGH_DEPTHS)), None)
@@ -165,8 +170,22 @@ class ApproximateOperator:
         else:
             rough._build(physics, rays.rough(), None)
             y = np.log(rough.source_function())
-        operator._build_positive(physics, rays, y)
+        operator = cls._around(physics, rays, y)
+        for _ in range(_MOST - 1):
+            y = np.log(operator.source_function())
+            if not operator.regular or np.abs(y - operator.y).max() < _SETTLED:
+                break
+            again = cls._around(physics, rays, y)
+            if not again.regular:
+                break
+            operator = again
         return operator, np.log(operator.source_function())
+
+    @classmethod
+    def _around(cls, physics: LinePhysics, rays: Rays, y: Array) -> ApproximateOperator:
+        operator = cls.__new__(cls)
+        operator._build_positive(physics, rays, y)
+        return operator
 
     def _build_positive(self, physics: LinePhysics, rays: Rays, y: Array) -> None:
         """Build the operator; with linear interpolation where the host's is too far from monotone.

@@ -16,9 +16,9 @@ Two entries, made by :func:`card_entries`. The export of a training run writes t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightweaver as lw
 import numpy as np
@@ -150,12 +150,23 @@ def error_factor(
     """
     ratios: list[float] = []
     for k in range(problems):
-        ratios += _ratios(policy, random_problem(stream, k).context())
+        ratios += stops(policy, random_problem(stream, k).context()).ratios
         watch()
     if not ratios:
         raise NoReferenceError(
             f"the policy's estimate stopped none of {problems} problems of stream {stream!r}"
         )
+    return {**factor_of(ratios), "stream": stream, "problems": problems}
+
+
+def factor_of(ratios: Sequence[float]) -> dict[str, Any]:
+    """Return the factor that makes the estimate hold, and at how many stops that was found.
+
+    Parameters
+    ----------
+    ratios : sequence of float
+        From :func:`stops`, at least one.
+    """
     factor = max(float(np.quantile(ratios, COVERAGE)), 1.0)
     within = np.array(ratios) * 5.0 >= factor
     return {
@@ -163,16 +174,41 @@ def error_factor(
         "coverage": COVERAGE,
         "within_5x": round(float(within.mean()), 4),
         "stops": len(ratios),
-        "stream": stream,
-        "problems": problems,
     }
 
 
-def _ratios(policy: Policy, ctx: lw.Context) -> list[float]:
+class Stops(NamedTuple):
+    """How a policy's estimate of the error stood where it would have stopped a solve.
+
+    Attributes
+    ----------
+    ratios : list of float
+        The true error over the estimate with the factor one, one for each stop.
+    solution : Array or None
+        Where the solve ended (`lw_rl.unknown`); None if that is no solution.
+    Nformal : int
+        Formal solutions that it took to find that out.
+    """
+
+    ratios: list[float]
+    solution: Array | None
+    Nformal: int
+
+
+def stops(policy: Policy, ctx: lw.Context, tolerances: Sequence[float] = TOLERANCES) -> Stops:
     """Return the true error over the estimate with the factor one, at the stop of each tolerance.
 
     The stops are found with the factor one too; with a larger one they come later, where the
-    estimate is no worse.
+    estimate is no worse. A stop by another estimate than the policy's does not count.
+
+    Parameters
+    ----------
+    policy : Policy
+        Whose estimate it is.
+    ctx : lightweaver.Context
+        A problem in LTE; it is solved to a hundredth of the smallest tolerance.
+    tolerances : sequence of float, optional
+        Where the solve would stop (default: :data:`TOLERANCES`).
     """
     states: list[tuple[float, Array]] = []
 
@@ -183,22 +219,22 @@ def _ratios(policy: Policy, ctx: lw.Context) -> list[float]:
             factor = accelerated.policy_factor or DEFAULT_FACTOR
             states.append((estimate.value / factor, certificate.state.copy()))
 
-    last = 0.01 * min(TOLERANCES)
+    last = 0.01 * min(tolerances)
     solved = solve(
         ctx, scheme=Depthwise(policy), NmaxIter=_NMAX, popsTol=last, JTol=np.inf, quiet=True,
         bound=False, callback=record,
     )  # fmt: skip
     if not solved.converged:
-        return []
+        return Stops([], None, solved.Nformal)
     adapter = Adapter(ctx)
-    n_ref = adapter.populations()
+    solution, n_ref = adapter.read(), adapter.populations()
     ratios = []
-    for tolerance in TOLERANCES:
+    for tolerance in tolerances:
         stop = next((s for s in states if s[0] < tolerance), None)
         if stop is not None:
             adapter.write(stop[1])
             ratios.append(true_error(adapter.populations(), n_ref) / stop[0])
-    return ratios
+    return Stops(ratios, solution, solved.Nformal)
 
 
 def card_entries(

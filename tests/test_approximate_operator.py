@@ -9,6 +9,10 @@ import pytest
 from lw_rl import atmospheres, atoms, build_context
 from lw_rl.adapter import Adapter
 from lw_rl.approximate_operator import ApproximateOperator
+from lw_rl.cube.column import Workshop
+from lw_rl.cube.experiments import shocked_cube
+from lw_rl.cube.settings import Settings
+from lw_rl.cube.source import Source, Window
 from lw_rl.problems import random_problem, shipped_problem
 from lw_rl.state import LinePhysics
 
@@ -131,6 +135,42 @@ def test_it_knows_the_error():
     error = np.expm1(y - state)
     assert np.max(np.abs(estimate)) == pytest.approx(np.max(np.abs(error)), rel=0.5)
     assert 1e-4 < np.max(np.abs(error)) < 0.1
+
+
+def shocked():
+    """The physics of a column whose source function is far from where a first guess has it."""
+    columns = Source(shocked_cube(8, seed=0)).read(Window(0, 4, 5, 3, 4))
+    adapter = Adapter(Workshop(Settings()).context(columns.column(0)))
+    return adapter.line_physics(adapter.blocks[0])
+
+
+def test_it_is_made_around_its_own_solution():
+    physics = shocked()
+    operator, y = ApproximateOperator.first(physics)
+    np.testing.assert_array_equal(y, np.log(operator.source_function()))
+    # Around the rough guess it is another operator, and that guess is far off.
+    rough, around = [], ApproximateOperator._around
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            ApproximateOperator, "_around", lambda *args: rough.append(around(*args)) or rough[-1]
+        )
+        ApproximateOperator.first(physics)
+    moved = [np.abs(np.log(o.source_function()) - o.y).max() for o in rough]
+    assert len(rough) > 1 and moved[-1] < 0.5 * moved[0] and moved[0] > 0.2
+
+
+def test_an_operator_that_can_be_inverted_is_not_given_up(monkeypatch):
+    made, around = [], ApproximateOperator._around
+
+    def spoilt(*args):
+        made.append(around(*args))
+        made[-1].regular = len(made) == 1
+        return made[-1]
+
+    monkeypatch.setattr(ApproximateOperator, "_around", spoilt)
+    operator, y = ApproximateOperator.first(shocked())
+    assert len(made) == 2 and operator is made[0] and operator.regular
+    assert np.all(np.isfinite(y))
 
 
 def test_without_an_estimate_it_starts_within_a_tenth_of_the_solution():

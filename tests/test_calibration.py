@@ -7,6 +7,8 @@ an observation outside the training range hands     test_an_observation_out_of_r
 over (Actor._check_range)
 a card's range is checked when it is read           test_a_range_that_is_none_is_refused
 (actor._observation_range)
+so is how far off a policy is asked                 test_a_policy_is_asked_within_a_number
+(actor._asked_within)
 =================================================== ==========================================
 """
 
@@ -20,7 +22,14 @@ import lw_rl
 from lw_rl import actor
 from lw_rl.actor import Actor
 from lw_rl.adapter import Adapter
-from lw_rl.calibration import Range, calibrate, error_factor, observation_range
+from lw_rl.calibration import (
+    Range,
+    calibrate,
+    error_factor,
+    factor_of,
+    observation_range,
+    stops,
+)
 from lw_rl.errors import NoReferenceError, OutOfRangeError, PolicyFileError
 from lw_rl.observation import CHANGING, CHANNELS, NCHANNELS, make_frame
 from lw_rl.problems import random_problem, shipped_problem, suite
@@ -70,6 +79,17 @@ def test_a_range_that_is_none_is_refused(entry, untrained):
         with_range(untrained, entry)
 
 
+@pytest.mark.parametrize("entry", ["1", True, 0.0, -1.0, float("nan"), [0.1]])
+def test_a_policy_is_asked_within_a_number(entry, untrained):
+    with pytest.raises(PolicyFileError, match="asked_within"):
+        Actor(untrained.network, untrained.gain, {"asked_within": entry})
+
+
+def test_how_far_off_a_policy_is_asked_is_its_cards_to_say(untrained):
+    assert untrained.asked_within is None
+    assert Actor(untrained.network, untrained.gain, {"asked_within": 2}).asked_within == 2.0
+
+
 @pytest.fixture
 def quick_problems(monkeypatch):
     monkeypatch.setattr(
@@ -99,6 +119,33 @@ def test_the_factor_makes_the_estimate_hold(quick_problems):
     assert 1.0 <= entry["factor"] < 20.0
     assert entry["stops"] >= 5
     assert 0.0 <= entry["within_5x"] <= 1.0
+
+
+def test_a_factor_is_a_quantile_and_never_below_one():
+    assert factor_of([0.1, 0.2, 0.4])["factor"] == 1.0
+    entry = factor_of([*[0.5] * 999, *[3.0] * 21])
+    assert entry["factor"] == 3.0 and entry["stops"] == 1020
+    # Five times 0.5 is below 3, and five times 3 is not.
+    assert entry["within_5x"] == round(21 / 1020, 4)
+
+
+def test_ratios_are_of_the_stops_by_the_policy(ctx, reference):
+    policy = lw_rl.schemes.make_policy("default")
+    found = stops(policy, shipped_problem("CaII_K", "FALC", 34).context())
+    assert 1 <= len(found.ratios) <= 5 and all(0.0 <= r < 3.0 for r in found.ratios)
+    assert 4 <= found.Nformal <= 15
+    # Who is not asked does not stop, and the solution is found all the same.
+    nobody = Actor(policy.network, policy.gain, {"asked_within": 1e-12})
+    found = stops(nobody, ctx)
+    assert found.ratios == []
+    Adapter(ctx).write(found.solution)
+    assert error(ctx, reference) < 1e-7
+
+
+def test_what_is_not_solved_has_no_solution(ctx, monkeypatch):
+    monkeypatch.setattr("lw_rl.calibration._NMAX", 2)
+    found = stops(lw_rl.schemes.make_policy("default"), ctx)
+    assert found == ([], None, 2)
 
 
 def test_a_policy_that_is_not_asked_has_no_range(quick_problems, untrained, monkeypatch):

@@ -17,6 +17,7 @@ import lw_rl.cube
 from lw_rl.cli import main
 from lw_rl.cube import bench, truth
 from lw_rl.cube.bench_figure import bench_figure
+from lw_rl.cube.bench_text import sentences
 from lw_rl.cube.experiments import compare_starts, curve
 from lw_rl.cube.figure import cube_figure
 from lw_rl.cube.scale import scale
@@ -255,7 +256,12 @@ BENCH = {
     "kills": {"kills": {"worker": 3, "client": 1}, "different": ["intensity"], "columns": 64},
     "learn": {
         "columns": 64,
-        "learning": [{"version": 1, "accepted": False, "columns": 32, "before": 3.0, "after": 3.1}],
+        "learning": [
+            {
+                "version": 1, "accepted": False, "columns": 32, "before": 3.0, "after": 3.1,
+                "formal_solutions": 120,
+            }
+        ],
         "by_version": [
             {
                 "version": 0, "columns": 64, "mean_formal_solutions": 3.0,
@@ -275,6 +281,27 @@ def test_the_figure_of_the_bench_shows_the_parts_that_there_are():
         "learning, cube with shocks",
     ]  # fmt: skip
     assert len(bench_figure({"start": BENCH["start"]}).axes) == 1
+
+
+def test_what_learning_cost_is_told_with_what_it_brought():
+    refused = BENCH["learn"]
+    assert sentences({"learn": refused})[-1] == (
+        "Learning itself took 120 formal solutions, comparisons included"
+    )
+    taken = {
+        **refused,
+        "learning": [{**refused["learning"][0], "accepted": True, "after": 2.6}],
+        "by_version": [
+            *refused["by_version"],
+            {
+                "version": 1, "columns": 32, "mean_formal_solutions": 2.6,
+                "frozen_mean_formal_solutions": 3.0,
+            },
+        ],
+    }  # fmt: skip
+    version, cost = sentences({"learn": taken})[-2:]
+    assert version.endswith("a frozen policy 3.00 on the same: fewer")
+    assert cost.endswith("120 formal solutions, comparisons included, which 300 columns pay back")
 
 
 def test_cost_along_a_run_is_in_the_order_of_the_blocks(client, tmp_path):

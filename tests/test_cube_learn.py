@@ -14,6 +14,7 @@ from distributed import Client, LocalCluster
 
 import lw_rl.cube
 from lw_rl import actor as actors
+from lw_rl.calibration import Stops
 from lw_rl.cube import learn
 from lw_rl.cube.column import Workshop
 from lw_rl.cube.experiments import learning_curve, shocked_cube
@@ -22,8 +23,9 @@ from lw_rl.cube.recorder import Visited
 from lw_rl.cube.sample import Reservoir
 from lw_rl.cube.settings import Settings
 from lw_rl.cube.source import Source, Window
+from lw_rl.errors import OutOfRangeError
 from lw_rl.network import Network
-from lw_rl.observation import NCHANNELS
+from lw_rl.observation import CHANNELS, NCHANNELS
 from lw_rl.schemes import make_policy
 from lw_rl.training.finetune import better, finetune, load_weights, widened
 
@@ -108,9 +110,9 @@ def test_fine_tuning_compares_on_columns_that_it_did_not_see(visited, monkeypatc
     asked = []
     cost = module._cost
 
-    def watched(shop, columns, policy):
+    def watched(shop, columns, policy, solutions):
         asked.append([c.column["temperature"] for c in columns])
-        return cost(shop, columns, policy)
+        return cost(shop, columns, policy, solutions)
 
     trained = []
     buffer = module._buffer
@@ -122,11 +124,13 @@ def test_fine_tuning_compares_on_columns_that_it_did_not_see(visited, monkeypatc
     monkeypatch.setattr(module, "_cost", watched)
     monkeypatch.setattr(module, "_buffer", made)
     tuned, verdict = finetune(visited, policy, Settings(), updates=3, rounds=1)
-    assert verdict.trained == 6 and verdict.held_back == 3
-    assert len(asked) == 2 and len(asked[0]) == 3
+    assert verdict.trained == 4 and verdict.held_back == 5
+    assert len(asked) == 2 and len(asked[0]) == 5
     assert not any(np.array_equal(a, b) for a in asked[0] for b in trained)
     assert not (verdict.accepted and verdict.after >= verdict.before - 2.0 * verdict.uncertainty)
     assert tuned is not policy and tuned.gain == policy.gain
+    # What learning takes is counted: at least both comparisons.
+    assert verdict.formal_solutions > 5 * (verdict.before + verdict.after)
     # It may be asked wherever it has learned.
     before, now = policy.card["observation_range"], tuned.card["observation_range"]
     assert np.all(np.less_equal(now["low"], before["low"]))
@@ -138,11 +142,50 @@ def test_fine_tuning_compares_on_columns_that_it_did_not_see(visited, monkeypatc
 def test_a_policy_may_be_asked_wherever_it_has_learned():
     policy = make_policy("default")
     low, high = np.full(NCHANNELS, -0.1), np.full(NCHANNELS, 50.0)
+    high[CHANNELS.index("estimate_size")] = -0.25
+    card = widened(policy.card, low, high)
+    assert card["asked_within"] == pytest.approx(0.1)
+    assert widened({"asked_within": 0.2}, low, high) == {"asked_within": 0.2}
+    high[CHANNELS.index("estimate_size")] = 50.0
     entry = widened(policy.card, low, high)["observation_range"]
     before = policy.card["observation_range"]
     assert entry["high"] == [50.0] * NCHANNELS and min(before["high"]) < 50.0
     assert entry["low"] == np.minimum(before["low"], -0.1).tolist()
-    assert widened({}, low, high) == {}
+
+
+@pytest.mark.parametrize(("found", "raised"), [(0.5, False), (40.0, True), (None, False)])
+def test_the_estimate_of_a_version_holds_on_the_columns_held_back(
+    found, raised, visited, monkeypatch
+):
+    from lw_rl.training import finetune as module
+
+    asked = []
+
+    def stops(policy, ctx, tolerances):
+        asked.append(tolerances)
+        return Stops([] if found is None else [found], None, 7)
+
+    monkeypatch.setattr(module, "stops", stops)
+    policy = make_policy("default")
+    before = policy.card["error_estimate"]["factor"]
+    tuned, solutions, Nformal = module._calibrated(Workshop(Settings()), visited[:3], policy)
+    assert Nformal == 21 and solutions == [None] * 3
+    assert asked == [pytest.approx([1e-2, 1e-3, 1e-4, 1e-5])] * 3
+    # The factor never falls.
+    assert tuned.card["error_estimate"]["factor"] == (found if raised else before)
+    assert tuned.asked_within == policy.asked_within and tuned.network is policy.network
+
+
+def test_a_policy_that_learns_is_asked_everywhere(visited):
+    from lw_rl.training.finetune import _everywhere
+
+    policy = make_policy("default")
+    far = np.full((NCHANNELS, 32), 1e3, np.float32)
+    far[CHANNELS.index("estimate_size")] = 1.0
+    with pytest.raises(OutOfRangeError):
+        policy.predict(far)
+    asked = _everywhere(policy)
+    assert np.all(np.abs(asked.predict(far)[0]) <= 1.0) and asked.asked_within == np.inf
 
 
 @pytest.mark.parametrize(
@@ -176,6 +219,27 @@ def test_a_policy_that_became_worse_is_refused(visited, monkeypatch):
     assert verdict.after > verdict.before and not verdict.accepted
 
 
+@pytest.mark.parametrize(("shift", "early"), [(0.0, 0), (2e-3, 3)])
+def test_a_version_that_stops_too_early_is_found_out(shift, early, visited):
+    from lw_rl.training import finetune as module
+
+    shop, policy = Workshop(Settings()), make_policy("default")
+    _, solutions, _ = module._calibrated(shop, visited[:3], policy)
+    moved = [*(s + shift for s in solutions), None]
+    Nformal, failed, found = module._cost(shop, visited[:4], policy, moved)
+    assert found == early and failed == 0 and Nformal.shape == (4,)
+
+
+def test_a_version_that_stops_early_more_often_is_refused(visited, monkeypatch):
+    from lw_rl.training import finetune as module
+
+    costs = iter([(np.full(5, 5.0), 0, 0), (np.full(5, 3.0), 0, 1)])
+    monkeypatch.setattr(module, "_cost", lambda *args: next(costs))
+    _, verdict = finetune(visited, make_policy("default"), Settings(), updates=1)
+    assert (verdict.before, verdict.after) == (5.0, 3.0)
+    assert (verdict.early_before, verdict.early_after) == (0, 1) and not verdict.accepted
+
+
 @pytest.mark.slow
 def test_learning_costs_nothing_on_a_cube_unlike_the_training_family(tmp_path):
     """The whole way: a cube with shocks, and versions taken up only where they save something."""
@@ -184,7 +248,9 @@ def test_learning_costs_nothing_on_a_cube_unlike_the_training_family(tmp_path):
     for entry in found["learning"]:
         saved = entry["before"] - entry["after"]
         assert entry["accepted"] == (
-            saved > 2.0 * entry["uncertainty"] and entry["failed_after"] <= entry["failed_before"]
+            saved > 2.0 * entry["uncertainty"]
+            and entry["failed_after"] <= entry["failed_before"]
+            and entry["early_after"] <= entry["early_before"]
         )
     for part in found["by_version"]:
         assert part["mean_formal_solutions"] < part["frozen_mean_formal_solutions"] + 0.2

@@ -30,7 +30,7 @@ Array = np.ndarray
 #: Columns solved before the first fine-tuning, and the factor to the next after each.
 _FIRST, _GROWTH = 128, 2
 #: Sampled columns below which nothing is learned, and above which the oldest are dropped.
-_FEWEST, _MOST = 24, 192
+_FEWEST, _MOST = 24, 256
 _NEEDED = ("torch", "stable_baselines3")
 #: What fine-tunes: a process of its own.
 COMMAND = (sys.executable, "-W", "ignore", "-m", "lw_rl.training.finetune")

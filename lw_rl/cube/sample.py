@@ -9,7 +9,7 @@ import numpy as np
 from .recorder import Visited
 
 #: Columns that a worker keeps.
-SIZE = 32
+SIZE = 128
 
 
 class Reservoir:

@@ -26,6 +26,7 @@ ALONE = "nonlocal"
 #: A policy whose step leaves more than this of the estimated error is not asked again.
 _USEFUL = 0.3
 #: Nor is one where the operator's first guess is further off than this: the problem is a hard one.
+#: A policy that has learned from hard ones says so in its card (`Actor.asked_within`).
 _NEAR = 0.05
 
 #: A step of the operator that leaves more than this of the error has failed.
@@ -61,6 +62,8 @@ class BlockState:
         Of a two-level atom.
     frame : Frame or None
         Of a two-level atom, if there is a policy.
+    near : float
+        Estimated error from which on the policy is not asked.
     first, lte : Array or None
         The operator's own solution, if that is where the solve is to begin, and the unknown in LTE.
     visited : deque of tuple of Array
@@ -88,6 +91,7 @@ class BlockState:
     others: History | None
     operator: ApproximateOperator | None = None
     frame: Frame | None = None
+    near: float = _NEAR
     first: Array | None = None
     lte: Array | None = None
     visited: deque[tuple[Array, Array, Array]] = field(default_factory=deque)
@@ -208,6 +212,7 @@ class Depthwise:
                     s.operator = s.first = s.lte = None
                 elif self.policy is not None:
                     s.frame = make_frame(physics)
+                    s.near = getattr(self.policy, "asked_within", None) or _NEAR
             states.append(s)
         return states
 
@@ -309,7 +314,7 @@ class Depthwise:
                 start, left, plain = combined
         estimate = to_log(left)
         size = largest(error)
-        if not (size < _USEFUL * s.size and size < _NEAR):
+        if not (size < _USEFUL * s.size and size < s.near):
             s.frame = None
         s.size = size
         if self._rests(to_log(error), r, s):

@@ -1,9 +1,11 @@
 """Fine-tune a policy on the columns of a cube, and say whether it became better.
 
 Hindsight pairs (`lw_rl.training.hindsight`) are made of the states that the workers visited, and
-of those that the policy visits here on its way to a smaller error. A third of the columns is held
-back; on these the policy before and after are compared. Run by the client of a cube in a process
-of its own: ``python -m lw_rl.training.finetune SAMPLES POLICY OUT --settings JSON``.
+of those that the policy visits here on its way to a smaller error, asked everywhere: where its card
+would not have it asked is where it has most to learn. The new card says where it has learned
+(:func:`widened`). Half of the columns is held back: on these the factor on its estimate of the
+error is calibrated anew, and the policy before and after are compared. Run by the client of a cube
+in a process of its own: ``python -m lw_rl.training.finetune SAMPLES POLICY OUT --settings JSON``.
 """
 
 from __future__ import annotations
@@ -23,13 +25,15 @@ from gymnasium import spaces
 from .. import actor as actors
 from ..actor import Actor
 from ..approximate_operator import ApproximateOperator
+from ..calibration import factor_of, stops
+from ..convergence import DEFAULT_FACTOR
 from ..cube.column import Workshop
 from ..cube.learn import unpack
 from ..cube.recorder import Visited
 from ..cube.settings import Settings
 from ..files import write_atomically
 from ..network import Architecture, Network
-from ..observation import NCHANNELS
+from ..observation import CHANNELS, NCHANNELS
 from ..state import LinePhysics
 from .hindsight import HindsightBuffer
 from .networks import DepthwiseNet
@@ -37,9 +41,11 @@ from .networks import DepthwiseNet
 Array = np.ndarray
 
 #: Every so many-th column is held back.
-_HELD_BACK = 3
+_HELD_BACK = 2
 #: Error to which the policy is followed here: late states make the best goals.
 _FOLLOW = 1e-5
+#: Tolerances, in units of the cube's, at which its estimate of the error is calibrated.
+_TOLERANCES = (10.0, 1.0, 0.1, 0.01)
 _BATCH = 48
 _RATES = (5e-4, 2e-5)
 _MAX_GRADIENT = 10.0
@@ -53,13 +59,19 @@ class Verdict:
     ----------
     accepted : bool
         Whether the policy needs fewer formal solutions than before, by more than chance explains
-        (:func:`better`), and fails no more often.
+        (:func:`better`), and neither fails nor stops too early more often.
     before, after : float
         Mean formal solutions on the held-back columns.
     uncertainty : float
         Standard error of their difference.
     failed_before, failed_after : int
         Held-back columns that did not converge by the policy.
+    early_before, early_after : int
+        Held-back columns that were stopped with a true error above the tolerance.
+    factor : float
+        Factor on the policy's estimate of the error, after.
+    formal_solutions : int
+        What the fine-tuning took itself, the comparison included.
     trained, held_back : int
         Numbers of columns.
     seconds : float
@@ -72,6 +84,10 @@ class Verdict:
     uncertainty: float
     failed_before: int
     failed_after: int
+    early_before: int
+    early_after: int
+    factor: float
+    formal_solutions: int
     trained: int
     held_back: int
     seconds: float
@@ -82,7 +98,7 @@ def finetune(
     policy: Actor,
     settings: Settings,
     updates: int = 400,
-    rounds: int = 2,
+    rounds: int = 1,
     seed: int = 0,
 ) -> tuple[Actor, Verdict]:
     """Fine-tune a policy on sampled columns and compare it on those held back.
@@ -98,7 +114,7 @@ def finetune(
     updates : int, optional
         Gradient steps of a round (default: 400).
     rounds : int, optional
-        How often the training columns are solved anew by the policy as it is (default: 2).
+        How often the training columns are solved anew by the policy as it is (default: 1).
     seed : int, optional
         Seed of the pairs (default: 0).
 
@@ -115,26 +131,34 @@ def finetune(
     train = [c for k, c in enumerate(columns) if k % _HELD_BACK]
     buffer = _buffer(train, seed)
     net = load_weights(policy.network)
-    tuned = policy
+    tuned, Nformal = policy, 0
     for _ in range(rounds):
         for k, visited in enumerate(train):
-            again = follow.solve(visited.column, tuned, record=True).visited
-            if again is not None:
-                _add(buffer, str(k), again)
+            solved = follow.solve(visited.column, _everywhere(tuned), record=True)
+            Nformal += solved.Nformal
+            if solved.visited is not None:
+                _add(buffer, str(k), solved.visited)
         if not buffer.ready(1):
             break
         seen = _imitate(net, policy.gain, buffer, updates)
         card = widened(tuned.card, *seen)
         tuned = Actor(Network(net.architecture, net.to_numpy(0)), policy.gain, card)
-    before, failed_before = _cost(shop, held, policy)
-    after, failed_after = _cost(shop, held, tuned)
+    tuned, solutions, spent = _calibrated(shop, held, tuned)
+    before, failed_before, early_before = _cost(shop, held, policy, solutions)
+    after, failed_after, early_after = _cost(shop, held, tuned, solutions)
     verdict = Verdict(
-        accepted=better(before, after) and failed_after <= failed_before,
+        accepted=better(before, after)
+        and failed_after <= failed_before
+        and early_after <= early_before,
         before=float(before.mean()),
         after=float(after.mean()),
         uncertainty=_uncertainty(before - after),
         failed_before=failed_before,
         failed_after=failed_after,
+        early_before=early_before,
+        early_after=early_after,
+        factor=_factor(tuned),
+        formal_solutions=Nformal + spent + int(before.sum() + after.sum()),
         trained=len(train),
         held_back=len(held),
         seconds=perf_counter() - start,
@@ -165,11 +189,26 @@ def _add(buffer: HindsightBuffer, name: str, visited: Visited) -> None:
         buffer.visits[name].add(y, r, operator.error(y, implied), bool(starts))
 
 
-def widened(card: dict[str, Any], low: Array, high: Array) -> dict[str, Any]:
-    """Return a card whose range of observations takes in what was trained on as well.
+def _everywhere(policy: Actor) -> Actor:
+    """Return the policy with a card that has it asked whatever the problem."""
+    return Actor(policy.network, policy.gain, {"asked_within": np.inf})
 
-    A policy that keeps its old range is not asked where it has learned.
+
+def widened(card: dict[str, Any], low: Array, high: Array) -> dict[str, Any]:
+    """Return a card that has the policy asked on what it was trained on as well.
+
+    A policy that keeps its old limits is not asked where it has learned: its range of observations
+    takes in the new ones, and the estimated error up to which it is asked theirs.
+
+    Parameters
+    ----------
+    card : dict
+        The card before.
+    low, high : Array
+        The range of the observations that it was trained on, shape [NCHANNELS].
     """
+    largest = 10.0 ** (4.0 * float(high[CHANNELS.index("estimate_size")]))
+    card = {**card, "asked_within": max(card.get("asked_within", 0.0), largest)}
     entry = card.get("observation_range")
     if entry is None:
         return card
@@ -179,6 +218,36 @@ def widened(card: dict[str, Any], low: Array, high: Array) -> dict[str, Any]:
         "high": np.maximum(entry["high"], high).tolist(),
     }
     return {**card, "observation_range": entry}
+
+
+def _factor(policy: Actor) -> float:
+    """Return the factor on the policy's estimate of the error."""
+    return float(policy.card.get("error_estimate", {}).get("factor", DEFAULT_FACTOR))
+
+
+def _calibrated(
+    shop: Workshop, columns: Sequence[Visited], policy: Actor
+) -> tuple[Actor, list[Array | None], int]:
+    """Return the policy with a factor that makes its estimate of the error hold on columns.
+
+    The factor never falls: what these columns allow may be too little for others.
+
+    Returns
+    -------
+    policy : Actor
+    solutions : list of Array or None
+        The columns' solutions, shape [Nspace] each; None where none was found.
+    Nformal : int
+        Formal solutions that it took.
+    """
+    tolerances = [shop.settings.popsTol * share for share in _TOLERANCES]
+    found = [stops(policy, shop.context(c.column), tolerances) for c in columns]
+    solutions, Nformal = [s.solution for s in found], sum(s.Nformal for s in found)
+    ratios = [ratio for s in found for ratio in s.ratios]
+    if ratios and (entry := factor_of(ratios))["factor"] > _factor(policy):
+        entry |= {"stream": "cube", "problems": len(columns)}
+        policy = Actor(policy.network, policy.gain, {**policy.card, "error_estimate": entry})
+    return policy, solutions, Nformal
 
 
 def _imitate(
@@ -231,11 +300,22 @@ def _uncertainty(values: Array) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.inf
 
 
-def _cost(shop: Workshop, columns: Sequence[Visited], policy: Actor) -> tuple[Array, int]:
-    """Return formal solutions, and how many columns needed more than the policy."""
-    solved = [shop.solve(c.column, policy) for c in columns]
+def _cost(
+    shop: Workshop, columns: Sequence[Visited], policy: Actor, solutions: Sequence[Array | None]
+) -> tuple[Array, int, int]:
+    """Return formal solutions, and how many columns failed and were stopped too early.
+
+    Failed are those that needed more than the policy, stopped too early those whose true error is
+    above the tolerance.
+    """
+    solved = [shop.solve(c.column, policy, record=True) for c in columns]
     failed = sum(s.attempts != 1 or s.outcome != "converged" for s in solved)
-    return np.array([s.Nformal for s in solved], float), failed
+    early = 0
+    for s, solution in zip(solved, solutions, strict=True):
+        if s.visited is not None and solution is not None:
+            error = np.abs(np.expm1(s.visited.y[-1] - solution)).max()
+            early += bool(error > shop.settings.popsTol)
+    return np.array([s.Nformal for s in solved], float), failed, early
 
 
 def load_weights(network: Network) -> DepthwiseNet:
@@ -271,7 +351,7 @@ def load_weights(network: Network) -> DepthwiseNet:
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--settings", required=True, help="Settings of the cube, as JSON.")
 @click.option("--updates", type=click.IntRange(min=1), default=400, show_default=True)
-@click.option("--rounds", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 def main(
     samples: Path, policy: Path, out: Path, settings: str, updates: int, rounds: int, seed: int
