@@ -48,6 +48,7 @@ estimate holds and how close it is, scheme by scheme, stands in the README and i
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -162,6 +163,7 @@ class Certificate:
         y_next: Array | None,
         factor: float | None = None,
         method: str = "policy",
+        size: float = 0.0,
     ) -> None:
         """Note an evaluation and the step that was made from it.
 
@@ -175,6 +177,9 @@ class Certificate:
             Factor on the size of the step as an estimate of the error, if it is one.
         method : str, optional
             What that estimate is called (default: ``"policy"``).
+        size : float, optional
+            What the scheme takes for the error of the evaluated state, which is not the size of
+            the step where that begins at a combination of states (default: 0).
         """
         self._estimate = None
         if not evaluation.valid:
@@ -193,7 +198,9 @@ class Certificate:
         self._factor, self._method = factor, method
         step = evaluation.merit if y_next is None else largest(y_next - evaluation.y)
         self._step = max(step, evaluation.merit)
-        if self._factor is not None and not after_plain:
+        if factor is not None:
+            self._step = max(self._step, math.log1p(size))
+        if factor is not None and not after_plain:
             self._left.append(self._step / max(before, 1e-300))
 
     @property

@@ -141,7 +141,8 @@ class AcceleratedContext:
             adapter.report_change(update, list(before.n), step.estimate)
         if step.accepted and evaluation.valid:
             method = "operator" if step.by == ALONE else "policy"
-            self.certificate.add(evaluation, step.y, self._factors.get(step.by), method)
+            factor = self._factors.get(step.by)
+            self.certificate.add(evaluation, step.y, factor, method, step.estimate)
         else:
             self.certificate.skip()
         self.report.records.append(

@@ -30,7 +30,7 @@ _USEFUL = 0.3
 _NEAR = 0.05
 
 #: A step of the operator that leaves more than this of the error has failed.
-_ENOUGH = 0.5
+_ENOUGH = 0.8
 #: The same where the emission profile is iterated too, whose lag any step leaves.
 _LAG_ENOUGH = 0.9
 #: The plain update is fast where it would leave less than this of the error.

@@ -238,7 +238,10 @@ class Safeguarded:
                 return back
 
         if not state.adapter.settled:
-            # The equations still change from step to step: there is nothing to accelerate.
+            # The equations still change from step to step: there is nothing to accelerate, nor
+            # are residuals comparable.
+            state.first = state.best = None
+            state.visited.clear()
             return Step(None, estimate=estimate)
         if fast:
             state.resting = max(state.resting, 1)
