@@ -110,7 +110,6 @@ def _learn(p: Mapping[str, Any]) -> list[str]:
             for t in tried
         )
     ]
-    spent = sum(t["formal_solutions"] for t in tried)
     for v in p["by_version"]:
         gain = v["frozen_mean_formal_solutions"] - v["mean_formal_solutions"]
         verdict = "fewer" if gain > _LEARNED else "more" if gain < -_LEARNED else "no difference"
@@ -119,7 +118,9 @@ def _learn(p: Mapping[str, Any]) -> list[str]:
             f"{v['columns']} columns, a frozen policy {v['frozen_mean_formal_solutions']:.2f} on "
             f"the same" + (f": {verdict}" if v["version"] else "")
         )
-    if tried:
+    # Result files of before do not tell it.
+    if tried and all("formal_solutions" in t for t in tried):
+        spent = sum(t["formal_solutions"] for t in tried)
         # At the rate of the last version.
         paid = f", which {spent / gain:.0f} columns pay back" if taken and gain > _LEARNED else ""
         lines.append(f"Learning itself took {spent} formal solutions, comparisons included{paid}")
