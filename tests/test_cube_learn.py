@@ -191,8 +191,11 @@ def test_a_policy_that_learns_is_asked_everywhere(visited):
 @pytest.mark.parametrize(
     ("saved", "accepted"),
     [
-        ([1, 1, 1, 1], True),
-        ([2, 1, 0, 1, 1, 2, 1, 0], True),
+        ([1] * 8, True),
+        ([2, 1, 0, 1, 1, 2, 1, 0, 1], True),
+        # One stuck column drowns nothing, but a mean that does not fall is no saving.
+        ([1] * 30 + [-20], True),
+        ([1] * 30 + [-40], False),
         ([0, 0, 0, 0], False),
         ([1, 0, 0, -1, 0, 1, 0, 0], False),
         ([-1, -1, -1, -1], False),
