@@ -172,8 +172,8 @@ class ApproximateOperator:
             y = np.log(rough.source_function())
         operator = cls._around(physics, rays, y)
         for _ in range(_MOST - 1):
-            y = np.log(operator.source_function())
-            if not operator.regular or np.abs(y - operator.y).max() < _SETTLED:
+            around, y = y, np.log(operator.source_function())
+            if not operator.regular or np.abs(y - around).max() < _SETTLED:
                 break
             again = cls._around(physics, rays, y)
             if not again.regular:

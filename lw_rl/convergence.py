@@ -294,7 +294,8 @@ class Certificate:
 
     def _opinion(self) -> float:
         """Return what the approximate operators take for the error of the last evaluation."""
-        return max((largest(e) for e in map(self._error, self.adapter.blocks) if e is not None), default=0.0)
+        errors = map(self._error, self.adapter.blocks)
+        return max((largest(e) for e in errors if e is not None), default=0.0)
 
     def _error(self, block: Block) -> Array | None:
         """Return what the approximate operator takes for the relative error, if there is one."""
