@@ -107,6 +107,15 @@ def test_package_that_an_environment_needs(monkeypatch):
         environment("HalfCheetah-v5")
 
 
+def test_package_that_an_environments_package_needs(monkeypatch):
+    def make(name):
+        raise ModuleNotFoundError("No module named 'imageio'", name="imageio")
+
+    monkeypatch.setattr(training.gym, "make", make)
+    with pytest.raises(MissingExtraError, match=r"HalfCheetah-v5 needs .* 'imageio'.*\[mujoco\]"):
+        environment("HalfCheetah-v5")
+
+
 class Broken(gym.Wrapper):
     """Rewards that are not finite, from some step on."""
 
