@@ -11,8 +11,8 @@ from stable_baselines3.sac.policies import Actor
 
 Tensor = torch.Tensor
 
-#: States that the entropy is measured over, at most: of a Gaussian policy, and of one that has to be
-#: drawn from.
+#: States that the entropy is measured over, at most: of a Gaussian policy, and of one that can only
+#: be drawn from.
 _STATES, _DRAWN = 8192, 2048
 #: States that its change is measured over in between, and updates from one sweep to the next.
 _SOME, _EVERY = 1024, 20

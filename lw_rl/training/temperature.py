@@ -216,7 +216,7 @@ class TemperedSAC(Tempered, SAC):
         level = float(self.target_entropy)
         with torch.no_grad():
             shift, before = shift_for(entropy, level)
-            actor.log_std.bias += shift
+            actor.log_std.bias.add_(shift)
         self.ent_coef_optimizer.learn(before - level)
 
     def _excluded_save_params(self) -> list[str]:
