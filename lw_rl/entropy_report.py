@@ -95,7 +95,26 @@ the density of tracers in {steps["tracers"]}. The published formula leaves out w
 to itself, an error that adds up with every step and falls with the number of particles. The density
 of tracers is exact for the points that it is of; what remains of its error is that these points
 have not, or not yet, the distribution aimed at. Langevin's is a lower bound of the entropy, which
-rises to it with the number of particles."""
+rises to it with the number of particles.
+
+{_invertibility(r)}"""
+
+
+def _invertibility(r: Result) -> str:
+    """Return how often the steps of the training runs had to be made shorter."""
+    found = {k: s for k, s in r["summary"]["runs"].items() if "contraction" in s}
+    rows = [
+        (r["labels"][k], f"`{k}`", span(s["contraction"]), span(s["shortened"]))
+        for k, s in found.items()
+    ]
+    head = ("learner", "run", "step times Lipschitz bound", "part of the steps made shorter")
+    most = sum(s["shortened"]["median"] > 0.5 for s in found.values())
+    return f"""The invertibility that all this rests on is checked at every step in training: here
+are, at the end of training, the largest step times the Lipschitz bound of its field, which must
+stay below one, and how many steps were made shorter for it. In {most} of {len(found)} experiments
+it is more than half of them, so that the samplers there move less than they were set to.
+
+{table(head, rows)}"""
 
 
 def _well(r: Result, figures: dict[str, str]) -> str:
