@@ -52,6 +52,7 @@ def trained(name):
         isinstance(run.settings.get("temperature"), dict) and "held" in run.settings["temperature"]
     )
     s2ac = run.settings.get("algorithm", "sac") != "sac"
+    stein = run.settings.get("algorithm") == "s2ac"
     level = -1.0 if held else None
     d = 1 if run.group in ("pendulum", "temperature") else 2
     axis = np.linspace(-1, 1, 5)
@@ -62,8 +63,8 @@ def trained(name):
             "cpu": [1.0, 2.0, 3.0, 4.0 + s2ac], "return": [None, -9.0, -5.0, -3.0 + s2ac],
             "entropy": [-0.2, -0.95, -1.0, -1.02], "target": [level] * 4,
             "alpha": [None, 0.1, 0.2, 0.3], "critic_loss": [None, 1.0, 1.0, 1.0],
-            "actor_loss": [None, 1.0, 1.0, 1.0], "contraction": [0.5 if s2ac else None] * 4,
-            "shortened": [0.1 if s2ac else None] * 4,
+            "actor_loss": [None, 1.0, 1.0, 1.0], "contraction": [0.5 if stein else None] * 4,
+            "shortened": [0.1 if stein else None] * 4,
         },
         "weights": {"actor": 1000, "critic": 2000},
         "modes": {
