@@ -103,13 +103,13 @@ RUNS: dict[str, Run] = {
     **{
         f"temperature-held{-level:g}": Run(
             "temperature", f"held at {level:g} nat", PENDULUM,
-            _with(_PENDULUM, temperature={"held": level}), seeds=3,
+            _with(_PENDULUM, temperature={"held": level}),
         )
         for level in (-0.5, -1.0, -2.0)
     },
     "temperature-stairs": Run(
         "temperature", "held at -0.5, -2, -1 nat in turn", PENDULUM,
-        _with(_PENDULUM, temperature={"held": [-0.5, -2.0, -1.0]}), seeds=3,
+        _with(_PENDULUM, temperature={"held": [-0.5, -2.0, -1.0]}),
     ),
     "mujoco-sac": Run("mujoco", "SAC", CHEETAH, _CHEETAH, needs=_MUJOCO),
     "mujoco-s2ac": Run(
