@@ -138,7 +138,10 @@ def temperature(result: dict[str, Any], figure: Figure | None = None) -> Figure:
         column[0].set_title(fill(label, 24), fontsize=9)
         if name in held:
             response = held[name]["response"]["median"]
-            said = "not reached" if response is None else f"there after {response:,.0f} steps"
+            random = result["runs"][name][0]["settings"]["learning_starts"]
+            said = "not reached"
+            if response is not None:
+                said = f"there after {response:,.0f} steps,\n{random:,} of them random"
             column[0].text(
                 0.97, 0.97, said, transform=column[0].transAxes, ha="right", va="top", fontsize=8
             )
