@@ -362,10 +362,27 @@ def test_shared_weights_move_with_the_depths():
     assert net(torch.zeros(1, 3, 80)).shape == (1, 2, 80)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "seeds"),
+    [([], 5), (["--quick"], 1), (["--quick", "--seeds", "3"], 3), (["--seeds", "2"], 2)],
+)
+def test_a_quick_run_has_one_seed_unless_more_are_asked_for(made, monkeypatch, arguments, seeds):
+    asked = []
+
+    def run(out, seeds, quick, workers, progress):
+        asked.append((seeds, quick))
+        return made[1]
+
+    monkeypatch.setattr("lw_rl.entropy_experiments.run_entropy_report", run)
+    done = CliRunner().invoke(main, ["entropy-report", *arguments, "--quiet"])
+    assert done.exit_code == 0, done.output
+    assert asked == [(seeds, "--quick" in arguments)]
+
+
 @pytest.mark.slow
 def test_quick_run(tmp_path):
     pytest.importorskip("stable_baselines3")
-    arguments = ["--quick", "--seeds", "1", "--out", str(tmp_path), "--json", "--quiet"]
+    arguments = ["--quick", "--out", str(tmp_path), "--json", "--quiet"]
     done = CliRunner().invoke(main, ["entropy-report", *arguments])
     assert done.exit_code == 0, done.output
     result = json.loads((tmp_path / RESULT).read_text())
