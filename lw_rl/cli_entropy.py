@@ -27,7 +27,7 @@ def entropy_report(readme: Path | None, **options: Any) -> None:
 
     \b
     Examples:
-      lw-rl entropy-report --quick --seeds 1 --out runs/quick
+      lw-rl entropy-report --quick --out runs/quick     two minutes: does everything work?
       lw-rl entropy-report --seeds 5 --out entropy      under an hour on two cores
       lw-rl entropy-report --seeds 5 --out entropy --report-only
       lw-rl plot entropy/runs/pendulum-sac-0

@@ -46,7 +46,7 @@ def experiment_options(out: str, seeds: str, quick: str) -> Callable[[Any], Any]
     """
     options = (
         click.option(
-            "--seeds", type=click.IntRange(min=1), default=5, show_default=True, help=seeds
+            "--seeds", type=click.IntRange(min=1), help=f"{seeds}  [default: 5; with --quick: 1]"
         ),
         click.option("--quick", is_flag=True, help=quick),
         folder_option(out, "Output directory. What it holds of an earlier run is not repeated."),
@@ -71,7 +71,7 @@ def run_experiments(
     module: Experiments,
     run: Callable[..., dict[str, Any]],
     *,
-    seeds: int,
+    seeds: int | None,
     quick: bool,
     out: Path,
     workers: int,
@@ -100,6 +100,7 @@ def run_experiments(
     click.ClickException
         If only a report is asked for, and too little is finished for it.
     """
+    seeds = seeds or (1 if quick else 5)
     if report_only:
         try:
             content = module.gather(out, seeds, quick, partial=True)

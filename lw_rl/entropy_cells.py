@@ -26,7 +26,7 @@ class Run:
     settings: dict[str, Any]
     options: dict[str, Any] = field(default_factory=dict)
     seeds: int = 100
-    needs: str = ""  # A package without which the run is left out.
+    needs: tuple[str, ...] = ()  # Packages without which the run is left out.
 
 
 # The median rule's kernel is so narrow for so few particles that invertible steps hardly move them.
@@ -39,6 +39,8 @@ _MULTI = {
     "steps": 4500, "train_freq": 2, "gamma": 0.9, "temperature": 0.3,
 }  # fmt: skip
 _PENDULUM = {"steps": 8000, "batch_size": 128, "gamma": 0.98}
+# gymnasium's own environments of MuJoCo import both.
+_MUJOCO = ("mujoco", "imageio")
 _CHEETAH = {"steps": 9000, "train_freq": 2, "batch_size": 128, "learning_starts": 1000}
 # The next step of this environment does not depend on this one; see `lw_rl.paper_cells.BANDIT`.
 _SIGMOID = {"steps": 6000, "train_freq": 2, "gamma": 0.0, "target_entropy": -8.0}
@@ -101,18 +103,18 @@ RUNS: dict[str, Run] = {
     **{
         f"temperature-held{-level:g}": Run(
             "temperature", f"held at {level:g} nat", PENDULUM,
-            _with(_PENDULUM, temperature={"held": level}), seeds=2,
+            _with(_PENDULUM, temperature={"held": level}),
         )
         for level in (-0.5, -1.0, -2.0)
     },
     "temperature-stairs": Run(
         "temperature", "held at -0.5, -2, -1 nat in turn", PENDULUM,
-        _with(_PENDULUM, temperature={"held": [-0.5, -2.0, -1.0]}), seeds=2,
+        _with(_PENDULUM, temperature={"held": [-0.5, -2.0, -1.0]}),
     ),
-    "mujoco-sac": Run("mujoco", "SAC", CHEETAH, _CHEETAH, needs="mujoco"),
+    "mujoco-sac": Run("mujoco", "SAC", CHEETAH, _CHEETAH, needs=_MUJOCO),
     "mujoco-s2ac": Run(
         "mujoco", "S2AC (SVGD)", CHEETAH, _with(_CHEETAH, algorithm="s2ac", sampler=_LEAN),
-        needs="mujoco",
+        needs=_MUJOCO,
     ),
     **_family("sigmoid", SIGMOID, _SIGMOID, _SLAB, -8.0, 100),
     **_family("columns", COLUMNS, _COLUMNS, {**_STEPS10, "modes": 6}, -6.0, 2),
@@ -168,9 +170,9 @@ class Cell:
 
 
 @cache
-def missing(package: str) -> bool:
-    """Return whether a package that a run needs is not installed."""
-    return bool(package) and find_spec(package) is None
+def missing(packages: tuple[str, ...]) -> bool:
+    """Return whether one of the packages that a run needs is not installed."""
+    return any(find_spec(package) is None for package in packages)
 
 
 def left_out() -> list[str]:

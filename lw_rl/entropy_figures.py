@@ -52,10 +52,11 @@ def accuracy(result: dict[str, Any], figure: Figure | None = None) -> Figure:
                 ax.plot(np.array(x)[broken], y[broken], "x", ms=9, color=colour)
             ax.axhspan(-AGREES * int(d), AGREES * int(d), color="0.9", zorder=0)
             ax.set_xscale("log")
+            ax.set_xticks(x, [f"{v:g}" for v in x])
             # Linear where a reader compares, logarithmic where it has broken.
             if max(map(abs, ax.get_ylim())) > 3 * int(d):
                 ax.set_yscale("symlog", linthresh=int(d))
-            _plain(ax.xaxis)
+            ax.xaxis.set_minor_formatter(NullFormatter())
             _plain(ax.yaxis)
             if ax.get_subplotspec().is_last_row():
                 ax.set_xlabel(label)
@@ -136,8 +137,11 @@ def temperature(result: dict[str, Any], figure: Figure | None = None) -> Figure:
         label = "automatic" if name == "pendulum-sac" else result["labels"][name]
         column[0].set_title(fill(label, 24), fontsize=9)
         if name in held:
-            response = held[name]["mean"]["response"]["median"]
-            said = "not reached" if response is None else f"there after {response:,.0f} steps"
+            response = held[name]["response"]["median"]
+            random = result["runs"][name][0]["settings"]["learning_starts"]
+            said = "not reached"
+            if response is not None:
+                said = f"there after {response:,.0f} steps,\n{random:,} of them random"
             column[0].text(
                 0.97, 0.97, said, transform=column[0].transAxes, ha="right", va="top", fontsize=8
             )

@@ -83,7 +83,6 @@ def held_within(
     entropy: Sequence[float | None],
     target: Sequence[float | None],
     tolerance: float = 0.1,
-    window: int = 1,
 ) -> dict[str, float | None]:
     """Return how well a requested entropy is held, and how soon.
 
@@ -95,44 +94,40 @@ def held_within(
         Measured and requested [nat].
     tolerance : float, optional
         Relative to the requested value (default: 0.1).
-    window : int, optional
-        Measurements since the request of which the mean counts, the last ones (default: 1).
 
     Returns
     -------
     dict
-        ``response``, the steps from a request (the first measurement, or a change of the target)
-        to the first of three measurements in a row within the tolerance, the longest of all
-        requests, None if one was never met; ``within``, the fraction of measurements inside after
-        each response; ``worst``, the largest relative deviation among those.
+        ``response``, the steps from a request (step 0, or the last measurement before the target
+        changed) to the first of three measurements in a row within the tolerance, the longest of
+        all requests, None if one was never met; ``later``, the longest of all but the first
+        request; ``within``, the fraction of measurements inside after each response; ``worst``,
+        the largest relative deviation among those.
     """
     rows = [
         (s, h, t) for s, h, t in zip(steps, entropy, target, strict=True)
         if h is not None and t is not None
     ]  # fmt: skip
     if not rows:
-        return {"response": None, "within": None, "worst": None}
+        return {"response": None, "later": None, "within": None, "worst": None}
     changes = [k for k in range(1, len(rows)) if rows[k][2] != rows[k - 1][2]]
     bounds = [0, *changes, len(rows)]
     responses: list[float] = []
     after: list[float] = []
     met = True
     for first, last in pairwise(bounds):
-        held = [h for _, h, _ in rows[first:last]]
-        means = [float(np.mean(held[max(k - window, 0) : k])) for k in range(1, len(held) + 1)]
-        off = [
-            abs(h - t) / max(abs(t), 1e-9)
-            for h, (_, _, t) in zip(means, rows[first:last], strict=True)
-        ]
+        off = [abs(h - t) / max(abs(t), 1e-9) for _, h, t in rows[first:last]]
         good = [x <= tolerance for x in off]
         hit = next((k for k in range(len(good)) if all(good[k : k + 3])), None)
         if hit is None:
             met = False
             continue
-        responses.append(rows[first + hit][0] - rows[first][0])
+        since = rows[first - 1][0] if first else 0.0
+        responses.append(rows[first + hit][0] - since)
         after += off[hit:]
     return {
         "response": max(responses) if met else None,
+        "later": max(responses[1:], default=None) if met else None,
         "within": float(np.mean([x <= tolerance for x in after])) if after else 0.0,
         "worst": float(max(after)) if after else None,
     }

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from .errors import RunFolderError
 from .files import write_atomically
@@ -218,6 +219,9 @@ def _panel(ax: Axes, columns: Columns, clock: str, names: Sequence[str]) -> None
         )  # fmt: skip
         if name.endswith(("ent_coef", "critic_loss")) and np.all(columns[name][there] > 0.0):
             ax.set_yscale("log")
+            # As plain numbers, and between the powers of ten only where these are too few.
+            ax.yaxis.set_major_formatter(LogFormatter())
+            ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
     if len(drawn) > 1:
         ax.legend(frameon=False, fontsize=8)
     ax.spines[["top", "right"]].set_visible(False)

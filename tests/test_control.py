@@ -15,6 +15,7 @@ pytest.importorskip("stable_baselines3")
 
 import lw_rl  # noqa: F401 (registers the environments)
 from lw_rl.cli import main
+from lw_rl.entropy_modes import held_within
 from lw_rl.errors import CriticError, MissingExtraError, TrainingError
 from lw_rl.training import control as training
 from lw_rl.training import recorder as recording
@@ -107,6 +108,15 @@ def test_package_that_an_environment_needs(monkeypatch):
         environment("HalfCheetah-v5")
 
 
+def test_package_that_an_environments_package_needs(monkeypatch):
+    def make(name):
+        raise ModuleNotFoundError("No module named 'imageio'", name="imageio")
+
+    monkeypatch.setattr(training.gym, "make", make)
+    with pytest.raises(MissingExtraError, match=r"HalfCheetah-v5 needs .* 'imageio'.*\[mujoco\]"):
+        environment("HalfCheetah-v5")
+
+
 class Broken(gym.Wrapper):
     """Rewards that are not finite, from some step on."""
 
@@ -147,6 +157,22 @@ def test_drawing_changes_no_run_and_no_clock(tmp_path, monkeypatch):
     )
     _, recorder = train_control("lw_rl/MultiGoal-v0", SMALL, 0, tmp_path, True, 4, -1.0)
     assert clock[0] >= 3000.0 and recorder.rows[-1]["time/time_elapsed"] == 0.0
+
+
+def test_entropy_is_held_within_a_tenth_through_training():
+    """Every single measurement from the first update on, through two changes of the request."""
+    settings = Settings(
+        steps=600, temperature=described({"held": [-0.5, -2.0, -1.0]}), learning_starts=60,
+        batch_size=32, net=(32, 32),
+    )  # fmt: skip
+    _, recorder = train_control("Pendulum-v1", settings, 0, quiet=True, rows=100)
+    steps, entropy, target = (
+        recording.curve(recorder.rows, name)
+        for name in ("time/total_timesteps", "train/entropy", "train/target_entropy")
+    )
+    held = held_within(steps, entropy, target)
+    assert held["within"] == 1.0 and held["response"] <= 72 and held["later"] <= 12
+    assert sorted(set(target)) == [-2.0, -1.0, -0.5]
 
 
 def test_a_described_staircase_and_schedule():

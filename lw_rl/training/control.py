@@ -67,12 +67,14 @@ def environment(env: str | gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     if isinstance(env, str):
         try:
             env = gym.make(env)
-        except gym.error.DependencyNotInstalled as err:
-            raise MissingExtraError(
-                f"{env} needs a package that is not installed: {err} For MuJoCo: "
-                "pip install 'lw-rl[mujoco]'"
-            ) from err
         except (gym.error.Error, ModuleNotFoundError) as err:
+            # Where it is the environment itself that is not there, gymnasium names no module.
+            absent = isinstance(err, ModuleNotFoundError) and err.name is not None
+            if absent or isinstance(err, gym.error.DependencyNotInstalled):
+                raise MissingExtraError(
+                    f"{env} needs a package that is not installed: {err} For MuJoCo: "
+                    "pip install 'lw-rl[mujoco]'"
+                ) from err
             raise TrainingError(f"there is no environment {env!r}: {err}") from err
     if not isinstance(env.observation_space, gym.spaces.Box):
         raise TrainingError(

@@ -3,91 +3,112 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from stable_baselines3.sac.policies import Actor
 
-#: States that the entropy is measured on now and then, and in between, and updates from one to the
-#: next.
-_MANY, _SOME, _EVERY = 8192, 512, 50
+Tensor = torch.Tensor
+
+#: States that the entropy is measured over, at most: of a Gaussian policy, and of one that can only
+#: be drawn from.
+_STATES, _DRAWN = 8192, 2048
+#: States that its change is measured over in between, and updates from one sweep to the next.
+_SOME, _EVERY = 1024, 20
 #: Entropy of a Gaussian of unit width.
 _HALF_LOG_2_PI_E = 0.5 * math.log(2.0 * math.pi * math.e)
 _hermite = np.polynomial.hermite.hermgauss(16)
-_NODES = torch.as_tensor(_hermite[0], dtype=torch.float32)
+_NODES = torch.as_tensor(_hermite[0] * math.sqrt(2.0), dtype=torch.float32)
 _WEIGHTS = torch.as_tensor(_hermite[1] / math.sqrt(math.pi), dtype=torch.float32)
 
 
-class EntropyMeter:
-    """A Gaussian actor's mean entropy over replayed states, after every update.
+def measured_entropy(model: Any) -> float:
+    """Return the policy's entropy [nat]: its mean over the states of :func:`replayed_states`.
 
-    Entropies differ by nats from state to state, so that a mean over a batch of them jitters. It is
-    the change since the last look at many states that is averaged over few (a control variate, as
-    in Johnson and Zhang 2013, NeurIPS 26, 315).
-
-    Parameters
-    ----------
-    actor : Actor
-        stable-baselines3's, a squashed Gaussian.
-    replayed : callable
-        Returns so many replayed states.
+    A Gaussian actor's is exact in the actions; any other's is estimated from one action in
+    each of fewer states.
     """
-
-    def __init__(self, actor: Any, replayed: Callable[[int], torch.Tensor]):
-        self.actor, self.replayed = actor, replayed
-        self.calls = 0
-
-    def look(self) -> Callable[[], tuple[float, float]]:
-        """Draw states; return what measures the entropy there [nat], and its slope.
-
-        The slope is that with the log standard deviation, of all components alike.
-        """
-        if self.calls % _EVERY == 0:
-            self.states = self.replayed(_MANY)
-            self.entropies, _ = gaussian_entropies(self.actor, self.states)
-        self.calls += 1
-        some = torch.randint(len(self.states), (_SOME,))
-        known = self.entropies.mean() - self.entropies[some].mean()
-
-        def measure() -> tuple[float, float]:
-            now, slope = gaussian_entropies(self.actor, self.states[some])
-            return float(known + now.mean()), float(slope)
-
-        return measure
-
-
-def measured_entropy(model: Any, observations: torch.Tensor) -> float:
-    """Return the policy's mean entropy over states [nat].
-
-    A Gaussian actor's is exact in the actions; any other's is estimated from one action for each
-    state.
-    """
-    if is_gaussian(model.actor):
-        return float(gaussian_entropies(model.actor, observations)[0].mean())
     with torch.no_grad():
-        _, log_prob = model.actor.action_log_prob(observations)
+        if is_gaussian(model.actor):
+            mean, log_std, _ = model.actor.get_action_dist_params(replayed_states(model))
+            return float(squashed_entropies(mean, log_std).mean())
+        _, log_prob = model.actor.action_log_prob(replayed_states(model, _DRAWN))
     return -float(log_prob.mean())
 
 
-@torch.no_grad()
-def gaussian_entropies(actor: Any, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a squashed Gaussian's entropy in every state [nat], and the mean of its slope.
+def replayed_states(model: Any, most: int = _STATES) -> Tensor:
+    """Return every state in a model's replay buffer, evenly spaced ones if they are too many.
 
-    The entropy is that of the Gaussian and the mean logarithm of what the hyperbolic tangent
-    shrinks, by Gauss-Hermite quadrature in every component. Its slope is that with the log
-    standard deviation, of all components alike.
+    Entropies differ by nats from state to state, so that a mean over a few hundred drawn at random
+    jitters by more than what a requested one may be off.
     """
-    mean, log_std, _ = actor.get_action_dist_params(observations)
-    x = log_std.exp()[..., None] * math.sqrt(2.0) * _NODES
-    u = mean[..., None] + x
+    buffer = model.replay_buffer
+    each = max(most // buffer.n_envs, 1)
+    index = np.linspace(0, buffer.size() - 1, min(buffer.size(), each)).astype(int)
+    states = buffer.observations[index].reshape(-1, *buffer.obs_shape)
+    normalised = model.get_vec_normalize_env()
+    if normalised is not None:
+        states = normalised.normalize_obs(states)
+    return torch.as_tensor(np.asarray(states, np.float32), device=model.device)
+
+
+def squashed_entropies(mean: Tensor, log_std: Tensor) -> Tensor:
+    """Return the entropy of squashed Gaussians, [batch, d] to [batch], in nats.
+
+    It is that of the Gaussian and the mean logarithm of what the hyperbolic tangent shrinks, by
+    Gauss-Hermite quadrature in every component.
+    """
+    u = mean[..., None] + log_std.exp()[..., None] * _NODES
     # log(1 - tanh(u)^2) without cancellation.
     shrunk = 2.0 * (math.log(2.0) - u - torch.nn.functional.softplus(-2.0 * u))
-    entropies = (_HALF_LOG_2_PI_E + log_std + shrunk @ _WEIGHTS).sum(dim=1)
-    slopes = (1.0 - 2.0 * (torch.tanh(u) * x) @ _WEIGHTS).sum(dim=1)
-    return entropies, slopes.mean()
+    return (_HALF_LOG_2_PI_E + log_std + shrunk @ _WEIGHTS).sum(dim=1)
 
 
 def is_gaussian(actor: Any) -> bool:
-    """Whether an actor is stable-baselines3's own: a squashed Gaussian of each state's width."""
-    return isinstance(getattr(actor, "log_std", None), torch.nn.Linear)
+    """Whether an actor draws as stable-baselines3's own does: from a squashed Gaussian."""
+    return type(actor).action_log_prob is Actor.action_log_prob and not actor.use_sde
+
+
+class EntropyMeter:
+    """The entropy of :func:`measured_entropy` after every update, at a fraction of its cost.
+
+    It is the change since the last look at all states that is averaged over some of them (a control
+    variate, as in Johnson and Zhang 2013, NeurIPS 26, 315).
+
+    Parameters
+    ----------
+    model : TemperedSAC
+        With a :class:`~lw_rl.training.held_actor.HeldActor`.
+    """
+
+    def __init__(self, model: Any):
+        self.model = model
+        self.left = 0
+
+    @torch.no_grad()
+    def look(self) -> tuple[Tensor, Tensor, float]:
+        """Return the actor's means and widths in some states, and what else the mean entropy has.
+
+        Returns
+        -------
+        mean, width : Tensor [n, d]
+            As :meth:`~lw_rl.training.held_actor.HeldActor.mean_and_width`.
+        rest : float
+            Entropy of the policy minus the mean over these states [nat].
+        """
+        actor = self.model.actor
+        if self.left == 0:
+            self.states = replayed_states(self.model)
+            self.entropies = self._entropies(*actor.mean_and_width(self.states))
+            # A young buffer soon holds states that no sweep has seen.
+            self.left = min(_EVERY, 1 + len(self.states) // 100)
+        self.left -= 1
+        if len(self.states) <= _SOME:
+            return *actor.mean_and_width(self.states), 0.0
+        some = torch.randint(len(self.states), (_SOME,))
+        rest = float(self.entropies.mean() - self.entropies[some].mean())
+        return *actor.mean_and_width(self.states[some]), rest
+
+    def _entropies(self, mean: Tensor, width: Tensor) -> Tensor:
+        return squashed_entropies(mean, self.model.actor.log_std_of(width))

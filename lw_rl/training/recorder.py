@@ -19,8 +19,6 @@ from ..training_plots import MAPS, draw_run
 from .entropy_meter import measured_entropy
 from .maps import policy_maps
 
-_STATES = 8192
-
 
 class Recorder(BaseCallback):
     """Write ``progress.csv`` at equal intervals of steps, and draw it now and then.
@@ -126,18 +124,9 @@ class Recorder(BaseCallback):
         if self.model.replay_buffer is not None and self.model.replay_buffer.size() > 0:
             # Of a generator of its own, so that recording changes no training run.
             with torch.random.fork_rng(devices=[]):
-                log.record("train/entropy", measured_entropy(self.model, self._states()))
+                log.record("train/entropy", measured_entropy(self.model))
         self.rows.append({k: float(v) for k, v in log.name_to_value.items()})
         log.dump(self.num_timesteps)
-
-    def _states(self) -> torch.Tensor:
-        """Return replayed states; drawn apart, so that recording changes no training run."""
-        buffer = self.model.replay_buffer
-        assert buffer is not None
-        n = buffer.size()
-        rng = np.random.default_rng(self.num_timesteps)
-        states = buffer.observations[rng.integers(n, size=_STATES), 0]
-        return torch.as_tensor(np.asarray(states, np.float32), device=self.model.device)
 
 
 def curve(rows: list[dict[str, float]], name: str) -> list[Any]:

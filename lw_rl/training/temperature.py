@@ -27,28 +27,29 @@ from gymnasium import spaces
 from stable_baselines3 import SAC
 
 from ..errors import ActionSpaceError, CriticError, TemperatureError
-from .entropy_meter import EntropyMeter, is_gaussian
+from .entropy_controller import EntropyController
+from .entropy_meter import EntropyMeter, squashed_entropies
+from .held_actor import HeldActor, HeldPolicy, shift_for
 
 Progress = Callable[[float], float]
 """A function of the remaining progress, which falls from 1 to 0 while training."""
-
-_ALPHA_RANGE = (1e-6, 1e3)
-#: Largest correction of a log standard deviation at once, Newton steps that are made, and the nats
-#: per component that one must be worth: a wide Gaussian is crowded at the bounds.
-_MAX_CHANGE, _NEWTON, _LEAST_SLOPE = 0.3, 4, 0.02
 
 
 @dataclass(frozen=True)
 class HeldEntropy:
     """Hold the policy's measured entropy at a level.
 
-    SAC's own rule moves log alpha by Adam, at most a learning rate per update, which takes
-    thousands of updates where the level is far; this is a proportional-integral controller.
+    What is held is the policy's mean entropy over the replayed states
+    (:func:`~lw_rl.training.entropy_meter.measured_entropy`), not that of each state.
 
-    The policy follows alpha late, and the later the flatter the critics are. A Gaussian actor's
-    width (the bias of its log standard deviation) is therefore corrected after every call of
-    ``train`` for what the entropy is off, which takes effect at once; what has to be corrected
-    again and again is what alpha learns from.
+    SAC's own rule moves log alpha by Adam, at most a learning rate per update, which takes
+    thousands of updates where the level is far, and the policy follows alpha late, the later the
+    flatter the critics are. So after every call of ``train`` all widths of a Gaussian policy are
+    shifted to where the entropy is the one asked for
+    (:class:`~lw_rl.training.held_actor.HeldActor`, which keeps that possible), and alpha learns
+    from what had to be corrected: it settles where the actor's own updates leave the entropy alone.
+
+    Any other policy is left to alpha, which a proportional-integral controller then moves.
 
     Parameters
     ----------
@@ -56,15 +57,17 @@ class HeldEntropy:
         The entropy to hold [nat], or a function of the remaining progress.
     initial : float, optional
         Temperature to begin with (default: 0.1).
+    width : bool, optional
+        Whether the widths of ``"MlpPolicy"`` hold the entropy (default: True).
+    correction : float, optional
+        Change of log alpha per nat and component of the action that the widths were corrected for:
+        what it takes where the value is quadratic (default: 2).
     proportional : float, optional
-        Change of log alpha per nat of error and component of the action (default: 3).
+        Without widths, change of log alpha per nat of error and component (default: 3).
     integral : float, optional
         The same per update, accumulating (default: 0.06).
     smoothing : float, optional
         Weight of the past in the error that the proportional part sees (default: 0.9).
-    width : float, optional
-        Part of the entropy's error by which a Gaussian actor's width is corrected; 0 leaves all
-        to alpha (default: 1).
 
     Raises
     ------
@@ -74,72 +77,26 @@ class HeldEntropy:
 
     target: float | Progress
     initial: float = 0.1
+    width: bool = True
+    correction: float = 2.0
     proportional: float = 3.0
     integral: float = 0.06
     smoothing: float = 0.9
-    width: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the settings."""
         check_temperature(self.initial)
-        for name in ("proportional", "integral"):
+        for name in ("correction", "proportional", "integral"):
             if not getattr(self, name) > 0.0:
                 raise TemperatureError(f"{name} must be positive, got {getattr(self, name)!r}")
         if not 0.0 <= self.smoothing < 1.0:
             raise TemperatureError(
                 f"smoothing must be at least 0 and below 1, got {self.smoothing!r}"
             )
-        if not 0.0 <= self.width <= 1.0:
-            raise TemperatureError(f"width must lie between 0 and 1, got {self.width!r}")
 
     def at(self, progress: float) -> float:
         """Return the entropy asked for at a remaining progress [nat]."""
         return float(self.target(progress) if callable(self.target) else self.target)
-
-
-class EntropyController(torch.optim.Optimizer):
-    """A proportional-integral controller of log alpha in the place of SAC's Adam.
-
-    The gradient of SAC's loss of log alpha is measured minus requested entropy, so an optimiser of
-    it is a controller; as one it is saved and restored with the model. The learning rate that
-    stable-baselines3 sets is not used.
-
-    Parameters
-    ----------
-    parameters : list of Tensor
-        Log alpha.
-    held : HeldEntropy
-        The gains.
-    components : int, optional
-        Of the action. The entropy of a policy near its best action changes by half a nat per
-        component and unit of log alpha, so its error counts per component (default: 1).
-    """
-
-    def __init__(self, parameters: list[torch.Tensor], held: HeldEntropy, components: int = 1):
-        super().__init__(parameters, {"lr": 0.0})
-        self.held, self.components = held, components
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Set log alpha from the error of the entropy."""
-        held = self.held
-        low, high = (math.log(alpha) for alpha in _ALPHA_RANGE)
-        for group in self.param_groups:
-            for log_alpha in group["params"]:
-                if log_alpha.grad is None:
-                    continue
-                error = log_alpha.grad / self.components
-                state = self.state[log_alpha]
-                if not state:
-                    state["integral"] = log_alpha.detach().clone()
-                    state["error"] = error.clone()
-                state["error"] += (1.0 - held.smoothing) * (error - state["error"])
-                # Bounded, so that a level out of reach for a while leaves nothing to wind back.
-                state["integral"] -= held.integral * error
-                state["integral"].clamp_(low, high)
-                log_alpha.copy_(
-                    (state["integral"] - held.proportional * state["error"]).clamp(low, high)
-                )
 
 
 class Tempered:
@@ -153,9 +110,7 @@ class Tempered:
     target_entropy: Any
     device: Any
     _current_progress_remaining: float
-    _vec_normalize_env: Any
     actor: Any
-    replay_buffer: Any
 
     def __init__(
         self,
@@ -168,7 +123,6 @@ class Tempered:
         if env is not None:
             check_action_space(env if isinstance(env, str) else env.action_space)
         self.temperature: Progress | HeldEntropy | None = None
-        self._meter: EntropyMeter | None = None
         coefficient: float | str
         if isinstance(ent_coef, HeldEntropy):
             self.temperature = ent_coef
@@ -189,10 +143,11 @@ class Tempered:
     def _setup_model(self) -> None:
         super()._setup_model()  # type: ignore[misc]
         if isinstance(self.temperature, HeldEntropy):
-            check_target(self.temperature.at(1.0), self.action_space)
+            self._set_temperature()
             components = int(np.prod(self.action_space.shape or ()))
+            corrected = isinstance(self.actor, HeldActor)
             self.ent_coef_optimizer = EntropyController(
-                [self.log_ent_coef], self.temperature, components
+                [self.log_ent_coef], self.temperature, components, corrected
             )
         elif self.ent_coef_optimizer is not None:
             check_target(float(self.target_entropy), self.action_space)
@@ -202,38 +157,11 @@ class Tempered:
         if isinstance(self.temperature, HeldEntropy):
             target = self.temperature.at(self._current_progress_remaining)
             self.target_entropy = check_target(target, self.action_space)
+            if isinstance(self.actor, HeldActor):
+                self.actor.ask(self.target_entropy)
         elif self.temperature is not None:
             alpha = check_temperature(self.temperature(self._current_progress_remaining))
             self.ent_coef_tensor = torch.tensor(alpha, device=self.device)
-
-    def train(self, gradient_steps: int, batch_size: int = 64) -> None:
-        """Make gradient steps at this moment's temperature."""
-        self._set_temperature()
-        super().train(gradient_steps, batch_size)  # type: ignore[misc]
-        if isinstance(self.temperature, HeldEntropy):
-            self._correct_width(self.temperature.width)
-
-    def _correct_width(self, part: float) -> None:
-        """Correct a Gaussian actor's width for a part of what the entropy is off."""
-        if part == 0.0 or not is_gaussian(self.actor):
-            return
-        if self._meter is None:
-            self._meter = EntropyMeter(self.actor, self._replayed)
-        layer = self.actor.log_std
-        measure = self._meter.look()
-        for _ in range(_NEWTON):
-            entropy, slope = measure()
-            if slope < _LEAST_SLOPE * layer.out_features:
-                return
-            change = part * (float(self.target_entropy) - entropy) / slope
-            with torch.no_grad():
-                layer.bias += min(max(change, -_MAX_CHANGE), _MAX_CHANGE)
-
-    def _replayed(self, number: int) -> torch.Tensor:
-        return self.replay_buffer.sample(number, env=self._vec_normalize_env).observations
-
-    def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_meter"]  # type: ignore[misc]
 
 
 class TemperedSAC(Tempered, SAC):
@@ -256,8 +184,16 @@ class TemperedSAC(Tempered, SAC):
         In training, if the critics do not return finite values.
     """
 
+    def __init__(self, policy: Any, env: Any, *args: Any, **kwargs: Any):
+        self._meter: EntropyMeter | None = None
+        held = kwargs.get("ent_coef")
+        if policy == "MlpPolicy" and isinstance(held, HeldEntropy) and held.width:
+            policy = HeldPolicy
+        super().__init__(policy, env, *args, **kwargs)
+
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
-        """Make gradient steps at this moment's temperature."""
+        """Make gradient steps at this moment's temperature, and hold the entropy if asked."""
+        self._set_temperature()
         super().train(gradient_steps, batch_size)
         loss = self.logger.name_to_value["train/critic_loss"]
         if not math.isfinite(loss):
@@ -265,6 +201,26 @@ class TemperedSAC(Tempered, SAC):
                 f"the critics' loss must be finite, got {loss}: rewards, observations or the "
                 "critics' own values are not; lower the learning rate or scale the rewards"
             )
+        if isinstance(self.temperature, HeldEntropy) and isinstance(self.actor, HeldActor):
+            self._hold(self.actor)
+
+    def _hold(self, actor: HeldActor) -> None:
+        """Shift the actor's widths to where the entropy is the one asked for."""
+        if self._meter is None:
+            self._meter = EntropyMeter(self)
+        mean, width, rest = self._meter.look()
+
+        def entropy(shift: float) -> float:
+            return rest + float(squashed_entropies(mean, actor.log_std_of(width + shift)).mean())
+
+        level = float(self.target_entropy)
+        with torch.no_grad():
+            shift, before = shift_for(entropy, level)
+            actor.log_std.bias.add_(shift)
+        self.ent_coef_optimizer.learn(before - level)
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_meter"]
 
 
 def described(temperature: Any) -> float | str | Progress | HeldEntropy:
