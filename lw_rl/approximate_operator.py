@@ -210,8 +210,9 @@ class ApproximateOperator:
         step = 0.5 * (total[1:] + total[:-1]) * -np.diff(physics.height)[:, None] / rays.mu
         step = np.minimum(np.maximum(step, _THIN), _THICK)
         background = (1.0 - share) * B[:, None]
-        linear = y is None or monotone
-        source = None if linear else share * np.exp(y)[:, None] + background
+        source = None
+        if y is not None and not monotone:
+            source = share * np.exp(y)[:, None] + background
         inward, outward = stencils(step, source)
         # As the host's, the lower boundary is thermal, with the gradient of B.
         incident = np.maximum(B[-1] + (B[-1] - B[-2]) / step[-1], 0.0)

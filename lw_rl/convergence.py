@@ -78,7 +78,7 @@ PLAIN_SAFETY = 1.5
 #: Residuals that count where the emission profile is iterated, too.
 _LAST = 3
 #: Factor on the error with what a lagging emission profile hides.
-LAG_SAFETY = 2.0
+LAG_SAFETY = 3.0
 #: Factor on what the approximate operator takes for the error.
 OPERATOR_SAFETY = 1.5
 #: Change of ln S beyond which the approximate operator is made anew.

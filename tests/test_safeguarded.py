@@ -21,8 +21,10 @@ the next scheme begins at the first state           test_a_scheme_that_never_ear
 the last fallback rests (Safeguarded._propose)      test_the_last_fallback_rests_and_tries_again
 growth is judged against the best                   test_growth_is_judged_against_the_best
 (Safeguarded.step)
-a failing policy hands over                         test_a_broken_policy_is_replaced
-(Safeguarded._propose, PolicyOutputError)
+a failing policy leaves it to the operator          test_a_broken_policy_is_replaced
+(Depthwise._correct, PolicyOutputError)
+a scheme whose policy fails hands over              test_sigmoid_scheme: test_a_policy_that_fails_...
+(Safeguarded._propose)
 any exception of a policy is a PolicyOutputError    test_a_broken_policy_is_replaced[raises]
 (depthwise.propose)
 a proposal that is no vector of finite numbers      test_a_broken_scheme_is_replaced
@@ -395,15 +397,15 @@ USELESS = {
 
 @pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN)
 def test_a_broken_policy_is_replaced(answer, ctx, reference):
-    """At once, at no cost, and it is said: the rest is Anderson's from the first step."""
+    """At once, at no cost, and it is said: the rest is the operator's from the first step."""
     proxy = accelerate(ctx, Says(answer))
     lw.iterate_ctx_se(proxy, Nscatter=0, JTol=1.0, popsTol=1e-5, quiet=True)
     assert_physical(ctx)
     assert error(ctx, reference) < 1e-4
-    assert set(proxy.report.steps_by) == {"anderson"}
-    assert proxy.report.Nformal < 40
+    assert set(proxy.report.steps_by) == {"nonlocal"}
+    assert proxy.report.Nformal < 10
     (note,) = proxy.report.notes
-    assert note.startswith("iteration 0: depthwise handed over to anderson: the policy")
+    assert note.startswith("iteration 0: left to the operator: the policy")
 
 
 def test_a_policy_that_breaks_half_way_is_replaced(ctx, oracle, reference):
@@ -413,7 +415,7 @@ def test_a_policy_that_breaks_half_way_is_replaced(ctx, oracle, reference):
     assert error(ctx, reference) < 1e-4
     assert policy.calls == 3
     assert proxy.report.steps_by["depthwise"] == 2
-    assert "iteration 2: depthwise handed over" in proxy.report.notes[0]
+    assert "iteration 2: left to the operator: the policy" in proxy.report.notes[0]
 
 
 @pytest.mark.parametrize("answer", USELESS.values(), ids=USELESS)

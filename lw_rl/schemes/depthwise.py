@@ -162,9 +162,9 @@ class Depthwise:
     solution is the zeroth step, before the first formal solution.
 
     A policy is asked for as long as its steps leave less than a third of the estimated error:
-    after one that does not, where the operator's first guess is far off, and where the policy says
-    that it knows nothing of the kind (:class:`~lw_rl.errors.OutOfRangeError`), the rest of the
-    solve is the operator's alone.
+    after one that does not, where the operator's first guess is far off, where it fails, and where
+    it says that it knows nothing of the kind (:class:`~lw_rl.errors.OutOfRangeError`), the rest of
+    the solve is the operator's alone.
 
     Two-level atoms get this; all others get Anderson acceleration of the plain update, and the
     plain update itself where the host conserves charge: the electrons move with the populations
@@ -325,8 +325,8 @@ class Depthwise:
         previous = None if s.last is None else Previous(*s.last, to_log(error))
         try:
             step = propose(self.policy, s.frame, start, to_log(plain), estimate, previous)
-        except OutOfRangeError as err:
-            # A problem that the policy knows nothing of; the operator is no worse for that.
+        except PolicyOutputError as err:
+            # It fails, or knows nothing of the kind; the operator is no worse for that.
             s.frame, s.note = None, f"left to the operator: {err}"
             return start + estimate, size
         s.last = step, estimate
