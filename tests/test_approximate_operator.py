@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+import lw_rl
 from lw_rl import atmospheres, atoms, build_context
 from lw_rl.adapter import Adapter
 from lw_rl.approximate_operator import ApproximateOperator
@@ -14,6 +15,7 @@ from lw_rl.cube.experiments import shocked_cube
 from lw_rl.cube.settings import Settings
 from lw_rl.cube.source import Source, Window
 from lw_rl.problems import random_problem, shipped_problem
+from lw_rl.soak_problems import HostileProblem
 from lw_rl.state import LinePhysics
 
 
@@ -182,3 +184,17 @@ def test_without_an_estimate_it_starts_within_a_tenth_of_the_solution():
 
     lw_rl.iterate_ctx_rl(ctx, scheme="anderson", popsTol=1e-8, quiet=True)
     assert np.max(np.abs(np.expm1(y - adapter.read()))) < 0.1
+
+
+def test_an_operator_that_is_not_positive_is_interpolated_linearly(monkeypatch):
+    problem = HostileProblem(1, 679)
+    adapter = Adapter(problem.context())
+    physics = adapter.line_physics(adapter.blocks[0])
+    thermal = physics.epsilon * np.exp(physics.log_B)
+    operator, _ = ApproximateOperator.first(physics)
+    assert np.all(operator._own() >= 0.99 * thermal)
+    few = lw_rl.solve(problem.context(), scheme="nonlocal", quiet=True, bound=False).Nformal
+    monkeypatch.setattr("lw_rl.approximate_operator._POSITIVE", -np.inf)
+    assert not np.all(ApproximateOperator.first(physics)[0]._own() >= 0.99 * thermal)
+    many = lw_rl.solve(problem.context(), scheme="nonlocal", quiet=True, bound=False).Nformal
+    assert few < many

@@ -23,8 +23,22 @@ growth is judged against the best                   test_growth_is_judged_agains
 (Safeguarded.step)
 a failing policy leaves it to the operator          test_a_broken_policy_is_replaced
 (Depthwise._correct, PolicyOutputError)
-a scheme whose policy fails hands over              test_sigmoid_scheme: test_a_policy_that_fails_...
+a scheme whose policy fails hands over              test_a_scheme_whose_policy_fails_hands_over
 (Safeguarded._propose)
+growth is one of relative changes                   test_a_residual_of_many_e_foldings_is_undone
+(Safeguarded.step)
+the operator rests where MALI is fast               test_depthwise: test_the_operator_rests_...
+(Depthwise._rests)
+an operator that is not positive is made so         test_approximate_operator: test_an_operator_...
+(ApproximateOperator._build_positive)
+nothing is accelerated while collisional-radiative  test_switching_is_left_to_plain_steps
+switching goes on (Safeguarded.step)
+a policy of complete redistribution is not asked    test_depthwise: test_no_policy_is_asked_...
+in partial redistribution (Depthwise.redistribute)
+residuals before the profile moved do not count     test_residuals_of_another_profile_do_not_count
+(Safeguarded.redistribute)
+what a lagging profile hides counts                 test_convergence: test_what_a_lagging_...
+(Certificate.redistribute)
 any exception of a policy is a PolicyOutputError    test_a_broken_policy_is_replaced[raises]
 (depthwise.propose)
 a proposal that is no vector of finite numbers      test_a_broken_scheme_is_replaced
@@ -55,7 +69,7 @@ solution (Adapter, make_scheme)
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import lightweaver as lw
@@ -65,11 +79,14 @@ from conftest import assert_physical, error, random_weights
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import lw_rl
+from lw_rl import atmospheres, atoms
 from lw_rl.actor import Actor
 from lw_rl.adapter import Adapter
 from lw_rl.iterate import accelerate, iterate_ctx_rl
 from lw_rl.network import Network
-from lw_rl.schemes import Anderson, Depthwise, Mali, Safeguarded, Step
+from lw_rl.schemes import Anderson, Depthwise, Mali, Safeguarded, Sigmoid, Step
+from lw_rl.soak_problems import HostileProblem
 from lw_rl.state import Evaluation
 
 
@@ -587,3 +604,55 @@ def test_a_residual_that_vanishes_is_progress(ctx, untrained):
     zero = Evaluation(y, np.zeros_like(y), adapter.blocks, True, np.zeros_like(y))
     step = scheme.step(zero, state)
     assert step.accepted and state.wasted == 0
+
+
+def test_a_scheme_whose_policy_fails_hands_over(ctx, reference):
+    def fail(observation):
+        raise RuntimeError("out of memory")
+
+    proxy = accelerate(ctx, scheme=Sigmoid(Says(fail)))
+    lw.iterate_ctx_se(proxy, Nscatter=0, JTol=1.0, popsTol=1e-5, quiet=True)
+    assert error(ctx, reference) < 1e-4
+    assert "sigmoid handed over to anderson: the policy failed" in proxy.report.notes[0]
+
+
+def test_a_residual_of_many_e_foldings_is_undone():
+    """Ten times the best logarithm is no small factor where that is of order one."""
+    adapter = Adapter(HostileProblem(1, 679).context())
+    guard = Safeguarded(Mali())
+    state = guard.init(adapter)
+    first = adapter.evaluate()
+    guard.step(replace(first, r=np.full_like(first.r, 1.0)), state)
+    state.trusted = False
+    assert guard.step(replace(first, r=np.full_like(first.r, 2.0)), state).accepted
+    state.trusted = False
+    assert not guard.step(replace(first, r=np.full_like(first.r, 5.0)), state).accepted
+
+
+def test_switching_is_left_to_plain_steps(monkeypatch):
+    problem = HostileProblem(1, 567)
+    assert problem.switching
+    done = []
+    proxy = accelerate(problem.context(), callback=lambda c: done.append(c.adapter.settled))
+    lw.iterate_ctx_se(proxy, Nscatter=0, convergence=lw_rl.Certified, quiet=True)
+    steps = [r.by for r in proxy.report.records]
+    assert not done[0] and done[-1]
+    assert {by for by, settled in zip(steps, done, strict=True) if not settled} == {"mali"}
+    plain = lw_rl.solve(problem.context(), scheme="mali", quiet=True, bound=False).Nformal
+    assert len(steps) < 0.8 * plain
+    monkeypatch.setattr(Adapter, "settled", True)
+    accelerated = lw_rl.solve(problem.context(), quiet=True, NmaxIter=300, bound=False)
+    assert accelerated.Nformal > len(steps)
+
+
+@pytest.fixture(scope="module")
+def redistributed():
+    return lw_rl.build_context(atoms.CaII_K(prd=True), atmospheres.load("FALC"))
+
+
+def test_residuals_of_another_profile_do_not_count(redistributed, monkeypatch):
+    """The first profile is that of complete redistribution, and its residual soon a small one."""
+    result = lw_rl.solve(copy.deepcopy(redistributed), prd=True, quiet=True)
+    assert result.rejected == 0
+    monkeypatch.setattr(Safeguarded, "redistribute", lambda self, change, state: None)
+    assert lw_rl.solve(copy.deepcopy(redistributed), prd=True, quiet=True).rejected > 0
