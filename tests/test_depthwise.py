@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import lw_rl
+from lw_rl import atmospheres, atoms
 from lw_rl.soak_problems import HostileProblem
 
 
