@@ -25,7 +25,15 @@ from safetensors.numpy import save as save_tensors
 from .errors import OutOfRangeError, PolicyFileError, SchemaError, UnknownNameError
 from .files import write_atomically
 from .network import Architecture, Network
-from .observation import CHANNELS, MAX_POINTS, NCHANNELS, POINT_MULTIPLE, SCHEMA, points_to_action
+from .observation import (
+    CHANNELS,
+    MAX_POINTS,
+    NCHANNELS,
+    POINT_MULTIPLE,
+    SCHEMA,
+    UNCHANGING,
+    points_to_action,
+)
 
 Array = np.ndarray
 
@@ -61,6 +69,7 @@ class Actor:
         self.card: dict[str, Any] = dict(card or {})
         self._range = _observation_range(self.card)
         self.asked_within = _asked_within(self.card)
+        self._operator = _operator_estimate(self.card)
 
     @property
     def name(self) -> str:
@@ -69,9 +78,28 @@ class Actor:
 
     def without_limits(self) -> Actor:
         """Return the same policy as if its card said nothing of its limits."""
-        limits = ("observation_range", "error_estimate")
+        limits = ("observation_range", "error_estimate", "operator_estimate")
         card = {k: v for k, v in self.card.items() if k not in limits}
         return Actor(self.network, self.gain, card)
+
+    def operator_factor(self, static: Array) -> float | None:
+        """Return the factor with which the operator's own estimate of the error holds.
+
+        Parameters
+        ----------
+        static : Array
+            What does not change along a solve (`lw_rl.observation.Frame`), [NCHANNELS, Npoints].
+
+        Returns
+        -------
+        factor : float or None
+            None if the card has none, or the problem is unlike those that it was found on.
+        """
+        if self._operator is None:
+            return None
+        factor, low, high = self._operator
+        within = (static.min(axis=1) >= low) & (static.max(axis=1) <= high)
+        return factor if np.all(within[UNCHANGING]) else None
 
     def predict(
         self,
@@ -121,7 +149,9 @@ class Actor:
             )
 
 
-def _observation_range(card: Mapping[str, Any]) -> tuple[Array, Array] | None:
+def _observation_range(
+    card: Mapping[str, Any], name: str = "observation_range"
+) -> tuple[Array, Array] | None:
     """Return the lowest and highest values that a card allows, each [NCHANNELS]; None without.
 
     Raises
@@ -129,19 +159,36 @@ def _observation_range(card: Mapping[str, Any]) -> tuple[Array, Array] | None:
     PolicyFileError
         If the card's entry does not hold two numbers for each channel.
     """
-    entry = card.get("observation_range")
+    entry = card.get(name)
     if entry is None:
         return None
     try:
         low, high = (np.array(entry[k], dtype=np.float64) for k in ("low", "high"))
     except (TypeError, ValueError, KeyError) as err:
-        raise PolicyFileError(f"a card's observation_range is not valid: {err!r}") from err
+        raise PolicyFileError(f"a card's {name} is not valid: {err!r}") from err
     fits = low.shape == high.shape == (NCHANNELS,)
     if not fits or not np.all(low < high):
-        raise PolicyFileError(
-            f"a card's observation_range needs {NCHANNELS} values low below as many high"
-        )
+        raise PolicyFileError(f"a card's {name} needs {NCHANNELS} values low below as many high")
     return low, high
+
+
+def _operator_estimate(card: Mapping[str, Any]) -> tuple[float, Array, Array] | None:
+    """Return the factor on the operator's estimate of the error, and where it was found.
+
+    Raises
+    ------
+    PolicyFileError
+        If the card's entry is not a factor of at least 1 and a range.
+    """
+    limits = _observation_range(card, "operator_estimate")
+    if limits is None:
+        return None
+    factor = card["operator_estimate"].get("factor")
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor >= 1.0:
+        raise PolicyFileError(
+            f"the factor of a card's operator_estimate must be a number from 1 on, got {factor!r}"
+        )
+    return float(factor), *limits
 
 
 def _asked_within(card: Mapping[str, Any]) -> float | None:

@@ -8,6 +8,9 @@ Two entries, made by :func:`card_entries`. The export of a training run writes t
     solves, widened by :data:`MARGIN` of their distance. An observation outside is none that the
     policy was trained for: it is not asked, and the solve is left to the approximate operator
     (`lw_rl.errors.OutOfRangeError`).
+``operator_estimate``
+    Only of policies that were fine-tuned on a cube: the factor on the operator's own estimate,
+    and the range of what does not change along the solves that it was found in.
 ``error_estimate``
     The factor on the policy's estimate of the error (`lw_rl.convergence`) with which it holds in
     :data:`COVERAGE` of the stops on the validation stream, at the tolerances :data:`TOLERANCES`.
@@ -29,10 +32,11 @@ from .convergence import DEFAULT_FACTOR
 from .errors import NoReferenceError
 from .files import write_atomically
 from .iterate import AcceleratedContext, iterate_ctx_rl, solve
-from .observation import CHANGING, CHANNELS, NCHANNELS, Frame, make_frame
+from .observation import CHANNELS, NCHANNELS, UNCHANGING, Frame, make_frame
 from .problems import random_problem
 from .reference import true_error
 from .schemes import Depthwise, Policy
+from .schemes.depthwise import ALONE
 
 Array = np.ndarray
 
@@ -61,23 +65,24 @@ class Range:
 
     Parameters
     ----------
-    policy : Policy
-        What is asked; this object stands in its place.
+    policy : Policy or None
+        What is asked; this object stands in its place. None if nothing is.
     """
 
-    def __init__(self, policy: Policy):
+    def __init__(self, policy: Policy | None):
         self.policy = policy
         self.low = np.full(NCHANNELS, np.inf)
         self.high = np.full(NCHANNELS, -np.inf)
 
     def predict(self, observation: Array, *, deterministic: bool = True) -> tuple[Array, Any]:
         """Note the observation and return the policy's action."""
+        assert self.policy is not None
         self._note(observation, np.full(NCHANNELS, True))
         return self.policy.predict(observation, deterministic=deterministic)
 
     def look_at(self, frame: Frame) -> None:
         """Note what does not change along the solve of a problem."""
-        self._note(frame.static, np.array([c not in CHANGING for c in CHANNELS]))
+        self._note(frame.static, UNCHANGING)
 
     def _note(self, observation: Array, channels: Array) -> None:
         low, high = observation.min(axis=1), observation.max(axis=1)
@@ -85,12 +90,14 @@ class Range:
         self.high[channels] = np.maximum(self.high, high)[channels]
 
     def entry(self) -> dict[str, Any]:
-        """Return the card's entry ``observation_range``."""
-        margin = np.maximum(MARGIN * (self.high - self.low), _LEAST_MARGIN)
+        """Return the card's entry ``observation_range``; a channel that was not shown is zero."""
+        shown = self.low <= self.high
+        low, high = np.where(shown, self.low, 0.0), np.where(shown, self.high, 0.0)
+        margin = np.maximum(MARGIN * (high - low), _LEAST_MARGIN)
         return {
             "channels": list(CHANNELS),
-            "low": [round(float(v), 4) for v in self.low - margin],
-            "high": [round(float(v), 4) for v in self.high + margin],
+            "low": [round(float(v), 4) for v in low - margin],
+            "high": [round(float(v), 4) for v in high + margin],
         }
 
 
@@ -195,7 +202,9 @@ class Stops(NamedTuple):
     Nformal: int
 
 
-def stops(policy: Policy, ctx: lw.Context, tolerances: Sequence[float] = TOLERANCES) -> Stops:
+def stops(
+    policy: Policy | None, ctx: lw.Context, tolerances: Sequence[float] = TOLERANCES
+) -> Stops:
     """Return the true error over the estimate with the factor one, at the stop of each tolerance.
 
     The stops are found with the factor one too; with a larger one they come later, where the
@@ -203,25 +212,27 @@ def stops(policy: Policy, ctx: lw.Context, tolerances: Sequence[float] = TOLERAN
 
     Parameters
     ----------
-    policy : Policy
-        Whose estimate it is.
+    policy : Policy or None
+        Whose estimate it is; None for the operator's own.
     ctx : lightweaver.Context
         A problem in LTE; it is solved to a hundredth of the smallest tolerance.
     tolerances : sequence of float, optional
         Where the solve would stop (default: :data:`TOLERANCES`).
     """
     states: list[tuple[float, Array]] = []
+    method = "operator" if policy is None else "policy"
+    scheme = Depthwise(policy, name=ALONE if policy is None else "depthwise")
 
     def record(accelerated: AcceleratedContext) -> None:
         certificate = accelerated.certificate
         estimate = certificate.estimate()
-        if estimate.method == "policy":
-            factor = accelerated.policy_factor or DEFAULT_FACTOR
+        if estimate.method == method:
+            factor = getattr(accelerated, f"{method}_factor") or DEFAULT_FACTOR
             states.append((estimate.value / factor, certificate.state.copy()))
 
     last = 0.01 * min(tolerances)
     solved = solve(
-        ctx, scheme=Depthwise(policy), NmaxIter=_NMAX, popsTol=last, JTol=np.inf, quiet=True,
+        ctx, scheme=scheme, NmaxIter=_NMAX, popsTol=last, JTol=np.inf, quiet=True,
         bound=False, callback=record,
     )  # fmt: skip
     if not solved.converged:

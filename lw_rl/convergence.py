@@ -22,9 +22,10 @@ solution; :class:`Certified` stops by the tightest that can be trusted in the st
     Trujillo Bueno 1994, A&A 292, 599). Times the same.
 ``"operator"``
     The same for the steps of the non-local approximate operator (`lw_rl.approximate_operator`)
-    that no policy had a part in, times :data:`DEFAULT_FACTOR`. And the second opinion, of two-level
-    atoms, whatever the scheme: what the operator takes for the error, where the iteration would
-    stop otherwise. It counts if it is larger, times :data:`OPERATOR_SAFETY`.
+    that no policy had a part in, times :data:`DEFAULT_FACTOR`, or what a policy's card says for
+    problems of this kind (learned on cubes, `lw_rl.training.finetune`). And the second opinion, of
+    two-level atoms, whatever the scheme: what the operator takes for the error, where the
+    iteration would stop otherwise. It counts if it is larger, times :data:`OPERATOR_SAFETY`.
 ``"bound"``
     The rigorous bound with the source function as the weight (`lw_rl.enclosure`), for two-level
     atoms: the tightest where the residual is far below the thermal source term, as at the
@@ -270,6 +271,9 @@ class Certificate:
         rho = self._contraction()
         safety = PLAIN_SAFETY if self._plain_steps >= _PLAIN_STEPS else SAFETY
         if distance == float("inf"):
+            if self._method == "operator" and self._factor is not None:
+                # Calibrated on problems of this kind, it is worth more than the general one.
+                safety = min(safety, self._factor) if self._factor < DEFAULT_FACTOR else safety
             step = self._step / (1.0 - min(rho, _MAX_PLAIN_RHO))
             known = len(self._merits) > 1
             return ErrorEstimate(safety * relative(step), "contraction") if known else UNKNOWN

@@ -45,8 +45,8 @@ class AcceleratedContext:
         self.adapter = Adapter(ctx)
         self.report = Report()
         self.met = False
-        self._factors = _factors(scheme)
         self._state = scheme.init(self.adapter)
+        self._factors = _factors(scheme, scheme.operator_factor(self._state))
         self.certificate = Certificate(self.adapter, scheme.operators(self._state))
         self._pending: lw.IterationUpdate | None = None
         self._failures = 0
@@ -69,6 +69,11 @@ class AcceleratedContext:
     def policy_factor(self) -> float | None:
         """Factor on the size of the policy's steps as an estimate of the error, if there is one."""
         return self._factors.get(self._scheme.name)
+
+    @property
+    def operator_factor(self) -> float | None:
+        """The same of the steps of the approximate operator that no policy had a part in."""
+        return self._factors.get(ALONE)
 
     def formal_sol_gamma_matrices(self, **kwargs: Any) -> lw.IterationUpdate:
         """Make the formal solution, as ``Context.formal_sol_gamma_matrices`` does.
@@ -160,13 +165,14 @@ class AcceleratedContext:
         return update
 
 
-def _factors(scheme: Safeguarded) -> dict[str, float]:
+def _factors(scheme: Safeguarded, operator: float | None) -> dict[str, float]:
     """Return by which factor steps estimate the error, by whose they are."""
     inner = scheme.scheme
     if not isinstance(inner, Depthwise):
         return {}
     entry = getattr(inner.policy, "card", {}).get("error_estimate", {})
-    return {ALONE: DEFAULT_FACTOR, inner.name: float(entry.get("factor", DEFAULT_FACTOR))}
+    alone = DEFAULT_FACTOR if operator is None else operator
+    return {ALONE: alone, inner.name: float(entry.get("factor", DEFAULT_FACTOR))}
 
 
 def accelerate(

@@ -66,6 +66,8 @@ CHANGING = (
 )
 
 NCHANNELS = len(CHANNELS)
+#: Which channels tell of the problem alone, shape [NCHANNELS].
+UNCHANGING = np.array([c not in CHANGING for c in CHANNELS])
 _DEPARTURE = CHANNELS.index("departure")
 
 #: Smallest multiple that a policy's network needs, and the largest number of its points.

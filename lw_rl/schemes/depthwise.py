@@ -64,6 +64,8 @@ class BlockState:
         Of a two-level atom, if there is a policy.
     near : float
         Estimated error from which on the policy is not asked.
+    factor : float or None
+        With which the operator's own estimate of the error holds, if the policy's card knows that.
     first, lte : Array or None
         The operator's own solution, if that is where the solve is to begin, and the unknown in LTE.
     visited : deque of tuple of Array
@@ -92,6 +94,7 @@ class BlockState:
     operator: ApproximateOperator | None = None
     frame: Frame | None = None
     near: float = _NEAR
+    factor: float | None = None
     first: Array | None = None
     lte: Array | None = None
     visited: deque[tuple[Array, Array, Array]] = field(default_factory=deque)
@@ -213,12 +216,20 @@ class Depthwise:
                 elif self.policy is not None:
                     s.frame = make_frame(physics)
                     s.near = getattr(self.policy, "asked_within", None) or _NEAR
+                    known = getattr(self.policy, "operator_factor", None)
+                    s.factor = None if known is None else known(s.frame.static)
             states.append(s)
         return states
 
     def operators(self, state: list[BlockState]) -> dict[Block, ApproximateOperator]:
         """Return the approximate operators that there are, by atom."""
         return {s.block: s.operator for s in state if s.operator is not None}
+
+    def operator_factor(self, state: list[BlockState]) -> float | None:
+        """Return the factor on the operator's own estimate of the error, if it was calibrated."""
+        factors = [s.factor for s in state]
+        known = [f for f in factors if f is not None]
+        return max(known) if len(known) == len(factors) else None
 
     def redistribute(self, change: float, state: list[BlockState]) -> None:
         """Forget the states visited: their residuals are of another emission profile.

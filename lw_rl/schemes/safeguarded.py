@@ -200,6 +200,11 @@ class Safeguarded:
         made = getattr(self.scheme, "operators", None)
         return {} if made is None else made(state.state)
 
+    def operator_factor(self, state: Guard) -> float | None:
+        """Return the factor on the operator's estimate of the error, if it was calibrated."""
+        known = getattr(self.scheme, "operator_factor", None)
+        return None if known is None else known(state.state)
+
     def redistribute(self, change: float, state: Guard) -> None:
         """Note a change of the emission profile (partial redistribution), the largest relative one.
 

@@ -4,8 +4,15 @@ Hindsight pairs (`lw_rl.training.hindsight`) are made of the states that the wor
 of those that the policy visits here on its way to a smaller error, asked everywhere: where its card
 would not have it asked is where it has most to learn. The new card says where it has learned
 (:func:`widened`). Half of the columns is held back: on these the factor on its estimate of the
-error is calibrated anew, and the policy before and after are compared. Run by the client of a cube
-in a process of its own: ``python -m lw_rl.training.finetune SAMPLES POLICY OUT --settings JSON``.
+error is calibrated anew, and the policy before and after are compared.
+
+A third to a half of a column's formal solutions certify what is converged already, since the factor
+on the operator's own estimate of the error is one for all kinds of problems. The columns trained on
+tell what it is for columns of this kind (:func:`operator_estimate`); the new card says it with the
+range in which it was found. With the weights as they were it is a candidate of its own.
+
+Run by the client of a cube in a process of its own: ``python -m lw_rl.training.finetune SAMPLES
+POLICY OUT --settings JSON``.
 """
 
 from __future__ import annotations
@@ -26,7 +33,7 @@ from scipy.stats import wilcoxon
 from .. import actor as actors
 from ..actor import Actor
 from ..approximate_operator import ApproximateOperator
-from ..calibration import factor_of, stops
+from ..calibration import Range, factor_of, stops
 from ..convergence import DEFAULT_FACTOR
 from ..cube.column import Workshop
 from ..cube.learn import unpack
@@ -34,7 +41,7 @@ from ..cube.recorder import Visited
 from ..cube.settings import Settings
 from ..files import write_atomically
 from ..network import Architecture, Network
-from ..observation import CHANNELS, NCHANNELS
+from ..observation import CHANNELS, NCHANNELS, make_frame
 from ..state import LinePhysics
 from .hindsight import HindsightBuffer
 from .networks import DepthwiseNet
@@ -50,8 +57,8 @@ _TOLERANCES = (10.0, 1.0, 0.1, 0.01)
 _BATCH = 48
 _RATES = (5e-4, 2e-5)
 _MAX_GRADIENT = 10.0
-#: One-sided probability of two standard errors of a normal distribution.
-_LEVEL = 0.023
+#: One-sided probability of two standard errors of a normal distribution, for two candidates.
+_LEVEL = 0.5 * 0.023
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,10 @@ class Verdict:
         Held-back columns that were stopped with a true error above the tolerance.
     factor : float
         Factor on the policy's estimate of the error, after.
+    operator_factor : float or None
+        The same on the operator's own; None where it could not be calibrated.
+    weights : str
+        ``"tuned"``, or ``"kept"`` where the policy's own did better on the held-back columns.
     formal_solutions : int
         What the fine-tuning took itself, the comparison included.
     trained, held_back : int
@@ -90,6 +101,8 @@ class Verdict:
     early_before: int
     early_after: int
     factor: float
+    operator_factor: float | None
+    weights: str
     formal_solutions: int
     trained: int
     held_back: int
@@ -147,26 +160,67 @@ def finetune(
         card = widened(tuned.card, *seen)
         tuned = Actor(Network(net.architecture, net.to_numpy(0)), policy.gain, card)
     tuned, solutions, spent = _calibrated(shop, held, tuned)
-    before, failed_before, early_before = _cost(shop, held, policy, solutions)
-    after, failed_after, early_after = _cost(shop, held, tuned, solutions)
+    operator, more = operator_estimate(shop, train)
+    before = _cost(shop, held, policy, solutions)
+    candidates = {"tuned": _with_operator(tuned, operator)}
+    if operator is not None:
+        candidates["kept"] = _with_operator(policy, operator)
+    costs = {name: _cost(shop, held, new, solutions) for name, new in candidates.items()}
+    accepted = [name for name, cost in costs.items() if cost.better(before)]
+    chosen = min(accepted or costs, key=lambda name: float(costs[name].Nformal.mean()))
+    after = costs[chosen]
     verdict = Verdict(
-        accepted=better(before, after)
-        and failed_after <= failed_before
-        and early_after <= early_before,
-        before=float(before.mean()),
-        after=float(after.mean()),
-        uncertainty=_uncertainty(before - after),
-        failed_before=failed_before,
-        failed_after=failed_after,
-        early_before=early_before,
-        early_after=early_after,
-        factor=_factor(tuned),
-        formal_solutions=Nformal + spent + int(before.sum() + after.sum()),
+        accepted=bool(accepted),
+        before=float(before.Nformal.mean()),
+        after=float(after.Nformal.mean()),
+        uncertainty=_uncertainty(before.Nformal - after.Nformal),
+        failed_before=before.failed,
+        failed_after=after.failed,
+        early_before=before.early,
+        early_after=after.early,
+        factor=_factor(candidates[chosen]),
+        operator_factor=None if operator is None else operator["factor"],
+        weights=chosen,
+        formal_solutions=Nformal + spent + more
+        + int(sum(cost.Nformal.sum() for cost in (before, *costs.values()))),
         trained=len(train),
         held_back=len(held),
         seconds=perf_counter() - start,
-    )
-    return tuned, verdict
+    )  # fmt: skip
+    return candidates[chosen], verdict
+
+
+def operator_estimate(
+    shop: Workshop, columns: Sequence[Visited]
+) -> tuple[dict[str, Any] | None, int]:
+    """Return a card's entry ``operator_estimate`` from columns.
+
+    Returns
+    -------
+    entry : dict or None
+        The factor on the operator's own estimate of the error, and the range of what does not
+        change along a solve; None if that estimate stops no column.
+    Nformal : int
+        Formal solutions that it took.
+    """
+    tolerances = [shop.settings.popsTol * share for share in _TOLERANCES]
+    found = [stops(None, shop.context(c.column), tolerances) for c in columns]
+    Nformal = sum(s.Nformal for s in found)
+    ratios = [ratio for s in found for ratio in s.ratios]
+    if not ratios:
+        return None, Nformal
+    seen = Range(None)
+    for visited in columns:
+        seen.look_at(make_frame(LinePhysics(**visited.physics)))
+    entry = {**factor_of(ratios), **seen.entry(), "stream": "cube", "problems": len(columns)}
+    return entry, Nformal
+
+
+def _with_operator(policy: Actor, entry: dict[str, Any] | None) -> Actor:
+    """Return the policy with an ``operator_estimate`` in its card, if there is one."""
+    if entry is None:
+        return policy
+    return Actor(policy.network, policy.gain, {**policy.card, "operator_estimate": entry})
 
 
 def _buffer(columns: Sequence[Visited], seed: int) -> HindsightBuffer:
@@ -306,14 +360,33 @@ def _uncertainty(values: Array) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.inf
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What columns cost.
+
+    Attributes
+    ----------
+    Nformal : Array
+        Formal solutions of each, shape [Ncolumn].
+    failed, early : int
+        Columns that needed more than the policy, and those whose true error at the stop is above
+        the tolerance.
+    """
+
+    Nformal: Array
+    failed: int
+    early: int
+
+    def better(self, before: Cost) -> bool:
+        """Whether this saves formal solutions, and neither fails nor stops too early more often."""
+        saves = better(before.Nformal, self.Nformal)
+        return saves and self.failed <= before.failed and self.early <= before.early
+
+
 def _cost(
     shop: Workshop, columns: Sequence[Visited], policy: Actor, solutions: Sequence[Array | None]
-) -> tuple[Array, int, int]:
-    """Return formal solutions, and how many columns failed and were stopped too early.
-
-    Failed are those that needed more than the policy, stopped too early those whose true error is
-    above the tolerance.
-    """
+) -> Cost:
+    """Return what columns, whose solutions are known, cost with a policy."""
     solved = [shop.solve(c.column, policy, record=True) for c in columns]
     failed = sum(s.attempts != 1 or s.outcome != "converged" for s in solved)
     early = 0
@@ -321,7 +394,7 @@ def _cost(
         if s.visited is not None and solution is not None:
             error = np.abs(np.expm1(s.visited.y[-1] - solution)).max()
             early += bool(error > shop.settings.popsTol)
-    return np.array([s.Nformal for s in solved], float), failed, early
+    return Cost(np.array([s.Nformal for s in solved], float), failed, early)
 
 
 def load_weights(network: Network) -> DepthwiseNet:
