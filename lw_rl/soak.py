@@ -308,11 +308,15 @@ def _reference(
         # Ten plain steps know nothing of what led here.
         proxy = accelerate(ctx, scheme="mali")
         certificate: Certificate = proxy.certificate
-        for _ in range(10):
-            proxy.formal_sol_gamma_matrices()
-            proxy.stat_equil()
-            if prd:
-                proxy.prd_redistribute(maxIter=3, tol=1e-2)
+        try:
+            for _ in range(10):
+                proxy.formal_sol_gamma_matrices()
+                proxy.stat_equil()
+                if prd:
+                    proxy.prd_redistribute(maxIter=3, tol=1e-2)
+        except lw.ExplodingMatrixError:
+            # A state in which the host's own equations cannot be solved is no reference.
+            continue
         if certificate.estimate().value < goal:
             return proxy.adapter.populations()
     return None
