@@ -269,7 +269,7 @@ def test_what_columns_say_of_the_operators_estimate(visited):
 
 def test_a_calibrated_estimate_stops_sooner_and_holds():
     policy = make_policy("default")
-    shocked = Source(shocked_cube(4)).read(Window(0, 0, 4, 0, 4))
+    shocked = Source(shocked_cube(48)).read(Window(0, 0, 2, 0, 4))
     entry = {"factor": 1.0, "low": [-1e3] * NCHANNELS, "high": [1e3] * NCHANNELS}
     knows = Actor(policy.network, policy.gain, {**policy.card, "operator_estimate": entry})
     tight = Workshop(Settings(popsTol=1e-7))
@@ -277,7 +277,7 @@ def test_a_calibrated_estimate_stops_sooner_and_holds():
     for k in range(8):
         column = shocked.column(k)
         solution = tight.solve(column, policy, record=True).visited.y[-1]
-        for popsTol in (3e-3, 1e-3, 3e-4, 1e-4):
+        for popsTol in (3e-3, 3e-4):
             shop = Workshop(Settings(popsTol=popsTol))
             before = shop.solve(column, policy, record=True)
             after = shop.solve(column, knows, record=True)
