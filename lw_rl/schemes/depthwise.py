@@ -35,8 +35,8 @@ _ENOUGH = 0.8
 _LAG_ENOUGH = 0.9
 #: The plain update is fast where it would leave less than this of the error.
 _FAST = 0.7
-#: Plain steps between two of an operator that has failed again and again.
-_LONGEST_REST = 8
+#: Slow plain steps that end the operator's rest after its first failure, and at most.
+_FIRST_REST, _LONGEST_REST = 2, 8
 
 
 @runtime_checkable
@@ -84,7 +84,7 @@ class BlockState:
     enough : float
         What a step of the operator may leave of `off`.
     resting, rest : int
-        Plain steps to be made before the operator's next, and after its next failure.
+        Slow plain steps that end the operator's rest, this one and the next.
     note : str
         What the next step is to say.
     """
@@ -105,7 +105,7 @@ class BlockState:
     plain: bool = False
     enough: float = field(default_factory=lambda: _ENOUGH)
     resting: int = 0
-    rest: int = 2
+    rest: int = _FIRST_REST
     note: str = ""
 
     def clear(self) -> None:
@@ -160,6 +160,9 @@ class Depthwise:
     known without a formal solution: it is the combination with the smallest estimated error that
     is corrected, a flexible, nonlinearly preconditioned method of minimal residuals (Saad 1993,
     SIAM J. Sci. Comput. 14, 461). The fixed point is exact whatever operator and policy say.
+
+    Where the plain update would remove most of the error and the operator's last step did not, the
+    operator rests: MALI is fast there.
 
     Populations in LTE carry no information about the radiation field: then the operator's own
     solution is the zeroth step, before the first formal solution.
@@ -229,7 +232,7 @@ class Depthwise:
         """Return the factor on the operator's own estimate of the error, if it was calibrated."""
         factors = [s.factor for s in state]
         known = [f for f in factors if f is not None]
-        return max(known) if len(known) == len(factors) else None
+        return max(known) if known and len(known) == len(factors) else None
 
     def redistribute(self, change: float, state: list[BlockState]) -> None:
         """Forget the states visited: their residuals are of another emission profile.
@@ -293,8 +296,8 @@ class Depthwise:
 
         It is where the operator's last step left much of the error, and the plain update would
         remove much of what the operator sees: MALI is fast there, and an operator that is not the
-        host's gets in its way. It rests for one step after its first failure, for two after the
-        second, for four after the third.
+        host's gets in its way. It rests until two plain steps were slow after its first failure,
+        four after the second, eight after any other.
         """
         size = size_of(estimate)
         off = max(size, size_of(r))

@@ -18,7 +18,8 @@ What it can cost
 Every formal solution is either *earned* or *fruitless*. Earned are the plain steps, and the
 accelerated steps up to one at which the residual has fallen at least as fast as `rate` per step
 since the last earned one. The others are fruitless, and never more than ``allowance + share *
-earned`` of them are made, with 3 and 10 %. A scheme that uses them up hands over, and if none of
+earned`` of them are made, with 3 and 10 % (`make_scheme` allows accelerations more, where they
+were asked for). A scheme that uses them up hands over, and if none of
 its steps was earned the next begins where MALI would: at the plain update of the start. So
 
     formal solutions  <=  1.1 * earned + 3,
@@ -32,6 +33,10 @@ with a small residual and a large error, earns what it should not. ``lw-rl soak`
 Against the second the next scheme begins at the first state unless the residual fell to a tenth,
 and is given the states that were visited: at fixed opacity residuals are linear, so what a bad
 step has shown is not lost.
+
+Partial redistribution and collisional-radiative switching change the map from step to step:
+residuals before a change of the profile do not count where they are smaller than it, and nothing
+is accelerated before switching has come to its end.
 """
 
 from __future__ import annotations
