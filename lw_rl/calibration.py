@@ -12,7 +12,7 @@ Two entries, made by :func:`card_entries`. The export of a training run writes t
     Only of policies that were fine-tuned on a cube: the factor on the operator's own estimate,
     and the range of what does not change along the solves that it was found in.
 ``error_estimate``
-    The factor on the policy's estimate of the error (`lw_rl.convergence`) with which it holds in
+    The factor on the policy's estimate of the error (`lw_rl.certificate`) with which it holds in
     :data:`COVERAGE` of the stops on the validation stream, at the tolerances :data:`TOLERANCES`.
 """
 
@@ -28,7 +28,7 @@ import numpy as np
 
 from . import actor
 from .adapter import Adapter
-from .convergence import DEFAULT_FACTOR
+from .certificate import DEFAULT_FACTOR
 from .errors import NoReferenceError
 from .files import write_atomically
 from .iterate import AcceleratedContext, iterate_ctx_rl, solve

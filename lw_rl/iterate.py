@@ -9,7 +9,8 @@ from typing import Any
 import lightweaver as lw
 
 from .adapter import Adapter
-from .convergence import DEFAULT_FACTOR, Certificate, Certified
+from .certificate import DEFAULT_FACTOR, Certificate
+from .convergence import Certified
 from .result import Outcome, Record, Report, Result
 from .schemes import Depthwise, Safeguarded, Scheme, Step, make_scheme
 from .schemes.depthwise import ALONE

@@ -27,9 +27,9 @@ class ErrorEstimate:
     value : float
         The estimate, infinite while there is none.
     method : str
-        Where it comes from; see `lw_rl.convergence`.
+        Where it comes from; see `lw_rl.certificate`.
     bound : float or None
-        Bound on the same error, where one was computed; see `lw_rl.convergence` for what is
+        Bound on the same error, where one was computed; see `lw_rl.certificate` for what is
         proved of it.
     """
 

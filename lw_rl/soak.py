@@ -29,7 +29,7 @@ import numpy as np
 
 from .adapter import Adapter
 from .cells import processes
-from .convergence import Certificate
+from .certificate import Certificate
 from .errors import LwRlError
 from .iterate import accelerate, solve
 from .problems import random_problem

@@ -31,9 +31,10 @@ from hypothesis import strategies as st
 from lightweaver.rh_atoms import CaII_atom
 
 import lw_rl
-from lw_rl import atmospheres, atoms, convergence
+from lw_rl import atmospheres, atoms, certificate
 from lw_rl.adapter import Adapter
-from lw_rl.convergence import DEFAULT_FACTOR, Certificate, Certified
+from lw_rl.certificate import DEFAULT_FACTOR, Certificate
+from lw_rl.convergence import Certified
 from lw_rl.enclosure import NEAR, enclosure_bound, weight_bound
 from lw_rl.iterate import accelerate, iterate_ctx_rl
 from lw_rl.reference import reference as reference_of
@@ -216,7 +217,7 @@ def test_the_bound_leaves_out_the_state_that_knew_no_scattered_light(ctx):
         proxy.stat_equil()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
-                convergence, "enclosure_bound",
+                certificate, "enclosure_bound",
                 lambda ys, *others: used.append(ys) or float("inf"),
             )  # fmt: skip
             proxy.certificate.bound()

@@ -16,7 +16,7 @@ import lw_rl.cube
 from lw_rl import actor as actors
 from lw_rl.actor import Actor
 from lw_rl.calibration import Stops
-from lw_rl.convergence import DEFAULT_FACTOR
+from lw_rl.certificate import DEFAULT_FACTOR
 from lw_rl.cube import learn
 from lw_rl.cube.column import Workshop
 from lw_rl.cube.experiments import learning_curve, shocked_cube
@@ -30,14 +30,9 @@ from lw_rl.network import Network
 from lw_rl.observation import CHANNELS, NCHANNELS, make_frame
 from lw_rl.schemes import make_policy
 from lw_rl.state import LinePhysics
-from lw_rl.training.finetune import (
-    Cost,
-    better,
-    finetune,
-    load_weights,
-    operator_estimate,
-    widened,
-)
+from lw_rl.training.comparison import Cost, better
+from lw_rl.training.finetune import finetune, operator_estimate, widened
+from lw_rl.training.networks import load_weights
 
 
 @pytest.fixture(scope="module")

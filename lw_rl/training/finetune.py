@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -28,23 +28,23 @@ import click
 import numpy as np
 import torch
 from gymnasium import spaces
-from scipy.stats import wilcoxon
 
 from .. import actor as actors
 from ..actor import Actor
 from ..approximate_operator import ApproximateOperator
 from ..calibration import Range, factor_of, stops
-from ..convergence import DEFAULT_FACTOR
+from ..certificate import DEFAULT_FACTOR
 from ..cube.column import Workshop
 from ..cube.learn import unpack
 from ..cube.recorder import Visited
 from ..cube.settings import Settings
 from ..files import write_atomically
-from ..network import Architecture, Network
+from ..network import Network
 from ..observation import CHANNELS, NCHANNELS, make_frame
 from ..state import LinePhysics
+from .comparison import Cost, Verdict, uncertainty
 from .hindsight import HindsightBuffer
-from .networks import DepthwiseNet
+from .networks import DepthwiseNet, load_weights
 
 Array = np.ndarray
 
@@ -57,56 +57,6 @@ _TOLERANCES = (10.0, 1.0, 0.1, 0.01)
 _BATCH = 48
 _RATES = (5e-4, 2e-5)
 _MAX_GRADIENT = 10.0
-#: One-sided probability of two standard errors of a normal distribution, for two candidates.
-_LEVEL = 0.5 * 0.023
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What came of a fine-tuning.
-
-    Attributes
-    ----------
-    accepted : bool
-        Whether the policy needs fewer formal solutions than before, by more than chance explains
-        (:func:`better`), and neither fails nor stops too early more often.
-    before, after : float
-        Mean formal solutions on the held-back columns.
-    uncertainty : float
-        Standard error of their difference.
-    failed_before, failed_after : int
-        Held-back columns that did not converge by the policy.
-    early_before, early_after : int
-        Held-back columns that were stopped with a true error above the tolerance.
-    factor : float
-        Factor on the policy's estimate of the error, after.
-    operator_factor : float or None
-        The same on the operator's own; None where it could not be calibrated.
-    weights : str
-        ``"tuned"``, or ``"kept"`` where the policy's own did better on the held-back columns.
-    formal_solutions : int
-        What the fine-tuning took itself, the comparison included.
-    trained, held_back : int
-        Numbers of columns.
-    seconds : float
-        Wall time [s].
-    """
-
-    accepted: bool
-    before: float
-    after: float
-    uncertainty: float
-    failed_before: int
-    failed_after: int
-    early_before: int
-    early_after: int
-    factor: float
-    operator_factor: float | None
-    weights: str
-    formal_solutions: int
-    trained: int
-    held_back: int
-    seconds: float
 
 
 def finetune(
@@ -173,7 +123,7 @@ def finetune(
         accepted=bool(accepted),
         before=float(before.Nformal.mean()),
         after=float(after.Nformal.mean()),
-        uncertainty=_uncertainty(before.Nformal - after.Nformal),
+        uncertainty=uncertainty(before.Nformal - after.Nformal),
         failed_before=before.failed,
         failed_after=after.failed,
         early_before=before.early,
@@ -337,52 +287,6 @@ def _imitate(
     return low, high
 
 
-def better(before: Array, after: Array) -> bool:
-    """Return whether formal solutions are saved, and by more than chance explains.
-
-    The mean has to fall, and Wilcoxon's signed-rank test (1945, Biometrics Bulletin 1, 80) to find
-    the saving at :data:`_LEVEL`: a column in two hundred takes hundreds of formal solutions now
-    with one policy and now with the other, which drowns the standard error of a mean.
-
-    Parameters
-    ----------
-    before, after : Array
-        Formal solutions on the same columns, shape [Ncolumn].
-    """
-    saved = before - after
-    if not saved.mean() > 0.0:
-        return False
-    return bool(wilcoxon(saved, alternative="greater").pvalue < _LEVEL)
-
-
-def _uncertainty(values: Array) -> float:
-    """Return the standard error of a mean."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.inf
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What columns cost.
-
-    Attributes
-    ----------
-    Nformal : Array
-        Formal solutions of each, shape [Ncolumn].
-    failed, early : int
-        Columns that needed more than the policy, and those whose true error at the stop is above
-        the tolerance.
-    """
-
-    Nformal: Array
-    failed: int
-    early: int
-
-    def better(self, before: Cost) -> bool:
-        """Whether this saves formal solutions, and neither fails nor stops too early more often."""
-        saves = better(before.Nformal, self.Nformal)
-        return saves and self.failed <= before.failed and self.early <= before.early
-
-
 def _cost(
     shop: Workshop, columns: Sequence[Visited], policy: Actor, solutions: Sequence[Array | None]
 ) -> Cost:
@@ -395,33 +299,6 @@ def _cost(
             error = np.abs(np.expm1(s.visited.y[-1] - solution)).max()
             early += bool(error > shop.settings.popsTol)
     return Cost(np.array([s.Nformal for s in solved], float), failed, early)
-
-
-def load_weights(network: Network) -> DepthwiseNet:
-    """Return the network in torch, with the weights of the one in numpy.
-
-    The inverse of ``DepthwiseNet.to_numpy`` for one output.
-    """
-    architecture: Architecture = network.architecture
-    net = DepthwiseNet(architecture, outputs=1)
-    state = {}
-    for name, values in network.weights.items():
-        layer, part = name.rsplit(".", 1)
-        tensor = torch.from_numpy(np.array(values))
-        # "down0" is the first of a list of layers in torch.
-        place = layer.rstrip("0123456789")
-        key = f"{place}.{layer[len(place) :]}" if layer != place else layer
-        if part == "weight":
-            if layer == "mean":
-                tensor = tensor.T
-            elif layer == "head":
-                tensor = tensor.T[:, :, None]
-            else:
-                # [3 * C_in, C_out], left neighbour first, to [C_out, C_in, 3].
-                tensor = tensor.reshape(3, -1, tensor.shape[1]).permute(2, 1, 0)
-        state[f"{key}.{part}"] = tensor.contiguous()
-    net.load_state_dict(state)
-    return net
 
 
 @click.command()

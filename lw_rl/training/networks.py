@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..network import Architecture
+from ..network import Architecture, Network
 
 
 class DepthwiseNet(nn.Module):
@@ -87,3 +87,30 @@ class DepthwiseNet(nn.Module):
         assert self.head.bias is not None
         put("head", self.head.weight[rows, :, 0].T, self.head.bias[rows])
         return arrays
+
+
+def load_weights(network: Network) -> DepthwiseNet:
+    """Return the network in torch, with the weights of the one in numpy.
+
+    The inverse of ``DepthwiseNet.to_numpy`` for one output.
+    """
+    architecture: Architecture = network.architecture
+    net = DepthwiseNet(architecture, outputs=1)
+    state = {}
+    for name, values in network.weights.items():
+        layer, part = name.rsplit(".", 1)
+        tensor = torch.from_numpy(np.array(values))
+        # "down0" is the first of a list of layers in torch.
+        place = layer.rstrip("0123456789")
+        key = f"{place}.{layer[len(place) :]}" if layer != place else layer
+        if part == "weight":
+            if layer == "mean":
+                tensor = tensor.T
+            elif layer == "head":
+                tensor = tensor.T[:, :, None]
+            else:
+                # [3 * C_in, C_out], left neighbour first, to [C_out, C_in, 3].
+                tensor = tensor.reshape(3, -1, tensor.shape[1]).permute(2, 1, 0)
+        state[f"{key}.{part}"] = tensor.contiguous()
+    net.load_state_dict(state)
+    return net

@@ -1,0 +1,382 @@
+"""What is known of the error of the populations along a solve.
+
+Estimates of the error, none of which costs a formal solution. The certified stop
+(`lw_rl.convergence`) goes by the tightest that can be trusted in the state at hand:
+
+``"policy"``
+    A policy proposes a step to the solution, so the size of its step is an estimate of the error
+    of the state it starts from. It is taken together with the distance to the best combination of
+    visited states (next), divided by ``1 - rho``, where `rho` is the observed contraction of the
+    residual, and multiplied by a factor that was calibrated on the validation stream and stands in
+    the policy's card (:data:`DEFAULT_FACTOR` without one).
+``"combination"``
+    At fixed opacity MALI's residual is linear in the source function (in the populations, close to
+    the solution, for atoms with more levels). So the combination of the visited states with the
+    smallest residual is far closer to the solution than the last of them, and its distance is the
+    error of the last: the contraction of the plain residual, observed for every mode that is
+    still there, not only for the fastest (Eddy 1979, reduced rank extrapolation; Anderson 1965).
+    Times :data:`SAFETY`, or :data:`PLAIN_SAFETY` where all steps are MALI's.
+``"contraction"``
+    Where there is no such combination: the residual over ``1 - rho`` (Auer, Fabiani Bendicho and
+    Trujillo Bueno 1994, A&A 292, 599). Times the same.
+``"operator"``
+    The same for the steps of the non-local approximate operator (`lw_rl.approximate_operator`)
+    that no policy had a part in, times :data:`DEFAULT_FACTOR`, or what a policy's card says for
+    problems of this kind (learned on cubes, `lw_rl.training.finetune`). And the second opinion, of
+    two-level atoms, whatever the scheme: what the operator takes for the error, where the
+    iteration would stop otherwise. It counts if it is larger, times :data:`OPERATOR_SAFETY`.
+``"bound"``
+    The rigorous bound with the source function as the weight (`lw_rl.enclosure`), for two-level
+    atoms: the tightest where the residual is far below the thermal source term, as at the
+    solution itself. :meth:`Certificate.bound` sharpens it at the end of a solve.
+
+**Which state is certified.** The estimates are of a state at which a formal solution was made, or
+of its plain update. Where a scheme has moved on to a state that no formal solution has seen, the
+stop puts the certified one back: populations, radiation field and rates of the context then belong
+together. MALI's populations are left as they are.
+
+**Partial redistribution.** The emission profile is iterated as well, beside the populations, and
+lags behind them: what a residual says of the error is too little. For two-level atoms the operator
+tells what a change of the profile does to the populations (`lw_rl.profile_lag`); the estimate is
+:data:`LAG_SAFETY` times the error with what the profile hides. For others the largest ratio of
+estimate and residual of the last :data:`~lw_rl.profile_lag.RECENT` iterations counts, times the
+largest of three residuals. There is no bound.
+
+What is proved is in `lw_rl.enclosure`; the rest is measured by ``lw-rl soak``: how often the
+estimate holds and how close it is, scheme by scheme, stands in the README and its result files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import compress
+from typing import Any
+
+import numpy as np
+
+from .adapter import Adapter
+from .approximate_operator import ApproximateOperator
+from .enclosure import NEAR, enclosure_bound, weight_bound
+from .observation import to_log
+from .profile_lag import RECENT, ProfileLag
+from .result import UNKNOWN, ErrorEstimate
+from .schemes.base import largest, relative
+from .schemes.history import combine_positive
+from .state import Block, Evaluation
+
+Array = np.ndarray
+
+#: Factor on a policy's estimate where its card has none.
+DEFAULT_FACTOR = 2.5
+#: Factor on the estimates that no policy takes part in, and on those of MALI left to itself.
+SAFETY = 3.0
+PLAIN_SAFETY = 1.5
+#: Residuals that count where the emission profile is iterated, too.
+_LAST = 3
+#: Factor on the error with what a lagging emission profile hides.
+LAG_SAFETY = 3.0
+#: Factor on what the approximate operator takes for the error.
+OPERATOR_SAFETY = 1.5
+#: Change of ln S beyond which the approximate operator is made anew.
+_MOVED = 0.5
+#: Plain steps in a row that are MALI left to itself.
+_PLAIN_STEPS = 8
+#: Visited states that are combined.
+_WINDOW = 20
+#: No residual is known better than this.
+_ROUNDING = 1e-15
+#: Steps over which the contraction of the residual is observed.
+_SPANS = (2, 4, 8)
+#: Steps over which that of accelerated steps is.
+_LEFT = 2
+#: Contraction beyond which a policy's, and a plain iteration's, step is not extrapolated.
+_MAX_POLICY_RHO = 0.8
+_MAX_PLAIN_RHO = 0.999
+
+
+class Certificate:
+    """What is known of the error along a solve.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        Access to the context.
+    operators : mapping of Block to ApproximateOperator, optional
+        What a scheme has made already, so that it is not made twice.
+
+    Attributes
+    ----------
+    evaluation : Evaluation or None
+        The last one that counts.
+    """
+
+    def __init__(
+        self, adapter: Adapter, operators: Mapping[Block, ApproximateOperator] | None = None
+    ):
+        self.adapter = adapter
+        self.clear()
+        self._log_b: dict[Block, Array] = {}
+        self._operators = dict(operators or {})
+
+    def clear(self) -> None:
+        """Forget the visited states."""
+        self.evaluation: Evaluation | None = None
+        self._ys: deque[Array] = deque(maxlen=_WINDOW + 1)
+        self._rs: deque[Array] = deque(maxlen=_WINDOW + 1)
+        self._settled: deque[bool] = deque(maxlen=_WINDOW + 1)
+        self._merits: deque[float] = deque(maxlen=max(_SPANS) + 1)
+        self._step = 0.0
+        # What accelerated steps in a row left of each other's size.
+        self._left: deque[float] = deque(maxlen=_LEFT)
+        self._plain = True
+        self._plain_steps = 0
+        self._factor: float | None = None
+        self._method = "policy"
+        self._estimate: ErrorEstimate | None = None
+        # Residual and ratio of estimate and residual, of iterations with partial redistribution.
+        self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT)
+        self._lag = ProfileLag()
+
+    def skip(self) -> None:
+        """Note an iteration whose plain update is not known, or was undone."""
+        self.evaluation = self._estimate = None
+
+    def redistribute(self, change: float) -> None:
+        """Note a change of the emission profile (partial redistribution), the largest relative."""
+        self._estimate = None
+        if self.evaluation is None:
+            return
+        errors = self._errors()
+        if errors is None:
+            merit = max(self.residual, _ROUNDING)
+            self._recent.append((merit, self._observed().value / merit))
+        else:
+            self._lag.add(self.evaluation.y, to_log(errors), change)
+
+    def add(
+        self,
+        evaluation: Evaluation,
+        y_next: Array | None,
+        factor: float | None = None,
+        method: str = "policy",
+        size: float = 0.0,
+    ) -> None:
+        """Note an evaluation and the step that was made from it.
+
+        Parameters
+        ----------
+        evaluation : Evaluation
+            What the last formal solution told.
+        y_next : Array or None
+            The next unknown; None if it is the plain update.
+        factor : float, optional
+            Factor on the size of the step as an estimate of the error, if it is one.
+        method : str, optional
+            What that estimate is called (default: ``"policy"``).
+        size : float, optional
+            What the scheme takes for the error of the evaluated state, which is not the size of
+            the step where that begins at a combination of states (default: 0).
+        """
+        self._estimate = None
+        if not evaluation.valid:
+            self.clear()
+            return
+        self.evaluation = evaluation
+        # The scattered background light in a residual is that of the populations before.
+        near = bool(self._ys) and largest(evaluation.y - self._ys[-1]) <= NEAR
+        self._settled.append(near)
+        self._ys.append(evaluation.y)
+        self._rs.append(evaluation.r)
+        self._merits.append(evaluation.merit)
+        before, after_plain = self._step, self._plain
+        self._plain = y_next is None
+        self._plain_steps = self._plain_steps + 1 if self._plain else 0
+        self._factor, self._method = factor, method
+        step = evaluation.merit if y_next is None else largest(y_next - evaluation.y)
+        self._step = max(step, evaluation.merit)
+        if factor is not None:
+            self._step = max(self._step, math.log1p(size))
+        if factor is not None and not after_plain:
+            self._left.append(self._step / max(before, 1e-300))
+
+    @property
+    def state(self) -> Array:
+        """The certified state: the last evaluated one, or its plain update if that was taken."""
+        assert self.evaluation is not None
+        return self.evaluation.y_plain if self._plain else self.evaluation.y
+
+    @property
+    def residual(self) -> float:
+        """The largest relative change that a plain step makes, which no estimate is below."""
+        return float("inf") if self.evaluation is None else relative(self.evaluation.merit)
+
+    def estimate(self, within: float = float("inf")) -> ErrorEstimate:
+        """Return the tightest estimate that can be trusted of the error of :attr:`state`.
+
+        Parameters
+        ----------
+        within : float, optional
+            What is of interest: an estimate that is sure to be above it is not made.
+        """
+        if self.evaluation is None:
+            return UNKNOWN
+        if self._estimate is None and self._lag:
+            self._estimate = ErrorEstimate(LAG_SAFETY * relative(self._lag.error), "operator")
+        if self._estimate is None:
+            estimate = self._observed() if relative(self._step) < within else UNKNOWN
+            bound = self._largest_over_blocks(self._weight_bound)
+            if bound < estimate.value:
+                estimate = ErrorEstimate(bound, "bound", bound)
+            if estimate is UNKNOWN:
+                return UNKNOWN
+            if estimate.value < within:
+                estimate = self._second_opinion(estimate)
+            if self._recent:
+                merits, ratios = zip(*self._recent, strict=True)
+                worst = max(ratios) * max(merits[-_LAST:])
+                estimate = replace(estimate, value=max(estimate.value, worst))
+            self._estimate = estimate
+        return self._estimate
+
+    def bound(self) -> float | None:
+        """Return the bound on the error of :attr:`state`, or None where there is none.
+
+        It takes some milliseconds, a linear programme for each two-level atom. What it rests on
+        (`lw_rl.enclosure`) does not hold where the approximate operator, which interpolates as the
+        host does, takes the error for larger: there is none then.
+        """
+        if self.evaluation is None:
+            return None
+        bound = min(
+            self._largest_over_blocks(self._weight_bound),
+            self._largest_over_blocks(self._enclosure_bound),
+        )
+        return bound if self._opinion() < bound < np.inf else None
+
+    def settle(self) -> None:
+        """Put the certified state into the context, if a scheme has moved on from it."""
+        if self.evaluation is not None and not self._plain:
+            self.adapter.go_back(self.evaluation.y)
+
+    # ---- the estimates ----------------------------------------------------------------------
+
+    def _observed(self) -> ErrorEstimate:
+        """Return the estimate from the step, the visited states and the contraction."""
+        distance = self._distance()
+        rho = self._contraction()
+        safety = PLAIN_SAFETY if self._plain_steps >= _PLAIN_STEPS else SAFETY
+        if distance == float("inf"):
+            if self._method == "operator" and self._factor is not None:
+                # Calibrated on problems of this kind, it is worth more than the general one.
+                safety = min(safety, self._factor) if self._factor < DEFAULT_FACTOR else safety
+            step = self._step / (1.0 - min(rho, _MAX_PLAIN_RHO))
+            known = len(self._merits) > 1
+            return ErrorEstimate(safety * relative(step), "contraction") if known else UNKNOWN
+        if self._factor is not None:
+            rho = max(rho, self._accelerated())
+            step = max(self._step, distance) / (1.0 - min(rho, _MAX_POLICY_RHO))
+            return ErrorEstimate(self._factor * relative(step), self._method)
+        if not self._plain:
+            distance = max(self._step, distance)
+        return ErrorEstimate(safety * relative(distance), "combination")
+
+    def _second_opinion(self, estimate: ErrorEstimate) -> ErrorEstimate:
+        """Return the larger of an estimate and of what the approximate operator says.
+
+        It is asked only where the iteration would stop otherwise: it takes some milliseconds.
+        """
+        opinion = OPERATOR_SAFETY * self._opinion()
+        if self._factor is None:
+            # What it left of its own errors before, it does not see of this one.
+            opinion /= 1.0 - self._accelerated()
+        return ErrorEstimate(opinion, "operator") if opinion > estimate.value else estimate
+
+    def _opinion(self) -> float:
+        """Return what the approximate operators take for the error of the last evaluation."""
+        errors = map(self._error, self.adapter.blocks)
+        return max((largest(e) for e in errors if e is not None), default=0.0)
+
+    def _error(self, block: Block) -> Array | None:
+        """Return what the approximate operator takes for the relative error, if there is one."""
+        evaluation = self.evaluation
+        assert evaluation is not None
+        if evaluation.implied is None or not block.two_level:
+            return None
+        y, implied = evaluation.y[block.span], evaluation.implied[block.span]
+        error = self._operator(block, y).error(y, implied)
+        return error if np.isfinite(error.sum()) else None
+
+    def _errors(self) -> Array | None:
+        """Return the same of all atoms, shape [Nunknown], if there is one of each."""
+        errors = [e for e in map(self._error, self.adapter.blocks) if e is not None]
+        return np.concatenate(errors) if len(errors) == len(self.adapter.blocks) else None
+
+    def _operator(self, block: Block, y: Array) -> ApproximateOperator:
+        """Return the approximate operator around `y`, made anew where that has moved."""
+        known = self._operators.get(block)
+        if known is None or known.y is None or largest(known.y - y) > _MOVED:
+            known = ApproximateOperator(self.adapter.line_physics(block), y)
+            self._operators[block] = known
+        return known
+
+    def _distance(self) -> float:
+        """Return how far the best combination of visited states is from the certified one."""
+        if len(self._ys) < 3:
+            return float("inf")
+        state, worst = self.state, 0.0
+        for block in self.adapter.blocks:
+            span = block.span
+            combined = combine_positive([y[span] for y in self._ys], [r[span] for r in self._rs])
+            if combined is None:
+                return float("inf")
+            worst = max(worst, largest(combined[0] - state[span]))
+        return worst
+
+    def _contraction(self) -> float:
+        """Return the largest factor per step by which the residual fell over the last steps."""
+        merits = self._merits
+        if len(merits) < 2:
+            return 0.5
+        spans = [n for n in _SPANS if n < len(merits)] or [1]
+        return max((merits[-1] / max(merits[-1 - n], 1e-300)) ** (1.0 / n) for n in spans)
+
+    def _accelerated(self) -> float:
+        """Return the largest share that the last accelerated steps left of each other, bounded."""
+        return min(max(self._left, default=0.0), _MAX_POLICY_RHO)
+
+    # ---- the bounds -------------------------------------------------------------------------
+
+    def _largest_over_blocks(self, bound: Any) -> float:
+        if self._recent or self._lag:
+            return float("inf")
+        if not (self.adapter.ctx.crswDone and all(b.two_level for b in self.adapter.blocks)):
+            return float("inf")
+        if not self._settled[-1]:
+            return float("inf")
+        return max(bound(b) for b in self.adapter.blocks)
+
+    def _thermal(self, block: Block) -> Array:
+        """Return ln(eps B) in the unit of the unknown, shape [Nspace]."""
+        if block not in self._log_b:
+            physics = self.adapter.line_physics(block)
+            self._log_b[block] = np.log(np.maximum(physics.epsilon, 1e-300)) + physics.log_B
+        return self._log_b[block]
+
+    def _weight_bound(self, block: Block) -> float:
+        assert self.evaluation is not None
+        y, r = self.evaluation.y[block.span], self.evaluation.r[block.span]
+        bound = weight_bound(y, r, self._thermal(block))
+        # The plain update is no further from the solution than its step and the bound together.
+        return bound + relative(largest(r)) * (1.0 + bound) if self._plain else bound
+
+    def _enclosure_bound(self, block: Block) -> float:
+        span, settled = block.span, list(self._settled)
+        return enclosure_bound(
+            [y[span] for y in compress(self._ys, settled)],
+            [r[span] for r in compress(self._rs, settled)],
+            self._thermal(block),
+            self.state[span],
+        )
