@@ -111,7 +111,7 @@ def peers(policies: Iterable[Any] = ("default",)) -> list[Peer]:
 
 def _alone(scheme: Scheme) -> Safeguarded:
     """Return a guarded peer: it does not turn into another one, and has all the time it takes."""
-    return Safeguarded(scheme, fallbacks=(), allowance=np.inf)
+    return Safeguarded(scheme, fallbacks=(), allowance=np.inf, in_foldings=True)
 
 
 def depthwise_name(policy: Any) -> str:

@@ -131,7 +131,7 @@ def make_scheme(scheme: str | Scheme, policy: Any = "default") -> Safeguarded:
     # Accelerations of plain updates keep their residual for a while, to drop it at once later; the
     # operator, which dismisses a policy by itself, removes what the residual hardly sees.
     if isinstance(scheme, Anderson | Ng):
-        return Safeguarded(scheme, allowance=_PATIENCE)
+        return Safeguarded(scheme, in_foldings=True, allowance=_PATIENCE)
     if isinstance(scheme, Depthwise):
         return Safeguarded(scheme, allowance=_OPERATOR_PATIENCE)
     return Safeguarded(scheme)

@@ -155,6 +155,10 @@ class Safeguarded:
         (default: 0.8). For schemes that combine plain updates, as Anderson's, 0.99 will do.
     fallbacks : tuple of Scheme, optional
         Schemes tried in turn after `scheme` (default: Anderson with 10 differences).
+    in_foldings : bool, optional
+        Whether `growth` is that of the residual's logarithm, in which a step may do more at the
+        start (default: False). Schemes that combine plain updates need it: Anderson acceleration
+        takes up to twice as many formal solutions without.
     """
 
     scheme: Scheme
@@ -164,6 +168,7 @@ class Safeguarded:
     share: float = 0.1
     rate: float = 0.8
     fallbacks: tuple[Scheme, ...] = field(default=(Anderson(),))
+    in_foldings: bool = False
 
     def __post_init__(self) -> None:
         if not self.growth >= 1.0 or self.patience < 1 or not 0.0 < self.rate <= 1.0:
@@ -226,9 +231,10 @@ class Safeguarded:
         """Accept or undo the step before, then propose the next."""
         merit = evaluation.merit
         worst = float("inf")
+        size = float if self.in_foldings else relative
         if state.best is not None:
-            worst = self.growth * relative(state.best[1])
-        if state.best is not None and not relative(merit) <= worst:
+            worst = self.growth * size(state.best[1])
+        if state.best is not None and not size(merit) <= worst:
             if not (state.trusted and evaluation.valid):
                 return self._reject(evaluation, state)
         if not evaluation.valid:
