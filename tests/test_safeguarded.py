@@ -616,17 +616,18 @@ def test_a_scheme_whose_policy_fails_hands_over(ctx, reference):
     assert "sigmoid handed over to anderson: the policy failed" in proxy.report.notes[0]
 
 
-def test_a_residual_of_many_e_foldings_is_undone():
+@pytest.mark.parametrize(("in_foldings", "accepted"), [(False, False), (True, True)])
+def test_a_residual_of_many_e_foldings_is_undone(in_foldings, accepted):
     """Ten times the best logarithm is no small factor where that is of order one."""
     adapter = Adapter(HostileProblem(1, 679).context())
-    guard = Safeguarded(Mali())
+    guard = Safeguarded(Mali(), in_foldings=in_foldings)
     state = guard.init(adapter)
     first = adapter.evaluate()
     guard.step(replace(first, r=np.full_like(first.r, 1.0)), state)
     state.trusted = False
     assert guard.step(replace(first, r=np.full_like(first.r, 2.0)), state).accepted
     state.trusted = False
-    assert not guard.step(replace(first, r=np.full_like(first.r, 5.0)), state).accepted
+    assert guard.step(replace(first, r=np.full_like(first.r, 5.0)), state).accepted is accepted
 
 
 def test_switching_is_left_to_plain_steps(monkeypatch):
