@@ -19,8 +19,8 @@ Every formal solution is either *earned* or *fruitless*. Earned are the plain st
 accelerated steps up to one at which the residual has fallen at least as fast as `rate` per step
 since the last earned one. The others are fruitless, and never more than ``allowance + share *
 earned`` of them are made, with 3 and 10 % (`make_scheme` allows accelerations more, where they
-were asked for). A scheme that uses them up hands over, and if none of
-its steps was earned the next begins where MALI would: at the plain update of the start. So
+were asked for). A scheme that uses them up hands over, and if none of its steps was earned the
+next begins where MALI would: at the plain update of the start. So
 
     formal solutions  <=  1.1 * earned + 3,
 
@@ -230,11 +230,8 @@ class Safeguarded:
     def step(self, evaluation: Evaluation, state: Guard) -> Step:
         """Accept or undo the step before, then propose the next."""
         merit = evaluation.merit
-        worst = float("inf")
         size = float if self.in_foldings else relative
-        if state.best is not None:
-            worst = self.growth * size(state.best[1])
-        if state.best is not None and not size(merit) <= worst:
+        if state.best is not None and not size(merit) <= self.growth * size(state.best[1]):
             if not (state.trusted and evaluation.valid):
                 return self._reject(evaluation, state)
         if not evaluation.valid:
