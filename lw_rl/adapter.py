@@ -119,6 +119,11 @@ class Adapter:
         """Number of depths."""
         return int(self.ctx.kwargs["atmos"].Nspace)
 
+    @property
+    def Nthreads(self) -> int:
+        """Threads that the user gave the context."""
+        return int(self.ctx.Nthreads)
+
     def read(self) -> Array:
         """Return the unknown, shape [Nunknown]; NaN where the populations are not physical."""
         if len(self._atoms) == 1:

@@ -9,6 +9,7 @@ from typing import Any
 import lightweaver as lw
 
 from .adapter import Adapter
+from .blas import blas_threads
 from .certificate import DEFAULT_FACTOR, Certificate
 from .convergence import Certified
 from .result import Outcome, Record, Report, Result
@@ -86,7 +87,8 @@ class AcceleratedContext:
         if self._pending is not None:
             return self._pending
         if self.report.Nformal == 0:
-            y = self._scheme.start(self.adapter.read(), self._state)
+            with blas_threads(self.adapter.Nthreads):
+                y = self._scheme.start(self.adapter.read(), self._state)
             if y is not None:
                 self.adapter.write(y)
         if self._scheme.lambdaIterate:
@@ -123,7 +125,8 @@ class AcceleratedContext:
         before = adapter.snapshot(radiation=False)
         try:
             update, evaluation = adapter.plain_update(**kwargs)
-            step = self._scheme.step(evaluation, self._state)
+            with blas_threads(adapter.Nthreads):
+                step = self._scheme.step(evaluation, self._state)
             if step.y is not None:
                 adapter.write(step.y)
             self._failures = 0 if evaluation.valid else self._failures + 1
