@@ -47,7 +47,8 @@ class AcceleratedContext:
         self.adapter = Adapter(ctx)
         self.report = Report()
         self.met = False
-        self._state = scheme.init(self.adapter)
+        with blas_threads(self.adapter.Nthreads):
+            self._state = scheme.init(self.adapter)
         self._factors = _factors(scheme, scheme.operator_factor(self._state))
         self.certificate = Certificate(self.adapter, scheme.operators(self._state))
         self._pending: lw.IterationUpdate | None = None

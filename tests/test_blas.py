@@ -8,6 +8,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import lw_rl
+from lw_rl import approximate_operator
 from lw_rl.blas import blas_threads
 
 
@@ -24,23 +25,18 @@ def four_threads():
         yield
 
 
-class Spying:
-    """A policy that notes the threads while it is asked."""
-
-    def __init__(self):
-        self.seen = set()
-
-    def predict(self, obs, deterministic=True):
-        self.seen |= threads()
-        raise RuntimeError("nothing to say")
-
-
 @pytest.mark.parametrize("Nthreads", [1, 2])
-def test_solve(Nthreads, make_ctx):
-    spying = Spying()
+def test_every_operator_of_a_solve(Nthreads, make_ctx, monkeypatch):
+    seen, build = [], approximate_operator.ApproximateOperator._build
+
+    def noted(*args, **kwargs):
+        seen.append(threads())
+        return build(*args, **kwargs)
+
+    monkeypatch.setattr(approximate_operator.ApproximateOperator, "_build", noted)
     ctx = make_ctx("CaII_K", "FALC", Nthreads=Nthreads)
-    assert lw_rl.solve(ctx, spying, quiet=True).converged
-    assert spying.seen == {Nthreads}
+    assert lw_rl.solve(ctx, quiet=True).converged
+    assert seen and all(found == {Nthreads} for found in seen)
     assert threads() == {4}
 
 
