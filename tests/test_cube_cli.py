@@ -243,6 +243,7 @@ BENCH = {
             for name, n in (("small", 4), ("middle", 16), ("large", 64), ("one_worker", 64))
         },
         "times_plain_pool": 6.2, "times_one_worker": 1.9,
+        "rounds": [{"plain": 8.0, "large": 50.0, "one_worker": 26.0}],
         "scale": {
             "per_column": {
                 "bytes_sent": 1000, "bytes_returned": 2000, "bytes_on_disk": 900.0,
@@ -430,3 +431,7 @@ def test_the_whole_measurement_small(run, tmp_path):
     assert rate["plain"]["policy_worst_true_error"] <= 1e-3
     assert rate["large"]["columns"] == 64 and rate["small"]["columns"] == 16
     assert rate["times_plain_pool"] > 0 and rate["memory_growth"] > 0
+    # One round of three is in the middle, for each of the three by itself.
+    for name in ("plain", "large", "one_worker"):
+        rates = sorted(turn[name] for turn in rate["rounds"])
+        assert len(rates) == 3 and rate[name]["columns_per_second"] == rates[1]

@@ -57,7 +57,8 @@ def _rate(p: Mapping[str, Any]) -> list[str]:
         f"A plain process pool around `iterate_ctx_se` at `popsTol={plain['popsTol']:.1e}`, the "
         f"largest that keeps a true error of 1e-3 (its {plain['worst_true_error']:.1e}, ours "
         f"{plain['policy_worst_true_error']:.1e}, on {plain['columns']} columns): "
-        f"{plain['columns_per_second']:.1f} columns/s, {p['times_plain_pool']:.1f} times slower",
+        f"{plain['columns_per_second']:.1f} columns/s, {p['times_plain_pool']:.1f} times slower "
+        f"(median of {len(p['rounds'])} rounds, as below)",
         f"One worker: {one['columns_per_second']:.1f} columns/s, {p['times_one_worker']:.2f} times "
         "slower",
         f"Peak memory of a worker: {memory} columns",

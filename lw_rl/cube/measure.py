@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import os
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from time import perf_counter, process_time
 from typing import Any
 
@@ -24,6 +25,9 @@ from .source import Source, Window
 from .synthetic import synthetic_cube
 
 Array = np.ndarray
+
+#: Times that pool, workers and one worker are timed in turn. Odd, so that one is the middle one.
+_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,10 @@ def subsample(source: Source, number: int) -> list[dict[str, Array]]:
     return [source.read(w).column(0) for w in windows]
 
 
+def _middle(cases: Sequence[Case]) -> Case:
+    return sorted(cases, key=lambda case: case.rate)[len(cases) // 2]
+
+
 def rates(
     folder: Path,
     side: int,
@@ -165,7 +173,7 @@ def rates(
     line: str,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Measure rate and memory on a large cube, and on a fourth and a sixteenth of its columns.
+    """Measure rate and memory on a large cube, and memory on a fourth and a sixteenth of it.
 
     Parameters
     ----------
@@ -183,33 +191,52 @@ def rates(
         The line.
     **settings
         As for :func:`lw_rl.cube.solve`.
+
+    Returns
+    -------
+    found : dict
+        Cases ``small``, ``middle``, ``large``, ``one_worker`` (of the last two the round of the
+        median rate), the peer ``plain``, the rates of all ``rounds``, and ``times_plain_pool``,
+        ``times_one_worker``: medians over the rounds of the rates' ratios in one round.
     """
     cube = synthetic_cube(side, side, seed=seed)
     columns = subsample(Source(cube), sample)
     settings = {"line": line, "frozen": True, **settings}
     tell("rate: tolerance of the pool")
     found: dict[str, Any] = {"plain": plain_tolerance(line, columns[:: max(1, sample // 12)])}
-    tell("rate: plain process pool")
-    seconds = plain_pool(line, columns, workers, found["plain"]["popsTol"])
-    found["plain"] |= {
-        "workers": workers, "timed_columns": len(columns), "seconds": seconds,
-        "columns_per_second": len(columns) / seconds,
-    }  # fmt: skip
+    popsTol = found["plain"]["popsTol"]
 
     def corner(size: int) -> xr.Dataset:
         return cube.isel(x=slice(0, size), y=slice(0, size))
 
-    for name, part, number in (
-        ("small", corner(max(side // 4, 4)), workers),
-        ("middle", corner(max(side // 2, 4)), workers),
-        ("large", cube, workers),
-        ("one_worker", cube, 1),
+    for name, part in (
+        ("small", corner(max(side // 4, 4))),
+        ("middle", corner(max(side // 2, 4))),
     ):
         tell(f"rate: {name}")
-        found[name] = run_case(folder / name, part, number, **settings).as_dict()
-    rate = found["large"]["columns_per_second"]
-    found["times_plain_pool"] = rate / found["plain"]["columns_per_second"]
-    found["times_one_worker"] = rate / found["one_worker"]["columns_per_second"]
+        found[name] = run_case(folder / name, part, workers, **settings).as_dict()
+    # A machine's speed drifts by more than what is looked for: the three take turns.
+    rounds: list[tuple[float, Case, Case]] = []
+    for k in range(_ROUNDS):
+        tell(f"rate: round {k + 1} of {_ROUNDS}")
+        rounds.append(
+            (
+                len(columns) / plain_pool(line, columns, workers, popsTol),
+                run_case(folder / f"large_{k}", cube, workers, **settings),
+                run_case(folder / f"one_worker_{k}", cube, 1, **settings),
+            )
+        )
+    pool, large, one = zip(*rounds, strict=True)
+    found["plain"] |= {
+        "workers": workers, "timed_columns": len(columns), "columns_per_second": median(pool),
+    }  # fmt: skip
+    found["large"] = _middle(large).as_dict()
+    found["one_worker"] = _middle(one).as_dict()
+    found["rounds"] = [
+        {"plain": p, "large": two.rate, "one_worker": single.rate} for p, two, single in rounds
+    ]
+    found["times_plain_pool"] = median(two.rate / p for p, two, _ in rounds)
+    found["times_one_worker"] = median(two.rate / single.rate for _, two, single in rounds)
     found["memory_growth"] = max(found["large"]["worker_peak_bytes"]) / max(
         found["small"]["worker_peak_bytes"]
     )

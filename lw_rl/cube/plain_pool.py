@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import atmospheres, atoms
 from ..adapter import Adapter
+from ..cells import one_thread_each
 from ..context import radiative_set
 from ..errors import NoReferenceError
 from ..reference import reference, true_error
@@ -114,7 +115,10 @@ def plain_pool(
     """
     # The host's advice on tuning, once for every process.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:No config file found")
-    with get_context("spawn").Pool(workers, _plain_start, (line, tolerance)) as pool:
+    with (
+        one_thread_each(),
+        get_context("spawn").Pool(workers, _plain_start, (line, tolerance)) as pool,
+    ):
         pool.map(_plain_column, columns[: 4 * workers], chunksize=1)
         start = perf_counter()
         pool.map(_plain_column, columns, chunksize=max(1, len(columns) // (8 * workers)))
