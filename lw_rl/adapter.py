@@ -280,6 +280,18 @@ class Adapter:
             self.ctx.clear_ng()
         self.ctx.rel_diff_ng_accelerate()
 
+    # ---- emission profiles ------------------------------------------------------------------
+
+    def profiles(self) -> Array:
+        """Return the emission profiles of the lines in partial redistribution, flattened."""
+        return np.concatenate([np.empty(0), *(rho.ravel() for rho in self._rho)])
+
+    def write_profiles(self, values: Array) -> None:
+        """Set them."""
+        parts = np.split(values, np.cumsum([rho.size for rho in self._rho])[:-1])
+        for rho, part in zip(self._rho, parts, strict=True):
+            rho[:] = part.reshape(rho.shape)
+
     # ---- snapshots --------------------------------------------------------------------------
 
     def _charge(self) -> tuple[Array, ...]:

@@ -38,9 +38,11 @@ together. MALI's populations are left as they are.
 **Partial redistribution.** The emission profile is iterated as well, beside the populations, and
 lags behind them: what a residual says of the error is too little. For two-level atoms the operator
 tells what a change of the profile does to the populations (`lw_rl.profile_lag`); the estimate is
-:data:`LAG_SAFETY` times the error with what the profile hides. For others the largest ratio of
-estimate and residual of the last :data:`~lw_rl.profile_lag.RECENT` iterations counts, times the
-largest of three residuals. There is no bound.
+:data:`LAG_SAFETY` times the error with what the profile hides. Where both are accelerated together
+(`lw_rl.schemes.joint`), the distance to the combination of the last iterations tells as well, which
+knows of the profile: the smaller of the two counts. For other atoms the largest ratio of estimate
+and residual of the last :data:`~lw_rl.profile_lag.RECENT` iterations counts, times the largest of
+three residuals. There is no bound.
 
 What is proved is in `lw_rl.enclosure`; the rest is measured by ``lw-rl soak``: how often the
 estimate holds and how close it is, scheme by scheme, stands in the README and its result files.
@@ -52,7 +54,7 @@ import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import compress
+from itertools import compress, pairwise
 from typing import Any
 
 import numpy as np
@@ -92,6 +94,8 @@ _ROUNDING = 1e-15
 _SPANS = (2, 4, 8)
 #: Steps over which that of accelerated steps is.
 _LEFT = 2
+#: Steps of unknown and emission profile together, in a row, that make an estimate.
+_JOINT = 5
 #: Contraction beyond which a policy's, and a plain iteration's, step is not extrapolated.
 _MAX_POLICY_RHO = 0.8
 _MAX_PLAIN_RHO = 0.999
@@ -139,16 +143,30 @@ class Certificate:
         # Residual and ratio of estimate and residual, of iterations with partial redistribution.
         self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT)
         self._lag = ProfileLag()
+        # Steps of unknown and emission profile together, in a row.
+        self._joint: deque[float] = deque(maxlen=_JOINT)
 
     def skip(self) -> None:
         """Note an iteration whose plain update is not known, or was undone."""
         self.evaluation = self._estimate = None
 
-    def redistribute(self, change: float) -> None:
-        """Note a change of the emission profile (partial redistribution), the largest relative."""
+    def redistribute(self, change: float, mixed: Array | None = None) -> None:
+        """Note a change of the emission profile (partial redistribution).
+
+        Parameters
+        ----------
+        change : float
+            The largest relative change.
+        mixed : Array, optional
+            The unknown that a combination with earlier iterations of unknown and profile leads to.
+        """
         self._estimate = None
         if self.evaluation is None:
             return
+        away = 0.0 if mixed is None else largest(mixed - self.evaluation.y)
+        if mixed is None:
+            self._joint.clear()
+        self._joint.append(max(self._step, away))
         errors = self._errors()
         if errors is None:
             merit = max(self.residual, _ROUNDING)
@@ -224,7 +242,8 @@ class Certificate:
         if self.evaluation is None:
             return UNKNOWN
         if self._estimate is None and self._lag:
-            self._estimate = ErrorEstimate(LAG_SAFETY * relative(self._lag.error), "operator")
+            lag = ErrorEstimate(LAG_SAFETY * relative(self._lag.error), "operator")
+            self._estimate = min(lag, self._together(), key=lambda e: e.value)
         if self._estimate is None:
             estimate = self._observed() if relative(self._step) < within else UNKNOWN
             bound = self._largest_over_blocks(self._weight_bound)
@@ -282,6 +301,15 @@ class Certificate:
         if not self._plain:
             distance = max(self._step, distance)
         return ErrorEstimate(safety * relative(distance), "combination")
+
+    def _together(self) -> ErrorEstimate:
+        """Return the estimate from steps of unknown and emission profile together."""
+        if len(self._joint) < _JOINT:
+            return UNKNOWN
+        steps = list(self._joint)
+        rho = max(after / max(before, 1e-300) for before, after in pairwise(steps[-3:]))
+        step = steps[-1] / (1.0 - min(rho, _MAX_POLICY_RHO))
+        return ErrorEstimate(DEFAULT_FACTOR * relative(step), "combination")
 
     def _second_opinion(self, estimate: ErrorEstimate) -> ErrorEstimate:
         """Return the larger of an estimate and of what the approximate operator says.

@@ -55,11 +55,11 @@ class Certified(lw.ConvergenceCriteria):
         prdUpdate: lw.IterationUpdate | None,
     ) -> bool:
         """Return whether the context is converged; if so it holds the certified state."""
+        certificate = self.certificate
         if self._before is not None:
             self._watch(popsUpdate)
-        certificate = self.certificate
-        if prdUpdate is not None and prdUpdate.dRho:
-            certificate.redistribute(prdUpdate.dRhoMax)
+            if prdUpdate is not None and prdUpdate.dRho:
+                certificate.redistribute(prdUpdate.dRhoMax)
         if not certificate.residual < self.popsTol or not self.ctx.crswDone:
             return False
         self.value = certificate.estimate(within=self.popsTol)

@@ -99,13 +99,18 @@ class AcceleratedContext:
         return self._pending
 
     def prd_redistribute(self, *args: Any, **kwargs: Any) -> lw.IterationUpdate | None:
-        """Iterate the emission profile, as ``Context.prd_redistribute`` does, and tell the scheme.
+        """Iterate the emission profile, as ``Context.prd_redistribute`` does, and accelerate it.
 
-        The map whose fixed point is sought is another one afterwards.
+        Where a scheme accelerates, the profile is iterated ``maxIter`` times whatever ``tol`` is:
+        the iteration of profile and populations has to be one map, the same every time.
         """
+        before = self.adapter.profiles()
+        if self._scheme.accelerates_profiles(self._state):
+            kwargs["tol"] = 0.0
         update = self._ctx.prd_redistribute(*args, **kwargs)
         if update is not None and update.dRho:
-            self._scheme.redistribute(update.dRhoMax, self._state)
+            mixed = self._scheme.redistribute(update.dRhoMax, before, self._state)
+            self.certificate.redistribute(update.dRhoMax, mixed)
         return update
 
     def stat_equil(self, **kwargs: Any) -> lw.IterationUpdate:

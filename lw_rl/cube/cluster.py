@@ -20,6 +20,8 @@ from .block import mismatch, versions
 #: Seconds after which a scheduler is taken not to be there.
 _TIMEOUT = 10
 _ENVIRONMENT = "distributed.nanny.pre-spawn-environ"
+#: Dask looks at what its workers do a hundred times a second, which takes a tenth of their time.
+UNWATCHED = {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
 
 
 @contextmanager
@@ -64,8 +66,9 @@ def connect(
             yield found
         return
     # The host's advice on tuning comes once for every process; the client gives it already.
-    quiet = {f"{_ENVIRONMENT}.PYTHONWARNINGS": "ignore:No config file found"}
-    with warnings.catch_warnings(), dask.config.set(quiet):
+    variables = {"PYTHONWARNINGS": "ignore:No config file found", **UNWATCHED}
+    environment = {f"{_ENVIRONMENT}.{name}": value for name, value in variables.items()}
+    with warnings.catch_warnings(), dask.config.set(environment):
         # A port of the dashboard that is in use is replaced by a free one; the link says which.
         warnings.filterwarnings(
             "ignore", message=".*Port .* is already in use", module="distributed"

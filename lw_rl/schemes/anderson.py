@@ -74,6 +74,10 @@ class Anderson:
         """Return an empty history."""
         return History.empty(self.window)
 
+    def redistribute(self, change: float, state: History) -> None:
+        """Forget the iterates: they are of another emission profile."""
+        state.clear()
+
     def step(self, evaluation: Evaluation, state: History) -> Step:
         """Mix the history of plain updates."""
         if not evaluation.valid:

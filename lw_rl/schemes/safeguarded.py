@@ -54,6 +54,7 @@ from ..errors import PolicyOutputError
 from ..state import Block, Evaluation, Snapshot
 from .anderson import Anderson
 from .base import Scheme, Step, relative
+from .joint import JointHistory
 
 Array = np.ndarray
 
@@ -63,6 +64,8 @@ _PROGRESS = 0.1
 _FAST = 0.1
 #: Factor per step by which the residual must fall where steps are combinations of plain updates.
 _COMBINING = 0.99
+#: An emission profile that is more negative than this, over the absorption profile, is absurd.
+_LEAST_EMISSION = -1.0
 #: Visited states that the next scheme is given.
 _REMEMBERED = 8
 
@@ -99,6 +102,8 @@ class Guard:
         The last estimate of the error.
     by : str
         Whose the last step was.
+    joint : JointHistory
+        Iterations in partial redistribution.
     note : str
         What happened since the last step that is out of the ordinary.
     """
@@ -119,6 +124,7 @@ class Guard:
     strikes: int = 0
     estimate: float = 1.0
     by: str = ""
+    joint: JointHistory = field(default_factory=JointHistory)
     note: str = ""
 
 
@@ -215,17 +221,55 @@ class Safeguarded:
         known = getattr(self.scheme, "operator_factor", None)
         return None if known is None else known(state.state)
 
-    def redistribute(self, change: float, state: Guard) -> None:
-        """Note a change of the emission profile (partial redistribution), the largest relative one.
+    def accelerates_profiles(self, state: Guard) -> bool:
+        """Whether emission profiles are accelerated together with the unknown, as things stand."""
+        return hasattr(self._active(state), "redistribute") and not state.trusted
+
+    def redistribute(self, change: float, profiles: Array, state: Guard) -> Array | None:
+        """Note a change of the emission profiles, and accelerate them together with the unknown.
 
         Residuals before it are of another map: the best one does not count if it is smaller.
+
+        Parameters
+        ----------
+        change : float
+            The largest relative change.
+        profiles : Array
+            The emission profiles before, shape [Nprofile].
+        state : Guard
+
+        Returns
+        -------
+        y : Array or None
+            The unknown that the next formal solution is to be made at, if that is another one.
         """
         if state.best is not None and relative(state.best[1]) < change:
             state.best, state.base = None, max(state.base, math.log1p(change))
-        if state.active < len(self._schemes):
-            forget = getattr(self._schemes[state.active], "redistribute", None)
-            if forget is not None:
-                forget(change, state.state)
+        adapter = state.adapter
+        if not self.accelerates_profiles(state) or not adapter.valid():
+            state.joint.clear()
+            return None
+        self._active(state).redistribute(change, state.state)
+        image = adapter.profiles()
+        if not image.min() >= _LEAST_EMISSION:
+            # No emission is: the populations are nowhere near equilibrium.
+            adapter.write_profiles(profiles)
+            state.joint.clear()
+            state.strikes += 1
+            if state.strikes >= self.patience:
+                self._hand_over(state, "it led to negative emission")
+            return None
+        y = state.visited[-1].y
+        mixed = state.joint.mix(state.by, y, profiles, adapter.read(), image)
+        if mixed is None:
+            return None
+        adapter.write(mixed[0])
+        adapter.write_profiles(mixed[1])
+        return mixed[0]
+
+    def _active(self, state: Guard) -> Any:
+        """Return the scheme in use, or None where that is the plain update."""
+        return self._schemes[state.active] if state.active < len(self._schemes) else None
 
     def step(self, evaluation: Evaluation, state: Guard) -> Step:
         """Accept or undo the step before, then propose the next."""
@@ -234,6 +278,11 @@ class Safeguarded:
         if state.best is not None and not size(merit) <= self.growth * size(state.best[1]):
             if not (state.trusted and evaluation.valid):
                 return self._reject(evaluation, state)
+        if not evaluation.valid and not state.trusted and state.first is not None:
+            # Its steps and the emission profile led where no residual is a measure any more.
+            state.strikes = self.patience
+            state.best = state.first
+            return self._reject(evaluation, state)
         if not evaluation.valid:
             # A plain step from an unphysical start (populations of zero, say): take the next.
             state.trusted = True
