@@ -123,7 +123,9 @@ def depthwise_name(policy: Any) -> str:
     return f"depthwise ({getattr(policy, 'name', type(policy).__name__)})"
 
 
-def solve(ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: int = 1) -> Solve:
+def solve(
+    ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: int = 1, prd: bool = False
+) -> Solve:
     """Measure one scheme on one context, of which copies are solved.
 
     Parameters
@@ -136,28 +138,32 @@ def solve(ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: int = 1)
         The scheme.
     repeats : int, optional
         Timed solves, of which the fastest counts; 0 leaves wall time out (default: 1).
+    prd : bool, optional
+        Whether emission profiles are iterated as well (default: False).
     """
     run = _solve_host if peer.scheme is None else _solve_scheme
-    measured, end = run(ctx, n_ref, peer, repeats)
+    measured, end = run(ctx, n_ref, peer, repeats, prd)
     if end is not None and measured.failed:
-        other = _other_equilibrium(end, n_ref)
+        other = _other_equilibrium(end, n_ref, prd)
         if other is not None:
-            measured, _ = run(ctx, other, peer, repeats)
+            measured, _ = run(ctx, other, peer, repeats, prd)
             measured = replace(measured, elsewhere=true_error(other, n_ref))
     return measured
 
 
-def _other_equilibrium(end: lw.Context, n_ref: Sequence[Array]) -> list[Array] | None:
+def _other_equilibrium(
+    end: lw.Context, n_ref: Sequence[Array], prd: bool
+) -> list[Array] | None:
     """Return where MALI settles from the end of a solve, if that is not the reference."""
     try:
-        other, _ = settle(copy.deepcopy(end))
+        other, _ = settle(copy.deepcopy(end), prd)
     except NoReferenceError:
         return None
     return other if true_error(other, n_ref) > TARGET else None
 
 
 def _solve_scheme(
-    ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: int
+    ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: int, prd: bool
 ) -> tuple[Solve, lw.Context | None]:
     scheme = peer.scheme
     assert scheme is not None
@@ -178,13 +184,13 @@ def _solve_scheme(
     try:
         iterate_ctx_rl(
             copy.deepcopy(ctx), scheme=scheme, NmaxIter=peer.NmaxIter, quiet=True,
-            convergence=Small, callback=record,
+            convergence=Small, callback=record, prd=prd,
         )  # fmt: skip
         # Where it stops by itself: a solve of its own, as a user would make it.
         stopped = copy.deepcopy(ctx)
         result = solve_context(
             stopped, scheme=scheme, popsTol=POPS_TOL, JTol=np.inf, NmaxIter=peer.NmaxIter,
-            quiet=True, bound=False,
+            quiet=True, bound=False, prd=prd,
         )  # fmt: skip
         if result.converged:
             stop, stop_error = result.Nformal, true_error(Adapter(stopped).populations(), n_ref)
@@ -198,7 +204,9 @@ def _solve_scheme(
     if count is None or repeats < 1:
         return measured, end
     seconds = fastest(
-        lambda c: iterate_ctx_rl(c, scheme=scheme, NmaxIter=count, quiet=True, convergence=Never),
+        lambda c: iterate_ctx_rl(
+            c, scheme=scheme, NmaxIter=count, quiet=True, convergence=Never, prd=prd
+        ),
         ctx,
         repeats,
     )
@@ -206,7 +214,7 @@ def _solve_scheme(
 
 
 def _solve_host(
-    ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: int
+    ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: int, prd: bool
 ) -> tuple[Solve, lw.Context | None]:
     watched = copy.deepcopy(ctx)
     adapter = Adapter(watched)
@@ -219,14 +227,17 @@ def _solve_host(
 
     failure, stop = "", None
     try:
-        stop = lw.iterate_ctx_se(watched, NmaxIter=peer.NmaxIter, quiet=True, convergence=Watch) + 1
+        it = lw.iterate_ctx_se(
+            watched, NmaxIter=peer.NmaxIter, quiet=True, convergence=Watch, prd=prd
+        )
+        stop = it + 1
         if stop == peer.NmaxIter:
             stop = None
     except (lw.ExplodingMatrixError, ArithmeticError, RuntimeError) as err:
         failure = f"{type(err).__name__}: {err}"
     seconds = None
     if stop is not None and repeats > 0:
-        seconds = fastest(lambda c: lw.iterate_ctx_se(c, quiet=True), ctx, repeats)
+        seconds = fastest(lambda c: lw.iterate_ctx_se(c, quiet=True, prd=prd), ctx, repeats)
     error = None if stop is None else errors[-1]
     measured = Solve(peer.name, "", tuple(errors), stop, error, seconds, failure=failure)
     return measured, None if stop is None else watched
@@ -271,11 +282,11 @@ def measure(
     watch("reference")
     ctx = problem.context()
     converged = copy.deepcopy(ctx)
-    n_ref, change = reference(converged)
+    n_ref, change = reference(converged, problem.prd)
     best: dict[str, Solve] = {}
     for peer in entries:
         watch(f"{peer.name} {peer.setting}".strip())
-        measured = solve(ctx, n_ref, peer, repeats)
+        measured = solve(ctx, n_ref, peer, repeats, problem.prd)
         if peer.name not in best or _rank(measured) < _rank(best[peer.name]):
             best[peer.name] = measured
     return Result(problem, Adapter(ctx).Nspace, change, tuple(best.values()))

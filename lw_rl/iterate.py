@@ -258,7 +258,10 @@ def iterate_ctx_rl(
         When to stop (default: :class:`~lw_rl.convergence.Certified`, by an estimate of the error).
         With ``lightweaver.DefaultConvergenceCriteria`` it is the change of the populations and the
         size of the scheme's step that must be below `popsTol`: what ``iterate_ctx_se`` does.
-    Nscatter, NmaxIter, prd, JTol, rhoTol, prdIterTol, maxPrdSubIter, printInterval, quiet, \
+    prdIterTol : float, optional
+        As for ``lightweaver.iterate_ctx_se``, while the steps are MALI's. Where emission profiles
+        are accelerated they are iterated `maxPrdSubIter` times in every iteration.
+    Nscatter, NmaxIter, prd, JTol, rhoTol, maxPrdSubIter, printInterval, quiet, \
 returnFinalConvergence
         As for ``lightweaver.iterate_ctx_se``.
 

@@ -9,7 +9,7 @@ taken from one stream ever runs into another.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import lightweaver as lw
@@ -100,12 +100,15 @@ class Problem:
         Recipe of the atmosphere.
     collision_scale : float
         Factor on the collisional rates.
+    prd : bool
+        Whether the line is in partial redistribution.
     """
 
     name: str
     atom: str
     atmosphere: ShippedModel | RandomModel
     collision_scale: float = field(default=1.0)
+    prd: bool = False
 
     def context(self, Nrays: int = 5, Nthreads: int = 1, **ctx_kwargs: Any) -> lw.Context:
         """Build a fresh context, the populations in LTE.
@@ -115,7 +118,7 @@ class Problem:
         Nrays, Nthreads, **ctx_kwargs
             As for :func:`lw_rl.build_context`.
         """
-        atom = atoms.make(self.atom, collision_scale=self.collision_scale)
+        atom = atoms.make(self.atom, prd=self.prd, collision_scale=self.collision_scale)
         return build_context(
             atom, self.atmosphere.make(), Nrays=Nrays, Nthreads=Nthreads, **ctx_kwargs
         )
@@ -173,6 +176,10 @@ def _fal(number: int | None) -> list[Problem]:
     return [shipped_problem(a, m) for m in atmospheres.known() for a in ("CaII_K", "MgII_k")]
 
 
+def _prd(number: int | None) -> list[Problem]:
+    return [replace(p, name=f"{p.name} prd", prd=True) for p in _fal(number)]
+
+
 def _grid(number: int | None) -> list[Problem]:
     return [shipped_problem("CaII_K", "FALC", N) for N in GRID_DEPTHS]
 
@@ -187,6 +194,7 @@ def _random(stream: str, default: int) -> Callable[[int | None], list[Problem]]:
 _SUITES: dict[str, Callable[[int | None], list[Problem]]] = {
     "fal": _fal,
     "grid": _grid,
+    "prd": _prd,
     "random": _random("test", 100),
     "moving": _random("moving", 40),
     "photosphere": _random("photosphere", 40),
@@ -205,7 +213,7 @@ def suite(name: str, number: int | None = None) -> list[Problem]:
     ----------
     name : str
         ``"fal"``: FAL A, C, F, X with Ca II K and Mg II k. ``"grid"``: FAL-C, Ca II K at
-        :data:`GRID_DEPTHS` depths. ``"random"``: the test stream of the random family.
+        :data:`GRID_DEPTHS` depths. ``"prd"``: the first in partial redistribution. ``"random"``: the test stream of the random family.
         ``"moving"``, ``"photosphere"``: streams of their own, all with velocity fields, all cut
         below the temperature minimum.
     number : int, optional

@@ -31,11 +31,17 @@ class Never(lw.ConvergenceCriteria):
         return False
 
 
-def reference(ctx: lw.Context) -> tuple[list[Array], float]:
+def reference(ctx: lw.Context, prd: bool = False) -> tuple[list[Array], float]:
     """Solve a context to the reference populations, in place.
 
     Anderson acceleration finds the neighbourhood; MALI finishes, to a relative change below
     1e-12 or, where rounding is above that, to the end of its decrease.
+
+    Parameters
+    ----------
+    ctx : lightweaver.Context
+    prd : bool, optional
+        Iterate the emission profiles of lines in partial redistribution as well (default: False).
 
     Returns
     -------
@@ -51,15 +57,15 @@ def reference(ctx: lw.Context) -> tuple[list[Array], float]:
     """
     iterate_ctx_rl(
         ctx, scheme=Anderson(), popsTol=1e-10, JTol=np.inf, NmaxIter=500, quiet=True,
-        convergence=lw.DefaultConvergenceCriteria,
+        convergence=lw.DefaultConvergenceCriteria, prd=prd,
     )  # fmt: skip
-    return settle(ctx)
+    return settle(ctx, prd)
 
 
-def settle(ctx: lw.Context) -> tuple[list[Array], float]:
+def settle(ctx: lw.Context, prd: bool = False) -> tuple[list[Array], float]:
     """Iterate a context by MALI to the equilibrium that it leads to, in place.
 
-    Returns and raises as :func:`reference` does.
+    Takes, returns and raises what :func:`reference` does.
     """
     changes: list[float] = []
 
@@ -73,7 +79,10 @@ def settle(ctx: lw.Context) -> tuple[list[Array], float]:
             return bool(old) and min(changes[-100:]) > 0.5 * min(old) and old[-1] < 1e-10
 
     adapter = Adapter(ctx)
-    lw.iterate_ctx_se(ctx, Nscatter=0, NmaxIter=20000, quiet=True, convergence=Settled)
+    # With the host's tolerance on the profile an iteration can end in a cycle.
+    lw.iterate_ctx_se(
+        ctx, Nscatter=0, NmaxIter=20000, quiet=True, convergence=Settled, prd=prd, prdIterTol=0.0
+    )
     change = changes[-1]
     if not change < _REFERENCE_LIMIT:
         raise NoReferenceError(
