@@ -37,6 +37,14 @@ a policy of complete redistribution is not asked    test_depthwise: test_no_poli
 in partial redistribution (Depthwise.redistribute)
 residuals before the profile moved do not count     test_residuals_of_another_profile_do_not_count
 (Safeguarded.redistribute)
+populations and emission profile are accelerated    test_joint: test_it_takes_half_as_many_...
+together (Safeguarded.redistribute)
+the profile is iterated equally often               test_joint: test_the_profile_is_iterated_...
+(AcceleratedContext.prd_redistribute)
+negative emission hands over                        test_negative_emission_hands_over
+(Safeguarded.redistribute)
+where no residual is a measure any more the next    test_what_explodes_without_a_measure_begins_anew
+scheme begins at the first state (Safeguarded.step)
 what a lagging profile hides counts                 test_convergence: test_what_a_lagging_...
 (Certificate.redistribute)
 any exception of a policy is a PolicyOutputError    test_a_broken_policy_is_replaced[raises]
@@ -655,5 +663,22 @@ def test_residuals_of_another_profile_do_not_count(redistributed, monkeypatch):
     """The first profile is that of complete redistribution, and its residual soon a small one."""
     result = lw_rl.solve(copy.deepcopy(redistributed), prd=True, quiet=True)
     assert result.rejected == 0
-    monkeypatch.setattr(Safeguarded, "redistribute", lambda self, change, state: None)
+    monkeypatch.setattr(Safeguarded, "redistribute", lambda self, change, profiles, state: None)
     assert lw_rl.solve(copy.deepcopy(redistributed), prd=True, quiet=True).rejected > 0
+
+
+def test_negative_emission_hands_over(monkeypatch):
+    """The operator leads to emission of minus ten times the absorption."""
+    problem = HostileProblem(1, 803)
+    result = lw_rl.solve(problem.context(), prd=True, quiet=True)
+    assert result.converged
+    assert any("negative emission" in r.note for r in result.records)
+    monkeypatch.setattr("lw_rl.schemes.safeguarded._LEAST_EMISSION", -np.inf)
+    assert not lw_rl.solve(problem.context(), prd=True, NmaxIter=60, quiet=True).converged
+
+
+def test_what_explodes_without_a_measure_begins_anew():
+    """Residuals before the profile moved do not count, and then the host's solver fails."""
+    ctx = HostileProblem(1, 4425).context()
+    result = lw_rl.solve(ctx, prd=True, quiet=True)
+    assert result.converged and result.steps_by["mali"] > 5

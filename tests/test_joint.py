@@ -1,0 +1,144 @@
+"""Populations and emission profile, accelerated together."""
+
+from __future__ import annotations
+
+import copy
+
+import lightweaver as lw
+import numpy as np
+import pytest
+
+import lw_rl
+from lw_rl import atmospheres, atoms
+from lw_rl.adapter import Adapter
+from lw_rl.reference import true_error
+from lw_rl.schemes.joint import JointHistory
+
+N, NPROFILE = 6, 18
+
+
+@pytest.fixture
+def linear_map():
+    """A map of unknown and profile with modes between 0 and 0.97 that couple the two."""
+    rng = np.random.default_rng(1)
+    size = N + NPROFILE
+    basis = rng.normal(size=(size, size))
+    rho = np.zeros(size)
+    rho[:5] = [0.97, 0.9, -0.8, 0.6, 0.3]
+    M = basis @ np.diag(rho) @ np.linalg.inv(basis)
+    solution = np.concatenate([rng.normal(size=N), rng.uniform(5.0, 9.0, NPROFILE)])
+    return (lambda v: solution + M @ (v - solution)), solution
+
+
+def test_a_linear_map_of_a_few_modes_is_at_rest_soon(linear_map):
+    image_of, solution = linear_map
+    away = np.concatenate([np.full(N, 0.1), np.full(NPROFILE, 0.1)])
+    v = plain = solution + away
+    history = JointHistory()
+    for _ in range(10):
+        image = image_of(v)
+        mixed = history.mix("operator", v[:N], v[N:], image[:N], image[N:])
+        v = image if mixed is None else np.concatenate(mixed)
+        plain = image_of(plain)
+    assert np.abs(v - solution).max() < 1e-4 * np.abs(plain - solution).max()
+
+
+def note(history, by="operator", step=1.0, profile_step=1.0, profile=10.0):
+    y, rho = np.zeros(N), np.full(NPROFILE, profile)
+    return history.mix(by, y, rho, y + step, rho + profile_step)
+
+
+def test_one_iteration_is_not_combined():
+    assert note(JointHistory()) is None
+
+
+def test_iterations_of_another_scheme_are_forgotten():
+    history = JointHistory()
+    note(history)
+    assert note(history, step=0.5) is not None
+    assert note(history, by="anderson", step=0.25) is None
+
+
+def test_iterations_before_a_change_that_grew_are_forgotten():
+    history = JointHistory()
+    note(history)
+    assert note(history, step=1.9) is not None
+    assert note(history, step=4.0) is None
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_is_forgotten(bad):
+    history = JointHistory()
+    note(history)
+    assert note(history, step=bad) is None
+    assert note(history, profile_step=bad) is None
+    assert note(history) is None
+
+
+def test_the_step_is_limited():
+    history = JointHistory()
+    note(history, step=1.0)
+    y, _ = note(history, step=0.999, profile_step=0.999)
+    assert np.abs(y - 0.999).max() <= 3.0 * 0.999
+
+
+def test_no_profile_is_made_negative():
+    history = JointHistory()
+    note(history, profile_step=-1.0)
+    _, profile = note(history, step=0.9, profile_step=-0.9)
+    assert profile.min() >= 0.3 * (10.0 - 0.9)
+
+
+# ---- in a solve -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["CaII_K FALC", "MgII_k FALA"])
+def problem(request):
+    """A context, and the populations in equilibrium by an iteration of the host's."""
+    atom, atmosphere = request.param.split()
+    ctx = lw_rl.build_context(atoms.make(atom, prd=True), atmospheres.load(atmosphere))
+    solved = copy.deepcopy(ctx)
+    lw.iterate_ctx_se(
+        solved, Nscatter=0, prd=True, prdIterTol=1e-4, popsTol=1e-8, JTol=1.0, NmaxIter=1500,
+        quiet=True,
+    )  # fmt: skip
+    return ctx, [np.array(a.n) for a in solved.activeAtoms]
+
+
+@pytest.mark.parametrize("scheme", ["depthwise", "anderson"])
+@pytest.mark.parametrize("popsTol", [1e-3, 1e-5])
+def test_the_error_is_what_was_asked_for(problem, scheme, popsTol):
+    ctx, n_ref = copy.deepcopy(problem[0]), problem[1]
+    result = lw_rl.solve(ctx, scheme=scheme, prd=True, popsTol=popsTol, quiet=True)
+    assert result.converged
+    assert true_error(Adapter(ctx).populations(), n_ref) <= result.estimate.value <= popsTol
+
+
+def test_it_takes_half_as_many_formal_solutions(problem, monkeypatch):
+    together = lw_rl.solve(copy.deepcopy(problem[0]), prd=True, popsTol=1e-4, quiet=True)
+    monkeypatch.setattr(JointHistory, "mix", lambda self, *args: None)
+    apart = lw_rl.solve(copy.deepcopy(problem[0]), prd=True, popsTol=1e-4, quiet=True)
+    assert together.converged and together.Nformal <= 0.5 * apart.Nformal
+
+
+class Watched:
+    """A context that notes how its emission profile is to be iterated."""
+
+    def __init__(self, ctx):
+        self._ctx, self.asked = ctx, []
+
+    def __getattr__(self, name):
+        return getattr(self._ctx, name)
+
+    def prd_redistribute(self, maxIter=3, tol=1e-2):
+        self.asked.append((maxIter, tol))
+        return self._ctx.prd_redistribute(maxIter=maxIter, tol=tol)
+
+
+@pytest.mark.parametrize(("scheme", "tol"), [("depthwise", 0.0), ("anderson", 0.0), ("mali", 0.03)])
+def test_the_profile_is_iterated_equally_often_where_it_is_accelerated(problem, scheme, tol):
+    ctx = Watched(copy.deepcopy(problem[0]))
+    lw_rl.solve(
+        ctx, scheme=scheme, prd=True, maxPrdSubIter=2, prdIterTol=0.03, NmaxIter=6, quiet=True
+    )
+    assert set(ctx.asked) == {(2, tol)}
