@@ -95,7 +95,7 @@ _SPANS = (2, 4, 8)
 #: Steps over which that of accelerated steps is.
 _LEFT = 2
 #: Steps of unknown and emission profile together, in a row, that make an estimate.
-_JOINT = 5
+_JOINT = 6
 #: Contraction beyond which a policy's, and a plain iteration's, step is not extrapolated.
 _MAX_POLICY_RHO = 0.8
 _MAX_PLAIN_RHO = 0.999
