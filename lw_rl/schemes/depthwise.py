@@ -36,7 +36,7 @@ _LAG_ENOUGH = 0.9
 #: The plain update is fast where it would leave less than this of the error.
 _FAST = 0.7
 #: Slow plain steps that end the operator's rest after its first failure, and at most.
-_FIRST_REST, _LONGEST_REST = 2, 8
+_FIRST_REST, _LONGEST_REST = 2, 64
 
 
 @runtime_checkable

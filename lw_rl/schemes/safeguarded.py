@@ -94,8 +94,9 @@ class Guard:
         were fruitless.
     base : float
         Residual at the last earned formal solution.
-    resting : int
-        Plain steps to be made before the scheme is asked again.
+    resting, rest : int
+        Plain steps to be made before the scheme is asked again, and the fewest next time: where
+        plain steps converge slowly, each new try throws them back.
     strikes : int
         Rejected steps of the scheme in use.
     estimate : float
@@ -121,6 +122,7 @@ class Guard:
     wasted: int = 0
     base: float = float("inf")
     resting: int = 0
+    rest: int = 0
     strikes: int = 0
     estimate: float = 1.0
     by: str = ""
@@ -358,7 +360,8 @@ class Safeguarded:
         state.pending = 0
         if state.active == len(self._schemes) - 1 and not self._asks_policy(state):
             over = state.wasted + 1 - self.allowance - self.share * state.earned
-            state.resting = math.ceil(over / self.share)
+            state.resting = max(math.ceil(over / self.share), state.rest)
+            state.rest = 2 * state.resting
             return None
         self._hand_over(state, f"{state.wasted} fruitless steps")
         refuge = _refuge(state)
@@ -422,7 +425,7 @@ class Safeguarded:
             said = f"{names[state.active]} handed over to {names[state.active + 1]}: {reason}"
             state.note = f"{state.note}; {said}" if state.note else said
         state.active += 1
-        state.strikes = state.resting = 0
+        state.strikes = state.resting = state.rest = 0
         if state.active < len(self._schemes):
             scheme = self._schemes[state.active]
             state.state = scheme.init(state.adapter)
