@@ -151,9 +151,7 @@ def solve(
     return measured
 
 
-def _other_equilibrium(
-    end: lw.Context, n_ref: Sequence[Array], prd: bool
-) -> list[Array] | None:
+def _other_equilibrium(end: lw.Context, n_ref: Sequence[Array], prd: bool) -> list[Array] | None:
     """Return where MALI settles from the end of a solve, if that is not the reference."""
     try:
         other, _ = settle(copy.deepcopy(end), prd)

@@ -40,7 +40,8 @@ lags behind them: what a residual says of the error is too little. For two-level
 tells what a change of the profile does to the populations (`lw_rl.profile_lag`); the estimate is
 :data:`LAG_SAFETY` times the error with what the profile hides. Where both are accelerated together
 (`lw_rl.schemes.joint`), the distance to the combination of the last iterations tells as well, which
-knows of the profile: the smaller of the two counts. For other atoms the largest ratio of estimate
+knows of the profile: after :data:`_JOINT` of the operator's steps in a row the smaller of the two
+counts. For other atoms the largest ratio of estimate
 and residual of the last :data:`~lw_rl.profile_lag.RECENT` iterations counts, times the largest of
 three residuals. There is no bound.
 
@@ -82,6 +83,8 @@ _LAST = 3
 LAG_SAFETY = 3.0
 #: Factor on what the approximate operator takes for the error.
 OPERATOR_SAFETY = 1.5
+#: Share of an error that the approximate operator may be wrong by.
+_OPERATOR_ERRS = 0.1
 #: Change of ln S beyond which the approximate operator is made anew.
 _MOVED = 0.5
 #: Plain steps in a row that are MALI left to itself.
@@ -164,7 +167,8 @@ class Certificate:
         if self.evaluation is None:
             return
         away = 0.0 if mixed is None else largest(mixed - self.evaluation.y)
-        if mixed is None:
+        # Plain steps are too slow for their combination to tell.
+        if mixed is None or self._factor is None:
             self._joint.clear()
         self._joint.append(max(self._step, away))
         errors = self._errors()
@@ -323,9 +327,19 @@ class Certificate:
         return ErrorEstimate(opinion, "operator") if opinion > estimate.value else estimate
 
     def _opinion(self) -> float:
-        """Return what the approximate operators take for the error of the last evaluation."""
-        errors = map(self._error, self.adapter.blocks)
-        return max((largest(e) for e in errors if e is not None), default=0.0)
+        """Return what the approximate operators take for the error of the certified state."""
+        assert self.evaluation is not None
+        worst = 0.0
+        for block in self.adapter.blocks:
+            error = self._error(block)
+            if error is None:
+                continue
+            if self._plain:
+                # They err themselves by a share of what the plain update has removed.
+                after = (1.0 + error) * np.exp(-self.evaluation.r[block.span]) - 1.0
+                error = np.abs(after) + _OPERATOR_ERRS * np.abs(error)
+            worst = max(worst, largest(error))
+        return worst
 
     def _error(self, block: Block) -> Array | None:
         """Return what the approximate operator takes for the relative error, if there is one."""

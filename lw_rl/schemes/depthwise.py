@@ -297,7 +297,8 @@ class Depthwise:
         It is where the operator's last step left much of the error, and the plain update would
         remove much of what the operator sees: MALI is fast there, and an operator that is not the
         host's gets in its way. It rests until two plain steps were slow after its first failure,
-        four after the second, eight after any other.
+        four after the second, and so on up to sixty-four: where the host's limiter has kinks plain
+        steps come through only if they are left alone.
         """
         size = size_of(estimate)
         off = max(size, size_of(r))

@@ -34,9 +34,15 @@ Against the second the next scheme begins at the first state unless the residual
 and is given the states that were visited: at fixed opacity residuals are linear, so what a bad
 step has shown is not lost.
 
+The last scheme that is left is not dismissed, but rests, from the third time on twice as long: a
+try can throw plain steps back to where they were, and between the tries they have all the time that
+they take.
+
 Partial redistribution and collisional-radiative switching change the map from step to step:
 residuals before a change of the profile do not count where they are smaller than it, and nothing
-is accelerated before switching has come to its end.
+is accelerated before switching has come to its end. Populations and profile are one state, and
+accelerated as one (`lw_rl.schemes.joint`); where emission becomes absurdly negative, or the host's
+solver fails while no residual counts, the scheme hands over, in the second case at the first state.
 """
 
 from __future__ import annotations
@@ -94,9 +100,10 @@ class Guard:
         were fruitless.
     base : float
         Residual at the last earned formal solution.
-    resting, rest : int
-        Plain steps to be made before the scheme is asked again, and the fewest next time: where
-        plain steps converge slowly, each new try throws them back.
+    resting, rests : int
+        Plain steps to be made before the scheme is asked again, and how often it rested. From the
+        third time on it does twice as long: where plain steps converge slowly, each new try throws
+        them back.
     strikes : int
         Rejected steps of the scheme in use.
     estimate : float
@@ -122,7 +129,7 @@ class Guard:
     wasted: int = 0
     base: float = float("inf")
     resting: int = 0
-    rest: int = 0
+    rests: int = 0
     strikes: int = 0
     estimate: float = 1.0
     by: str = ""
@@ -360,8 +367,8 @@ class Safeguarded:
         state.pending = 0
         if state.active == len(self._schemes) - 1 and not self._asks_policy(state):
             over = state.wasted + 1 - self.allowance - self.share * state.earned
-            state.resting = max(math.ceil(over / self.share), state.rest)
-            state.rest = 2 * state.resting
+            state.resting = math.ceil(over / self.share) * 2 ** max(state.rests - 1, 0)
+            state.rests += 1
             return None
         self._hand_over(state, f"{state.wasted} fruitless steps")
         refuge = _refuge(state)
@@ -425,7 +432,7 @@ class Safeguarded:
             said = f"{names[state.active]} handed over to {names[state.active + 1]}: {reason}"
             state.note = f"{state.note}; {said}" if state.note else said
         state.active += 1
-        state.strikes = state.resting = state.rest = 0
+        state.strikes = state.resting = state.rests = 0
         if state.active < len(self._schemes):
             scheme = self._schemes[state.active]
             state.state = scheme.init(state.adapter)
