@@ -212,8 +212,9 @@ def suite(name: str, number: int | None = None) -> list[Problem]:
     Parameters
     ----------
     name : str
-        ``"fal"``: FAL A, C, F, X with Ca II K and Mg II k. ``"grid"``: FAL-C, Ca II K at
-        :data:`GRID_DEPTHS` depths. ``"prd"``: the first in partial redistribution. ``"random"``: the test stream of the random family.
+        ``"fal"``: FAL A, C, F, X with Ca II K and Mg II k. ``"prd"``: the same in partial
+        redistribution. ``"grid"``: FAL-C, Ca II K at :data:`GRID_DEPTHS` depths. ``"random"``: the
+        test stream of the random family.
         ``"moving"``, ``"photosphere"``: streams of their own, all with velocity fields, all cut
         below the temperature minimum.
     number : int, optional

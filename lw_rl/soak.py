@@ -313,7 +313,7 @@ def _reference(
                 proxy.formal_sol_gamma_matrices()
                 proxy.stat_equil()
                 if prd:
-                    # As often in every iteration: with the default the host can go round in circles.
+                    # With the default tolerance the host can go round in circles.
                     proxy.prd_redistribute(maxIter=3, tol=0.0)
         except lw.ExplodingMatrixError:
             # A state in which the host's own equations cannot be solved is no reference.

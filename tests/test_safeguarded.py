@@ -19,7 +19,7 @@ and cost no more than the allowance                 test_a_bad_scheme_costs_no_m
 the next scheme begins at the first state           test_a_scheme_that_never_earned_leaves_no_trace
 (Safeguarded._exhausted, _refuge)
 the last fallback rests (Safeguarded._propose)      test_the_last_fallback_rests_and_tries_again
-and twice as long the next time                     test_what_is_thrown_back_by_each_try_is_left_alone
+and twice as long the next time                     test_what_each_try_throws_back_is_left_alone
 (Safeguarded._exhausted)
 growth is judged against the best                   test_growth_is_judged_against_the_best
 (Safeguarded.step)
@@ -690,7 +690,7 @@ def test_what_explodes_without_a_measure_begins_anew():
     assert result.converged and result.steps_by["mali"] > 5
 
 
-def test_what_is_thrown_back_by_each_try_is_left_alone(monkeypatch):
+def test_what_each_try_throws_back_is_left_alone(monkeypatch):
     """Plain steps need a hundred in a row there, at kinks of the host's limiter."""
     problem = HostileProblem(1, 645)
     plain = lw_rl.solve(problem.context(), scheme="mali", quiet=True, bound=False)
