@@ -254,11 +254,12 @@ class Safeguarded:
         """
         if state.best is not None and relative(state.best[1]) < change:
             state.best, state.base = None, max(state.base, math.log1p(change))
-        adapter = state.adapter
+        adapter, active = state.adapter, self._active(state)
+        if hasattr(active, "redistribute"):
+            active.redistribute(change, state.state)
         if not self.accelerates_profiles(state) or not adapter.valid():
             state.joint.clear()
             return None
-        self._active(state).redistribute(change, state.state)
         image = adapter.profiles()
         if not image.min() >= _LEAST_EMISSION:
             # No emission is: the populations are nowhere near equilibrium.
