@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,6 +50,19 @@ def n_ref(start):
 )
 def test_the_count_is_the_first_after_which_the_error_stays_below(errors, threshold, count):
     assert solve_of(errors).to(threshold) == count
+
+
+def test_partial_redistribution_is_measured_against_its_own_equilibrium():
+    problem = replace(PROBLEM, prd=True)
+    entries = [Peer("mali", Mali()), Peer("depthwise", make_scheme("depthwise"))]
+    result = benchmark.measure(problem, entries, repeats=0)
+    mali, ours = result.solves
+    assert not mali.failed and not ours.failed
+    assert not mali.false_stop and not ours.false_stop
+    assert ours.to(1e-3) < mali.to(1e-3)
+    crd, _ = reference(PROBLEM.context())
+    prd, _ = reference(problem.context(), prd=True)
+    assert true_error(crd, prd) > 1e-2
 
 
 def test_failed_and_falsely_stopped():

@@ -49,7 +49,9 @@ def test_the_first_problem_of_every_suite_gives_a_fresh_context(name):
 
 
 def test_suites_are_what_they_say():
-    assert len(problems.suite("fal")) == 8
+    assert len(problems.suite("fal")) == len(problems.suite("prd")) == 8
+    assert all(p.prd for p in problems.suite("prd"))
+    assert not any(p.prd for p in problems.suite("fal"))
     assert [p.atmosphere.Nspace for p in problems.suite("grid")] == list(problems.GRID_DEPTHS)
     assert all(np.ptp(p.atmosphere.make().vz) > 0.0 for p in problems.suite("moving", 3))
     assert all(p.atmosphere.kind == "photosphere" for p in problems.suite("photosphere", 3))

@@ -43,6 +43,8 @@ populations and emission profile are accelerated    test_joint: test_it_takes_tw
 together (Safeguarded.redistribute)
 the profile is iterated equally often               test_joint: test_the_profile_is_iterated_...
 (AcceleratedContext.prd_redistribute)
+a scheme forgets another profile's residuals        test_a_scheme_is_told_of_the_profile_whatever_...
+(Safeguarded.redistribute)
 negative emission hands over                        test_negative_emission_hands_over
 (Safeguarded.redistribute)
 where no residual is a measure any more the next    test_what_explodes_without_a_measure_begins_anew
@@ -671,6 +673,23 @@ def test_residuals_of_another_profile_do_not_count(redistributed, monkeypatch):
     assert result.rejected == 0
     monkeypatch.setattr(Safeguarded, "redistribute", lambda self, change, profiles, state: None)
     assert lw_rl.solve(copy.deepcopy(redistributed), prd=True, quiet=True).rejected > 0
+
+
+@pytest.mark.parametrize("script", [{}, {"always": lambda e: e.y + e.r}])
+def test_a_scheme_is_told_of_the_profile_whatever_its_last_step_was(redistributed, script):
+    """Residuals that it remembers would be of another profile, those of plain steps too."""
+
+    class Told(Scripted):
+        def redistribute(self, change, state):
+            self.script.setdefault("told", []).append(change)
+
+    scheme = Told(dict(script))
+    proxy = accelerate(copy.deepcopy(redistributed), scheme=Safeguarded(scheme))
+    for _ in range(3):
+        proxy.formal_sol_gamma_matrices()
+        proxy.stat_equil()
+        proxy.prd_redistribute()
+    assert len(scheme.script["told"]) == 3
 
 
 def test_negative_emission_hands_over(monkeypatch):
