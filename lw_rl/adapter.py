@@ -80,11 +80,15 @@ class Adapter:
         self.blocks: tuple[Block, ...] = tuple(a.block for a in self._atoms)
         # Only lines in partial redistribution have a rho; elsewhere the attribute raises. The host
         # redistributes with the rates of the last formal solution, so they belong to the state.
-        lines = [t for atom in ctx.activeAtoms for t in atom.trans if hasattr(t, "rhoPrd")]
-        self._rho = [np.asarray(t.rhoPrd) for t in lines]
+        # Those of atoms whose populations are given are iterated as well.
+        active = [t for atom in ctx.activeAtoms for t in atom.trans if hasattr(t, "rhoPrd")]
+        detailed = list(ctx.detailedAtoms) if ctx.detailedAtomPrd else []
+        given = [t for atom in detailed for t in atom.trans if hasattr(t, "rhoPrd")]
+        self._active_rho = [np.asarray(t.rhoPrd) for t in active]
+        self._rho = [*self._active_rho, *(np.asarray(t.rhoPrd) for t in given)]
         self._rates = [
             np.asarray(rate)
-            for atom in (ctx.activeAtoms if lines else ())
+            for atom in ((*ctx.activeAtoms, *detailed) if self._rho else ())
             for t in atom.trans
             for rate in (t.Rij, t.Rji)
         ]
@@ -283,13 +287,16 @@ class Adapter:
     # ---- emission profiles ------------------------------------------------------------------
 
     def profiles(self) -> Array:
-        """Return the emission profiles of the lines in partial redistribution, flattened."""
-        return np.concatenate([np.empty(0), *(rho.ravel() for rho in self._rho)])
+        """Return the emission profiles of the active atoms' lines, flattened.
+
+        Those in partial redistribution.
+        """
+        return np.concatenate([np.empty(0), *(rho.ravel() for rho in self._active_rho)])
 
     def write_profiles(self, values: Array) -> None:
         """Set them."""
-        parts = np.split(values, np.cumsum([rho.size for rho in self._rho])[:-1])
-        for rho, part in zip(self._rho, parts, strict=True):
+        parts = np.split(values, np.cumsum([rho.size for rho in self._active_rho])[:-1])
+        for rho, part in zip(self._active_rho, parts, strict=True):
             rho[:] = part.reshape(rho.shape)
 
     # ---- snapshots --------------------------------------------------------------------------

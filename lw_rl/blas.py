@@ -6,11 +6,16 @@ several solves share a machine, its threads wait for one another.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, wraps
+from threading import Lock
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
+
+#: Held by whoever has set the number of threads.
+_set = Lock()
 
 
 @cache
@@ -19,15 +24,35 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def blas_threads(number: int) -> AbstractContextManager[Any]:
+@contextmanager
+def blas_threads(number: int) -> Iterator[None]:
     """Let the process's BLAS use a number of threads meanwhile.
 
     The setting is one of the whole process. Of solves in several threads at a time the first in
-    decides, and restores when it is out.
+    decides, and restores when it is out; what is restored would not be what was there before them
+    all if each did.
 
     Parameters
     ----------
     number : int
         Number of threads.
     """
-    return _controller().limit(limits=number, user_api="blas")
+    if not _set.acquire(blocking=False):
+        yield
+        return
+    try:
+        with _controller().limit(limits=number, user_api="blas"):
+            yield
+    finally:
+        _set.release()
+
+
+def on_the_contexts_threads(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a method with the threads of the context that its object's ``adapter`` has."""
+
+    @wraps(method)
+    def limited(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with blas_threads(self.adapter.Nthreads):
+            return method(self, *args, **kwargs)
+
+    return limited

@@ -33,7 +33,8 @@ Estimates of the error, none of which costs a formal solution. The certified sto
 **Which state is certified.** The estimates are of a state at which a formal solution was made, or
 of its plain update. Where a scheme has moved on to a state that no formal solution has seen, the
 stop puts the certified one back: populations, radiation field and rates of the context then belong
-together. MALI's populations are left as they are.
+together, in complete redistribution; in partial redistribution the host has remade the latter two
+for the next iteration, which is nearer to the solution. MALI's populations are left as they are.
 
 **Partial redistribution.** The emission profile is iterated as well, beside the populations, and
 lags behind them: what a residual says of the error is too little. For two-level atoms the operator
@@ -62,6 +63,7 @@ import numpy as np
 
 from .adapter import Adapter
 from .approximate_operator import ApproximateOperator
+from .blas import on_the_contexts_threads
 from .enclosure import NEAR, enclosure_bound, weight_bound
 from .observation import to_log
 from .profile_lag import RECENT, ProfileLag
@@ -153,6 +155,7 @@ class Certificate:
         """Note an iteration whose plain update is not known, or was undone."""
         self.evaluation = self._estimate = None
 
+    @on_the_contexts_threads
     def redistribute(self, change: float, mixed: Array | None = None) -> None:
         """Note a change of the emission profile (partial redistribution).
 
@@ -235,6 +238,7 @@ class Certificate:
         """The largest relative change that a plain step makes, which no estimate is below."""
         return float("inf") if self.evaluation is None else relative(self.evaluation.merit)
 
+    @on_the_contexts_threads
     def estimate(self, within: float = float("inf")) -> ErrorEstimate:
         """Return the tightest estimate that can be trusted of the error of :attr:`state`.
 
@@ -264,6 +268,7 @@ class Certificate:
             self._estimate = estimate
         return self._estimate
 
+    @on_the_contexts_threads
     def bound(self) -> float | None:
         """Return the bound on the error of :attr:`state`, or None where there is none.
 

@@ -9,7 +9,7 @@ from typing import Any
 import lightweaver as lw
 
 from .adapter import Adapter
-from .blas import blas_threads
+from .blas import blas_threads, on_the_contexts_threads
 from .certificate import DEFAULT_FACTOR, Certificate
 from .convergence import Certified
 from .result import Outcome, Record, Report, Result
@@ -78,6 +78,7 @@ class AcceleratedContext:
         """The same of the steps of the approximate operator that no policy had a part in."""
         return self._factors.get(ALONE)
 
+    @on_the_contexts_threads
     def formal_sol_gamma_matrices(self, **kwargs: Any) -> lw.IterationUpdate:
         """Make the formal solution, as ``Context.formal_sol_gamma_matrices`` does.
 
@@ -88,8 +89,7 @@ class AcceleratedContext:
         if self._pending is not None:
             return self._pending
         if self.report.Nformal == 0:
-            with blas_threads(self.adapter.Nthreads):
-                y = self._scheme.start(self.adapter.read(), self._state)
+            y = self._scheme.start(self.adapter.read(), self._state)
             if y is not None:
                 self.adapter.write(y)
         if self._scheme.lambdaIterate:
@@ -98,21 +98,25 @@ class AcceleratedContext:
         self.report.Nformal += 1
         return self._pending
 
-    def prd_redistribute(self, *args: Any, **kwargs: Any) -> lw.IterationUpdate | None:
+    @on_the_contexts_threads
+    def prd_redistribute(
+        self, maxIter: int = 3, tol: float = 1e-2, **kwargs: Any
+    ) -> lw.IterationUpdate | None:
         """Iterate the emission profile, as ``Context.prd_redistribute`` does, and accelerate it.
 
-        Where a scheme accelerates, the profile is iterated ``maxIter`` times whatever ``tol`` is:
+        Where a scheme accelerates it, the profile is iterated `maxIter` times whatever `tol` is:
         the iteration of profile and populations has to be one map, the same every time.
         """
         before = self.adapter.profiles()
-        if self._scheme.accelerates_profiles(self._state):
-            kwargs["tol"] = 0.0
-        update = self._ctx.prd_redistribute(*args, **kwargs)
+        if self._scheme.accelerates_profiles:
+            tol = 0.0
+        update = self._ctx.prd_redistribute(maxIter=maxIter, tol=tol, **kwargs)
         if update is not None and update.dRho:
             mixed = self._scheme.redistribute(update.dRhoMax, before, self._state)
             self.certificate.redistribute(update.dRhoMax, mixed)
         return update
 
+    @on_the_contexts_threads
     def stat_equil(self, **kwargs: Any) -> lw.IterationUpdate:
         """Update the populations by the scheme.
 
@@ -131,8 +135,7 @@ class AcceleratedContext:
         before = adapter.snapshot(radiation=False)
         try:
             update, evaluation = adapter.plain_update(**kwargs)
-            with blas_threads(adapter.Nthreads):
-                step = self._scheme.step(evaluation, self._state)
+            step = self._scheme.step(evaluation, self._state)
             if step.y is not None:
                 adapter.write(step.y)
             self._failures = 0 if evaluation.valid else self._failures + 1
@@ -259,8 +262,8 @@ def iterate_ctx_rl(
         With ``lightweaver.DefaultConvergenceCriteria`` it is the change of the populations and the
         size of the scheme's step that must be below `popsTol`: what ``iterate_ctx_se`` does.
     prdIterTol : float, optional
-        As for ``lightweaver.iterate_ctx_se``, while the steps are MALI's. Where emission profiles
-        are accelerated they are iterated `maxPrdSubIter` times in every iteration.
+        As for ``lightweaver.iterate_ctx_se``, for schemes that do not accelerate emission profiles
+        with the populations; with the others they are iterated `maxPrdSubIter` times every time.
     Nscatter, NmaxIter, prd, JTol, rhoTol, maxPrdSubIter, printInterval, quiet, \
 returnFinalConvergence
         As for ``lightweaver.iterate_ctx_se``.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+import os
+import subprocess
+import sys
 
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -10,6 +12,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 import lw_rl
 from lw_rl import approximate_operator
 from lw_rl.blas import blas_threads
+from lw_rl.schemes import history, joint
 
 
 def threads() -> set[int]:
@@ -25,17 +28,27 @@ def four_threads():
         yield
 
 
-@pytest.mark.parametrize("Nthreads", [1, 2])
-def test_every_operator_of_a_solve(Nthreads, make_ctx, monkeypatch):
-    seen, build = [], approximate_operator.ApproximateOperator._build
+@pytest.mark.parametrize("scheme", ["depthwise", "anderson", "mali"])
+@pytest.mark.parametrize(("Nthreads", "prd"), [(1, False), (2, False), (1, True)])
+def test_all_linear_algebra_of_a_solve(Nthreads, prd, scheme, monkeypatch):
+    seen = []
 
-    def noted(*args, **kwargs):
-        seen.append(threads())
-        return build(*args, **kwargs)
+    def watch(where, name):
+        original = getattr(where, name)
 
-    monkeypatch.setattr(approximate_operator.ApproximateOperator, "_build", noted)
-    ctx = make_ctx("CaII_K", "FALC", Nthreads=Nthreads)
-    assert lw_rl.solve(ctx, quiet=True).converged
+        def noted(*args, **kwargs):
+            seen.append(threads())
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(where, name, noted)
+
+    watch(approximate_operator.ApproximateOperator, "_build")
+    watch(approximate_operator.ApproximateOperator, "solve")
+    for module in (history, joint):
+        watch(module, "least_residual")
+    atom = lw_rl.atoms.make("CaII_K", prd=prd)
+    ctx = lw_rl.build_context(atom, lw_rl.atmospheres.load("FALC", 30), Nthreads=Nthreads, Nrays=2)
+    assert lw_rl.solve(ctx, scheme=scheme, prd=prd, prdIterTol=1e-3, quiet=True).converged
     assert seen and all(found == {Nthreads} for found in seen)
     assert threads() == {4}
 
@@ -46,18 +59,40 @@ def test_restored_after_an_error():
     assert threads() == {4}
 
 
-def test_of_two_threads_the_first_restores():
-    entered, leave = threading.Event(), threading.Event()
+_OVERLAPPING = """
+import threading
+from threadpoolctl import threadpool_info
+import numpy, scipy.linalg
+from lw_rl.blas import blas_threads
+from lw_rl.schemes import history, joint
 
-    def other():
-        with blas_threads(1):
-            entered.set()
-            leave.wait(60)
+def found():
+    return [f["num_threads"] for f in threadpool_info() if f["user_api"] == "blas"]
 
-    thread = threading.Thread(target=other)
+before, entered, leave = found(), threading.Event(), threading.Event()
+
+def other():
+    entered.wait(60)
     with blas_threads(1):
-        thread.start()
-        entered.wait(60)
-    leave.set()
-    thread.join()
-    assert threads() == {4}
+        leave.set()
+        second.wait(60)
+
+second = threading.Event()
+thread = threading.Thread(target=other)
+thread.start()
+with blas_threads(1):
+    assert set(found()) == {1}
+    entered.set()
+    leave.wait(60)
+second.set()
+thread.join()
+assert found() == before, (found(), before)
+"""
+
+
+def test_overlapping_solves_give_the_threads_back():
+    """In a process of its own: whoever limits the BLAS around a test has it under control."""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-W", "ignore", "-c", _OVERLAPPING]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -7,6 +7,7 @@ import copy
 import lightweaver as lw
 import numpy as np
 import pytest
+from lightweaver.rh_atoms import CaII_atom, H_6_atom
 
 import lw_rl
 from lw_rl import atmospheres, atoms
@@ -140,3 +141,76 @@ def test_the_profile_is_iterated_equally_often_where_it_is_accelerated(problem, 
         ctx, scheme=scheme, prd=True, maxPrdSubIter=2, prdIterTol=0.03, NmaxIter=6, quiet=True
     )
     assert set(ctx.asked) == {(2, tol)}
+
+
+# ---- kinds of contexts ----------------------------------------------------------------------
+
+
+def context(active, detailed=(), conserveCharge=False, Nspace=25, vlos=0.0, **kwargs):
+    """Build a context of several atoms, the populations in LTE."""
+    atmos = atmospheres.load("FALC", Nspace)
+    atmos.vz[:] = vlos * np.sin(np.linspace(0.0, 6.0, Nspace))
+    atmos.quadrature(2)
+    others = [] if any(a.element.name == "H" for a in active) else [H_6_atom()]
+    radSet = lw.RadiativeSet([*others, *active, *detailed])
+    radSet.set_active(*(a.element.name for a in active))
+    if detailed:
+        radSet.set_detailed_static(*(a.element.name for a in detailed))
+    spect = radSet.compute_wavelength_grid()
+    eqPops = radSet.compute_eq_pops(atmos)
+    return lw.Context(atmos, spect, eqPops, conserveCharge=conserveCharge, **kwargs)
+
+
+CA, MG = atoms.CaII_K, atoms.MgII_k
+CONTEXTS = {
+    "one of two": lambda: context([CA(prd=True), MG()]),
+    "the other of two": lambda: context([CA(), MG(prd=True)]),
+    "both": lambda: context([CA(prd=True), MG(prd=True)]),
+    "beside a detailed one": lambda: context([CA(prd=True)], [MG(prd=True)]),
+    "a detailed one alone": lambda: context([CA()], [MG(prd=True)]),
+    "comoving": lambda: context([CA(prd=True)], vlos=5e3, hprd=True),
+}
+
+
+@pytest.mark.parametrize("kind", CONTEXTS)
+def test_contexts_in_part_in_partial_redistribution(kind):
+    ctx = CONTEXTS[kind]()
+    other = copy.deepcopy(ctx)
+    result = lw_rl.solve(ctx, prd=True, quiet=True)
+    assert result.converged and result.Nformal <= 30
+    # Ten plain steps of the host from there, and a solve by its own driver through the proxy.
+    n = Adapter(ctx).populations()
+    for _ in range(10):
+        ctx.formal_sol_gamma_matrices()
+        ctx.stat_equil()
+        ctx.prd_redistribute(maxIter=3, tol=0.0)
+    assert true_error(Adapter(ctx).populations(), n) <= result.estimate.value
+    lw.iterate_ctx_se(
+        lw_rl.accelerate(other), prd=True, Nscatter=0, convergence=lw_rl.Certified, quiet=True
+    )
+    assert true_error(Adapter(other).populations(), n) <= 2e-3
+
+
+def test_profiles_are_asked_for_as_the_hosts_are():
+    proxy = lw_rl.accelerate(context([CA(prd=True)]))
+    proxy.formal_sol_gamma_matrices()
+    proxy.stat_equil()
+    assert proxy.prd_redistribute(2, 1e-2).updatedRho
+    assert proxy.prd_redistribute(maxIter=2).updatedRho
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["depthwise", "anderson"])
+def test_atoms_of_more_levels_are_left_to_plain_steps(scheme):
+    """The error of accelerated ones was up to nine times the estimate."""
+    ctx = context([CaII_atom()], Nspace=20)
+    converged = copy.deepcopy(ctx)
+    lw.iterate_ctx_se(
+        converged, Nscatter=0, prd=True, prdIterTol=0.0, popsTol=1e-6, JTol=1.0, NmaxIter=4000,
+        quiet=True,
+    )  # fmt: skip
+    n_ref = Adapter(converged).populations()
+    result = lw_rl.solve(ctx, scheme=scheme, prd=True, popsTol=1e-2, NmaxIter=1000, quiet=True)
+    assert result.converged
+    assert true_error(Adapter(ctx).populations(), n_ref) <= result.estimate.value
+    assert set(r.by for r in result.records[1:]) == {"mali"}

@@ -20,8 +20,6 @@ from .block import mismatch, versions
 #: Seconds after which a scheduler is taken not to be there.
 _TIMEOUT = 10
 _ENVIRONMENT = "distributed.nanny.pre-spawn-environ"
-#: Dask looks at what its workers do a hundred times a second, which takes a tenth of their time.
-UNWATCHED = {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
 
 
 @contextmanager
@@ -66,9 +64,10 @@ def connect(
             yield found
         return
     # The host's advice on tuning comes once for every process; the client gives it already.
-    variables = {"PYTHONWARNINGS": "ignore:No config file found", **UNWATCHED}
-    environment = {f"{_ENVIRONMENT}.{name}": value for name, value in variables.items()}
-    with warnings.catch_warnings(), dask.config.set(environment):
+    settings: dict[str, Any] = {f"{_ENVIRONMENT}.PYTHONWARNINGS": "ignore:No config file found"}
+    # Dask looks at what its workers do a hundred times a second, which takes a tenth of their time.
+    settings["distributed.worker.profile.enabled"] = False
+    with warnings.catch_warnings(), dask.config.set(settings):
         # A port of the dashboard that is in use is replaced by a free one; the link says which.
         warnings.filterwarnings(
             "ignore", message=".*Port .* is already in use", module="distributed"

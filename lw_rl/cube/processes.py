@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 
 from ..errors import ClusterError
-from .cluster import UNWATCHED
 
 #: Seconds that a scheduler may take to appear.
 _START = 180.0
@@ -35,7 +34,9 @@ class Processes:
     def __init__(self, folder: Path, workers: int = 2, environment: dict[str, str] | None = None):
         self.folder = folder
         self._number = workers
-        self._environment = {**UNWATCHED, **os.environ, **(environment or {})}
+        self._environment = {**os.environ, **(environment or {})}
+        # As in a local cluster (`lw_rl.cube.cluster`).
+        self._environment.setdefault("DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED", "False")
         self._environment.setdefault("PYTHONWARNINGS", "ignore:No config file found")
         # The package that is installed, not sources that happen to lie in the working directory.
         self._environment.setdefault("PYTHONSAFEPATH", "1")

@@ -174,7 +174,8 @@ class Depthwise:
 
     Two-level atoms get this; all others get Anderson acceleration of the plain update, and the
     plain update itself where the host conserves charge: the electrons move with the populations
-    then, and a combination of plain updates is none of a fixed map.
+    then, and a combination of plain updates is none of a fixed map. In partial redistribution these
+    two get the plain update (:class:`Safeguarded`).
 
     Parameters
     ----------

@@ -34,9 +34,9 @@ Against the second the next scheme begins at the first state unless the residual
 and is given the states that were visited: at fixed opacity residuals are linear, so what a bad
 step has shown is not lost.
 
-The last scheme that is left is not dismissed, but rests, from the third time on twice as long: a
-try can throw plain steps back to where they were, and between the tries they have all the time that
-they take.
+The last scheme that is left is not dismissed, but rests, from the third time on twice as long as
+before: a try can throw plain steps back to where they were, and between the tries they have all the
+time that they take.
 
 Partial redistribution and collisional-radiative switching change the map from step to step:
 residuals before a change of the profile do not count where they are smaller than it, and nothing
@@ -102,8 +102,8 @@ class Guard:
         Residual at the last earned formal solution.
     resting, rests : int
         Plain steps to be made before the scheme is asked again, and how often it rested. From the
-        third time on it does twice as long: where plain steps converge slowly, each new try throws
-        them back.
+        third time on each rest is twice as long as the one before: where plain steps converge
+        slowly, each new try throws them back.
     strikes : int
         Rejected steps of the scheme in use.
     estimate : float
@@ -112,6 +112,8 @@ class Guard:
         Whose the last step was.
     joint : JointHistory
         Iterations in partial redistribution.
+    redistributed : bool
+        Whether that goes on where it cannot be accelerated.
     note : str
         What happened since the last step that is out of the ordinary.
     """
@@ -134,6 +136,7 @@ class Guard:
     estimate: float = 1.0
     by: str = ""
     joint: JointHistory = field(default_factory=JointHistory)
+    redistributed: bool = False
     note: str = ""
 
 
@@ -230,9 +233,10 @@ class Safeguarded:
         known = getattr(self.scheme, "operator_factor", None)
         return None if known is None else known(state.state)
 
-    def accelerates_profiles(self, state: Guard) -> bool:
-        """Whether emission profiles are accelerated together with the unknown, as things stand."""
-        return hasattr(self._active(state), "redistribute") and not state.trusted
+    @property
+    def accelerates_profiles(self) -> bool:
+        """Whether the guarded scheme goes together with an acceleration of emission profiles."""
+        return hasattr(self.scheme, "redistribute")
 
     def redistribute(self, change: float, profiles: Array, state: Guard) -> Array | None:
         """Note a change of the emission profiles, and accelerate them together with the unknown.
@@ -255,14 +259,20 @@ class Safeguarded:
         if state.best is not None and relative(state.best[1]) < change:
             state.best, state.base = None, max(state.base, math.log1p(change))
         adapter, active = state.adapter, self._active(state)
+        if adapter.conserves_charge or not all(b.two_level for b in adapter.blocks):
+            # Nothing would be gained for atoms with more levels, and no estimate of the error of
+            # accelerated steps holds.
+            state.redistributed = True
         if hasattr(active, "redistribute"):
             active.redistribute(change, state.state)
-        if not self.accelerates_profiles(state) or not adapter.valid():
+        accelerates = hasattr(active, "redistribute") and not state.trusted
+        image = adapter.profiles()
+        if state.redistributed or not accelerates or not image.size or not adapter.valid():
             state.joint.clear()
             return None
-        image = adapter.profiles()
         if not image.min() >= _LEAST_EMISSION:
-            # No emission is: the populations are nowhere near equilibrium.
+            # No emission is: the populations are nowhere near equilibrium. The radiation field is
+            # made anew by the next formal solution; the populations are for the guard to judge.
             adapter.write_profiles(profiles)
             state.joint.clear()
             state.strikes += 1
@@ -273,8 +283,9 @@ class Safeguarded:
         mixed = state.joint.mix(state.by, y, profiles, adapter.read(), image)
         if mixed is None:
             return None
-        adapter.write(mixed[0])
+        # In this order: whatever an interrupt leaves, populations are positive and sum to nTotal.
         adapter.write_profiles(mixed[1])
+        adapter.write(mixed[0])
         return mixed[0]
 
     def _active(self, state: Guard) -> Any:
@@ -309,9 +320,9 @@ class Safeguarded:
             if back is not None:
                 return back
 
-        if not state.adapter.settled:
-            # The equations still change from step to step: there is nothing to accelerate, nor
-            # are residuals comparable.
+        if not state.adapter.settled or state.redistributed:
+            # The equations change from step to step: there is nothing to accelerate, nor are
+            # residuals comparable.
             state.first = state.best = None
             state.visited.clear()
             return Step(None, estimate=estimate)
