@@ -282,7 +282,7 @@ class Certificate:
             self._largest_over_blocks(self._weight_bound),
             self._largest_over_blocks(self._enclosure_bound),
         )
-        return bound if self._opinion() < bound < np.inf else None
+        return bound if self._opinion(plain=False) < bound < np.inf else None
 
     def settle(self) -> None:
         """Put the certified state into the context, if a scheme has moved on from it."""
@@ -325,21 +325,27 @@ class Certificate:
 
         It is asked only where the iteration would stop otherwise: it takes some milliseconds.
         """
-        opinion = OPERATOR_SAFETY * self._opinion()
+        opinion = OPERATOR_SAFETY * self._opinion(self._plain)
         if self._factor is None:
             # What it left of its own errors before, it does not see of this one.
             opinion /= 1.0 - self._accelerated()
         return ErrorEstimate(opinion, "operator") if opinion > estimate.value else estimate
 
-    def _opinion(self) -> float:
-        """Return what the approximate operators take for the error of the certified state."""
+    def _opinion(self, plain: bool) -> float:
+        """Return what the approximate operators take for the error of the last evaluation.
+
+        Parameters
+        ----------
+        plain : bool
+            Whether of its plain update instead.
+        """
         assert self.evaluation is not None
         worst = 0.0
         for block in self.adapter.blocks:
             error = self._error(block)
             if error is None:
                 continue
-            if self._plain:
+            if plain:
                 # They err themselves by a share of what the plain update has removed.
                 after = (1.0 + error) * np.exp(-self.evaluation.r[block.span]) - 1.0
                 error = np.abs(after) + _OPERATOR_ERRS * np.abs(error)

@@ -22,7 +22,7 @@ from .cli_terminal import (
 @click.command()
 @click.option(
     "--suite", "suites", multiple=True, default=("fal",), show_default=True, metavar="NAME",
-    help="Suite of problems (fal, grid, random, moving, photosphere); may be repeated.",
+    help="Suite of problems (fal, prd, grid, random, moving, photosphere); may be repeated.",
 )  # fmt: skip
 @click.option(
     "--policy", "policies", multiple=True, default=("default",), show_default=True,

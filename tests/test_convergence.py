@@ -243,7 +243,7 @@ def test_a_bound_that_the_operator_contradicts_is_none():
     assert result.converged and true < result.estimate.value
     assert result.estimate.bound is None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Certificate, "_opinion", lambda self: 0.0)
+        patch.setattr(Certificate, "_opinion", lambda self, plain: 0.0)
         fooled = lw_rl.solve(HostileProblem(1, 547).context(), scheme="mali", quiet=True)
     assert fooled.estimate.bound < true
 
