@@ -487,3 +487,10 @@ def test_memory_of_a_worker_is_bounded_by_the_blocks_in_flight(tmp_path, client)
         engine.Run._submit = submit
     # Two in flight, and one on its way from the one to the other.
     assert len(seen) == 6 and max(alive) <= 3
+
+
+def test_a_local_cluster_is_not_watched_while_it_works():
+    """Dask's profiler takes a tenth of the workers' time."""
+    with cluster_module.connect(workers=1) as client:
+        watched = client.run(dask.config.get, "distributed.worker.profile.enabled")
+    assert list(watched.values()) == [False]
