@@ -42,9 +42,9 @@ tells what a change of the profile does to the populations (`lw_rl.profile_lag`)
 :data:`LAG_SAFETY` times the error with what the profile hides. Where both are accelerated together
 (`lw_rl.schemes.joint`), the distance to the combination of the last iterations tells as well, which
 knows of the profile: after :data:`_JOINT` of the operator's steps in a row the smaller of the two
-counts. For other atoms the largest ratio of estimate
-and residual of the last :data:`~lw_rl.profile_lag.RECENT` iterations counts, times the largest of
-three residuals. There is no bound.
+counts. For other atoms the largest ratio of estimate and residual of the last
+:data:`~lw_rl.profile_lag.RECENT` iterations counts, times the largest of three residuals. There is
+no bound.
 
 What is proved is in `lw_rl.enclosure`; the rest is measured by ``lw-rl soak``: how often the
 estimate holds and how close it is, scheme by scheme, stands in the README and its result files.

@@ -19,7 +19,6 @@ from .block import mismatch, versions
 
 #: Seconds after which a scheduler is taken not to be there.
 _TIMEOUT = 10
-_ENVIRONMENT = "distributed.nanny.pre-spawn-environ"
 
 
 @contextmanager
@@ -63,10 +62,12 @@ def connect(
             check_versions(found)
             yield found
         return
-    # The host's advice on tuning comes once for every process; the client gives it already.
-    settings: dict[str, Any] = {f"{_ENVIRONMENT}.PYTHONWARNINGS": "ignore:No config file found"}
-    # Dask looks at what its workers do a hundred times a second, which takes a tenth of their time.
-    settings["distributed.worker.profile.enabled"] = False
+    settings = {
+        # The host's advice on tuning comes once for every process; the client gives it already.
+        "distributed.nanny.pre-spawn-environ.PYTHONWARNINGS": "ignore:No config file found",
+        # Dask looks at what its workers do a hundred times a second: a tenth of their time.
+        "distributed.worker.profile.enabled": False,
+    }
     with warnings.catch_warnings(), dask.config.set(settings):
         # A port of the dashboard that is in use is replaced by a free one; the link says which.
         warnings.filterwarnings(

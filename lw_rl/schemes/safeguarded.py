@@ -112,8 +112,9 @@ class Guard:
         Whose the last step was.
     joint : JointHistory
         Iterations in partial redistribution.
-    redistributed : bool
-        Whether that goes on where it cannot be accelerated.
+    plain_only : bool
+        Whether nothing is accelerated: in partial redistribution, of atoms with more levels, and
+        where charge is conserved.
     note : str
         What happened since the last step that is out of the ordinary.
     """
@@ -136,7 +137,7 @@ class Guard:
     estimate: float = 1.0
     by: str = ""
     joint: JointHistory = field(default_factory=JointHistory)
-    redistributed: bool = False
+    plain_only: bool = False
     note: str = ""
 
 
@@ -262,12 +263,13 @@ class Safeguarded:
         if adapter.conserves_charge or not all(b.two_level for b in adapter.blocks):
             # Nothing would be gained for atoms with more levels, and no estimate of the error of
             # accelerated steps holds.
-            state.redistributed = True
-        if hasattr(active, "redistribute"):
+            state.plain_only = True
+        goes_together = hasattr(active, "redistribute")
+        if goes_together:
             active.redistribute(change, state.state)
-        accelerates = hasattr(active, "redistribute") and not state.trusted
+        plain = state.plain_only or state.trusted or not goes_together
         image = adapter.profiles()
-        if state.redistributed or not accelerates or not image.size or not adapter.valid():
+        if plain or not image.size or not adapter.valid():
             state.joint.clear()
             return None
         if not image.min() >= _LEAST_EMISSION:
@@ -299,12 +301,12 @@ class Safeguarded:
         if state.best is not None and not size(merit) <= self.growth * size(state.best[1]):
             if not (state.trusted and evaluation.valid):
                 return self._reject(evaluation, state)
-        if not evaluation.valid and not state.trusted and state.first is not None:
-            # Its steps and the emission profile led where no residual is a measure any more.
-            state.strikes = self.patience
-            state.best = state.first
-            return self._reject(evaluation, state)
         if not evaluation.valid:
+            if not state.trusted and state.first is not None:
+                # Its steps and the emission profile led where no residual is a measure any more.
+                state.strikes = self.patience
+                state.best = state.first
+                return self._reject(evaluation, state)
             # A plain step from an unphysical start (populations of zero, say): take the next.
             state.trusted = True
             return Step(None, estimate=state.estimate)
@@ -320,7 +322,7 @@ class Safeguarded:
             if back is not None:
                 return back
 
-        if not state.adapter.settled or state.redistributed:
+        if not state.adapter.settled or state.plain_only:
             # The equations change from step to step: there is nothing to accelerate, nor are
             # residuals comparable.
             state.first = state.best = None
