@@ -207,7 +207,7 @@ class Adapter:
             self.ctx.clear_ng()
         try:
             update = self.ctx.stat_equil(**kwargs)
-        except (lw.ExplodingMatrixError, np.linalg.LinAlgError, FloatingPointError):
+        except (lw.ExplodingMatrixError, np.linalg.LinAlgError, ArithmeticError):
             return None, Evaluation(y, np.full_like(y, np.nan), self.blocks, False, implied)
         r = self.read() - y
         return update, Evaluation(y, r, self.blocks, bool(np.isfinite(r.sum())), implied)

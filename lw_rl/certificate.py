@@ -54,7 +54,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import compress, pairwise
 from typing import Any
@@ -62,7 +61,6 @@ from typing import Any
 import numpy as np
 
 from .adapter import Adapter
-from .approximate_operator import ApproximateOperator
 from .blas import on_the_contexts_threads
 from .enclosure import NEAR, enclosure_bound, weight_bound
 from .observation import to_log
@@ -70,6 +68,7 @@ from .profile_lag import RECENT, ProfileLag
 from .result import UNKNOWN, ErrorEstimate
 from .schemes.base import largest, relative
 from .schemes.history import combine_positive
+from .second_opinion import Operators, SecondOpinion
 from .state import Block, Evaluation
 
 Array = np.ndarray
@@ -83,12 +82,16 @@ PLAIN_SAFETY = 1.5
 _LAST = 3
 #: Factor on the error with what a lagging emission profile hides.
 LAG_SAFETY = 3.0
-#: Factor on what the approximate operator takes for the error.
+#: Factor on what the approximate operator takes for the error, where neither it nor a policy has
+#: made the step: what it does not see of an error, its own steps leave.
 OPERATOR_SAFETY = 1.5
-#: Share of an error that the approximate operator may be wrong by.
-_OPERATOR_ERRS = 0.1
-#: Change of ln S beyond which the approximate operator is made anew.
-_MOVED = 0.5
+#: First residual from which on a policy's steps leave as much unseen as the operator's.
+_NEAR_START = 0.025
+#: Factor on the estimates where the equations are rough: a kink of the host's limiter was seen, or
+#: a plain step raised a residual below `_SMALL`, so that nothing contracts.
+_ROUGH, _SMALL = 10.0, 0.1
+#: What classical Lambda iteration is taken to contract by where no operator tells.
+_LAMBDA_RHO = 0.9999
 #: Plain steps in a row that are MALI left to itself.
 _PLAIN_STEPS = 8
 #: Visited states that are combined.
@@ -113,8 +116,10 @@ class Certificate:
     ----------
     adapter : Adapter
         Access to the context.
-    operators : mapping of Block to ApproximateOperator, optional
-        What a scheme has made already, so that it is not made twice.
+    operators : callable, optional
+        Returns the approximate operators that a scheme has made, by atom.
+    lambdaIterate : bool, optional
+        Whether plain steps are classical Lambda iteration (default: False).
 
     Attributes
     ----------
@@ -123,12 +128,13 @@ class Certificate:
     """
 
     def __init__(
-        self, adapter: Adapter, operators: Mapping[Block, ApproximateOperator] | None = None
+        self, adapter: Adapter, operators: Operators = dict, lambdaIterate: bool = False
     ):
         self.adapter = adapter
         self.clear()
         self._log_b: dict[Block, Array] = {}
-        self._operators = dict(operators or {})
+        self._opinion = SecondOpinion(adapter, operators)
+        self._lambda = lambdaIterate
 
     def clear(self) -> None:
         """Forget the visited states."""
@@ -137,10 +143,17 @@ class Certificate:
         self._rs: deque[Array] = deque(maxlen=_WINDOW + 1)
         self._settled: deque[bool] = deque(maxlen=_WINDOW + 1)
         self._merits: deque[float] = deque(maxlen=max(_SPANS) + 1)
+        # From which residual a plain step had raised it, if it did.
+        self._raised: deque[float] = deque(maxlen=_WINDOW)
+        # Whether the second opinion has seen a kink.
+        self._kinks: deque[bool] = deque(maxlen=_WINDOW)
+        # The first residual.
+        self._first = float("inf")
         self._step = 0.0
         # What accelerated steps in a row left of each other's size.
         self._left: deque[float] = deque(maxlen=_LEFT)
         self._plain = True
+        self._undisturbed = False
         self._plain_steps = 0
         self._factor: float | None = None
         self._method = "policy"
@@ -154,6 +167,7 @@ class Certificate:
     def skip(self) -> None:
         """Note an iteration whose plain update is not known, or was undone."""
         self.evaluation = self._estimate = None
+        self._undisturbed = False
 
     @on_the_contexts_threads
     def redistribute(self, change: float, mixed: Array | None = None) -> None:
@@ -174,7 +188,7 @@ class Certificate:
         if mixed is None or self._factor is None:
             self._joint.clear()
         self._joint.append(max(self._step, away))
-        errors = self._errors()
+        errors = self._opinion.errors(self.evaluation)
         if errors is None:
             merit = max(self.residual, _ROUNDING)
             self._recent.append((merit, self._observed().value / merit))
@@ -213,11 +227,17 @@ class Certificate:
         # The scattered background light in a residual is that of the populations before.
         near = bool(self._ys) and largest(evaluation.y - self._ys[-1]) <= NEAR
         self._settled.append(near)
+        if not self._ys:
+            self._first = evaluation.merit
         self._ys.append(evaluation.y)
         self._rs.append(evaluation.r)
         self._merits.append(evaluation.merit)
         before, after_plain = self._step, self._plain
-        self._plain = y_next is None
+        rises = self._undisturbed and self.adapter.settled and len(self._merits) > 1
+        rises = rises and self._merits[-2] < evaluation.merit
+        self._raised.append(self._merits[-2] if rises else float("inf"))
+        self._kinks.append(False)
+        self._plain = self._undisturbed = y_next is None
         self._plain_steps = self._plain_steps + 1 if self._plain else 0
         self._factor, self._method = factor, method
         step = evaluation.merit if y_next is None else largest(y_next - evaluation.y)
@@ -253,14 +273,13 @@ class Certificate:
             lag = ErrorEstimate(LAG_SAFETY * relative(self._lag.error), "operator")
             self._estimate = min(lag, self._together(), key=lambda e: e.value)
         if self._estimate is None:
-            estimate = self._observed() if relative(self._step) < within else UNKNOWN
-            bound = self._largest_over_blocks(self._weight_bound)
-            if bound < estimate.value:
-                estimate = ErrorEstimate(bound, "bound", bound)
+            estimate = self._tightest(within)
             if estimate is UNKNOWN:
                 return UNKNOWN
             if estimate.value < within:
-                estimate = self._second_opinion(estimate)
+                seen = self._second_opinion()
+                # What it has seen may leave no other.
+                estimate = max(self._tightest(within), seen, key=lambda e: e.value)
             if self._recent:
                 merits, ratios = zip(*self._recent, strict=True)
                 worst = max(ratios) * max(merits[-_LAST:])
@@ -282,7 +301,8 @@ class Certificate:
             self._largest_over_blocks(self._weight_bound),
             self._largest_over_blocks(self._enclosure_bound),
         )
-        return bound if self._opinion(plain=False) < bound < np.inf else None
+        seen = self._opinion.worst(self.evaluation, plain=False)
+        return bound if seen is not None and seen < bound < np.inf else None
 
     def settle(self) -> None:
         """Put the certified state into the context, if a scheme has moved on from it."""
@@ -290,6 +310,48 @@ class Certificate:
             self.adapter.go_back(self.evaluation.y)
 
     # ---- the estimates ----------------------------------------------------------------------
+
+    @property
+    def _rough(self) -> bool:
+        """Whether linear estimates are worth little among the last states."""
+        return not self._recent and (any(self._kinks) or min(self._raised) < _SMALL)
+
+    def _tightest(self, within: float) -> ErrorEstimate:
+        """Return the tightest of the estimates, before the second opinion."""
+        assert self.evaluation is not None
+        estimate = UNKNOWN
+        if relative(self._step) < within:
+            estimate = self._observed()
+            seen = self._opinion.worst(self.evaluation, self._plain)
+            if seen is None and self._lambda:
+                slow = PLAIN_SAFETY * relative(self._step / (1.0 - _LAMBDA_RHO))
+                estimate = ErrorEstimate(slow, "contraction")
+            elif seen is not None and self._factor is None and self._plain_steps < _PLAIN_STEPS:
+                # Accelerated before: states between them tell less than the operator does.
+                seen = SAFETY * (seen if self._plain else max(seen, self.residual))
+                if seen < estimate.value:
+                    estimate = ErrorEstimate(seen, "operator")
+        if self._rough:
+            estimate = replace(estimate, value=_ROUGH * estimate.value)
+        bound = self._largest_over_blocks(self._weight_bound)
+        return ErrorEstimate(bound, "bound", bound) if bound < estimate.value else estimate
+
+    def _second_opinion(self) -> ErrorEstimate:
+        """Return what the approximate operator says, zero where there is none.
+
+        It is asked only where the iteration would stop otherwise: it takes some milliseconds.
+        """
+        assert self.evaluation is not None
+        seen, self._kinks[-1] = self._opinion.closer(self.evaluation, self._plain)
+        if self._factor is None:
+            # What it left of its own errors before, it does not see of this one.
+            seen *= OPERATOR_SAFETY / (1.0 - self._accelerated())
+        elif self._method == "policy":
+            # What it has not seen of a large error is still there.
+            seen *= OPERATOR_SAFETY if self._first < _NEAR_START else DEFAULT_FACTOR
+        else:
+            seen *= max(self._factor, OPERATOR_SAFETY)
+        return ErrorEstimate(_ROUGH * seen if self._rough else seen, "operator")
 
     def _observed(self) -> ErrorEstimate:
         """Return the estimate from the step, the visited states and the contraction."""
@@ -316,64 +378,9 @@ class Certificate:
         if len(self._joint) < _JOINT:
             return UNKNOWN
         steps = list(self._joint)
-        rho = max(after / max(before, 1e-300) for before, after in pairwise(steps[-3:]))
-        step = steps[-1] / (1.0 - min(rho, _MAX_POLICY_RHO))
+        rho = max(after / max(before, 1e-300) for before, after in pairwise(steps))
+        step = steps[-1] / (1.0 - min(rho, _MAX_PLAIN_RHO))
         return ErrorEstimate(DEFAULT_FACTOR * relative(step), "combination")
-
-    def _second_opinion(self, estimate: ErrorEstimate) -> ErrorEstimate:
-        """Return the larger of an estimate and of what the approximate operator says.
-
-        It is asked only where the iteration would stop otherwise: it takes some milliseconds.
-        """
-        opinion = OPERATOR_SAFETY * self._opinion(self._plain)
-        if self._factor is None:
-            # What it left of its own errors before, it does not see of this one.
-            opinion /= 1.0 - self._accelerated()
-        return ErrorEstimate(opinion, "operator") if opinion > estimate.value else estimate
-
-    def _opinion(self, plain: bool) -> float:
-        """Return what the approximate operators take for the error of the last evaluation.
-
-        Parameters
-        ----------
-        plain : bool
-            Whether of its plain update instead.
-        """
-        assert self.evaluation is not None
-        worst = 0.0
-        for block in self.adapter.blocks:
-            error = self._error(block)
-            if error is None:
-                continue
-            if plain:
-                # They err themselves by a share of what the plain update has removed.
-                after = (1.0 + error) * np.exp(-self.evaluation.r[block.span]) - 1.0
-                error = np.abs(after) + _OPERATOR_ERRS * np.abs(error)
-            worst = max(worst, largest(error))
-        return worst
-
-    def _error(self, block: Block) -> Array | None:
-        """Return what the approximate operator takes for the relative error, if there is one."""
-        evaluation = self.evaluation
-        assert evaluation is not None
-        if evaluation.implied is None or not block.two_level:
-            return None
-        y, implied = evaluation.y[block.span], evaluation.implied[block.span]
-        error = self._operator(block, y).error(y, implied)
-        return error if np.isfinite(error.sum()) else None
-
-    def _errors(self) -> Array | None:
-        """Return the same of all atoms, shape [Nunknown], if there is one of each."""
-        errors = [e for e in map(self._error, self.adapter.blocks) if e is not None]
-        return np.concatenate(errors) if len(errors) == len(self.adapter.blocks) else None
-
-    def _operator(self, block: Block, y: Array) -> ApproximateOperator:
-        """Return the approximate operator around `y`, made anew where that has moved."""
-        known = self._operators.get(block)
-        if known is None or known.y is None or largest(known.y - y) > _MOVED:
-            known = ApproximateOperator(self.adapter.line_physics(block), y)
-            self._operators[block] = known
-        return known
 
     def _distance(self) -> float:
         """Return how far the best combination of visited states is from the certified one."""
@@ -407,7 +414,7 @@ class Certificate:
             return float("inf")
         if not (self.adapter.ctx.crswDone and all(b.two_level for b in self.adapter.blocks)):
             return float("inf")
-        if not self._settled[-1]:
+        if not self._settled[-1] or min(self._raised) < float("inf") or any(self._kinks):
             return float("inf")
         return max(bound(b) for b in self.adapter.blocks)
 
@@ -422,12 +429,16 @@ class Certificate:
         assert self.evaluation is not None
         y, r = self.evaluation.y[block.span], self.evaluation.r[block.span]
         bound = weight_bound(y, r, self._thermal(block))
+        if bound < np.inf:
+            bound *= self._opinion.widening(block, y)
         # The plain update is no further from the solution than its step and the bound together.
         return bound + relative(largest(r)) * (1.0 + bound) if self._plain else bound
 
     def _enclosure_bound(self, block: Block) -> float:
+        assert self.evaluation is not None
         span, settled = block.span, list(self._settled)
-        return enclosure_bound(
+        widening = self._opinion.widening(block, self.evaluation.y[span])
+        return widening * enclosure_bound(
             [y[span] for y in compress(self._ys, settled)],
             [r[span] for r in compress(self._rs, settled)],
             self._thermal(block),

@@ -50,7 +50,9 @@ class AcceleratedContext:
         with blas_threads(self.adapter.Nthreads):
             self._state = scheme.init(self.adapter)
         self._factors = _factors(scheme, scheme.operator_factor(self._state))
-        self.certificate = Certificate(self.adapter, scheme.operators(self._state))
+        self.certificate = Certificate(
+            self.adapter, lambda: scheme.operators(self._state), scheme.lambdaIterate
+        )
         self._pending: lw.IterationUpdate | None = None
         self._failures = 0
 
@@ -161,6 +163,8 @@ class AcceleratedContext:
             method = "operator" if step.by == ALONE else "policy"
             factor = self._factors.get(step.by)
             self.certificate.add(evaluation, step.y, factor, method, step.estimate)
+        elif step.anew:
+            self.certificate.clear()
         else:
             self.certificate.skip()
         self.report.records.append(

@@ -8,8 +8,9 @@ iterations, by the schemes that are tested, and, in turn, by one of the hostile 
 `n_ref` comes from going on with the best of the solves until an independent MALI iteration shows a
 residual that leaves less than a hundredth of the tolerance; a problem without such a reference
 is counted as one. A stop is *false* if the true error is above the tolerance, *held* if it is not
-above the estimate, and *dear* if it took more than 1.1 times MALI's formal solutions and 3 (not
-judged where MALI itself did not end within its budget).
+above the estimate, and *dear* if it took more than 1.1 times MALI's formal solutions and 3. That is
+judged where MALI did solve the problem: it ended within its budget, and its populations are
+confirmed by the reference.
 
 The host's equations can have several solutions (`lw_rl.benchmark`): a stop that would be false is
 judged against the solution that is found by going on from *its* end, if that is confirmed in the
@@ -232,19 +233,20 @@ def run(
         entries.append(("lambda", "lambda", None))
     if hostile is not None:
         entries.append((f"hostile {hostile}", "depthwise", HOSTILE[hostile]))
-    limit, solves = float("inf"), []
+    solves = []
     most = int(_FACTOR * BUDGET + _EXTRA)
     for entry, scheme, policy_used in entries:
         ctx = copy.deepcopy(start)
         NmaxIter = BUDGET if entry in ("mali", "lambda") else most
         outcome, result, message = _solve(ctx, policy_used, scheme, NmaxIter, prd, popsTol)
-        if entry == "mali" and result.converged:
-            limit = _FACTOR * result.Nformal + _EXTRA
         solves.append((entry, ctx, outcome, result, message))
     n_ref = _reference([(c, r) for _, c, _, r, _ in solves], prd, popsTol)
-    trials = []
+    trials: list[Trial] = []
+    limit = float("inf")
     for entry, ctx, outcome, result, message in solves:
         error, elsewhere = _judge(ctx, result, n_ref, prd, popsTol)
+        if entry == "mali" and result.converged and error is not None and error <= popsTol:
+            limit = _FACTOR * result.Nformal + _EXTRA
         trials.append(
             Trial(
                 entry=entry,

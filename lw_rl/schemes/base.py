@@ -35,6 +35,8 @@ class Step:
         Which scheme made the step.
     accepted : bool
         False if the step before was undone.
+    anew : bool
+        Whether the solve begins again where the host began: what was seen so far does not count.
     note : str
         What happened, where that is out of the ordinary.
     """
@@ -43,6 +45,7 @@ class Step:
     estimate: float = 0.0
     by: str = "mali"
     accepted: bool = True
+    anew: bool = False
     note: str = ""
 
 

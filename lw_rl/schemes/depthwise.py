@@ -12,10 +12,11 @@ from ..adapter import Adapter
 from ..approximate_operator import ApproximateOperator
 from ..errors import OutOfRangeError, PolicyOutputError
 from ..observation import Frame, Previous, correction, make_frame, observe, size_of, to_log
-from ..state import Block, Evaluation
+from ..state import Block, Evaluation, LinePhysics
 from .anderson import Anderson, History
 from .base import Step, largest, relative
 from .history import combine_linear
+from .trial import FAST
 
 Array = np.ndarray
 
@@ -35,6 +36,9 @@ _ENOUGH = 0.8
 _LAG_ENOUGH = 0.9
 #: The plain update is fast where it would leave less than this of the error.
 _FAST = 0.7
+#: The operator is made anew around the present state where that is further from what it was made
+#: around, in the logarithm; where its last step left more than `_HALF`, at the shorter distance.
+_FAR, _OFF, _HALF = 0.3, 0.03, 0.5
 #: Slow plain steps that end the operator's rest after its first failure, and at most.
 _FIRST_REST, _LONGEST_REST = 2, 64
 
@@ -60,6 +64,8 @@ class BlockState:
         For atoms without an operator.
     operator : ApproximateOperator or None
         Of a two-level atom.
+    physics : LinePhysics or None
+        What it is made of.
     frame : Frame or None
         Of a two-level atom, if there is a policy.
     near : float
@@ -69,8 +75,8 @@ class BlockState:
     first, lte : Array or None
         The operator's own solution, if that is where the solve is to begin, and the unknown in LTE.
     visited : deque of tuple of Array
-        The states visited: the unknown, what the operator takes for the relative error, and MALI's
-        relative residual.
+        The states visited: the unknown, the relative residuals of plain Lambda iteration, which is
+        what the operator works on, and of MALI.
     last : tuple of Array, or None
         The policy's last correction, and the estimated error that it was made for.
     made : int
@@ -81,8 +87,8 @@ class BlockState:
         The larger of the estimated error and of MALI's residual, in the logarithm, there.
     plain : bool
         Whether the last step was the plain update.
-    enough : float
-        What a step of the operator may leave of `off`.
+    redistributed : bool
+        Whether the emission profile is iterated too.
     resting, rest : int
         Slow plain steps that end the operator's rest, this one and the next.
     note : str
@@ -92,6 +98,7 @@ class BlockState:
     block: Block
     others: History | None
     operator: ApproximateOperator | None = None
+    physics: LinePhysics | None = None
     frame: Frame | None = None
     near: float = _NEAR
     factor: float | None = None
@@ -103,7 +110,7 @@ class BlockState:
     size: float = np.inf
     off: float = np.inf
     plain: bool = False
-    enough: float = field(default_factory=lambda: _ENOUGH)
+    redistributed: bool = False
     resting: int = 0
     rest: int = _FIRST_REST
     note: str = ""
@@ -161,7 +168,8 @@ class Depthwise:
     is corrected, a flexible, nonlinearly preconditioned method of minimal residuals (Saad 1993,
     SIAM J. Sci. Comput. 14, 461). The fixed point is exact whatever operator and policy say.
 
-    Where the plain update would remove most of the error and the operator's last step did not, the
+    Where the solve has moved away from what the operator was made around, it is made anew. Where
+    the plain update would remove most of the error and the operator's last step did not, the
     operator rests: MALI is fast there.
 
     Populations in LTE carry no information about the radiation field: then the operator's own
@@ -215,6 +223,7 @@ class Depthwise:
                     s.lte = y if adapter.settled else None
                 else:
                     s.operator = ApproximateOperator(physics, y)
+                s.physics = physics
                 if not s.operator.regular:
                     s.operator = s.first = s.lte = None
                 elif self.policy is not None:
@@ -235,6 +244,21 @@ class Depthwise:
         known = [f for f in factors if f is not None]
         return max(known) if known and len(known) == len(factors) else None
 
+    def plain_steps(self, state: list[BlockState]) -> int | None:
+        """Return how many plain steps MALI would take from LTE, if that is no more than `FAST`.
+
+        As the operators predict; None where one of them is missing, or predicts more.
+        """
+        most = 0
+        for s in state:
+            steps = None
+            if s.operator is not None and s.lte is not None:
+                steps = s.operator.plain_steps(s.lte, most=FAST)
+            if steps is None:
+                return None
+            most = max(most, steps)
+        return most
+
     def redistribute(self, change: float, state: list[BlockState]) -> None:
         """Forget the states visited: their residuals are of another emission profile.
 
@@ -243,8 +267,7 @@ class Depthwise:
         for s in state:
             s.clear()
             s.frame = None
-            if s.made <= 1:
-                s.enough = _LAG_ENOUGH
+            s.redistributed = True
             if change > s.off:
                 s.off = np.inf
 
@@ -306,28 +329,68 @@ class Depthwise:
         left, s.off = off / s.off, off
         if s.plain:
             s.resting -= left > _FAST
-        elif left > s.enough:
+        elif left > (_LAG_ENOUGH if s.redistributed else _ENOUGH):
             # No error is below half of the residual where plain steps contract: the operator errs.
             if size_of(estimate - r) < _FAST * off or size < 0.5 * off:
                 s.resting, s.rest = s.rest, min(2 * s.rest, _LONGEST_REST)
         s.plain = s.resting > 0
         return s.plain
 
+    @staticmethod
+    def _combined(s: BlockState) -> tuple[Array, Array, Array, Array]:
+        """Return the error of the last state, and the best combination of the states visited.
+
+        Returns
+        -------
+        error : Array
+            What the operator takes for the relative error of the last state, shape [Nspace].
+        start, left, plain : Array
+            The combination's unknown, what the operator takes for its relative error, and MALI's
+            relative residual.
+        """
+        assert s.operator is not None
+        ys, lambdas, plains = zip(*s.visited, strict=True)
+        errors = [s.operator.error(y, implied) for y, implied in zip(ys, lambdas, strict=True)]
+        last = ys[-1], errors[-1], plains[-1]
+        combined = combine_linear(ys, errors, plains) if len(ys) > 1 else None
+        return errors[-1], *(last if combined is None else combined)
+
+    @staticmethod
+    def _is_old(start: Array, off: float, s: BlockState) -> bool:
+        """Whether the operator is to be made anew, around where its step is to begin.
+
+        The host's interpolation is not linear: where its limiter has kinks between here and what
+        the operator was made around, the operator's steps lead astray. In partial redistribution
+        it stays, since what is accelerated there has to be one map (`lw_rl.schemes.joint`).
+
+        Parameters
+        ----------
+        start : Array
+            Where the step is to begin, shape [Nspace].
+        off : float
+            The estimated error of the last state, or MALI's residual if that is larger.
+        """
+        assert s.operator is not None and s.operator.y is not None
+        if s.made == 1 or s.plain or s.redistributed:
+            return False
+        moved = largest(s.operator.y - start)
+        return moved > _FAR or (moved > _OFF and off > _HALF * s.off)
+
     def _correct(self, y: Array, r: Array, implied: Array, s: BlockState) -> tuple[Array, float]:
         """Return the next unknown of a two-level atom and the estimated error of the present."""
         assert s.operator is not None
-        error = s.operator.error(y, implied)
         s.made += 1
         if s.made == 2:
             # The first formal solution began without scattered background light.
             s.visited.clear()
-        plain = np.expm1(r)
-        s.visited.append((y, error, plain))
-        start, left = y, error
-        if len(s.visited) > 1:
-            combined = combine_linear(*zip(*s.visited, strict=True))
-            if combined is not None:
-                start, left, plain = combined
+        s.visited.append((y, implied, np.expm1(r)))
+        error, start, left, plain = self._combined(s)
+        if self._is_old(start, max(size_of(to_log(error)), size_of(r)), s):
+            assert s.physics is not None
+            anew = ApproximateOperator(s.physics, start)
+            if anew.regular:
+                s.operator = anew
+                error, start, left, plain = self._combined(s)
         estimate = to_log(left)
         size = largest(error)
         if not (size < _USEFUL * s.size and size < s.near):

@@ -61,6 +61,7 @@ from ..state import Block, Evaluation, Snapshot
 from .anderson import Anderson
 from .base import Scheme, Step, relative
 from .joint import JointHistory
+from .trial import Trial
 
 Array = np.ndarray
 
@@ -112,6 +113,10 @@ class Guard:
         Whose the last step was.
     joint : JointHistory
         Iterations in partial redistribution.
+    trial : Trial or None
+        The first steps of a scheme that brought its own start.
+    retreat : int
+        Plain steps to be made after a trial that was not passed.
     plain_only : bool
         Whether nothing is accelerated: in partial redistribution, of atoms with more levels, and
         where charge is conserved.
@@ -137,6 +142,8 @@ class Guard:
     estimate: float = 1.0
     by: str = ""
     joint: JointHistory = field(default_factory=JointHistory)
+    trial: Trial | None = None
+    retreat: int = 0
     plain_only: bool = False
     note: str = ""
 
@@ -222,12 +229,15 @@ class Safeguarded:
     def start(self, y: Array, state: Guard) -> Array | None:
         """Return where the guarded scheme begins, or None to begin where the context is."""
         begin = getattr(self.scheme, "start", None)
-        return None if begin is None else begin(y, state.state)
+        y_start: Array | None = None if begin is None else begin(y, state.state)
+        if y_start is not None:
+            state.trial = Trial(state.adapter.snapshot())
+        return y_start
 
     def operators(self, state: Guard) -> dict[Block, ApproximateOperator]:
-        """Return the approximate operators that the guarded scheme made, by atom."""
+        """Return the approximate operators of the guarded scheme, by atom, while it is in use."""
         made = getattr(self.scheme, "operators", None)
-        return {} if made is None else made(state.state)
+        return {} if made is None or state.active > 0 else made(state.state)
 
     def operator_factor(self, state: Guard) -> float | None:
         """Return the factor on the operator's estimate of the error, if it was calibrated."""
@@ -259,6 +269,8 @@ class Safeguarded:
         """
         if state.best is not None and relative(state.best[1]) < change:
             state.best, state.base = None, max(state.base, math.log1p(change))
+        # What MALI would take with the profile iterated as well is not known.
+        state.trial = None
         adapter, active = state.adapter, self._active(state)
         if adapter.conserves_charge or not all(b.two_level for b in adapter.blocks):
             # Nothing would be gained for atoms with more levels, and no estimate of the error of
@@ -298,9 +310,16 @@ class Safeguarded:
         """Accept or undo the step before, then propose the next."""
         merit = evaluation.merit
         size = float if self.in_foldings else relative
-        if state.best is not None and not size(merit) <= self.growth * size(state.best[1]):
-            if not (state.trusted and evaluation.valid):
-                return self._reject(evaluation, state)
+        grown = state.best is not None and not size(merit) <= self.growth * size(state.best[1])
+        undone = grown and not (state.trusted and evaluation.valid)
+        if state.trial is not None:
+            verdict = state.trial.verdict(merit, undone, lambda: self._predicted(state))
+            if isinstance(verdict, int):
+                return self._retreat(verdict, state.trial, state)
+            if verdict == "passed":
+                state.trial = None
+        if undone:
+            return self._reject(evaluation, state)
         if not evaluation.valid:
             if not state.trusted and state.first is not None:
                 # Its steps and the emission profile led where no residual is a measure any more.
@@ -337,6 +356,22 @@ class Safeguarded:
         state.trusted, state.by = step.y is None, step.by
         state.estimate = step.estimate
         return self._annotate(step, state)
+
+    def _predicted(self, state: Guard) -> int | None:
+        """Return the plain steps that MALI would take from where the host began, if they are few."""
+        predict = getattr(self.scheme, "plain_steps", None)
+        return None if predict is None or state.active > 0 else predict(state.state)
+
+    def _retreat(self, steps: int, trial: Trial, state: Guard) -> Step:
+        """Begin again where the host began, with so many plain steps."""
+        state.adapter.restore(trial.origin)
+        state.trial = state.first = state.best = None
+        state.visited.clear()
+        state.retreat = steps
+        state.wasted, state.pending = trial.made, 0
+        state.base, state.trusted = float("inf"), True
+        note = f"{trial.made} formal solutions led nowhere: plain steps from the populations given"
+        return Step(None, estimate=1.0, accepted=False, anew=True, note=note)
 
     def _next_is_too_much(self, state: Guard) -> bool:
         """Whether one more fruitless formal solution would be beyond the allowance."""
@@ -392,6 +427,12 @@ class Safeguarded:
 
     def _propose(self, evaluation: Evaluation, state: Guard, estimate: float) -> Step:
         """Ask the scheme in use; one that fails hands over to the next at once."""
+        if state.retreat > 0:
+            state.retreat -= 1
+            active = self._active(state)
+            if state.retreat == 0 and active is not None:
+                state.state = active.init(state.adapter)
+            return Step(None, estimate=estimate)
         while state.active < len(self._schemes):
             scheme = self._schemes[state.active]
             try:
@@ -446,7 +487,7 @@ class Safeguarded:
             said = f"{names[state.active]} handed over to {names[state.active + 1]}: {reason}"
             state.note = f"{state.note}; {said}" if state.note else said
         state.active += 1
-        state.strikes = state.resting = state.rests = 0
+        state.strikes = state.resting = state.rests = state.retreat = 0
         if state.active < len(self._schemes):
             scheme = self._schemes[state.active]
             state.state = scheme.init(state.adapter)
