@@ -22,13 +22,23 @@ Estimates of the error, none of which costs a formal solution. The certified sto
 ``"operator"``
     The same for the steps of the non-local approximate operator (`lw_rl.approximate_operator`)
     that no policy had a part in, times :data:`DEFAULT_FACTOR`, or what a policy's card says for
-    problems of this kind (learned on cubes, `lw_rl.training.finetune`). And the second opinion, of
-    two-level atoms, whatever the scheme: what the operator takes for the error, where the
-    iteration would stop otherwise. It counts if it is larger, times :data:`OPERATOR_SAFETY`.
+    problems of this kind (learned on cubes, `lw_rl.training.finetune`). Of accelerated states that
+    no such step led to, what the operator takes for the error, times :data:`SAFETY`, if that is
+    less than the above. And the second opinion, of two-level atoms, whatever the scheme
+    (`lw_rl.second_opinion`): what the operator takes for the error, where the iteration would stop
+    otherwise. It counts if it is larger, times :data:`OPERATOR_SAFETY`, or :data:`DEFAULT_FACTOR`
+    where its own steps have removed what it sees and left what it does not.
 ``"bound"``
     The rigorous bound with the source function as the weight (`lw_rl.enclosure`), for two-level
     atoms: the tightest where the residual is far below the thermal source term, as at the
-    solution itself. :meth:`Certificate.bound` sharpens it at the end of a solve.
+    solution itself. :meth:`Certificate.bound` sharpens it at the end of a solve. It is widened
+    where the operator, which interpolates as the host does, is not quite monotone.
+
+**Rough equations.** The host's interpolation has a limiter, and its equations have kinks. Where the
+second opinion saw one among the last states, or a plain step raised the residual, all of the above
+but the bound, which is not given there, is multiplied by ten. Classical Lambda iteration of an atom
+without an operator is taken to contract by 0.9999 per step, whatever is observed: it can stand
+still far from the solution.
 
 **Which state is certified.** The estimates are of a state at which a formal solution was made, or
 of its plain update. Where a scheme has moved on to a state that no formal solution has seen, the
@@ -127,9 +137,7 @@ class Certificate:
         The last one that counts.
     """
 
-    def __init__(
-        self, adapter: Adapter, operators: Operators = dict, lambdaIterate: bool = False
-    ):
+    def __init__(self, adapter: Adapter, operators: Operators = dict, lambdaIterate: bool = False):
         self.adapter = adapter
         self.clear()
         self._log_b: dict[Block, Array] = {}

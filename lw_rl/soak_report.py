@@ -41,7 +41,8 @@ class Entry:
     bounded, bound_held : int
         Stops with a bound, and those where it is not below the true error.
     compared, dear : int
-        Solves where MALI converged, and those that took more than 1.1 times as much and 3.
+        Solves where MALI did solve the problem, and those that took more than 1.1 times as much
+        and 3.
     elsewhere : int
         Stops at another solution of the host's equations than the reference, judged by that one.
     unphysical, raised : int

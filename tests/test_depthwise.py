@@ -15,12 +15,19 @@ def Nformal(problem, scheme="depthwise"):
 
 
 def test_the_operator_rests_where_plain_steps_are_fast(monkeypatch):
-    problem = HostileProblem(1, 1192)
+    problem = HostileProblem(1, 172)
     resting = Nformal(problem)
-    plain = Nformal(problem, "mali")
-    assert resting < plain
+    assert resting < Nformal(problem, "mali")
     monkeypatch.setattr("lw_rl.schemes.depthwise._ENOUGH", np.inf)
-    assert Nformal(problem) > 2 * plain
+    assert Nformal(problem) > 3 * resting
+
+
+def test_the_operator_is_made_anew_where_the_solve_has_moved_away(monkeypatch):
+    problem = HostileProblem(1, 230)
+    anew = Nformal(problem)
+    monkeypatch.setattr("lw_rl.schemes.depthwise._FAR", np.inf)
+    monkeypatch.setattr("lw_rl.schemes.depthwise._OFF", np.inf)
+    assert Nformal(problem) > 2 * anew
 
 
 class Zeros:

@@ -31,6 +31,29 @@ growth is one of relative changes                   test_a_residual_of_many_e_fo
 (Safeguarded.step)
 the operator rests where MALI is fast               test_depthwise: test_the_operator_rests_...
 (Depthwise._rests)
+and is made anew where the solve has moved away     test_depthwise: test_the_operator_is_made_...
+(Depthwise._is_old)
+a start that leads nowhere is given up              test_trial: test_without_a_trial_...
+(Safeguarded._retreat, Trial)
+and what was seen of it does not count              test_trial: test_all_that_is_lost_is_the_trial
+(AcceleratedContext.stat_equil, Certificate.clear)
+a hand-over ends the plain steps after a trial      test_trial: test_where_mali_fails_as_well
+(Safeguarded._hand_over)
+a kink behind a small residual counts               test_second_opinion: test_a_kink_behind_...
+(SecondOpinion.closer)
+and is remembered (Certificate._rough)              test_second_opinion: test_a_kink_that_was_...
+a residual that a plain step raised counts          test_second_opinion: test_where_plain_steps_...
+(Certificate._rough)
+what a policy leaves unseen of a large error counts test_second_opinion: test_a_policy_leaves_...
+(Certificate._second_opinion)
+Lambda iteration is not believed to contract        test_second_opinion: test_lambda_iteration_...
+(Certificate._tightest)
+no maximum principle, no bound                      test_second_opinion: test_a_bound_is_none_...
+(SecondOpinion.widening)
+nor one that the operator contradicts               test_second_opinion: test_a_bound_that_...
+(Certificate.bound)
+steps that stagnate together are no estimate        test_convergence: test_joint_steps_that_...
+(Certificate._together)
 an operator that is not positive is made so         test_approximate_operator: test_an_operator_...
 (ApproximateOperator._build_positive)
 nothing is accelerated while collisional-radiative  test_switching_is_left_to_plain_steps
@@ -61,6 +84,8 @@ after a failure of the host's solver the report     test_a_failed_solve_is_not_c
 says 1 (Safeguarded._reject)
 the same at the first iteration (Guard.estimate,    (*) each of the three hides the other two
 stat_equil, Adapter.blank_update)
+whatever arithmetic error the host's solver raises  test_an_arithmetic_error_is_a_failed_update
+(Adapter.plain_update)
 the host's solver failing for good raises           test_a_solver_that_keeps_failing_raises
 (AcceleratedContext.stat_equil)
 an exception half way restores the populations      test_an_interrupt_inside_the_update
@@ -350,6 +375,13 @@ def test_a_failed_solve_is_not_convergence(scheme, ctx):
     proxy = accelerate(flaky, None, scheme)
     proxy.formal_sol_gamma_matrices()
     assert proxy.stat_equil().dPopsMax >= 1.0
+
+
+def test_an_arithmetic_error_is_a_failed_update(ctx):
+    """The host divides by the electron density, which charge conservation can make zero."""
+    flaky = Flaky(ctx, lambda k: k == 1, error=ZeroDivisionError)
+    result = lw_rl.solve(flaky, scheme="mali", quiet=True)
+    assert result.converged and result.rejected == 1
 
 
 @pytest.mark.parametrize("scheme", ["mali", "anderson", "depthwise"])

@@ -34,6 +34,11 @@ Against the second the next scheme begins at the first state unless the residual
 and is given the states that were visited: at fixed opacity residuals are linear, so what a bad
 step has shown is not lost.
 
+A scheme that brings its own start is on trial first (`lw_rl.schemes.trial`): where three formal
+solutions, a few more where MALI is predicted to take many, have not brought the residual to 0.3 of
+the first, and the operator predicts that MALI is fast, the solve begins again where the host began,
+with plain steps. It then takes what MALI takes and the trial: the hypothesis is not needed.
+
 The last scheme that is left is not dismissed, but rests, from the third time on twice as long as
 before: a try can throw plain steps back to where they were, and between the tries they have all the
 time that they take.
@@ -358,7 +363,7 @@ class Safeguarded:
         return self._annotate(step, state)
 
     def _predicted(self, state: Guard) -> int | None:
-        """Return the plain steps that MALI would take from where the host began, if they are few."""
+        """Return the plain steps that MALI would take from the populations given, if few."""
         predict = getattr(self.scheme, "plain_steps", None)
         return None if predict is None or state.active > 0 else predict(state.state)
 

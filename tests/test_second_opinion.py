@@ -1,0 +1,174 @@
+"""What the approximate operator says of errors that linear estimates cannot see."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+from conftest import error
+
+import lw_rl
+from lw_rl import atmospheres, atoms, certificate
+from lw_rl.adapter import Adapter
+from lw_rl.approximate_operator import ApproximateOperator
+from lw_rl.line_quadrature import line_rays
+from lw_rl.problems import random_problem
+from lw_rl.second_opinion import SecondOpinion
+from lw_rl.soak_problems import HostileProblem
+
+
+def solved(index, scheme="depthwise", **keywords):
+    """Return a context of a hostile problem, solved, and the result."""
+    problem = HostileProblem(1, index)
+    ctx = problem.context()
+    keywords = {"prd": problem.prd, "NmaxIter": 300, "quiet": True, **keywords}
+    return ctx, lw_rl.solve(ctx, scheme=scheme, **keywords)
+
+
+def truth(index):
+    ctx, result = solved(index, popsTol=1e-6, JTol=np.inf)
+    assert result.converged
+    return np.asarray(ctx.activeAtoms[0].n)
+
+
+@pytest.fixture(scope="module")
+def falc():
+    return lw_rl.build_context(atoms.CaII_K(), atmospheres.load("FALC"))
+
+
+def at(ctx, steps):
+    """Return an adapter and the evaluation after so many plain steps from LTE."""
+    adapter = Adapter(copy.deepcopy(ctx))
+    for _ in range(steps):
+        adapter.evaluate()
+    return adapter, adapter.evaluate()
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_it_knows_the_error_of_a_state(falc, plain):
+    """Of slow modes to a tenth, which is what the safety factor is for."""
+    converged = copy.deepcopy(falc)
+    lw_rl.solve(converged, popsTol=1e-6, JTol=np.inf, quiet=True)
+    n_ref = np.asarray(converged.activeAtoms[0].n)
+    adapter, evaluation = at(falc, 70)
+    adapter.write(evaluation.y_plain if plain else evaluation.y)
+    true = error(adapter.ctx, n_ref)
+    opinion = SecondOpinion(adapter, dict)
+    assert 0.01 < true < 0.1
+    assert opinion.worst(evaluation, plain) == pytest.approx(true, rel=0.15)
+    closer, kinked = opinion.closer(evaluation, plain)
+    assert closer == pytest.approx(true, rel=0.15)
+    assert not kinked
+
+
+def test_it_says_nothing_of_what_has_no_operator():
+    ctx = lw_rl.build_context(atoms.CaII_K(), atmospheres.load("FALC"))
+    adapter, evaluation = at(ctx, 1)
+    watched = type(evaluation)(evaluation.y, evaluation.r, adapter.blocks, True)
+    opinion = SecondOpinion(adapter, dict)
+    assert opinion.worst(watched, plain=True) is None
+    assert opinion.closer(watched, plain=True) == (0.0, False)
+
+
+def test_a_kink_behind_a_tiny_residual_is_seen(monkeypatch):
+    """MALI stands at a discontinuity of the host's solver, its error one half."""
+    n_ref = truth(5293)
+    ctx, result = solved(5293, "mali")
+    assert result.converged and error(ctx, n_ref) < 1e-3
+    monkeypatch.setattr(SecondOpinion, "closer", lambda self, e, plain: (0.0, False))
+    ctx, result = solved(5293, "mali")
+    assert result.converged and result.estimate.value < 1e-3
+    assert error(ctx, n_ref) > 0.5
+
+
+def test_a_kink_that_was_seen_is_remembered(monkeypatch):
+    ctx, result = solved(9680)
+    n_ref = truth(9680)
+    assert result.converged and error(ctx, n_ref) < result.estimate.value
+    monkeypatch.setattr(certificate, "_ROUGH", 1.0)
+    ctx, result = solved(9680)
+    assert result.converged and error(ctx, n_ref) > 1e-3
+
+
+def test_where_plain_steps_raise_the_residual_nothing_is_certain(monkeypatch):
+    """MALI wanders about the solution of this problem at one per cent."""
+    problem = random_problem("test", 400)
+    converged = problem.context()
+    lw_rl.solve(converged, popsTol=1e-6, JTol=np.inf, quiet=True)
+    n_ref = np.asarray(converged.activeAtoms[0].n)
+    keywords = {"scheme": "anderson", "NmaxIter": 200, "quiet": True}
+    assert not lw_rl.solve(problem.context(), **keywords).converged
+    monkeypatch.setattr(certificate, "_SMALL", 0.0)
+    ctx = problem.context()
+    assert lw_rl.solve(ctx, **keywords).converged
+    assert error(ctx, n_ref) > 5e-3
+
+
+def test_a_policy_leaves_unseen_what_the_operator_does_not_see(monkeypatch):
+    n_ref = truth(6946)
+    ctx, result = solved(6946)
+    assert result.converged and error(ctx, n_ref) < 1e-3
+    monkeypatch.setattr(certificate, "_NEAR_START", np.inf)
+    ctx, result = solved(6946)
+    assert result.converged and error(ctx, n_ref) > 1e-3
+
+
+def test_lambda_iteration_hides_what_no_operator_sees(monkeypatch):
+    """An atom with more levels: a residual of 1e-5 beside an error of 0.1."""
+    converged, result = solved(9971, "mali", popsTol=1e-5)
+    n_ref = np.asarray(converged.activeAtoms[0].n)
+    assert result.converged
+    assert not solved(9971, "lambda", NmaxIter=220)[1].converged
+    monkeypatch.setattr(certificate, "_LAMBDA_RHO", 0.0)
+    ctx, result = solved(9971, "lambda", NmaxIter=220)
+    assert result.converged and error(ctx, n_ref) > 0.1
+
+
+def test_a_bound_is_none_where_no_maximum_principle_holds(monkeypatch):
+    n_ref = truth(5165)
+    ctx, result = solved(5165)
+    assert result.converged and result.estimate.bound is None
+    monkeypatch.setattr(SecondOpinion, "widening", lambda self, block, y: 1.0)
+    ctx, result = solved(5165)
+    assert result.estimate.bound < error(ctx, n_ref)
+
+
+def test_a_bound_is_wider_where_it_nearly_does(monkeypatch):
+    n_ref = truth(3734)
+    ctx, result = solved(3734, "mali")
+    assert error(ctx, n_ref) < result.estimate.bound < 1.2 * error(ctx, n_ref)
+    monkeypatch.setattr(SecondOpinion, "widening", lambda self, block, y: 1.0)
+    ctx, result = solved(3734, "mali")
+    assert result.estimate.bound < error(ctx, n_ref)
+
+
+def test_a_bound_that_the_operator_contradicts_is_none(monkeypatch):
+    """Where nothing is known of a maximum principle, at least the operator has to agree."""
+    monkeypatch.setattr(SecondOpinion, "widening", lambda self, block, y: 1.0)
+    n_ref = truth(431)
+    ctx, result = solved(431, "mali")
+    true = error(ctx, n_ref)
+    assert result.converged and result.estimate.bound is None
+    worst = SecondOpinion.worst
+    monkeypatch.setattr(
+        SecondOpinion, "worst", lambda self, e, plain: worst(self, e, plain) if plain else 0.0
+    )
+    assert solved(431, "mali")[1].estimate.bound < true
+
+
+def test_monotone_interpolation_obeys_the_maximum_principle(falc):
+    adapter = Adapter(copy.deepcopy(falc))
+    physics = adapter.line_physics(adapter.blocks[0])
+    operator, y = ApproximateOperator.first(physics)
+    assert 1e-6 < operator.negative_share(y) < 0.01
+    linear = ApproximateOperator.__new__(ApproximateOperator)
+    linear._build(physics, line_rays(physics), y, monotone=True)
+    assert abs(linear.negative_share(y)) < 1e-12
+
+
+def test_the_operators_own_residual_vanishes_at_its_solution(falc):
+    adapter = Adapter(copy.deepcopy(falc))
+    operator, _ = ApproximateOperator.first(adapter.line_physics(adapter.blocks[0]))
+    S = operator.source_function()
+    assert np.abs(operator.residual(S) / S).max() < 1e-9
