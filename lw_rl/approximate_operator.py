@@ -18,6 +18,8 @@ along rays, and the sum over all rays is inverted.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from scipy.linalg.lapack import dgetrf, dgetrs
@@ -297,13 +299,16 @@ class ApproximateOperator:
         J = self.Lambda @ S + self.known
         return (1.0 - self._epsilon) * J + self._epsilon * self._B - S
 
-    def negative_share(self, y: Array) -> float:
-        """Return the negative part of the inverse over the positive one, at the worst depth.
+    @cached_property
+    def negative_share(self) -> float:
+        """The negative part of the inverse over the positive one, at the worst depth.
 
-        In units of the source function at `y`. It vanishes where scattered light obeys a maximum
-        principle, as it does for every monotone formal solver (`lw_rl.enclosure`).
+        In units of the source function that the operator was linearised around. It vanishes where
+        scattered light obeys a maximum principle, as it does for every monotone formal solver
+        (`lw_rl.enclosure`).
         """
-        S = np.exp(y)
+        assert self.y is not None
+        S = np.exp(self.y)
         inverse = self.solve(np.diag(S)) / S[:, None]
         negative = np.minimum(inverse, 0.0).sum(axis=1)
         return float(np.max(-negative / (inverse.sum(axis=1) - negative)))

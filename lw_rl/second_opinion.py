@@ -115,7 +115,7 @@ class SecondOpinion:
         ``Q w <= nu P w`` for the weight `w` of the bound, ``(P + Q) w`` is no larger than
         ``(1 + nu) / (1 - nu)`` times ``(P - Q) w``. Infinite where that is no principle any more.
         """
-        negative = self._operator(block, y).negative_share(y)
+        negative = self._operator(block, y).negative_share
         if not negative <= _NEGATIVE:
             return float("inf")
         return (1.0 + _HOST * negative) / (1.0 - _HOST * negative)

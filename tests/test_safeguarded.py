@@ -17,7 +17,7 @@ a restored state that fails gives way to the first  test_a_spoilt_snapshot_gives
 fruitless steps hand over (Safeguarded._exhausted)  test_no_progress_hands_over
 and cost no more than the allowance                 test_a_bad_scheme_costs_no_more_than_...
 the next scheme begins at the first state           test_a_scheme_that_never_earned_leaves_no_trace
-(Safeguarded._exhausted, _refuge)
+(Safeguarded._exhausted, Guard.refuge)
 the last fallback rests (Safeguarded._propose)      test_the_last_fallback_rests_and_tries_again
 and twice as long the next time                     test_what_each_try_throws_back_is_left_alone
 (Safeguarded._exhausted)
@@ -124,7 +124,7 @@ from lw_rl.adapter import Adapter
 from lw_rl.iterate import accelerate, iterate_ctx_rl
 from lw_rl.network import Network
 from lw_rl.schemes import Anderson, Depthwise, Mali, Safeguarded, Sigmoid, Step
-from lw_rl.schemes.safeguarded import Guard
+from lw_rl.schemes.guard import Guard
 from lw_rl.soak_problems import HostileProblem
 from lw_rl.state import Evaluation
 

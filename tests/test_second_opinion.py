@@ -161,10 +161,10 @@ def test_monotone_interpolation_obeys_the_maximum_principle(falc):
     adapter = Adapter(copy.deepcopy(falc))
     physics = adapter.line_physics(adapter.blocks[0])
     operator, y = ApproximateOperator.first(physics)
-    assert 1e-6 < operator.negative_share(y) < 0.01
+    assert 1e-6 < operator.negative_share < 0.01
     linear = ApproximateOperator.__new__(ApproximateOperator)
     linear._build(physics, line_rays(physics), y, monotone=True)
-    assert abs(linear.negative_share(y)) < 1e-12
+    assert abs(linear.negative_share) < 1e-12
 
 
 def test_the_operators_own_residual_vanishes_at_its_solution(falc):

@@ -53,7 +53,6 @@ solver fails while no residual counts, the scheme hands over, in the second case
 from __future__ import annotations
 
 import math
-from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -65,92 +64,17 @@ from ..errors import PolicyOutputError
 from ..state import Block, Evaluation, Snapshot
 from .anderson import Anderson
 from .base import Scheme, Step, relative
-from .joint import JointHistory
+from .guard import Guard
 from .trial import Trial
 
 Array = np.ndarray
 
-#: A hand-over begins at the best state if its residual is below this fraction of the first one.
-_PROGRESS = 0.1
 #: Contraction of the residual in a plain step that no acceleration need better.
 _FAST = 0.1
 #: Factor per step by which the residual must fall where steps are combinations of plain updates.
 _COMBINING = 0.99
 #: An emission profile that is more negative than this, over the absorption profile, is absurd.
 _LEAST_EMISSION = -1.0
-#: Visited states that the next scheme is given.
-_REMEMBERED = 8
-
-
-@dataclass
-class Guard:
-    """What the safeguard remembers.
-
-    Attributes
-    ----------
-    active : int
-        Index of the scheme in use; past the last one, the plain update.
-    state : object
-        That scheme's own state.
-    visited : deque of Evaluation
-        The last accepted evaluations.
-    first, best : tuple of Snapshot and float, or None
-        The context after the plain update of the first evaluation, and of the one with the
-        smallest residual so far, and that residual.
-    trusted : bool
-        Whether the last step was the plain update, which is never undone.
-    rejected_last : bool
-        Whether the last step was undone.
-    earned, pending, wasted : int
-        Formal solutions that count as plain steps, those since the last of them, and those that
-        were fruitless.
-    base : float
-        Residual at the last earned formal solution.
-    resting, rests : int
-        Plain steps to be made before the scheme is asked again, and how often it rested. From the
-        third time on each rest is twice as long as the one before: where plain steps converge
-        slowly, each new try throws them back.
-    strikes : int
-        Rejected steps of the scheme in use.
-    estimate : float
-        The last estimate of the error.
-    by : str
-        Whose the last step was.
-    joint : JointHistory
-        Iterations in partial redistribution.
-    trial : Trial or None
-        The first steps of a scheme that brought its own start.
-    retreat : int
-        Plain steps to be made after a trial that was not passed.
-    plain_only : bool
-        Whether nothing is accelerated: in partial redistribution, of atoms with more levels, and
-        where charge is conserved.
-    note : str
-        What happened since the last step that is out of the ordinary.
-    """
-
-    adapter: Adapter
-    active: int
-    state: Any
-    visited: deque[Evaluation] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
-    first: tuple[Snapshot, float] | None = None
-    best: tuple[Snapshot, float] | None = None
-    trusted: bool = True
-    rejected_last: bool = False
-    earned: float = 0.0
-    pending: int = 0
-    wasted: int = 0
-    base: float = float("inf")
-    resting: int = 0
-    rests: int = 0
-    strikes: int = 0
-    estimate: float = 1.0
-    by: str = ""
-    joint: JointHistory = field(default_factory=JointHistory)
-    trial: Trial | None = None
-    retreat: int = 0
-    plain_only: bool = False
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -334,7 +258,7 @@ class Safeguarded:
             # A plain step from an unphysical start (populations of zero, say): take the next.
             state.trusted = True
             return Step(None, estimate=state.estimate)
-        estimate = _contraction_estimate(state, merit)
+        estimate = state.contraction_estimate(merit)
         state.rejected_last = False
         # After a failure a plain step that does better than most accelerated ones has another.
         fast = state.trusted and state.wasted > 0 and merit < _FAST * state.base
@@ -425,7 +349,7 @@ class Safeguarded:
             state.rests += 1
             return None
         self._hand_over(state, f"{state.wasted} fruitless steps")
-        refuge = _refuge(state)
+        refuge = state.refuge
         return (
             None if refuge is state.best and merit <= refuge[1] else self._go_back(state, *refuge)
         )
@@ -468,7 +392,7 @@ class Safeguarded:
             state.strikes += 1
         # What was restored and has failed in its turn is spoilt in something already.
         if state.strikes >= self.patience or state.rejected_last:
-            snapshot, least = state.first if state.rejected_last else _refuge(state)
+            snapshot, least = state.first if state.rejected_last else state.refuge
             self._hand_over(state, "its steps were undone")
         elif state.active < len(self._schemes):
             state.state = self._schemes[state.active].init(state.adapter)
@@ -500,27 +424,5 @@ class Safeguarded:
                 scheme.step(evaluation, state.state)
 
 
-def _refuge(state: Guard) -> tuple[Snapshot, float]:
-    """Return where a hand-over begins: the best state, if it is clearly better than the first.
-
-    A scheme that is lost leaves states behind that are far from the solution and have a residual
-    no larger than the start's: plain steps take hundreds of iterations to come back from there.
-    """
-    assert state.best is not None and state.first is not None
-    return state.best if state.best[1] < _PROGRESS * state.first[1] else state.first
-
-
 def _usable(y_next: Any, y: Array) -> bool:
     return np.shape(y_next) == y.shape and bool(np.all(np.isfinite(y_next)))
-
-
-def _contraction_estimate(state: Guard, merit: float) -> float:
-    """Estimate the error from how fast plain steps shrink the residual.
-
-    With a convergence factor rho the error is ``r / (1 - rho)`` (Auer, Fabiani Bendicho and
-    Trujillo Bueno 1994, A&A 292, 599).
-    """
-    if not state.trusted or not 0.0 < state.base < float("inf"):
-        return max(state.estimate, relative(merit))
-    rho = min(merit / state.base, 0.999)
-    return relative(merit / (1.0 - rho))

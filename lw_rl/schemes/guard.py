@@ -1,0 +1,110 @@
+"""What a safeguard remembers along a solve."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..adapter import Adapter
+from ..state import Evaluation, Snapshot
+from .base import relative
+from .joint import JointHistory
+from .trial import Trial
+
+#: A hand-over begins at the best state if its residual is below this fraction of the first one.
+_PROGRESS = 0.1
+#: Visited states that the next scheme is given.
+_REMEMBERED = 8
+
+
+@dataclass
+class Guard:
+    """What the safeguard remembers.
+
+    Attributes
+    ----------
+    active : int
+        Index of the scheme in use; past the last one, the plain update.
+    state : object
+        That scheme's own state.
+    visited : deque of Evaluation
+        The last accepted evaluations.
+    first, best : tuple of Snapshot and float, or None
+        The context after the plain update of the first evaluation, and of the one with the
+        smallest residual so far, and that residual.
+    trusted : bool
+        Whether the last step was the plain update, which is never undone.
+    rejected_last : bool
+        Whether the last step was undone.
+    earned, pending, wasted : int
+        Formal solutions that count as plain steps, those since the last of them, and those that
+        were fruitless.
+    base : float
+        Residual at the last earned formal solution.
+    resting, rests : int
+        Plain steps to be made before the scheme is asked again, and how often it rested. From the
+        third time on each rest is twice as long as the one before: where plain steps converge
+        slowly, each new try throws them back.
+    strikes : int
+        Rejected steps of the scheme in use.
+    estimate : float
+        The last estimate of the error.
+    by : str
+        Whose the last step was.
+    joint : JointHistory
+        Iterations in partial redistribution.
+    trial : Trial or None
+        The first steps of a scheme that brought its own start.
+    retreat : int
+        Plain steps to be made after a trial that was not passed.
+    plain_only : bool
+        Whether nothing is accelerated: in partial redistribution, of atoms with more levels, and
+        where charge is conserved.
+    note : str
+        What happened since the last step that is out of the ordinary.
+    """
+
+    adapter: Adapter
+    active: int
+    state: Any
+    visited: deque[Evaluation] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    first: tuple[Snapshot, float] | None = None
+    best: tuple[Snapshot, float] | None = None
+    trusted: bool = True
+    rejected_last: bool = False
+    earned: float = 0.0
+    pending: int = 0
+    wasted: int = 0
+    base: float = float("inf")
+    resting: int = 0
+    rests: int = 0
+    strikes: int = 0
+    estimate: float = 1.0
+    by: str = ""
+    joint: JointHistory = field(default_factory=JointHistory)
+    trial: Trial | None = None
+    retreat: int = 0
+    plain_only: bool = False
+    note: str = ""
+
+    @property
+    def refuge(self) -> tuple[Snapshot, float]:
+        """Where a hand-over begins: the best state, if it is clearly better than the first.
+
+        A scheme that is lost leaves states behind that are far from the solution and have a
+        residual no larger than the start's: plain steps take hundreds of iterations to come back.
+        """
+        assert self.best is not None and self.first is not None
+        return self.best if self.best[1] < _PROGRESS * self.first[1] else self.first
+
+    def contraction_estimate(self, merit: float) -> float:
+        """Estimate the error from how fast plain steps shrink the residual.
+
+        With a convergence factor rho the error is ``r / (1 - rho)`` (Auer, Fabiani Bendicho and
+        Trujillo Bueno 1994, A&A 292, 599).
+        """
+        if not self.trusted or not 0.0 < self.base < float("inf"):
+            return max(self.estimate, relative(merit))
+        rho = min(merit / self.base, 0.999)
+        return relative(merit / (1.0 - rho))
