@@ -65,21 +65,21 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import replace
-from itertools import compress, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from .adapter import Adapter
 from .blas import on_the_contexts_threads
-from .enclosure import NEAR, enclosure_bound, weight_bound
+from .enclosure import enclosure_bound, weight_bound
 from .observation import to_log
 from .profile_lag import RECENT, ProfileLag
 from .result import UNKNOWN, ErrorEstimate
 from .schemes.base import largest, relative
-from .schemes.history import combine_positive
 from .second_opinion import Operators, SecondOpinion
 from .state import Block, Evaluation
+from .visited import Visited
 
 Array = np.ndarray
 
@@ -97,20 +97,15 @@ LAG_SAFETY = 3.0
 OPERATOR_SAFETY = 1.5
 #: First residual from which on a policy's steps leave as much unseen as the operator's.
 _NEAR_START = 0.025
-#: Factor on the estimates where the equations are rough: a kink of the host's limiter was seen, or
-#: a plain step raised a residual below `_SMALL`, so that nothing contracts.
-_ROUGH, _SMALL = 10.0, 0.1
+#: Factor on the estimates where the equations are rough (`Visited.rough`).
+_ROUGH = 10.0
 #: What classical Lambda iteration is taken to contract by where no operator tells.
 _LAMBDA_RHO = 0.9999
 #: Plain steps in a row that are MALI left to itself.
 _PLAIN_STEPS = 8
-#: Visited states that are combined.
-_WINDOW = 20
 #: No residual is known better than this.
 _ROUNDING = 1e-15
-#: Steps over which the contraction of the residual is observed.
-_SPANS = (2, 4, 8)
-#: Steps over which that of accelerated steps is.
+#: Accelerated steps over which their contraction is observed.
 _LEFT = 2
 #: Steps of unknown and emission profile together, in a row, that make an estimate.
 _JOINT = 6
@@ -147,16 +142,7 @@ class Certificate:
     def clear(self) -> None:
         """Forget the visited states."""
         self.evaluation: Evaluation | None = None
-        self._ys: deque[Array] = deque(maxlen=_WINDOW + 1)
-        self._rs: deque[Array] = deque(maxlen=_WINDOW + 1)
-        self._settled: deque[bool] = deque(maxlen=_WINDOW + 1)
-        self._merits: deque[float] = deque(maxlen=max(_SPANS) + 1)
-        # From which residual a plain step had raised it, if it did.
-        self._raised: deque[float] = deque(maxlen=_WINDOW)
-        # Whether the second opinion has seen a kink.
-        self._kinks: deque[bool] = deque(maxlen=_WINDOW)
-        # The first residual.
-        self._first = float("inf")
+        self._visited = Visited()
         self._step = 0.0
         # What accelerated steps in a row left of each other's size.
         self._left: deque[float] = deque(maxlen=_LEFT)
@@ -232,19 +218,8 @@ class Certificate:
             self.clear()
             return
         self.evaluation = evaluation
-        # The scattered background light in a residual is that of the populations before.
-        near = bool(self._ys) and largest(evaluation.y - self._ys[-1]) <= NEAR
-        self._settled.append(near)
-        if not self._ys:
-            self._first = evaluation.merit
-        self._ys.append(evaluation.y)
-        self._rs.append(evaluation.r)
-        self._merits.append(evaluation.merit)
+        self._visited.add(evaluation, self._undisturbed and self.adapter.settled)
         before, after_plain = self._step, self._plain
-        rises = self._undisturbed and self.adapter.settled and len(self._merits) > 1
-        rises = rises and self._merits[-2] < evaluation.merit
-        self._raised.append(self._merits[-2] if rises else float("inf"))
-        self._kinks.append(False)
         self._plain = self._undisturbed = y_next is None
         self._plain_steps = self._plain_steps + 1 if self._plain else 0
         self._factor, self._method = factor, method
@@ -322,7 +297,7 @@ class Certificate:
     @property
     def _rough(self) -> bool:
         """Whether linear estimates are worth little among the last states."""
-        return not self._recent and (any(self._kinks) or min(self._raised) < _SMALL)
+        return not self._recent and self._visited.rough
 
     def _tightest(self, within: float) -> ErrorEstimate:
         """Return the tightest of the estimates, before the second opinion."""
@@ -350,28 +325,30 @@ class Certificate:
         It is asked only where the iteration would stop otherwise: it takes some milliseconds.
         """
         assert self.evaluation is not None
-        seen, self._kinks[-1] = self._opinion.closer(self.evaluation, self._plain)
+        seen, kinked = self._opinion.closer(self.evaluation, self._plain)
+        if kinked:
+            self._visited.kink()
         if self._factor is None:
             # What it left of its own errors before, it does not see of this one.
             seen *= OPERATOR_SAFETY / (1.0 - self._accelerated())
         elif self._method == "policy":
             # What it has not seen of a large error is still there.
-            seen *= OPERATOR_SAFETY if self._first < _NEAR_START else DEFAULT_FACTOR
+            seen *= OPERATOR_SAFETY if self._visited.first < _NEAR_START else DEFAULT_FACTOR
         else:
             seen *= max(self._factor, OPERATOR_SAFETY)
         return ErrorEstimate(_ROUGH * seen if self._rough else seen, "operator")
 
     def _observed(self) -> ErrorEstimate:
         """Return the estimate from the step, the visited states and the contraction."""
-        distance = self._distance()
-        rho = self._contraction()
+        distance = self._visited.distance(self.state, self.adapter.blocks)
+        rho = self._visited.contraction()
         safety = PLAIN_SAFETY if self._plain_steps >= _PLAIN_STEPS else SAFETY
         if distance == float("inf"):
             if self._method == "operator" and self._factor is not None:
                 # Calibrated on problems of this kind, it is worth more than the general one.
                 safety = min(safety, self._factor) if self._factor < DEFAULT_FACTOR else safety
             step = self._step / (1.0 - min(rho, _MAX_PLAIN_RHO))
-            known = len(self._merits) > 1
+            known = len(self._visited) > 1
             return ErrorEstimate(safety * relative(step), "contraction") if known else UNKNOWN
         if self._factor is not None:
             rho = max(rho, self._accelerated())
@@ -390,27 +367,6 @@ class Certificate:
         step = steps[-1] / (1.0 - min(rho, _MAX_PLAIN_RHO))
         return ErrorEstimate(DEFAULT_FACTOR * relative(step), "combination")
 
-    def _distance(self) -> float:
-        """Return how far the best combination of visited states is from the certified one."""
-        if len(self._ys) < 3:
-            return float("inf")
-        state, worst = self.state, 0.0
-        for block in self.adapter.blocks:
-            span = block.span
-            combined = combine_positive([y[span] for y in self._ys], [r[span] for r in self._rs])
-            if combined is None:
-                return float("inf")
-            worst = max(worst, largest(combined[0] - state[span]))
-        return worst
-
-    def _contraction(self) -> float:
-        """Return the largest factor per step by which the residual fell over the last steps."""
-        merits = self._merits
-        if len(merits) < 2:
-            return 0.5
-        spans = [n for n in _SPANS if n < len(merits)] or [1]
-        return max((merits[-1] / max(merits[-1 - n], 1e-300)) ** (1.0 / n) for n in spans)
-
     def _accelerated(self) -> float:
         """Return the largest share that the last accelerated steps left of each other, bounded."""
         return min(max(self._left, default=0.0), _MAX_POLICY_RHO)
@@ -422,7 +378,7 @@ class Certificate:
             return float("inf")
         if not (self.adapter.ctx.crswDone and all(b.two_level for b in self.adapter.blocks)):
             return float("inf")
-        if not self._settled[-1] or min(self._raised) < float("inf") or any(self._kinks):
+        if not self._visited.monotone:
             return float("inf")
         return max(bound(b) for b in self.adapter.blocks)
 
@@ -444,11 +400,7 @@ class Certificate:
 
     def _enclosure_bound(self, block: Block) -> float:
         assert self.evaluation is not None
-        span, settled = block.span, list(self._settled)
+        span = block.span
         widening = self._opinion.widening(block, self.evaluation.y[span])
-        return widening * enclosure_bound(
-            [y[span] for y in compress(self._ys, settled)],
-            [r[span] for r in compress(self._rs, settled)],
-            self._thermal(block),
-            self.state[span],
-        )
+        ys, rs = self._visited.settled(span)
+        return widening * enclosure_bound(ys, rs, self._thermal(block), self.state[span])

@@ -9,7 +9,7 @@ import pytest
 from conftest import error
 
 import lw_rl
-from lw_rl import atmospheres, atoms, certificate
+from lw_rl import atmospheres, atoms, certificate, visited
 from lw_rl.adapter import Adapter
 from lw_rl.approximate_operator import ApproximateOperator
 from lw_rl.line_quadrature import line_rays
@@ -99,7 +99,7 @@ def test_where_plain_steps_raise_the_residual_nothing_is_certain(monkeypatch):
     n_ref = np.asarray(converged.activeAtoms[0].n)
     keywords = {"scheme": "anderson", "NmaxIter": 200, "quiet": True}
     assert not lw_rl.solve(problem.context(), **keywords).converged
-    monkeypatch.setattr(certificate, "_SMALL", 0.0)
+    monkeypatch.setattr(visited, "_SMALL", 0.0)
     ctx = problem.context()
     assert lw_rl.solve(ctx, **keywords).converged
     assert error(ctx, n_ref) > 5e-3

@@ -1,0 +1,111 @@
+"""The states that a solve visited, and what their residuals say of the error."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from itertools import compress
+
+import numpy as np
+
+from .enclosure import NEAR
+from .schemes.base import largest
+from .schemes.history import combine_positive
+from .state import Block, Evaluation
+
+Array = np.ndarray
+
+#: Visited states that are combined.
+_WINDOW = 20
+#: Steps over which the contraction of the residual is observed.
+_SPANS = (2, 4, 8)
+#: A residual, in the logarithm, below which a plain step that raises it tells of rough equations.
+_SMALL = 0.1
+
+
+class Visited:
+    """The last states of a solve at which the host made a formal solution.
+
+    Attributes
+    ----------
+    first : float
+        The first residual, in the logarithm.
+    """
+
+    def __init__(self) -> None:
+        self.first = float("inf")
+        self._ys: deque[Array] = deque(maxlen=_WINDOW + 1)
+        self._rs: deque[Array] = deque(maxlen=_WINDOW + 1)
+        self._settled: deque[bool] = deque(maxlen=_WINDOW + 1)
+        self._merits: deque[float] = deque(maxlen=max(_SPANS) + 1)
+        # From which residual a plain step had raised it, if it did.
+        self._raised: deque[float] = deque(maxlen=_WINDOW)
+        self._kinks: deque[bool] = deque(maxlen=_WINDOW)
+
+    def __len__(self) -> int:
+        return len(self._ys)
+
+    def add(self, evaluation: Evaluation, plainly: bool) -> None:
+        """Note an evaluation.
+
+        Parameters
+        ----------
+        evaluation : Evaluation
+            A valid one.
+        plainly : bool
+            Whether a plain step led there from the last one, and the equations are the same.
+        """
+        merit, before = evaluation.merit, self._merits[-1] if self._merits else float("inf")
+        # The scattered background light in a residual is that of the populations before.
+        self._settled.append(bool(self._ys) and largest(evaluation.y - self._ys[-1]) <= NEAR)
+        if not self._ys:
+            self.first = merit
+        self._ys.append(evaluation.y)
+        self._rs.append(evaluation.r)
+        self._merits.append(merit)
+        self._raised.append(before if plainly and before < merit else float("inf"))
+        self._kinks.append(False)
+
+    def kink(self) -> None:
+        """Note a kink of the host's limiter near the last state."""
+        self._kinks[-1] = True
+
+    @property
+    def rough(self) -> bool:
+        """Whether linear estimates are worth little: a kink was seen, or nothing contracts."""
+        return any(self._kinks) or min(self._raised) < _SMALL
+
+    @property
+    def monotone(self) -> bool:
+        """Whether nothing in the last states speaks against a maximum principle."""
+        smooth = not any(self._kinks) and min(self._raised) == float("inf")
+        return smooth and self._settled[-1]
+
+    def settled(self, span: slice) -> tuple[list[Array], list[Array]]:
+        """Return an atom's unknowns and residuals, where the background light is the state's own."""
+        ys = [y[span] for y in compress(self._ys, self._settled)]
+        return ys, [r[span] for r in compress(self._rs, self._settled)]
+
+    def distance(self, state: Array, blocks: Sequence[Block]) -> float:
+        """Return how far the best combination of the states is from one, in the logarithm.
+
+        Infinite where there is none.
+        """
+        if len(self._ys) < 3:
+            return float("inf")
+        worst = 0.0
+        for block in blocks:
+            span = block.span
+            combined = combine_positive([y[span] for y in self._ys], [r[span] for r in self._rs])
+            if combined is None:
+                return float("inf")
+            worst = max(worst, largest(combined[0] - state[span]))
+        return worst
+
+    def contraction(self) -> float:
+        """Return the largest factor per step by which the residual fell over the last steps."""
+        merits = self._merits
+        if len(merits) < 2:
+            return 0.5
+        spans = [n for n in _SPANS if n < len(merits)] or [1]
+        return max((merits[-1] / max(merits[-1 - n], 1e-300)) ** (1.0 / n) for n in spans)
