@@ -82,7 +82,7 @@ class Visited:
         return smooth and self._settled[-1]
 
     def settled(self, span: slice) -> tuple[list[Array], list[Array]]:
-        """Return an atom's unknowns and residuals, of states that see their own background light."""
+        """Return an atom's unknowns and residuals, of states with their own background light."""
         ys = [y[span] for y in compress(self._ys, self._settled)]
         return ys, [r[span] for r in compress(self._rs, self._settled)]
 
