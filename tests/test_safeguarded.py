@@ -37,6 +37,8 @@ a start that leads nowhere is given up              test_trial: test_without_a_t
 (Safeguarded._retreat, Trial)
 and what was seen of it does not count              test_trial: test_all_that_is_lost_is_the_trial
 (AcceleratedContext.stat_equil, Certificate.clear)
+where only the profile is iterated nothing else is  test_trial: test_where_only_the_profile_...
+(Safeguarded.redistribute)
 a hand-over ends the plain steps after a trial      test_trial: test_where_mali_fails_as_well
 (Safeguarded._hand_over)
 a kink behind a small residual counts               test_second_opinion: test_a_kink_behind_...

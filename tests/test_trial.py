@@ -62,7 +62,7 @@ def test_all_that_is_lost_is_the_trial(index):
 def test_without_a_trial_the_start_can_cost_more_than_mali(monkeypatch):
     problem = HostileProblem(1, 2058)
     plain = lw_rl.solve(problem.context(), scheme="mali", quiet=True).Nformal
-    monkeypatch.setattr("lw_rl.schemes.depthwise.FAST", 0)
+    monkeypatch.setattr("lw_rl.schemes.safeguarded.FAST", 0)
     assert lw_rl.solve(problem.context(), quiet=True).Nformal > 1.1 * plain + 3
 
 
@@ -70,6 +70,15 @@ def test_where_mali_fails_as_well_the_next_scheme_has_its_turn():
     result = lw_rl.solve(HostileProblem(1, 5912).context(), NmaxIter=60, quiet=True)
     assert any("led nowhere" in r.note for r in result.records)
     assert result.converged and result.steps_by["anderson"] > 0
+
+
+def test_where_only_the_profile_is_iterated_steps_are_plain(monkeypatch):
+    problem = HostileProblem(1, 4425)
+    keywords = {"prd": True, "quiet": True}
+    plain = lw_rl.solve(problem.context(), scheme="mali", **keywords).Nformal
+    assert lw_rl.solve(problem.context(), **keywords).Nformal <= plain
+    monkeypatch.setattr("lw_rl.schemes.safeguarded._NOTHING", 0)
+    assert lw_rl.solve(problem.context(), **keywords).Nformal > 2 * plain
 
 
 def test_no_trial_in_partial_redistribution():

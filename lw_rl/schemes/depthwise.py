@@ -16,7 +16,6 @@ from ..state import Block, Evaluation, LinePhysics
 from .anderson import Anderson, History
 from .base import Step, largest, relative
 from .history import combine_linear
-from .trial import FAST
 
 Array = np.ndarray
 
@@ -244,20 +243,20 @@ class Depthwise:
         known = [f for f in factors if f is not None]
         return max(known) if known and len(known) == len(factors) else None
 
-    def plain_steps(self, state: list[BlockState]) -> int | None:
-        """Return how many plain steps MALI would take from LTE, if that is no more than `FAST`.
+    def plain_steps(self, state: list[BlockState], most: int) -> int | None:
+        """Return how many plain steps MALI would take from LTE, if that is no more than `most`.
 
         As the operators predict; None where one of them is missing, or predicts more.
         """
-        most = 0
+        slowest = 0
         for s in state:
             steps = None
             if s.operator is not None and s.lte is not None:
-                steps = s.operator.plain_steps(s.lte, most=FAST)
+                steps = s.operator.plain_steps(s.lte, most)
             if steps is None:
                 return None
-            most = max(most, steps)
-        return most
+            slowest = max(slowest, steps)
+        return slowest
 
     def redistribute(self, change: float, state: list[BlockState]) -> None:
         """Forget the states visited: their residuals are of another emission profile.

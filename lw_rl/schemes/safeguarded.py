@@ -65,7 +65,7 @@ from ..state import Block, Evaluation, Snapshot
 from .anderson import Anderson
 from .base import Scheme, Step, relative
 from .guard import Guard
-from .trial import Trial
+from .trial import FAST, Trial
 
 Array = np.ndarray
 
@@ -73,6 +73,8 @@ Array = np.ndarray
 _FAST = 0.1
 #: Factor per step by which the residual must fall where steps are combinations of plain updates.
 _COMBINING = 0.99
+#: Plain steps that are none to speak of.
+_NOTHING = 2
 #: An emission profile that is more negative than this, over the absorption profile, is absurd.
 _LEAST_EMISSION = -1.0
 
@@ -198,8 +200,11 @@ class Safeguarded:
         """
         if state.best is not None and relative(state.best[1]) < change:
             state.best, state.base = None, max(state.base, math.log1p(change))
-        # What MALI would take with the profile iterated as well is not known.
-        state.trial = None
+        if state.trial is not None:
+            # What MALI would take with the profile iterated as well is not known, unless there is
+            # nothing but the profile to iterate.
+            state.plain_only = self._predicted(state, _NOTHING) is not None
+            state.trial = None
         adapter, active = state.adapter, self._active(state)
         if adapter.conserves_charge or not all(b.two_level for b in adapter.blocks):
             # Nothing would be gained for atoms with more levels, and no estimate of the error of
@@ -242,7 +247,7 @@ class Safeguarded:
         grown = state.best is not None and not size(merit) <= self.growth * size(state.best[1])
         undone = grown and not (state.trusted and evaluation.valid)
         if state.trial is not None:
-            verdict = state.trial.verdict(merit, undone, lambda: self._predicted(state))
+            verdict = state.trial.verdict(merit, undone, lambda: self._predicted(state, FAST))
             if isinstance(verdict, int):
                 return self._retreat(verdict, state.trial, state)
             if verdict == "passed":
@@ -286,10 +291,10 @@ class Safeguarded:
         state.estimate = step.estimate
         return self._annotate(step, state)
 
-    def _predicted(self, state: Guard) -> int | None:
-        """Return the plain steps that MALI would take from the populations given, if few."""
+    def _predicted(self, state: Guard, most: int) -> int | None:
+        """Return the plain steps that MALI would take from the populations given, up to `most`."""
         predict = getattr(self.scheme, "plain_steps", None)
-        return None if predict is None or state.active > 0 else predict(state.state)
+        return None if predict is None or state.active > 0 else predict(state.state, most)
 
     def _retreat(self, steps: int, trial: Trial, state: Guard) -> Step:
         """Begin again where the host began, with so many plain steps."""
