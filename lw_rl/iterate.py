@@ -48,10 +48,12 @@ class AcceleratedContext:
         self.report = Report()
         self.met = False
         with blas_threads(self.adapter.Nthreads):
-            self._state = scheme.init(self.adapter)
-        self._factors = _factors(scheme, scheme.operator_factor(self._state))
+            state = scheme.init(self.adapter)
+        self._state = state
+        self._factors = _factors(scheme, scheme.operator_factor(state))
+        # Not through this object: a cycle would keep the context until the garbage is collected.
         self.certificate = Certificate(
-            self.adapter, lambda: scheme.operators(self._state), scheme.lambdaIterate
+            self.adapter, lambda: scheme.operators(state), scheme.lambdaIterate
         )
         self._pending: lw.IterationUpdate | None = None
         self._failures = 0

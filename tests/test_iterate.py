@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import inspect
 import pickle
 import re
+import weakref
 
 import lightweaver as lw
 import numpy as np
@@ -542,3 +544,18 @@ def test_heights_out_of_order(ctx):
 def test_what_is_no_context(ctx_like):
     with pytest.raises(ContextError, match=r"expected a lightweaver\.Context"):
         iterate_ctx_rl(ctx_like, scheme="mali")
+
+
+def test_nothing_keeps_what_is_done_with():
+    """A cube solves thousands of contexts in a process: none may wait for the garbage collector."""
+    proxy = accelerate(build_context("CaII_K", "FALC"))
+    proxy.formal_sol_gamma_matrices()
+    proxy.stat_equil()
+    proxy.certificate.estimate()
+    kept = weakref.ref(proxy)
+    gc.disable()
+    try:
+        del proxy
+        assert kept() is None
+    finally:
+        gc.enable()

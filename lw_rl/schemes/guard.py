@@ -59,8 +59,8 @@ class Guard:
     retreat : int
         Plain steps to be made after a trial that was not passed.
     plain_only : bool
-        Whether nothing is accelerated: in partial redistribution, of atoms with more levels, and
-        where charge is conserved.
+        Whether nothing is accelerated: in partial redistribution, of atoms with more levels, where
+        charge is conserved, and where it is only the profile that has to be iterated.
     note : str
         What happened since the last step that is out of the ordinary.
     """
