@@ -126,7 +126,10 @@ def test_verdicts_follow_the_numbers(made):
     assert "S2AC (SVGD) spreads more than SAC agrees with the paper" in text
     assert "The learned start is what keeps" not in text
     assert "robust to the settings does not agree" in text
-    assert "In 0 of 7 experiments it is more than half" in text
+    # The seventh needs MuJoCo.
+    sampled = sum("contraction" in s for s in result["summary"]["runs"].values())
+    assert sampled in (6, 7)
+    assert f"In 0 of {sampled} experiments it is more than half" in text
     other = copy.deepcopy(result)
     for run in other["runs"]["multigoal-s2ac"]:
         run["goals"] = [20, 0, 0, 0]
