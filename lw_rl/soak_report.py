@@ -257,7 +257,8 @@ def markdown(tally: Tally) -> str:
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{100.0 * part / whole:.1f} % of {whole}" if whole else "-"
+    # Rounded down: 100 % is all of them.
+    return f"{1000 * part // whole / 10:.1f} % of {whole:,}" if whole else "-"
 
 
 def _finite(value: Any) -> Any:

@@ -15,7 +15,7 @@ import lw_rl
 from lw_rl.cli import main
 from lw_rl.soak import HOSTILE, Trial, run
 from lw_rl.soak_problems import HostileProblem
-from lw_rl.soak_report import Entry, SoakFileError, Tally, load
+from lw_rl.soak_report import Entry, SoakFileError, Tally, load, markdown
 
 GOOD = {
     "entry": "depthwise", "outcome": "converged", "Nformal": 12, "limit": 20.6, "estimate": 8e-4,
@@ -151,3 +151,11 @@ def test_a_result_file_of_another_soak_is_refused(tmp_path):
     with pytest.raises(SoakFileError, match="not the result file"):
         load(out, {"seed": 2})
     assert load(tmp_path / "none.json", {"seed": 2}).done == 0
+
+
+def test_all_but_one_is_not_a_hundred_per_cent():
+    entries = {"mali": Entry(judged=4060, held=4060, within=2030, bounded=4060, bound_held=4059)}
+    row = next(line for line in markdown(Tally({}, entries=entries)).splitlines() if "mali" in line)
+    assert (
+        row == "| mali | 4,060 | 0 | 0 | 100.0 % of 4,060 | 50.0 % of 4,060 | 99.9 % of 4,060 | - |"
+    )
