@@ -234,10 +234,14 @@ class ApproximateOperator:
         self.Lambda = Lambda[:, REACH:-REACH]
         self.known = seen[:, :, 5].sum(axis=1)
         self._epsilon, self._B = physics.epsilon, B
-        A = (physics.epsilon - 1.0)[:, None] * self.Lambda
-        A.flat[:: N + 1] += 1.0
-        self._factors, self._pivots, info = dgetrf(A)
+        self._factors, self._pivots, info = dgetrf(self._matrix())
         self.regular = info == 0 and bool(np.isfinite(self._factors.sum()))
+
+    def _matrix(self) -> Array:
+        """Return ``1 - (1 - epsilon) Lambda``."""
+        A = (self._epsilon - 1.0)[:, None] * self.Lambda
+        A.flat[:: len(A) + 1] += 1.0
+        return A
 
     def solve(self, residual: Array) -> Array:
         """Return the correction of S that removes a residual ``(1 - epsilon) J + epsilon B - S``.
@@ -281,8 +285,7 @@ class ApproximateOperator:
             None if there are more.
         """
         solution = self.source_function()
-        A = (self._epsilon - 1.0)[:, None] * self.Lambda
-        A.flat[:: len(A) + 1] += 1.0
+        A = self._matrix()
         diagonal = A.diagonal().copy()
         off = np.exp(y) - solution
         for steps in range(1, most + 1):

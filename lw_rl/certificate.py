@@ -147,7 +147,6 @@ class Certificate:
         # What accelerated steps in a row left of each other's size.
         self._left: deque[float] = deque(maxlen=_LEFT)
         self._plain = True
-        self._undisturbed = False
         self._plain_steps = 0
         self._factor: float | None = None
         self._method = "policy"
@@ -161,7 +160,6 @@ class Certificate:
     def skip(self) -> None:
         """Note an iteration whose plain update is not known, or was undone."""
         self.evaluation = self._estimate = None
-        self._undisturbed = False
 
     @on_the_contexts_threads
     def redistribute(self, change: float, mixed: Array | None = None) -> None:
@@ -217,10 +215,12 @@ class Certificate:
         if not evaluation.valid:
             self.clear()
             return
+        # After a step that was undone, or switching, residuals are not compared.
+        plainly = self.evaluation is not None and self._plain and self.adapter.settled
         self.evaluation = evaluation
-        self._visited.add(evaluation, self._undisturbed and self.adapter.settled)
+        self._visited.add(evaluation, plainly)
         before, after_plain = self._step, self._plain
-        self._plain = self._undisturbed = y_next is None
+        self._plain = y_next is None
         self._plain_steps = self._plain_steps + 1 if self._plain else 0
         self._factor, self._method = factor, method
         step = evaluation.merit if y_next is None else largest(y_next - evaluation.y)
@@ -260,9 +260,12 @@ class Certificate:
             if estimate is UNKNOWN:
                 return UNKNOWN
             if estimate.value < within:
+                rough = self._rough
                 seen = self._second_opinion()
-                # What it has seen may leave no other.
-                estimate = max(self._tightest(within), seen, key=lambda e: e.value)
+                if self._rough != rough:
+                    # A kink that it has seen counts for the others as well.
+                    estimate = self._tightest(within)
+                estimate = max(estimate, seen, key=lambda e: e.value)
             if self._recent:
                 merits, ratios = zip(*self._recent, strict=True)
                 worst = max(ratios) * max(merits[-_LAST:])

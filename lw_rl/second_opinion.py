@@ -6,11 +6,11 @@ defect: what the host's residual is over and above its own. Statistical equilibr
 solution of its own equations with that defect added, and the error is the distance to it (defect
 correction: Böhmer, Hemker and Stetter 1984, Computing Suppl. 5, 1).
 
-One Newton step is what the schemes make of it (`SecondOpinion.error`). Where an iteration
-would stop a second one is made, around the solution of the first (`SecondOpinion.closer`).
-The host's interpolation has a limiter with kinks, and through a kink that lies between the state
-and the solution linear estimates cannot see: a residual of 1e-5 can stand beside an error of one
-half. The second step sees it: where the equations are smooth it is the square of the first.
+One Newton step is what the schemes make of it (`SecondOpinion.error`). Where an iteration would
+stop a second one is made, around the solution of the first (`SecondOpinion.closer`). The host's
+interpolation has a limiter with kinks, and through a kink that lies between the state and the
+solution linear estimates cannot see: a residual of 1e-5 can stand beside an error of one half. The
+second step sees it: where the equations are smooth it is the square of the first.
 """
 
 from __future__ import annotations
@@ -94,9 +94,8 @@ class SecondOpinion:
         """Return the same from two Newton steps, and whether there is a kink between them.
 
         Zero if there is an atom without an operator. It takes as long as a formal solution or two.
-        Where there is a kink it is the host's kinks
-        that count, of which the operator's are an approximation: the error is then of the size of
-        the larger step rather than what is returned.
+        Where there is a kink it is the host's kinks that count, of which the operator's are an
+        approximation: what is returned tells little then.
         """
         kinked, errors = False, []
         for block in self.adapter.blocks:
@@ -127,9 +126,8 @@ class SecondOpinion:
         y, implied = evaluation.y[block.span], evaluation.implied[block.span]
         S = np.exp(y)
         here = ApproximateOperator(physics, y)
-        residual = S * np.expm1(implied)
-        defect = residual - here.residual(S)
-        first = here.solve(residual) / S
+        defect = S * np.expm1(implied) - here.residual(S)
+        first = here.error(y, implied)
         y_first = y + to_log(first)
         S = np.exp(y_first)
         there = ApproximateOperator(physics, y_first)
