@@ -27,7 +27,9 @@ Estimates of the error, none of which costs a formal solution. The certified sto
     less than the above. And the second opinion, of two-level atoms, whatever the scheme
     (`lw_rl.second_opinion`): what the operator takes for the error, where the iteration would stop
     otherwise. It counts if it is larger, times :data:`OPERATOR_SAFETY`, or :data:`DEFAULT_FACTOR`
-    where its own steps have removed what it sees and left what it does not.
+    where its own steps have removed what it sees and left what it does not: over ``1 - rho`` as
+    well, where `rho` is what the last step left at the depth that is worst now. A mode that the
+    operator hardly sees stays behind when all others are gone.
 ``"bound"``
     The rigorous bound with the source function as the weight (`lw_rl.enclosure`), for two-level
     atoms: the tightest where the residual is far below the thermal source term, as at the
@@ -103,6 +105,8 @@ _ROUGH = 10.0
 _LAMBDA_RHO = 0.9999
 #: Plain steps in a row that are MALI left to itself.
 _PLAIN_STEPS = 8
+#: Plain steps in a row after which what accelerated ones left does not count any more.
+_FORGOTTEN = 20
 #: No residual is known better than this.
 _ROUNDING = 1e-15
 #: Accelerated steps over which their contraction is observed.
@@ -112,6 +116,8 @@ _JOINT = 6
 #: Contraction beyond which a policy's, and a plain iteration's, step is not extrapolated.
 _MAX_POLICY_RHO = 0.8
 _MAX_PLAIN_RHO = 0.999
+#: The same where it is observed at one depth.
+_MAX_LEFT = 0.9
 
 
 class Certificate:
@@ -142,6 +148,7 @@ class Certificate:
     def clear(self) -> None:
         """Forget the visited states."""
         self.evaluation: Evaluation | None = None
+        self._before: Evaluation | None = None
         self._visited = Visited()
         self._step = 0.0
         # What accelerated steps in a row left of each other's size.
@@ -217,11 +224,13 @@ class Certificate:
             return
         # After a step that was undone, or switching, residuals are not compared.
         plainly = self.evaluation is not None and self._plain and self.adapter.settled
-        self.evaluation = evaluation
+        self._before, self.evaluation = self.evaluation, evaluation
         self._visited.add(evaluation, plainly)
         before, after_plain = self._step, self._plain
         self._plain = y_next is None
         self._plain_steps = self._plain_steps + 1 if self._plain else 0
+        if self._plain_steps > _FORGOTTEN:
+            self._left.clear()
         self._factor, self._method = factor, method
         step = evaluation.merit if y_next is None else largest(y_next - evaluation.y)
         self._step = max(step, evaluation.merit)
@@ -336,9 +345,10 @@ class Certificate:
             seen *= OPERATOR_SAFETY / (1.0 - self._accelerated())
         elif self._method == "policy":
             # What it has not seen of a large error is still there.
-            seen *= OPERATOR_SAFETY if self._visited.first < _NEAR_START else DEFAULT_FACTOR
+            safety = OPERATOR_SAFETY if self._visited.first < _NEAR_START else DEFAULT_FACTOR
+            seen *= max(safety, self._stays())
         else:
-            seen *= max(self._factor, OPERATOR_SAFETY)
+            seen *= max(self._factor, OPERATOR_SAFETY, self._stays())
         return ErrorEstimate(_ROUGH * seen if self._rough else seen, "operator")
 
     def _observed(self) -> ErrorEstimate:
@@ -359,6 +369,8 @@ class Certificate:
             return ErrorEstimate(self._factor * relative(step), self._method)
         if not self._plain:
             distance = max(self._step, distance)
+        elif self._plain_steps >= _PLAIN_STEPS:
+            distance = max(distance, self._visited.remainder())
         return ErrorEstimate(safety * relative(distance), "combination")
 
     def _together(self) -> ErrorEstimate:
@@ -369,6 +381,13 @@ class Certificate:
         rho = max(after / max(before, 1e-300) for before, after in pairwise(steps))
         step = steps[-1] / (1.0 - min(rho, _MAX_PLAIN_RHO))
         return ErrorEstimate(DEFAULT_FACTOR * relative(step), "combination")
+
+    def _stays(self) -> float:
+        """Return the factor on what the operator sees where some of it stays from step to step."""
+        if self._before is None or self.evaluation is None:
+            return OPERATOR_SAFETY
+        left = self._opinion.left(self._before, self.evaluation)
+        return OPERATOR_SAFETY / (1.0 - min(left, _MAX_LEFT))
 
     def _accelerated(self) -> float:
         """Return the largest share that the last accelerated steps left of each other, bounded."""

@@ -112,7 +112,7 @@ class AcceleratedContext:
         the iteration of profile and populations has to be one map, the same every time.
         """
         before = self.adapter.profiles()
-        if self._scheme.accelerates_profiles:
+        if self._scheme.accelerates_profiles(self._state):
             tol = 0.0
         update = self._ctx.prd_redistribute(maxIter=maxIter, tol=tol, **kwargs)
         if update is not None and update.dRho:

@@ -90,6 +90,17 @@ class SecondOpinion:
         errors = self.errors(evaluation)
         return None if errors is None else _largest(errors, evaluation, plain)
 
+    def left(self, before: Evaluation, evaluation: Evaluation) -> float:
+        """Return what is left of the error that was seen before, at the depth that is worst now.
+
+        Zero if there is an atom without an operator.
+        """
+        now, then = self.errors(evaluation), self.errors(before)
+        if now is None or then is None:
+            return 0.0
+        worst = np.abs(now).argmax()
+        return float(abs(now[worst]) / max(abs(then[worst]), 1e-300))
+
     def closer(self, evaluation: Evaluation, plain: bool) -> tuple[float, bool]:
         """Return the same from two Newton steps, and whether there is a kink between them.
 

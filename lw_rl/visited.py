@@ -21,6 +21,8 @@ _WINDOW = 20
 _SPANS = (2, 4, 8)
 #: A residual, in the logarithm, below which a plain step that raises it tells of rough equations.
 _SMALL = 0.1
+#: Contraction beyond which a residual is not extrapolated.
+_MAX_RHO = 0.999
 
 
 class Visited:
@@ -101,6 +103,16 @@ class Visited:
                 return float("inf")
             worst = max(worst, largest(combined[0] - state[span]))
         return worst
+
+    def remainder(self) -> float:
+        """Return what is left after a plain step that followed another, in the logarithm.
+
+        Where its residual `r` is largest and has shrunk by `rho` that is ``r rho / (1 - rho)``.
+        """
+        r, before = np.abs(self._rs[-1]), np.abs(self._rs[-2])
+        worst = r.argmax()
+        rho = min(float(r[worst] / max(before[worst], 1e-300)), _MAX_RHO)
+        return float(r[worst]) * rho / (1.0 - rho)
 
     def contraction(self) -> float:
         """Return the largest factor per step by which the residual fell over the last steps."""

@@ -54,6 +54,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ from ..state import Block, Evaluation, Snapshot
 from .anderson import Anderson
 from .base import Scheme, Step, relative
 from .guard import Guard
-from .trial import FAST, Trial
+from .trial import Trial
 
 Array = np.ndarray
 
@@ -175,10 +176,10 @@ class Safeguarded:
         known = getattr(self.scheme, "operator_factor", None)
         return None if known is None else known(state.state)
 
-    @property
-    def accelerates_profiles(self) -> bool:
-        """Whether the guarded scheme goes together with an acceleration of emission profiles."""
-        return hasattr(self.scheme, "redistribute")
+    def accelerates_profiles(self, state: Guard) -> bool:
+        """Whether emission profiles are accelerated together with the populations."""
+        plain = state.plain_only or state.retreat > 0
+        return hasattr(self.scheme, "redistribute") and not plain
 
     def redistribute(self, change: float, profiles: Array, state: Guard) -> Array | None:
         """Note a change of the emission profiles, and accelerate them together with the unknown.
@@ -203,8 +204,11 @@ class Safeguarded:
         if state.trial is not None:
             # What MALI would take with the profile iterated as well is not known, unless there is
             # nothing but the profile to iterate.
-            state.plain_only = self._predicted(state, _NOTHING) is not None
-            state.trial = None
+            if not state.trial.redistributed:
+                state.plain_only = self._predicted(state, _NOTHING) is not None
+            state.trial.redistributed = True
+            if state.plain_only:
+                state.trial = None
         adapter, active = state.adapter, self._active(state)
         if adapter.conserves_charge or not all(b.two_level for b in adapter.blocks):
             # Nothing would be gained for atoms with more levels, and no estimate of the error of
@@ -224,7 +228,9 @@ class Safeguarded:
             adapter.write_profiles(profiles)
             state.joint.clear()
             state.strikes += 1
-            if state.strikes >= self.patience:
+            if state.trial is not None:
+                state.trial.astray = True
+            elif state.strikes >= self.patience:
                 self._hand_over(state, "it led to negative emission")
             return None
         y = state.visited[-1].y
@@ -247,10 +253,11 @@ class Safeguarded:
         grown = state.best is not None and not size(merit) <= self.growth * size(state.best[1])
         undone = grown and not (state.trusted and evaluation.valid)
         if state.trial is not None:
-            verdict = state.trial.verdict(merit, undone, lambda: self._predicted(state, FAST))
-            if isinstance(verdict, int):
-                return self._retreat(verdict, state.trial, state)
-            if verdict == "passed":
+            predict = partial(self._predicted, state)
+            steps = state.trial.verdict(merit, undone, not state.trusted, predict)
+            if steps is not None:
+                return self._retreat(steps, state.trial, state)
+            if state.trial.over:
                 state.trial = None
         if undone:
             return self._reject(evaluation, state)
@@ -304,8 +311,17 @@ class Safeguarded:
         state.retreat = steps
         state.wasted, state.pending = trial.made, 0
         state.base, state.trusted = float("inf"), True
+        state.strikes = state.resting = state.rests = 0
+        state.joint.clear()
         note = f"{trial.made} formal solutions led nowhere: plain steps from the populations given"
         return Step(None, estimate=1.0, accepted=False, anew=True, note=note)
+
+    def _out_of_a_kink(self, state: Guard) -> Step | None:
+        """Return the step back to the populations given, instead of a hand-over, if it is cheap."""
+        if state.trial is None:
+            return None
+        steps = state.trial.at_a_kink(partial(self._predicted, state))
+        return None if steps is None else self._retreat(steps, state.trial, state)
 
     def _next_is_too_much(self, state: Guard) -> bool:
         """Whether one more fruitless formal solution would be beyond the allowance."""
@@ -353,6 +369,9 @@ class Safeguarded:
             state.resting = math.ceil(over / self.share) * 2 ** max(state.rests - 1, 0)
             state.rests += 1
             return None
+        back = self._out_of_a_kink(state)
+        if back is not None:
+            return back
         self._hand_over(state, f"{state.wasted} fruitless steps")
         refuge = state.refuge
         return (
@@ -395,6 +414,9 @@ class Safeguarded:
         state.pending = 0
         if not state.trusted:
             state.strikes += 1
+        back = self._out_of_a_kink(state) if state.strikes >= self.patience else None
+        if back is not None:
+            return back
         # What was restored and has failed in its turn is spoilt in something already.
         if state.strikes >= self.patience or state.rejected_last:
             snapshot, least = state.first if state.rejected_last else state.refuge

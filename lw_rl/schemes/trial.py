@@ -1,17 +1,22 @@
-"""A scheme that begins somewhere else than the host is on trial for its first steps.
+"""When a scheme that begins somewhere else than the host is given up, and the solve begins again.
 
 Where MALI is fast there is little to win, and much to lose: a start or a first step that a kink of
 the host's limiter leads astray can cost more formal solutions than MALI takes in all. A scheme that
-brings its own start (`lw_rl.schemes.depthwise`) has a few steps to reduce the residual. If it does
-not, and the approximate operator predicts that MALI is fast, the solve begins again where the host
-began, with plain steps: all that was lost is the trial.
+brings its own start (`lw_rl.schemes.depthwise`) is watched as long as it costs next to nothing to
+begin again where the host began, with plain steps: as all that was lost is what was made so far.
+
+It is given up if its first few steps do not reduce the residual and the approximate operator
+predicts that MALI is fast. It is given up later, where the prediction says that what was made is
+no more than a twentieth of what MALI takes, if the residual was small and an accelerated step
+raised it, or the scheme hands over: then it is at a kink, from which plain steps may not come back
+either. In partial redistribution, where nothing predicts what MALI takes, it is given up if the
+first iterations raise the residual, or lead to negative emission.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from ..state import Snapshot
 
@@ -21,8 +26,18 @@ _STEPS, _WORTH = 3, 40
 _PASSED = 0.3
 #: MALI is fast where it is predicted to take no more plain steps than this.
 FAST = 80
-#: Plain steps after a trial that was not passed: so many times those predicted, and so many.
+#: Plain steps after a scheme was given up: so many times those predicted, and so many.
 _SHARE, _MORE = 4, 40
+#: Plain steps of MALI that are worth one formal solution later on, and those up to which they are
+#: predicted.
+_CHEAP, SLOW = 20, 400
+#: A small residual, and the factor by which no accelerated step raises it on smooth ground.
+_SMALL, _ROSE = 1e-2, 5.0
+#: In partial redistribution: iterations that are watched, factors by which the residual has to rise
+#: and must not have fallen, over that of the second formal solution, and plain steps thereafter.
+_ITERATIONS, _DOUBLED, _HALVED, _PLAIN = 12, 2.0, 0.5, 250
+
+Predict = Callable[[int], int | None]
 
 
 @dataclass
@@ -33,20 +48,37 @@ class Trial:
     ----------
     origin : Snapshot
         The context as the host would have begun.
-    first, least : float
-        Residual at the first formal solution, and the smallest so far.
+    first, least, last : float
+        Residual at the first formal solution, the smallest so far, and the last.
     made : int
         Formal solutions so far.
+    passed : bool
+        Whether the first steps did what they were to do.
+    redistributed : bool
+        Whether the emission profile is iterated, too.
+    astray : bool
+        Whether that went wrong.
     """
 
     origin: Snapshot
     first: float = float("inf")
     least: float = float("inf")
+    last: float = float("inf")
     made: int = 0
+    passed: bool = False
+    redistributed: bool = False
+    astray: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Whether it is too late to begin again."""
+        if self.redistributed:
+            return self.made >= _ITERATIONS
+        return self.made > _STEPS + SLOW // _CHEAP
 
     def verdict(
-        self, residual: float, undone: bool, predict: Callable[[], int | None]
-    ) -> Literal["open", "passed"] | int:
+        self, residual: float, undone: bool, accelerated: bool, predict: Predict
+    ) -> int | None:
         """Note a formal solution and judge.
 
         Parameters
@@ -55,28 +87,61 @@ class Trial:
             At the formal solution, in the logarithm; not a number if it is not valid.
         undone : bool
             Whether the step that led there is to be undone.
+        accelerated : bool
+            Whether that was another one than a plain step.
         predict : callable
-            Returns the plain steps that MALI would take from the origin, or None if that is not
-            known or more than :data:`FAST`.
+            Returns the plain steps that MALI would take from the origin, up to its argument, or
+            None if that is not known or more.
 
         Returns
         -------
-        verdict : str or int
-            ``"open"``, ``"passed"``, or the plain steps that are to be made from the origin.
+        steps : int or None
+            The plain steps that are to be made from the origin if the solve is to begin again.
         """
+        before, self.last = self.last, residual
         self.made += 1
+        if self.redistributed:
+            return self._redistributing()
         if self.made == 1:
             self.first = residual
         if residual < self.least:
             self.least = residual
-        early = undone and self.made == 2
-        if self.least <= _PASSED * self.first and not early:
-            return "passed"
-        if self.made < _STEPS and not early:
-            return "open"
-        predicted = predict()
-        if predicted is None:
-            return "passed"
-        if self.made < _STEPS + predicted // _WORTH and not early:
-            return "open"
+        if not self.passed:
+            return self._on_trial(undone and self.made == 2, predict)
+        if accelerated and before < _SMALL and not residual <= _ROSE * before:
+            return self.at_a_kink(predict)
+        return None
+
+    def at_a_kink(self, predict: Predict) -> int | None:
+        """Judge a scheme that goes wrong where the residual is small."""
+        if self.redistributed or self.over or not self.least < _SMALL:
+            return None
+        predicted = predict(SLOW)
+        if predicted is None or self.made > _STEPS + predicted // _CHEAP:
+            return None
         return _SHARE * predicted + _MORE
+
+    def _on_trial(self, early: bool, predict: Predict) -> int | None:
+        """Judge the first steps."""
+        if self.least <= _PASSED * self.first and not early:
+            self.passed = True
+            return None
+        if self.made < _STEPS and not early:
+            return None
+        predicted = predict(FAST)
+        if predicted is None:
+            self.passed = True
+            return None
+        if self.made < _STEPS + predicted // _WORTH and not early:
+            return None
+        return _SHARE * predicted + _MORE
+
+    def _redistributing(self) -> int | None:
+        """Judge the first iterations in partial redistribution."""
+        if self.made == 2:
+            # The first one was made with the profile of complete redistribution.
+            self.first = self.least = self.last
+            return None
+        self.least = min(self.least, self.last)
+        never_fell = self.least > _HALVED * self.first
+        return _PLAIN if self.astray or (never_fell and self.last > _DOUBLED * self.first) else None
