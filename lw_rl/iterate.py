@@ -57,6 +57,8 @@ class AcceleratedContext:
         )
         self._pending: lw.IterationUpdate | None = None
         self._failures = 0
+        # Whether the last step went back to where the host began.
+        self._anew = False
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "_ctx":
@@ -111,6 +113,9 @@ class AcceleratedContext:
         Where a scheme accelerates it, the profile is iterated `maxIter` times whatever `tol` is:
         the iteration of profile and populations has to be one map, the same every time.
         """
+        if self._anew:
+            # Populations and profile are the host's first, which begins with a formal solution.
+            return None
         before = self.adapter.profiles()
         if self._scheme.accelerates_profiles(self._state):
             tol = 0.0
@@ -134,6 +139,7 @@ class AcceleratedContext:
             before the call.
         """
         self._pending = None
+        self._anew = False
         adapter = self.adapter
         # The radiation field does not change here, so that it need not be copied.
         before = adapter.snapshot(radiation=False)
@@ -166,6 +172,7 @@ class AcceleratedContext:
             factor = self._factors.get(step.by)
             self.certificate.add(evaluation, step.y, factor, method, step.estimate)
         elif step.anew:
+            self._anew = True
             self.certificate.clear()
         else:
             self.certificate.skip()

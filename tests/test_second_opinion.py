@@ -98,6 +98,8 @@ def test_where_plain_steps_raise_the_residual_nothing_is_certain(monkeypatch):
     lw_rl.solve(converged, popsTol=1e-6, JTol=np.inf, quiet=True)
     n_ref = np.asarray(converged.activeAtoms[0].n)
     keywords = {"scheme": "anderson", "NmaxIter": 200, "quiet": True}
+    # What else is to be seen of it.
+    monkeypatch.setattr(visited.Visited, "remainder", lambda self: 0.0)
     assert not lw_rl.solve(problem.context(), **keywords).converged
     monkeypatch.setattr(visited, "_SMALL", 0.0)
     ctx = problem.context()
@@ -112,6 +114,34 @@ def test_a_policy_leaves_unseen_what_the_operator_does_not_see(monkeypatch):
     monkeypatch.setattr(certificate, "_NEAR_START", np.inf)
     ctx, result = solved(6946)
     assert result.converged and error(ctx, n_ref) > 1e-3
+
+
+@pytest.mark.parametrize("index", [3470, 4597])
+def test_what_the_operator_hardly_sees_stays(index, monkeypatch):
+    """A mode that it has eighteen times too small, behind a residual of 4e-6."""
+    n_ref = truth(index)
+    ctx, result = solved(index)
+    assert result.converged and error(ctx, n_ref) < result.estimate.value
+    monkeypatch.setattr(SecondOpinion, "left", lambda self, before, evaluation: 0.0)
+    ctx, result = solved(index)
+    assert result.converged and error(ctx, n_ref) > 1e-3
+
+
+def test_what_plain_steps_leave_at_the_worst_depth_counts(monkeypatch):
+    """All depths but one converge fast, and that one only begins to be the worst."""
+    n_ref = truth(6725)
+    ctx, result = solved(6725, "mali")
+    assert result.converged and error(ctx, n_ref) < result.estimate.value
+    monkeypatch.setattr(visited.Visited, "remainder", lambda self: 0.0)
+    ctx, result = solved(6725, "mali")
+    assert result.converged and error(ctx, n_ref) > 5e-3
+
+
+def test_many_plain_steps_later_what_others_left_is_forgotten(monkeypatch):
+    most = int(1.1 * solved(9400, "mali")[1].Nformal + 3)
+    assert solved(9400, NmaxIter=most)[1].converged
+    monkeypatch.setattr(certificate, "_FORGOTTEN", 300)
+    assert not solved(9400, NmaxIter=most)[1].converged
 
 
 def test_lambda_iteration_hides_what_no_operator_sees(monkeypatch):

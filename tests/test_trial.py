@@ -15,35 +15,70 @@ from lw_rl.schemes.trial import Trial
 from lw_rl.soak_problems import HostileProblem
 
 
-def judged(residuals, predicted=20, undone=()):
-    """Return the verdict after each residual."""
+def judged(residuals, predicted=20, undone=(), plain=(), redistributed=False):
+    """Return the trial after these residuals, and the verdict after each."""
     trial = Trial(origin=None)
-    return [
-        trial.verdict(residual, k in undone, lambda: predicted)
-        for k, residual in enumerate(residuals, 1)
-    ]
+    verdicts = []
+    for k, residual in enumerate(residuals, 1):
+        accelerated = k not in plain
+        known = lambda most: predicted if predicted is not None and predicted <= most else None  # noqa: E731
+        verdicts.append(trial.verdict(residual, k in undone, accelerated, known))
+        trial.redistributed = redistributed
+    return trial, verdicts
 
 
 def test_what_falls_passes():
-    assert judged([1.0, 0.3]) == ["open", "passed"]
-    assert judged([1.0, 0.9, 0.2]) == ["open", "open", "passed"]
+    for residuals in ([1.0, 0.3], [1.0, 0.9, 0.2]):
+        trial, verdicts = judged(residuals)
+        assert trial.passed and verdicts == [None] * len(residuals)
 
 
 def test_what_does_not_goes_back():
-    assert judged([1.0, 0.9, 0.8]) == ["open", "open", 4 * 20 + 40]
+    assert judged([1.0, 0.9, 0.8])[1] == [None, None, 4 * 20 + 40]
 
 
 def test_a_second_step_that_is_undone_is_enough():
-    assert judged([1.0, 50.0], undone={2}) == ["open", 4 * 20 + 40]
-    assert judged([1.0, float("nan")], undone={2}) == ["open", 4 * 20 + 40]
+    assert judged([1.0, 50.0], undone={2})[1] == [None, 4 * 20 + 40]
+    assert judged([1.0, float("nan")], undone={2})[1] == [None, 4 * 20 + 40]
 
 
 def test_where_mali_is_slower_it_is_longer():
-    assert judged([1.0] * 5, predicted=80) == ["open"] * 4 + [4 * 80 + 40]
+    assert judged([1.0] * 5, predicted=80)[1] == [None] * 4 + [4 * 80 + 40]
 
 
 def test_where_mali_is_slow_nothing_is_lost():
-    assert judged([1.0, 1.0, 1.0], predicted=None)[-1] == "passed"
+    trial, verdicts = judged([1.0, 1.0, 1.0], predicted=None)
+    assert trial.passed and verdicts[-1] is None
+
+
+def test_a_small_residual_that_rises_goes_back():
+    rises = [1.0, 0.1, 9e-3, 5e-2]
+    assert judged(rises, predicted=100)[1] == [None] * 3 + [4 * 100 + 40]
+    assert judged([*rises[:3], float("nan")], predicted=100)[1][-1] == 4 * 100 + 40
+    # Not where it was not small, rose less, did so by itself, MALI is slow, or it is too late.
+    for spared in (
+        judged([1.0, 0.2, 2e-2, 2e-1], predicted=100),
+        judged([1.0, 0.1, 9e-3, 3e-2], predicted=100),
+        judged(rises, predicted=100, plain={4}),
+        judged(rises, predicted=None),
+        judged([1.0, 0.1, 9e-3, 9e-3, 9e-3, 5e-2], predicted=40),
+    ):
+        assert spared[1][-1] is None
+
+
+def test_it_is_over_when_too_much_was_made():
+    trial, _ = judged([1.0] + [0.1] * 22, predicted=None)
+    assert not trial.over
+    trial, _ = judged([1.0] + [0.1] * 23, predicted=None)
+    assert trial.over
+    trial, _ = judged([1.0] + [0.1] * 11, redistributed=True)
+    assert trial.over
+
+
+def test_in_partial_redistribution_the_residual_must_not_double():
+    assert judged([0.01, 0.5, 0.4, 1.1], redistributed=True)[1] == [None] * 3 + [75]
+    assert judged([0.01, 0.5, 0.4, 0.9], redistributed=True)[1][-1] is None
+    assert judged([0.01, 0.5, 0.2, 1.1], redistributed=True)[1][-1] is None
 
 
 @pytest.mark.parametrize("index", [2058, 633])
@@ -62,8 +97,38 @@ def test_all_that_is_lost_is_the_trial(index):
 def test_without_a_trial_the_start_can_cost_more_than_mali(monkeypatch):
     problem = HostileProblem(1, 2058)
     plain = lw_rl.solve(problem.context(), scheme="mali", quiet=True).Nformal
-    monkeypatch.setattr("lw_rl.schemes.safeguarded.FAST", 0)
+    monkeypatch.setattr("lw_rl.schemes.trial._FAST", 0)
     assert lw_rl.solve(problem.context(), quiet=True).Nformal > 1.1 * plain + 3
+
+
+def test_a_kink_near_the_end_costs_no_more_than_what_led_there(monkeypatch):
+    problem = HostileProblem(1, 1527)
+    plain = lw_rl.solve(problem.context(), scheme="mali", quiet=True)
+    keywords = {"NmaxIter": 200, "quiet": True}
+    result = lw_rl.solve(problem.context(), **keywords)
+    assert plain.converged and result.converged
+    assert result.Nformal <= 1.1 * plain.Nformal + 3
+    tail = [r.residual for r in result.records[-plain.Nformal :]]
+    assert tail == [r.residual for r in plain.records]
+    monkeypatch.setattr("lw_rl.schemes.trial._SMALL", 0.0)
+    assert not lw_rl.solve(problem.context(), **keywords).converged
+
+
+@pytest.mark.parametrize("index", [5447, 5961])
+def test_partial_redistribution_that_goes_astray_begins_again(index, monkeypatch):
+    """Negative emission, and a residual that only rises."""
+    problem = HostileProblem(1, index)
+    keywords = {"prd": True, "quiet": True}
+    plain = lw_rl.solve(problem.context(), scheme="mali", **keywords)
+    most = int(1.1 * plain.Nformal + 3)
+    result = lw_rl.solve(problem.context(), NmaxIter=most, **keywords)
+    assert plain.converged and result.converged
+    # The profile is iterated as the host does, too.
+    begun = next(k for k, r in enumerate(result.records, 1) if "led nowhere" in r.note)
+    again = [r.residual for r in result.records[begun : begun + 60]]
+    assert again == [r.residual for r in plain.records[:60]]
+    monkeypatch.setattr("lw_rl.schemes.trial._ITERATIONS", 0)
+    assert not lw_rl.solve(problem.context(), NmaxIter=most, **keywords).converged
 
 
 def test_where_mali_fails_as_well_the_next_scheme_has_its_turn():

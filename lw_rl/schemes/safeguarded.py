@@ -37,7 +37,9 @@ step has shown is not lost.
 A scheme that brings its own start is on trial first (`lw_rl.schemes.trial`): where three formal
 solutions, a few more where MALI is predicted to take many, have not brought the residual to 0.3 of
 the first, and the operator predicts that MALI is fast, the solve begins again where the host began,
-with plain steps. It then takes what MALI takes and the trial: the hypothesis is not needed.
+with plain steps. It then takes what MALI takes and the trial: the hypothesis is not needed. The
+same where it goes wrong a little later at a small residual, or in partial redistribution, as long
+as what was made is a small part of what MALI takes.
 
 The last scheme that is left is not dismissed, but rests, from the third time on twice as long as
 before: a try can throw plain steps back to where they were, and between the tries they have all the
@@ -47,7 +49,8 @@ Partial redistribution and collisional-radiative switching change the map from s
 residuals before a change of the profile do not count where they are smaller than it, and nothing
 is accelerated before switching has come to its end. Populations and profile are one state, and
 accelerated as one (`lw_rl.schemes.joint`); where emission becomes absurdly negative, or the host's
-solver fails while no residual counts, the scheme hands over, in the second case at the first state.
+solver fails while no residual counts, the scheme hands over, in the second case at the first state,
+or begins again where the host began, if that is early.
 """
 
 from __future__ import annotations
@@ -177,9 +180,11 @@ class Safeguarded:
         return None if known is None else known(state.state)
 
     def accelerates_profiles(self, state: Guard) -> bool:
-        """Whether emission profiles are accelerated together with the populations."""
-        plain = state.plain_only or state.retreat > 0
-        return hasattr(self.scheme, "redistribute") and not plain
+        """Whether the guarded scheme goes together with an acceleration of emission profiles.
+
+        After a start that was given up the host iterates them as it does.
+        """
+        return hasattr(self.scheme, "redistribute") and state.retreat == 0
 
     def redistribute(self, change: float, profiles: Array, state: Guard) -> Array | None:
         """Note a change of the emission profiles, and accelerate them together with the unknown.
@@ -201,19 +206,18 @@ class Safeguarded:
         """
         if state.best is not None and relative(state.best[1]) < change:
             state.best, state.base = None, max(state.base, math.log1p(change))
-        if state.trial is not None:
+        if state.trial is not None and not state.trial.redistributed:
             # What MALI would take with the profile iterated as well is not known, unless there is
             # nothing but the profile to iterate.
-            if not state.trial.redistributed:
-                state.plain_only = self._predicted(state, _NOTHING) is not None
             state.trial.redistributed = True
-            if state.plain_only:
-                state.trial = None
+            state.plain_only = self._predicted(state, _NOTHING) is not None
         adapter, active = state.adapter, self._active(state)
         if adapter.conserves_charge or not all(b.two_level for b in adapter.blocks):
             # Nothing would be gained for atoms with more levels, and no estimate of the error of
             # accelerated steps holds.
             state.plain_only = True
+        if state.plain_only:
+            state.trial = None
         goes_together = hasattr(active, "redistribute")
         if goes_together:
             active.redistribute(change, state.state)
@@ -316,13 +320,6 @@ class Safeguarded:
         note = f"{trial.made} formal solutions led nowhere: plain steps from the populations given"
         return Step(None, estimate=1.0, accepted=False, anew=True, note=note)
 
-    def _out_of_a_kink(self, state: Guard) -> Step | None:
-        """Return the step back to the populations given, instead of a hand-over, if it is cheap."""
-        if state.trial is None:
-            return None
-        steps = state.trial.at_a_kink(partial(self._predicted, state))
-        return None if steps is None else self._retreat(steps, state.trial, state)
-
     def _next_is_too_much(self, state: Guard) -> bool:
         """Whether one more fruitless formal solution would be beyond the allowance."""
         return state.pending + state.wasted + 1 > self.allowance + self.share * state.earned
@@ -369,9 +366,6 @@ class Safeguarded:
             state.resting = math.ceil(over / self.share) * 2 ** max(state.rests - 1, 0)
             state.rests += 1
             return None
-        back = self._out_of_a_kink(state)
-        if back is not None:
-            return back
         self._hand_over(state, f"{state.wasted} fruitless steps")
         refuge = state.refuge
         return (
@@ -414,9 +408,6 @@ class Safeguarded:
         state.pending = 0
         if not state.trusted:
             state.strikes += 1
-        back = self._out_of_a_kink(state) if state.strikes >= self.patience else None
-        if back is not None:
-            return back
         # What was restored and has failed in its turn is spoilt in something already.
         if state.strikes >= self.patience or state.rejected_last:
             snapshot, least = state.first if state.rejected_last else state.refuge

@@ -7,10 +7,10 @@ begin again where the host began, with plain steps: as all that was lost is what
 
 It is given up if its first few steps do not reduce the residual and the approximate operator
 predicts that MALI is fast. It is given up later, where the prediction says that what was made is
-no more than a twentieth of what MALI takes, if the residual was small and an accelerated step
-raised it, or the scheme hands over: then it is at a kink, from which plain steps may not come back
-either. In partial redistribution, where nothing predicts what MALI takes, it is given up if the
-first iterations raise the residual, or lead to negative emission.
+no more than a twentieth of what MALI takes, if an accelerated step raises a small residual: that is
+a kink, from which plain steps may not come back either. In partial redistribution, where nothing
+predicts what MALI takes, it is given up if the first iterations raise the residual, or lead to
+negative emission.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _STEPS, _WORTH = 3, 40
 #: What the residual must have fallen to, over the first.
 _PASSED = 0.3
 #: MALI is fast where it is predicted to take no more plain steps than this.
-FAST = 80
+_FAST = 80
 #: Plain steps after a scheme was given up: so many times those predicted, and so many.
 _SHARE, _MORE = 4, 40
 #: Plain steps of MALI that are worth one formal solution later on, and those up to which they are
 #: predicted.
-_CHEAP, SLOW = 20, 400
+_CHEAP, _SLOW = 20, 400
 #: A small residual, and the factor by which no accelerated step raises it on smooth ground.
 _SMALL, _ROSE = 1e-2, 5.0
 #: In partial redistribution: iterations that are watched, factors by which the residual has to rise
 #: and must not have fallen, over that of the second formal solution, and plain steps thereafter.
-_ITERATIONS, _DOUBLED, _HALVED, _PLAIN = 12, 2.0, 0.5, 250
+_ITERATIONS, _DOUBLED, _HALVED, _PLAIN = 12, 2.0, 0.5, 75
 
 Predict = Callable[[int], int | None]
 
@@ -74,7 +74,7 @@ class Trial:
         """Whether it is too late to begin again."""
         if self.redistributed:
             return self.made >= _ITERATIONS
-        return self.made > _STEPS + SLOW // _CHEAP
+        return self.made > _STEPS + _SLOW // _CHEAP
 
     def verdict(
         self, residual: float, undone: bool, accelerated: bool, predict: Predict
@@ -109,14 +109,12 @@ class Trial:
         if not self.passed:
             return self._on_trial(undone and self.made == 2, predict)
         if accelerated and before < _SMALL and not residual <= _ROSE * before:
-            return self.at_a_kink(predict)
+            return self._at_a_kink(predict)
         return None
 
-    def at_a_kink(self, predict: Predict) -> int | None:
-        """Judge a scheme that goes wrong where the residual is small."""
-        if self.redistributed or self.over or not self.least < _SMALL:
-            return None
-        predicted = predict(SLOW)
+    def _at_a_kink(self, predict: Predict) -> int | None:
+        """Judge an accelerated step that has raised a small residual."""
+        predicted = predict(_SLOW)
         if predicted is None or self.made > _STEPS + predicted // _CHEAP:
             return None
         return _SHARE * predicted + _MORE
@@ -128,7 +126,7 @@ class Trial:
             return None
         if self.made < _STEPS and not early:
             return None
-        predicted = predict(FAST)
+        predicted = predict(_FAST)
         if predicted is None:
             self.passed = True
             return None
