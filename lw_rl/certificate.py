@@ -49,14 +49,7 @@ together, in complete redistribution; in partial redistribution the host has rem
 for the next iteration, which is nearer to the solution. MALI's populations are left as they are.
 
 **Partial redistribution.** The emission profile is iterated as well, beside the populations, and
-lags behind them: what a residual says of the error is too little. For two-level atoms the operator
-tells what a change of the profile does to the populations (`lw_rl.profile_lag`); the estimate is
-:data:`LAG_SAFETY` times the error with what the profile hides. Where both are accelerated together
-(`lw_rl.schemes.joint`), the distance to the combination of the last iterations tells as well, which
-knows of the profile: after :data:`_JOINT` of the operator's steps in a row the smaller of the two
-counts. For other atoms the largest ratio of estimate and residual of the last
-:data:`~lw_rl.profile_lag.RECENT` iterations counts, times the largest of three residuals. There is
-no bound.
+lags behind them: `lw_rl.redistribution` tells what that hides. There is no bound.
 
 What is proved is in `lw_rl.enclosure`; the rest is measured by ``lw-rl soak``: how often the
 estimate holds and how close it is, scheme by scheme, stands in the README and its result files.
@@ -67,7 +60,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -76,7 +68,7 @@ from .adapter import Adapter
 from .blas import on_the_contexts_threads
 from .enclosure import enclosure_bound, weight_bound
 from .observation import to_log
-from .profile_lag import RECENT, ProfileLag
+from .redistribution import Redistribution
 from .result import UNKNOWN, ErrorEstimate
 from .schemes.base import largest, relative
 from .second_opinion import Operators, SecondOpinion
@@ -90,10 +82,6 @@ DEFAULT_FACTOR = 2.5
 #: Factor on the estimates that no policy takes part in, and on those of MALI left to itself.
 SAFETY = 3.0
 PLAIN_SAFETY = 1.5
-#: Residuals that count where the emission profile is iterated, too.
-_LAST = 3
-#: Factor on the error with what a lagging emission profile hides.
-LAG_SAFETY = 3.0
 #: Factor on what the approximate operator takes for the error, where neither it nor a policy has
 #: made the step: what it does not see of an error, its own steps leave.
 OPERATOR_SAFETY = 1.5
@@ -107,12 +95,8 @@ _LAMBDA_RHO = 0.9999
 _PLAIN_STEPS = 8
 #: Plain steps in a row after which what accelerated ones left does not count any more.
 _FORGOTTEN = 20
-#: No residual is known better than this.
-_ROUNDING = 1e-15
 #: Accelerated steps over which their contraction is observed.
 _LEFT = 2
-#: Steps of unknown and emission profile together, in a row, that make an estimate.
-_JOINT = 6
 #: Contraction beyond which a policy's, and a plain iteration's, step is not extrapolated.
 _MAX_POLICY_RHO = 0.8
 _MAX_PLAIN_RHO = 0.999
@@ -158,11 +142,7 @@ class Certificate:
         self._factor: float | None = None
         self._method = "policy"
         self._estimate: ErrorEstimate | None = None
-        # Residual and ratio of estimate and residual, of iterations with partial redistribution.
-        self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT)
-        self._lag = ProfileLag()
-        # Steps of unknown and emission profile together, in a row.
-        self._joint: deque[float] = deque(maxlen=_JOINT)
+        self._profile = Redistribution()
 
     def skip(self) -> None:
         """Note an iteration whose plain update is not known, or was undone."""
@@ -184,15 +164,13 @@ class Certificate:
             return
         away = 0.0 if mixed is None else largest(mixed - self.evaluation.y)
         # Plain steps are too slow for their combination to tell.
-        if mixed is None or self._factor is None:
-            self._joint.clear()
-        self._joint.append(max(self._step, away))
+        together = mixed is not None and self._factor is not None
+        self._profile.step(max(self._step, away), together)
         errors = self._opinion.errors(self.evaluation)
         if errors is None:
-            merit = max(self.residual, _ROUNDING)
-            self._recent.append((merit, self._observed().value / merit))
+            self._profile.without_operator(self.residual, self._observed().value)
         else:
-            self._lag.add(self.evaluation.y, to_log(errors), change)
+            self._profile.with_operator(self.evaluation.y, to_log(errors), change)
 
     def add(
         self,
@@ -261,9 +239,8 @@ class Certificate:
         """
         if self.evaluation is None:
             return UNKNOWN
-        if self._estimate is None and self._lag:
-            lag = ErrorEstimate(LAG_SAFETY * relative(self._lag.error), "operator")
-            self._estimate = min(lag, self._together(), key=lambda e: e.value)
+        if self._estimate is None:
+            self._estimate = self._profile.estimate()
         if self._estimate is None:
             estimate = self._tightest(within)
             if estimate is UNKNOWN:
@@ -275,11 +252,8 @@ class Certificate:
                     # A kink that it has seen counts for the others as well.
                     estimate = self._tightest(within)
                 estimate = max(estimate, seen, key=lambda e: e.value)
-            if self._recent:
-                merits, ratios = zip(*self._recent, strict=True)
-                worst = max(ratios) * max(merits[-_LAST:])
-                estimate = replace(estimate, value=max(estimate.value, worst))
-            self._estimate = estimate
+            least = self._profile.at_least()
+            self._estimate = replace(estimate, value=max(estimate.value, least))
         return self._estimate
 
     @on_the_contexts_threads
@@ -309,7 +283,7 @@ class Certificate:
     @property
     def _rough(self) -> bool:
         """Whether linear estimates are worth little among the last states."""
-        return not self._recent and self._visited.rough
+        return not self._profile and self._visited.rough
 
     def _tightest(self, within: float) -> ErrorEstimate:
         """Return the tightest of the estimates, before the second opinion."""
@@ -373,15 +347,6 @@ class Certificate:
             distance = max(distance, self._visited.remainder())
         return ErrorEstimate(safety * relative(distance), "combination")
 
-    def _together(self) -> ErrorEstimate:
-        """Return the estimate from steps of unknown and emission profile together."""
-        if len(self._joint) < _JOINT:
-            return UNKNOWN
-        steps = list(self._joint)
-        rho = max(after / max(before, 1e-300) for before, after in pairwise(steps))
-        step = steps[-1] / (1.0 - min(rho, _MAX_PLAIN_RHO))
-        return ErrorEstimate(DEFAULT_FACTOR * relative(step), "combination")
-
     def _stays(self) -> float:
         """Return the factor on what the operator sees where some of it stays from step to step."""
         if self._before is None or self.evaluation is None:
@@ -396,7 +361,7 @@ class Certificate:
     # ---- the bounds -------------------------------------------------------------------------
 
     def _largest_over_blocks(self, bound: Any) -> float:
-        if self._recent or self._lag:
+        if self._profile:
             return float("inf")
         if not (self.adapter.ctx.crswDone and all(b.two_level for b in self.adapter.blocks)):
             return float("inf")

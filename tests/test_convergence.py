@@ -37,6 +37,7 @@ from lw_rl.certificate import DEFAULT_FACTOR, Certificate
 from lw_rl.convergence import Certified
 from lw_rl.enclosure import NEAR, enclosure_bound, weight_bound
 from lw_rl.iterate import accelerate, iterate_ctx_rl
+from lw_rl.redistribution import Redistribution
 from lw_rl.schemes import Depthwise
 from lw_rl.state import Evaluation
 
@@ -239,10 +240,11 @@ def test_iterate_stops_with_the_hosts_criterion_if_told(ctx):
         ([1.3e-4, 8e-5, 1.4e-4, 1.2e-4, 8e-5, 6e-5], 6e-2),
     ],
 )
-def test_joint_steps_that_stagnate_are_no_estimate(steps, at_least, ctx):
-    certificate = Certificate(Adapter(ctx))
-    certificate._joint.extend(steps)
-    assert at_least < certificate._together().value < 10.0 * at_least
+def test_joint_steps_that_stagnate_are_no_estimate(steps, at_least):
+    profile = Redistribution()
+    for size in steps:
+        profile.step(size, together=True)
+    assert at_least < profile._together().value < 10.0 * at_least
 
 
 def test_what_a_lagging_emission_profile_hides_counts():

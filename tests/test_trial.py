@@ -17,12 +17,14 @@ from lw_rl.soak_problems import HostileProblem
 
 def judged(residuals, predicted=20, undone=(), plain=(), redistributed=False):
     """Return the trial after these residuals, and the verdict after each."""
+
+    def predict(most):
+        return predicted if predicted is not None and predicted <= most else None
+
     trial = Trial(origin=None)
     verdicts = []
     for k, residual in enumerate(residuals, 1):
-        accelerated = k not in plain
-        known = lambda most: predicted if predicted is not None and predicted <= most else None  # noqa: E731
-        verdicts.append(trial.verdict(residual, k in undone, accelerated, known))
+        verdicts.append(trial.verdict(residual, k in undone, k not in plain, predict))
         trial.redistributed = redistributed
     return trial, verdicts
 
