@@ -29,14 +29,25 @@ def judged(residuals, predicted=20, undone=(), plain=(), redistributed=False):
     return trial, verdicts
 
 
-def test_what_falls_passes():
-    for residuals in ([1.0, 0.3], [1.0, 0.9, 0.2]):
+def test_what_falls_fast_passes():
+    for residuals in ([1.0, 0.1], [1.0, 0.9, 0.04], [1e-4]):
         trial, verdicts = judged(residuals)
         assert trial.passed and verdicts == [None] * len(residuals)
 
 
 def test_what_does_not_goes_back():
-    assert judged([1.0, 0.9, 0.8])[1] == [None, None, 4 * 20 + 40]
+    # To 1e-4 it would be 8.6 and 5.6 more, 2.7 and infinitely many.
+    for residuals in ([1.0, 0.9, 0.2], [0.1, 0.1, 0.016]):
+        assert judged(residuals)[1] == [None, None, 4 * 20 + 40]
+    trial, verdicts = judged([0.1, 0.05, 5e-3])
+    assert trial.passed and verdicts == [None] * 3
+    assert judged([0.1, 0.2, 0.1])[1][-1] == 4 * 20 + 40
+
+
+def test_fast_is_in_comparison_with_mali():
+    for predicted, passed in ((34, False), (38, True)):
+        trial, _ = judged([0.1, 0.1, 0.016], predicted=predicted)
+        assert trial.passed == passed
 
 
 def test_a_second_step_that_is_undone_is_enough():
@@ -59,7 +70,7 @@ def test_a_small_residual_that_rises_goes_back():
     assert judged([*rises[:3], float("nan")], predicted=100)[1][-1] == 4 * 100 + 40
     # Not where it was not small, rose less, did so by itself, MALI is slow, or it is too late.
     for spared in (
-        judged([1.0, 0.2, 2e-2, 2e-1], predicted=100),
+        judged([1.0, 0.1, 2e-2, 2e-1], predicted=100),
         judged([1.0, 0.1, 9e-3, 3e-2], predicted=100),
         judged(rises, predicted=100, plain={4}),
         judged(rises, predicted=None),

@@ -61,8 +61,8 @@ class BlockState:
         Which one it is.
     others : History or None
         For atoms without an operator.
-    operator : ApproximateOperator or None
-        Of a two-level atom.
+    operator, initial : ApproximateOperator or None
+        Of a two-level atom, and that of the beginning.
     physics : LinePhysics or None
         What it is made of.
     frame : Frame or None
@@ -97,6 +97,7 @@ class BlockState:
     block: Block
     others: History | None
     operator: ApproximateOperator | None = None
+    initial: ApproximateOperator | None = None
     physics: LinePhysics | None = None
     frame: Frame | None = None
     near: float = _NEAR
@@ -222,7 +223,7 @@ class Depthwise:
                     s.lte = y if adapter.settled else None
                 else:
                     s.operator = ApproximateOperator(physics, y)
-                s.physics = physics
+                s.physics, s.initial = physics, s.operator
                 if not s.operator.regular:
                     s.operator = s.first = s.lte = None
                 elif self.policy is not None:
@@ -251,8 +252,8 @@ class Depthwise:
         slowest = 0
         for s in state:
             steps = None
-            if s.operator is not None and s.lte is not None:
-                steps = s.operator.plain_steps(s.lte, most)
+            if s.initial is not None and s.lte is not None:
+                steps = s.initial.plain_steps(s.lte, most)
             if steps is None:
                 return None
             slowest = max(slowest, steps)

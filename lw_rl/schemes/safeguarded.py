@@ -34,12 +34,12 @@ Against the second the next scheme begins at the first state unless the residual
 and is given the states that were visited: at fixed opacity residuals are linear, so what a bad
 step has shown is not lost.
 
-A scheme that brings its own start is on trial first (`lw_rl.schemes.trial`): where three formal
-solutions, a few more where MALI is predicted to take many, have not brought the residual to 0.3 of
-the first, and the operator predicts that MALI is fast, the solve begins again where the host began,
-with plain steps. It then takes what MALI takes and the trial: the hypothesis is not needed. The
-same where it goes wrong a little later at a small residual, or in partial redistribution, as long
-as what was made is a small part of what MALI takes.
+A scheme that brings its own start is on trial first (`lw_rl.schemes.trial`): where the operator
+predicts that MALI is fast, and three formal solutions, a few more where MALI is not that fast, show
+that the scheme is not several times faster, the solve begins again where the host began, with plain
+steps. It then takes what MALI takes and the trial: the hypothesis is not needed. The same where it
+goes wrong a little later at a small residual, or in partial redistribution, as long as what was
+made is a small part of what MALI takes.
 
 The last scheme that is left is not dismissed, but rests, from the third time on twice as long as
 before: a try can throw plain steps back to where they were, and between the tries they have all the

@@ -5,16 +5,17 @@ the host's limiter leads astray can cost more formal solutions than MALI takes i
 brings its own start (`lw_rl.schemes.depthwise`) is watched as long as it costs next to nothing to
 begin again where the host began, with plain steps: as all that was lost is what was made so far.
 
-It is given up if its first few steps do not reduce the residual and the approximate operator
-predicts that MALI is fast. It is given up later, where the prediction says that what was made is
-no more than a twentieth of what MALI takes, if an accelerated step raises a small residual: that is
-a kink, from which plain steps may not come back either. In partial redistribution, where nothing
-predicts what MALI takes, it is given up if the first iterations raise the residual, or lead to
-negative emission.
+It is given up if its first few steps reduce the residual so slowly that it would take a good part
+of what the approximate operator predicts for MALI, where MALI is fast. It is given up later, where
+the prediction says that what was made is no more than a twentieth of what MALI takes, if an
+accelerated step raises a small residual: that is a kink, from which plain steps may not come back
+either. In partial redistribution, where nothing predicts what MALI takes, it is given up if the
+first iterations raise the residual, or lead to negative emission.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,8 +23,9 @@ from ..state import Snapshot
 
 #: Formal solutions of a trial, and plain steps of MALI that are worth one more.
 _STEPS, _WORTH = 3, 40
-#: What the residual must have fallen to, over the first.
-_PASSED = 0.3
+#: A small enough residual, and the formal solutions to there, at the contraction so far, that are
+#: few: so many, or this part of what MALI is predicted to take.
+_GOAL, _FEW, _PART = 1e-4, 4.0, 0.15
 #: MALI is fast where it is predicted to take no more plain steps than this.
 _FAST = 80
 #: Plain steps after a scheme was given up: so many times those predicted, and so many.
@@ -121,18 +123,26 @@ class Trial:
 
     def _on_trial(self, early: bool, predict: Predict) -> int | None:
         """Judge the first steps."""
-        if self.least <= _PASSED * self.first and not early:
+        if self._expected() <= _FEW and not early:
             self.passed = True
             return None
         if self.made < _STEPS and not early:
             return None
         predicted = predict(_FAST)
-        if predicted is None:
+        if predicted is None or (self._expected() <= _PART * predicted and not early):
             self.passed = True
             return None
         if self.made < _STEPS + predicted // _WORTH and not early:
             return None
         return _SHARE * predicted + _MORE
+
+    def _expected(self) -> float:
+        """Return the formal solutions to a small residual at the contraction so far."""
+        if self.least <= _GOAL:
+            return 0.0
+        if not self.least < self.first:
+            return float("inf")
+        return (self.made - 1) * math.log(self.least / _GOAL) / math.log(self.first / self.least)
 
     def _redistributing(self) -> int | None:
         """Judge the first iterations in partial redistribution."""
