@@ -20,6 +20,8 @@ from .cli_terminal import (
 
 #: Options that change nothing in the result.
 _OF_NO_MATTER = ("out", "workers", "quiet", "as_json", "readme")
+#: That the safeguards were developed on.
+_SEED = 1
 #: Problems between two saves of the result file.
 _EVERY = 20
 
@@ -29,7 +31,7 @@ _EVERY = 20
     "--n", "number", type=click.IntRange(min=1), default=200, show_default=True,
     help="Problems in all; a soak that was interrupted goes on where its result file ends.",
 )  # fmt: skip
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=_SEED, show_default=True)
 @click.option(
     "--family", type=click.Choice(["hostile", "test", "validation"]), default="hostile",
     show_default=True, help="Hostile problems, or a stream of the random family.",
@@ -54,7 +56,10 @@ _EVERY = 20
 )  # fmt: skip
 @json_option("the tally")
 @quiet_option()
-@readme_option("Renew the family's block in this file.")
+@readme_option(
+    "Renew the family's block in this file; with another seed than the default, its own "
+    "(soak-hostile-SEED)."
+)
 @click.pass_context
 def soak(
     ctx: click.Context,
@@ -94,8 +99,9 @@ def soak(
     asked = Soak(seed, family, schemes, policy, hostile, tolerance)
     # As JSON has it, which knows no tuples.
     tally = load(out, json.loads(json.dumps(asdict(asked))))
+    block = f"soak-{family}" if seed == _SEED else f"soak-{family}-{seed}"
     if readme is not None:
-        require_blocks(readme.read_text(), [f"soak-{family}"])
+        require_blocks(readme.read_text(), [block])
     if tally.done < number:
         tally.command = command_line(ctx, leave_out=_OF_NO_MATTER)
     with progress_bar(quiet) as bar:
@@ -107,7 +113,7 @@ def soak(
                 tally.save(out, versions())
             bar.advance(task)
     if readme is not None:
-        renew_block(readme, f"soak-{family}", markdown(tally))
+        renew_block(readme, block, markdown(tally))
     if as_json:
         click.echo(json.dumps(asdict(tally), indent=1))
     elif not quiet:

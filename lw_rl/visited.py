@@ -17,6 +17,8 @@ Array = np.ndarray
 
 #: Visited states that are combined.
 _WINDOW = 20
+#: Steps for which kinks and raised residuals are remembered.
+_MEMORY = 40
 #: Steps over which the contraction of the residual is observed.
 _SPANS = (2, 4, 8)
 #: A residual, in the logarithm, below which a plain step that raises it tells of rough equations.
@@ -41,8 +43,8 @@ class Visited:
         self._settled: deque[bool] = deque(maxlen=_WINDOW + 1)
         self._merits: deque[float] = deque(maxlen=max(_SPANS) + 1)
         # From which residual a plain step had raised it, if it did.
-        self._raised: deque[float] = deque(maxlen=_WINDOW)
-        self._kinks: deque[bool] = deque(maxlen=_WINDOW)
+        self._raised: deque[float] = deque(maxlen=_MEMORY)
+        self._kinks: deque[bool] = deque(maxlen=_MEMORY)
 
     def __len__(self) -> int:
         return len(self._ys)

@@ -15,9 +15,7 @@ def Nformal(problem, scheme="depthwise"):
 
 
 def test_the_operator_rests_where_plain_steps_are_fast(monkeypatch):
-    problem = HostileProblem(1, 172)
-    # Whatever MALI takes in all.
-    monkeypatch.setattr("lw_rl.schemes.trial._FAST", 0)
+    problem = HostileProblem(1, 1197)
     resting = Nformal(problem)
     assert resting < Nformal(problem, "mali")
     monkeypatch.setattr("lw_rl.schemes.depthwise._ENOUGH", np.inf)
@@ -41,5 +39,4 @@ def test_no_policy_is_asked_with_partial_redistribution():
     ctx = lw_rl.build_context(atoms.CaII_K(prd=True), atmospheres.load("FALC"))
     result = lw_rl.solve(ctx, Zeros(), prd=True, quiet=True)
     assert result.converged
-    assert result.steps_by["depthwise"] <= 1
-    assert "depthwise" not in {r.by for r in result.records[1:]}
+    assert "depthwise" not in result.steps_by

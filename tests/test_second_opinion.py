@@ -15,6 +15,7 @@ from lw_rl.approximate_operator import ApproximateOperator
 from lw_rl.line_quadrature import line_rays
 from lw_rl.problems import random_problem
 from lw_rl.second_opinion import SecondOpinion
+from lw_rl.soak import HOSTILE
 from lw_rl.soak_problems import HostileProblem
 
 
@@ -116,6 +117,17 @@ def test_a_policy_leaves_unseen_what_the_operator_does_not_see(monkeypatch):
     assert result.converged and error(ctx, n_ref) > 1e-3
 
 
+def test_and_is_remembered_for_long(monkeypatch):
+    """A useless policy leads to a place where MALI takes a hundred steps for an e-folding."""
+    keywords = {"policy": HOSTILE["halves"], "NmaxIter": 300}
+    n_ref = truth(4953)
+    ctx, result = solved(4953, **keywords)
+    assert result.converged and error(ctx, n_ref) < 1e-3
+    monkeypatch.setattr(visited, "_MEMORY", 20)
+    ctx, result = solved(4953, **keywords)
+    assert result.converged and error(ctx, n_ref) > 1e-3
+
+
 @pytest.mark.parametrize("index", [3470, 4597])
 def test_what_the_operator_hardly_sees_stays(index, monkeypatch):
     """A mode that it has eighteen times too small, behind a residual of 4e-6."""
@@ -166,6 +178,8 @@ def test_a_bound_is_none_where_no_maximum_principle_holds(monkeypatch):
 
 def test_a_bound_is_wider_where_it_nearly_does(monkeypatch):
     n_ref = truth(3734)
+    # Thirty steps before, a plain one raised the residual: there would be no bound at all.
+    monkeypatch.setattr(visited, "_MEMORY", 20)
     ctx, result = solved(3734, "mali")
     assert error(ctx, n_ref) < result.estimate.bound < 1.2 * error(ctx, n_ref)
     monkeypatch.setattr(SecondOpinion, "widening", lambda self, block, y: 1.0)

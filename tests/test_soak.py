@@ -140,6 +140,10 @@ def test_a_soak_goes_on_where_it_ended_with_any_number_of_processes(tmp_path):
     assert done.exit_code == 0, done.output
     assert json.loads(whole.read_bytes()) == {**a, "seconds": pytest.approx(0, abs=100)}
     assert "| mali | " in readme.read_text() and "6 problems" in readme.read_text()
+    readme.write_text("<!-- begin soak-hostile-9 -->\n<!-- end soak-hostile-9 -->\n")
+    of_its_own = ["soak", "--n", "1", "--seed", "9", "--out", str(tmp_path / "nine.json")]
+    assert CliRunner().invoke(main, [*of_its_own, "--readme", str(readme)]).exit_code == 0
+    assert "--seed 9`" in readme.read_text()
 
 
 def test_a_result_file_of_another_soak_is_refused(tmp_path):

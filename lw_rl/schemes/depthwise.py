@@ -211,6 +211,8 @@ class Depthwise:
     def init(self, adapter: Adapter) -> list[BlockState]:
         """Prepare operator and observation of every two-level atom."""
         states = []
+        # Policies are trained at complete redistribution.
+        policy = None if adapter.profiles().size else self.policy
         for block in adapter.blocks:
             others = None if adapter.conserves_charge else History.empty(_OTHERS.window)
             s = BlockState(block, others, visited=deque(maxlen=self.window))
@@ -226,10 +228,10 @@ class Depthwise:
                 s.physics, s.initial = physics, s.operator
                 if not s.operator.regular:
                     s.operator = s.first = s.lte = None
-                elif self.policy is not None:
+                elif policy is not None:
                     s.frame = make_frame(physics)
-                    s.near = getattr(self.policy, "asked_within", None) or _NEAR
-                    known = getattr(self.policy, "operator_factor", None)
+                    s.near = getattr(policy, "asked_within", None) or _NEAR
+                    known = getattr(policy, "operator_factor", None)
                     s.factor = None if known is None else known(s.frame.static)
             states.append(s)
         return states
@@ -260,13 +262,9 @@ class Depthwise:
         return slowest
 
     def redistribute(self, change: float, state: list[BlockState]) -> None:
-        """Forget the states visited: their residuals are of another emission profile.
-
-        Policies are trained at complete redistribution: they are not asked any more.
-        """
+        """Forget the states visited: their residuals are of another emission profile."""
         for s in state:
             s.clear()
-            s.frame = None
             s.redistributed = True
             if change > s.off:
                 s.off = np.inf
