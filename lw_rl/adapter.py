@@ -293,6 +293,11 @@ class Adapter:
         """
         return np.concatenate([np.empty(0), *(rho.ravel() for rho in self._active_rho)])
 
+    def redistributes(self, block: Block) -> bool:
+        """Whether an atom has a line in partial redistribution."""
+        atom = self.ctx.activeAtoms[self.blocks.index(block)]
+        return any(hasattr(t, "rhoPrd") for t in atom.trans)
+
     def write_profiles(self, values: Array) -> None:
         """Set them."""
         parts = np.split(values, np.cumsum([rho.size for rho in self._active_rho])[:-1])

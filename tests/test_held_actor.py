@@ -60,7 +60,7 @@ def test_means_stay_within_and_no_gradient_is_cut_off():
         actor.mu.weight *= 30.0
         actor.log_std.bias += 6.0
     mean, log_std, _ = actor.get_action_dist_params(states)
-    assert float(mean.detach().abs().max()) <= mean_limit(-1.0)
+    assert float(mean.detach().abs().max()) <= (1.0 + 1e-6) * mean_limit(-1.0)  # in float32
     assert float(log_std.detach().max()) <= -0.127
     log_std.sum().backward()
     assert float(actor.log_std.bias.grad.abs().min()) > 0.0

@@ -144,7 +144,7 @@ def test_a_checkpoint_that_is_not_one_is_refused(tmp_path):
 
 
 def test_imitation_learns_from_hindsight_alone(tmp_path):
-    args = {**SMALL, "steps": 160, "return_every": 0, "updates_per_step": 8.0, "width": 16}
+    args = {**SMALL, "steps": 240, "return_every": 0, "updates_per_step": 8.0, "width": 16}
     train(Args(out=str(tmp_path / "run"), **args), quiet=True)
     log = np.genfromtxt(
         tmp_path / "run" / "log" / "from_step_0" / "progress.csv",

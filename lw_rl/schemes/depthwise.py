@@ -211,9 +211,9 @@ class Depthwise:
     def init(self, adapter: Adapter) -> list[BlockState]:
         """Prepare operator and observation of every two-level atom."""
         states = []
-        # Policies are trained at complete redistribution.
-        policy = None if adapter.profiles().size else self.policy
         for block in adapter.blocks:
+            # Policies are trained at complete redistribution.
+            policy = None if adapter.redistributes(block) else self.policy
             others = None if adapter.conserves_charge else History.empty(_OTHERS.window)
             s = BlockState(block, others, visited=deque(maxlen=self.window))
             if block.two_level:
@@ -262,9 +262,13 @@ class Depthwise:
         return slowest
 
     def redistribute(self, change: float, state: list[BlockState]) -> None:
-        """Forget the states visited: their residuals are of another emission profile."""
+        """Forget the states visited: their residuals are of another emission profile.
+
+        Policies are trained at complete redistribution: they are not asked any more.
+        """
         for s in state:
             s.clear()
+            s.frame = None
             s.redistributed = True
             if change > s.off:
                 s.off = np.inf
