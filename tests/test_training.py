@@ -154,7 +154,8 @@ def test_imitation_learns_from_hindsight_alone(tmp_path):
     )
     loss = log["train/imitation_loss"]
     loss = loss[np.isfinite(loss)]
-    assert loss[-1] < 0.8 * loss[0]
+    # Of one batch it is noisy.
+    assert loss[-5:].mean() < 0.8 * loss[0]
 
 
 @pytest.mark.parametrize(
