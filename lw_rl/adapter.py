@@ -78,12 +78,11 @@ class Adapter:
                     "(eqPops.atomicPops[...].set_n_to_lte()) before iterating"
                 )
         self.blocks: tuple[Block, ...] = tuple(a.block for a in self._atoms)
-        # Only lines in partial redistribution have a rho; elsewhere the attribute raises. The host
-        # redistributes with the rates of the last formal solution, so they belong to the state.
-        # Those of atoms whose populations are given are iterated as well.
-        active = [t for atom in ctx.activeAtoms for t in atom.trans if hasattr(t, "rhoPrd")]
+        # The host redistributes with the rates of the last formal solution, so they belong to the
+        # state. Those of atoms whose populations are given are iterated as well.
+        active = [t for atom in ctx.activeAtoms for t in _redistributed(atom)]
         detailed = list(ctx.detailedAtoms) if ctx.detailedAtomPrd else []
-        given = [t for atom in detailed for t in atom.trans if hasattr(t, "rhoPrd")]
+        given = [t for atom in detailed for t in _redistributed(atom)]
         self._active_rho = [np.asarray(t.rhoPrd) for t in active]
         self._rho = [*self._active_rho, *(np.asarray(t.rhoPrd) for t in given)]
         self._rates = [
@@ -295,8 +294,7 @@ class Adapter:
 
     def redistributes(self, block: Block) -> bool:
         """Whether an atom has a line in partial redistribution."""
-        atom = self.ctx.activeAtoms[self.blocks.index(block)]
-        return any(hasattr(t, "rhoPrd") for t in atom.trans)
+        return bool(_redistributed(self.ctx.activeAtoms[self.blocks.index(block)]))
 
     def write_profiles(self, values: Array) -> None:
         """Set them."""
@@ -468,3 +466,8 @@ class Adapter:
         for rate in atom.atomicModel.collisions:
             rate.compute_rates(atmos, eqPops, C)
         return C[0, 1]
+
+
+def _redistributed(atom: Any) -> list[Any]:
+    """Return an atom's lines in partial redistribution: elsewhere asking for a rho raises."""
+    return [t for t in atom.trans if hasattr(t, "rhoPrd")]

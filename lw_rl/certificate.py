@@ -73,7 +73,7 @@ from .result import UNKNOWN, ErrorEstimate
 from .schemes.base import largest, relative
 from .second_opinion import Operators, SecondOpinion
 from .state import Block, Evaluation
-from .visited import Visited
+from .visited import MAX_RHO, Visited
 
 Array = np.ndarray
 
@@ -97,9 +97,8 @@ _PLAIN_STEPS = 8
 _FORGOTTEN = 20
 #: Accelerated steps over which their contraction is observed.
 _LEFT = 2
-#: Contraction beyond which a policy's, and a plain iteration's, step is not extrapolated.
+#: Contraction beyond which a policy's step is not extrapolated.
 _MAX_POLICY_RHO = 0.8
-_MAX_PLAIN_RHO = 0.999
 #: The same where it is observed at one depth.
 _MAX_LEFT = 0.9
 
@@ -334,7 +333,7 @@ class Certificate:
             if self._method == "operator" and self._factor is not None:
                 # Calibrated on problems of this kind, it is worth more than the general one.
                 safety = min(safety, self._factor) if self._factor < DEFAULT_FACTOR else safety
-            step = self._step / (1.0 - min(rho, _MAX_PLAIN_RHO))
+            step = self._step / (1.0 - min(rho, MAX_RHO))
             known = len(self._visited) > 1
             return ErrorEstimate(safety * relative(step), "contraction") if known else UNKNOWN
         if self._factor is not None:

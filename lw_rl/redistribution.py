@@ -20,14 +20,15 @@ import numpy as np
 from .profile_lag import RECENT, ProfileLag
 from .result import UNKNOWN, ErrorEstimate
 from .schemes.base import relative
+from .visited import MAX_RHO
 
 Array = np.ndarray
 
 #: Factor on the error with what a lagging emission profile hides.
 LAG_SAFETY = 3.0
-#: Factor on that from steps of unknown and emission profile together, how many in a row make an
-#: estimate, and the contraction beyond which they are not extrapolated.
-_JOINT_SAFETY, _JOINT, _MAX_RHO = 2.5, 6, 0.999
+#: Factor on that from steps of unknown and emission profile together, and how many in a row make
+#: an estimate.
+_JOINT_SAFETY, _JOINT = 2.5, 6
 #: Residuals that count for atoms without an operator, and what none is known better than.
 _LAST, _ROUNDING = 3, 1e-15
 
@@ -80,5 +81,5 @@ class Redistribution:
             return UNKNOWN
         steps = list(self._steps)
         rho = max(after / max(before, 1e-300) for before, after in pairwise(steps))
-        step = steps[-1] / (1.0 - min(rho, _MAX_RHO))
+        step = steps[-1] / (1.0 - min(rho, MAX_RHO))
         return ErrorEstimate(_JOINT_SAFETY * relative(step), "combination")

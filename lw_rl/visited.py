@@ -23,8 +23,8 @@ _MEMORY = 40
 _SPANS = (2, 4, 8)
 #: A residual, in the logarithm, below which a plain step that raises it tells of rough equations.
 _SMALL = 0.1
-#: Contraction beyond which a residual is not extrapolated.
-_MAX_RHO = 0.999
+#: Contraction beyond which a plain iteration is not extrapolated.
+MAX_RHO = 0.999
 
 
 class Visited:
@@ -113,7 +113,7 @@ class Visited:
         """
         r, before = np.abs(self._rs[-1]), np.abs(self._rs[-2])
         worst = r.argmax()
-        rho = min(float(r[worst] / max(before[worst], 1e-300)), _MAX_RHO)
+        rho = min(float(r[worst] / max(before[worst], 1e-300)), MAX_RHO)
         return float(r[worst]) * rho / (1.0 - rho)
 
     def contraction(self) -> float:

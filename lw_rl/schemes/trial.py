@@ -119,7 +119,7 @@ class Trial:
         predicted = predict(_SLOW)
         if predicted is None or self.made > _STEPS + predicted // _CHEAP:
             return None
-        return _SHARE * predicted + _MORE
+        return _plain_steps(predicted)
 
     def _on_trial(self, early: bool, predict: Predict) -> int | None:
         """Judge the first steps."""
@@ -134,7 +134,7 @@ class Trial:
             return None
         if self.made < _STEPS + predicted // _WORTH and not early:
             return None
-        return _SHARE * predicted + _MORE
+        return _plain_steps(predicted)
 
     def _expected(self) -> float:
         """Return the formal solutions to a small residual at the contraction so far."""
@@ -153,3 +153,8 @@ class Trial:
         self.least = min(self.least, self.last)
         never_fell = self.least > _HALVED * self.first
         return _PLAIN if self.astray or (never_fell and self.last > _DOUBLED * self.first) else None
+
+
+def _plain_steps(predicted: int) -> int:
+    """Return the plain steps to be made where MALI is predicted to take so many."""
+    return _SHARE * predicted + _MORE
