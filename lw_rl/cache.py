@@ -74,8 +74,10 @@ def kept(name: str, find: Callable[[], Mapping[str, Array]]) -> dict[str, Array]
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (OSError, ValueError, EOFError, KeyError):
-        pass  # not there, or damaged: found anew
+    except (OSError, ValueError, EOFError, KeyError, SystemError):
+        # Not there, or damaged, or met a race that parsing has in threads before Python 3.11.8
+        # (https://github.com/python/cpython/issues/106905): found anew.
+        pass
     arrays = dict(find())
     stream = io.BytesIO()
     np.savez(stream, **arrays)  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ _MEMORY = 40
 #: Steps over which the contraction of the residual is observed.
 _SPANS = (2, 4, 8)
 #: A residual, in the logarithm, below which a plain step that raises it tells of rough equations.
-_SMALL = 0.1
+_SMALL = 0.01
 #: Contraction beyond which a plain iteration is not extrapolated.
 MAX_RHO = 0.999
 
