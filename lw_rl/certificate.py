@@ -127,6 +127,7 @@ class Certificate:
         self._log_b: dict[Block, Array] = {}
         self._opinion = SecondOpinion(adapter, operators)
         self._lambda = lambdaIterate
+        self._settled = True
 
     def clear(self) -> None:
         """Forget the visited states."""
@@ -143,8 +144,12 @@ class Certificate:
         self._estimate: ErrorEstimate | None = None
         self._profile = Redistribution()
 
-    def skip(self) -> None:
-        """Note an iteration whose plain update is not known, or was undone."""
+    def skip(self, undone: bool = False) -> None:
+        """Note an iteration whose plain update is not known, or that showed a step to be undone."""
+        by_policy = self._factor is not None and self._method == "policy"
+        if undone and not by_policy:
+            # A policy may mean no good; what others propose is no worse on smooth ground.
+            self._visited.undone()
         self.evaluation = self._estimate = None
 
     @on_the_contexts_threads
@@ -199,8 +204,12 @@ class Certificate:
         if not evaluation.valid:
             self.clear()
             return
-        # After a step that was undone, or switching, residuals are not compared.
-        plainly = self.evaluation is not None and self._plain and self.adapter.settled
+        if not self._settled:
+            # Residuals of other equations tell nothing of these.
+            self.clear()
+        self._settled = self.adapter.settled
+        # After a step that was undone residuals are not compared.
+        plainly = self.evaluation is not None and self._plain
         self._before, self.evaluation = self.evaluation, evaluation
         self._visited.add(evaluation, plainly)
         before, after_plain = self._step, self._plain

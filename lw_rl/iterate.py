@@ -175,7 +175,7 @@ class AcceleratedContext:
             self._anew = True
             self.certificate.clear()
         else:
-            self.certificate.skip()
+            self.certificate.skip(undone=True)
         self.report.records.append(
             Record(
                 self.report.Nformal,

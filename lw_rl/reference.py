@@ -12,12 +12,16 @@ from .adapter import Adapter
 from .errors import NoReferenceError
 from .iterate import iterate_ctx_rl
 from .schemes import Anderson
+from .schemes.base import largest
+from .state import Snapshot
 
 Array = np.ndarray
 
 _REFERENCE_CHANGE = 1e-12
 #: Above this change at the end the reference is no reference.
 _REFERENCE_LIMIT = 1e-10
+#: Of the logarithm of an unknown.
+_DIFFERENCE = 1e-6
 
 
 class Never(lw.ConvergenceCriteria):
@@ -90,6 +94,38 @@ def settle(ctx: lw.Context, prd: bool = False) -> tuple[list[Array], float]:
             f"not below {_REFERENCE_LIMIT:.0e}: there is no reference to measure against"
         )
     return adapter.populations(), change
+
+
+def newton_correction(ctx: lw.Context) -> float:
+    """Return how far a Newton step of the host's own equations would go, in the logarithm.
+
+    It tells an equilibrium of which MALI itself leads away from a state that only looks like one.
+    The derivatives are one-sided differences of the plain residual, and the larger step of the two
+    sides counts: the host's limiter makes kinks. Takes two formal solutions for each unknown; the
+    context is left as it was. The scattered background light is that of the context.
+
+    Parameters
+    ----------
+    ctx : lightweaver.Context
+        At a state with its own radiation field.
+    """
+    adapter = Adapter(ctx)
+    start, y = adapter.snapshot(), adapter.read()
+    try:
+        r = _residual(adapter, start, y)
+        sizes = []
+        for h in (_DIFFERENCE, -_DIFFERENCE):
+            moved = [_residual(adapter, start, y + h * e) for e in np.eye(y.size)]
+            sizes.append(largest(np.linalg.solve(np.stack(moved, axis=1) - r[:, None], -h * r)))
+        return max(sizes)
+    finally:
+        adapter.restore(start)
+
+
+def _residual(adapter: Adapter, start: Snapshot, y: Array) -> Array:
+    adapter.restore(start)
+    evaluation = adapter.evaluate(y)
+    return evaluation.r if evaluation.valid else np.full(y.size, np.nan)
 
 
 def true_error(n: Sequence[Array], n_ref: Sequence[Array]) -> float:

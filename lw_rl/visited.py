@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from itertools import compress
@@ -21,7 +22,8 @@ _WINDOW = 20
 _MEMORY = 40
 #: Steps over which the contraction of the residual is observed.
 _SPANS = (2, 4, 8)
-#: A residual, in the logarithm, below which a plain step that raises it tells of rough equations.
+#: A residual, in the logarithm, below which a plain step that raises it, or another one that has to
+#: be undone, tells of rough equations.
 _SMALL = 0.01
 #: Contraction beyond which a plain iteration is not extrapolated.
 MAX_RHO = 0.999
@@ -42,7 +44,7 @@ class Visited:
         self._rs: deque[Array] = deque(maxlen=_WINDOW + 1)
         self._settled: deque[bool] = deque(maxlen=_WINDOW + 1)
         self._merits: deque[float] = deque(maxlen=max(_SPANS) + 1)
-        # From which residual a plain step had raised it, if it did.
+        # From which residual a plain step had raised it, or one that was undone, if it did.
         self._raised: deque[float] = deque(maxlen=_MEMORY)
         self._kinks: deque[bool] = deque(maxlen=_MEMORY)
 
@@ -73,6 +75,11 @@ class Visited:
     def kink(self) -> None:
         """Note a kink of the host's limiter near the last state."""
         self._kinks[-1] = True
+
+    def undone(self) -> None:
+        """Note that a step from the last state led to where the residual is many times larger."""
+        if self._merits:
+            self._raised[-1] = self._merits[-1]
 
     @property
     def rough(self) -> bool:
@@ -110,10 +117,12 @@ class Visited:
         """Return what is left after a plain step that followed another, in the logarithm.
 
         Where its residual `r` is largest and has shrunk by `rho` that is ``r rho / (1 - rho)``.
+        Where it has grown, as one that alternates between two depths does, two steps tell.
         """
-        r, before = np.abs(self._rs[-1]), np.abs(self._rs[-2])
+        r = np.abs(self._rs[-1])
         worst = r.argmax()
-        rho = min(float(r[worst] / max(before[worst], 1e-300)), MAX_RHO)
+        once, twice = (float(r[worst] / max(abs(self._rs[-k][worst]), 1e-300)) for k in (2, 3))
+        rho = min(once if once < 1.0 else math.sqrt(twice), MAX_RHO)
         return float(r[worst]) * rho / (1.0 - rho)
 
     def contraction(self) -> float:

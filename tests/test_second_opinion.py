@@ -14,9 +14,11 @@ from lw_rl.adapter import Adapter
 from lw_rl.approximate_operator import ApproximateOperator
 from lw_rl.line_quadrature import line_rays
 from lw_rl.problems import random_problem
+from lw_rl.reference import newton_correction
 from lw_rl.second_opinion import SecondOpinion
 from lw_rl.soak import HOSTILE
 from lw_rl.soak_problems import HostileProblem
+from lw_rl.state import Evaluation
 
 
 def solved(index, scheme="depthwise", **keywords):
@@ -108,6 +110,26 @@ def test_where_plain_steps_raise_the_residual_nothing_is_certain(monkeypatch):
     assert error(ctx, n_ref) > 5e-3
 
 
+def test_nor_where_a_step_had_to_be_undone(monkeypatch):
+    """A residual of 3e-5 from which the operator's steps lead to one of 2e-3."""
+    problem = HostileProblem(3, 8003)
+    assert not lw_rl.solve(problem.context(), NmaxIter=60, quiet=True).converged
+    monkeypatch.setattr(visited.Visited, "undone", lambda self: None)
+    ctx = problem.context()
+    assert lw_rl.solve(ctx, NmaxIter=60, quiet=True).converged
+    assert newton_correction(ctx) > 1e-2
+
+
+def test_residuals_of_other_equations_tell_nothing():
+    """Those of collisional-radiative switching, when it has come to its end."""
+    problem = HostileProblem(3, 7781)
+    assert problem.switching
+    plain = lw_rl.solve(problem.context(), scheme="mali", quiet=True)
+    result = lw_rl.solve(problem.context(), quiet=True)
+    assert plain.converged and result.converged
+    assert result.Nformal <= plain.Nformal + 1
+
+
 def test_a_policy_leaves_unseen_what_the_operator_does_not_see(monkeypatch):
     n_ref = truth(6946)
     ctx, result = solved(6946)
@@ -147,6 +169,16 @@ def test_what_plain_steps_leave_at_the_worst_depth_counts(monkeypatch):
     monkeypatch.setattr(visited.Visited, "remainder", lambda self: 0.0)
     ctx, result = solved(6725, "mali")
     assert result.converged and error(ctx, n_ref) > 5e-3
+
+
+def test_what_alternates_between_two_depths_is_not_taken_to_grow():
+    seen = visited.Visited()
+    blocks = ()
+    for k in range(12):
+        r = 1e-3 * 0.5**k * np.array([1.0, 0.1] if k % 2 else [0.1, 1.0])
+        seen.add(Evaluation(np.zeros(2), r, blocks, True), plainly=True)
+    # Each depth's residual falls to a quarter in two steps.
+    assert seen.remainder() == pytest.approx(1e-3 * 0.5**11)
 
 
 def test_many_plain_steps_later_what_others_left_is_forgotten(monkeypatch):

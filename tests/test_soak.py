@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import numpy as np
@@ -12,7 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lw_rl
+from lw_rl import soak
+from lw_rl.adapter import Adapter
 from lw_rl.cli import main
+from lw_rl.reference import newton_correction
 from lw_rl.soak import HOSTILE, Trial, run
 from lw_rl.soak_problems import HostileProblem
 from lw_rl.soak_report import Entry, SoakFileError, Tally, load, markdown
@@ -93,6 +97,31 @@ def test_a_stop_at_another_solution_is_no_false_one():
     mali, ours = trials
     assert mali.converged and mali.elsewhere and mali.error < 1e-3
     assert ours.converged and not ours.elsewhere and ours.error < 1e-3
+
+
+def test_an_equilibrium_that_mali_leaves_is_one(monkeypatch):
+    """Plain steps more than double the distance from it, up to the next kink."""
+    trials, known = run(HostileProblem(3, 607))
+    assert known
+    ours = trials[1]
+    assert ours.converged and ours.elsewhere and ours.error < 1e-3
+    monkeypatch.setattr(soak, "_REPELLING", 0)
+    ours = run(HostileProblem(3, 607))[0][1]
+    assert ours.converged and not ours.elsewhere and ours.error > 1e-3
+
+
+def test_a_newton_step_tells_how_far_the_equilibrium_is(converged):
+    ctx = copy.deepcopy(converged)
+    adapter = Adapter(ctx)
+    y = adapter.read()
+    far = y + 1e-4
+    adapter.evaluate(far)
+    adapter.write(far)
+    before = adapter.snapshot()
+    assert newton_correction(ctx) == pytest.approx(1e-4, rel=0.05)
+    after = adapter.snapshot()
+    assert all(np.array_equal(a, b) for a, b in zip(before.n, after.n, strict=True))
+    assert np.array_equal(before.J, after.J)
 
 
 def test_what_is_wrong_is_counted():

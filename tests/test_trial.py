@@ -11,6 +11,7 @@ import lw_rl
 from lw_rl import atmospheres, atoms
 from lw_rl.adapter import Adapter
 from lw_rl.approximate_operator import ApproximateOperator
+from lw_rl.schemes.guard import Guard
 from lw_rl.schemes.trial import Trial
 from lw_rl.soak_problems import HostileProblem
 
@@ -21,7 +22,7 @@ def judged(residuals, predicted=20, undone=(), plain=(), redistributed=False):
     def predict(most):
         return predicted if predicted is not None and predicted <= most else None
 
-    trial = Trial(origin=None)
+    trial = Trial()
     verdicts = []
     for k, residual in enumerate(residuals, 1):
         verdicts.append(trial.verdict(residual, k in undone, k not in plain, predict))
@@ -183,3 +184,20 @@ def test_it_predicts_what_mali_takes(atom):
     assert predicted == pytest.approx(taken, rel=0.25)
     assert operator.plain_steps(y, most=predicted) == predicted
     assert operator.plain_steps(y, most=predicted - 1) is None
+
+
+def test_what_has_stalled_begins_again(monkeypatch):
+    """The operator leads to a place near a kink where plain steps go round in circles."""
+    problem = HostileProblem(3, 3588)
+    result = lw_rl.solve(problem.context(), NmaxIter=400, quiet=True)
+    assert result.converged
+    assert any("150 formal solutions led nowhere" in r.note for r in result.records)
+    monkeypatch.setattr("lw_rl.schemes.guard._LONG", 10**6)
+    assert not lw_rl.solve(problem.context(), NmaxIter=400, quiet=True).converged
+
+
+def test_patience_grows(ctx):
+    guard = Guard(Adapter(ctx), 0, None)
+    assert not any(guard.has_stalled(0.5**k) for k in range(100))
+    assert [guard.has_stalled(0.9 * 0.5**99) for _ in range(150)] == [False] * 149 + [True]
+    assert [guard.patience() for _ in range(3)] == [250, 500, 1000]

@@ -14,6 +14,10 @@ from .trial import Trial
 
 #: A hand-over begins at the best state if its residual is below this fraction of the first one.
 _PROGRESS = 0.1
+#: Formal solutions in which the smallest residual has to fall to this part of what it was.
+_LONG, _STALLED = 150, 0.7
+#: Plain steps after a solve that had stalled, doubled each time.
+_PATIENT = 250
 #: Visited states that the next scheme is given.
 _REMEMBERED = 8
 
@@ -33,6 +37,12 @@ class Guard:
     first, best : tuple of Snapshot and float, or None
         The context after the plain update of the first evaluation, and of the one with the
         smallest residual so far, and that residual.
+    origin : Snapshot or None
+        The context as the host would have begun, or after its first plain step.
+    least : float
+        The smallest residual so far that was clearly smaller than the one before.
+    idle, stalls : int
+        Formal solutions since then, and how often these were too many.
     trusted : bool
         Whether the last step was the plain update, which is never undone.
     rejected_last : bool
@@ -57,7 +67,7 @@ class Guard:
     trial : Trial or None
         The first steps of a scheme that brought its own start.
     retreat : int
-        Plain steps to be made after a trial that was not passed.
+        Plain steps to be made where a solve has begun again.
     plain_only : bool
         Whether nothing is accelerated: in partial redistribution, of atoms with more levels, where
         charge is conserved, and where it is only the profile that has to be iterated.
@@ -71,6 +81,10 @@ class Guard:
     visited: deque[Evaluation] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     first: tuple[Snapshot, float] | None = None
     best: tuple[Snapshot, float] | None = None
+    origin: Snapshot | None = None
+    least: float = float("inf")
+    idle: int = 0
+    stalls: int = 0
     trusted: bool = True
     rejected_last: bool = False
     earned: float = 0.0
@@ -97,6 +111,18 @@ class Guard:
         """
         assert self.best is not None and self.first is not None
         return self.best if self.best[1] < _PROGRESS * self.first[1] else self.first
+
+    def has_stalled(self, merit: float) -> bool:
+        """Note a residual, and return whether none was clearly smaller for a long time."""
+        self.idle += 1
+        if merit < _STALLED * self.least:
+            self.least, self.idle = merit, 0
+        return self.idle >= _LONG
+
+    def patience(self) -> int:
+        """Return the plain steps to be made after one more stall."""
+        self.stalls += 1
+        return int(_PATIENT * 2 ** (self.stalls - 1))
 
     def contraction_estimate(self, merit: float) -> float:
         """Estimate the error from how fast plain steps shrink the residual.

@@ -13,6 +13,12 @@ or from some state on there are plain steps in a share of at least ten in eleven
 contracts, with steps between that cannot raise the residual over `growth` times the best without
 being undone; in the worst case all are plain. No property of the wrapped scheme is used.
 
+The host's limiter breaks the hypothesis: MALI may converge from one start and go round in circles
+from another. Then it is enough that it converges from the populations given. Where no residual was
+clearly smaller for 150 formal solutions, the solve begins again from there, with 250 plain steps,
+twice as many each time that it stalls again: at last as many as MALI needs. (In partial
+redistribution, where residuals rise with the profile, that is left out.)
+
 What it can cost
 ----------------
 Every formal solution is either *earned* or *fruitless*. Earned are the plain steps, and the
@@ -166,7 +172,7 @@ class Safeguarded:
         begin = getattr(self.scheme, "start", None)
         y_start: Array | None = None if begin is None else begin(y, state.state)
         if y_start is not None:
-            state.trial = Trial(state.adapter.snapshot())
+            state.origin, state.trial = state.adapter.snapshot(), Trial()
         return y_start
 
     def operators(self, state: Guard) -> dict[Block, ApproximateOperator]:
@@ -260,7 +266,7 @@ class Safeguarded:
             predict = partial(self._predicted, state)
             steps = state.trial.verdict(merit, undone, not state.trusted, predict)
             if steps is not None:
-                return self._retreat(steps, state.trial, state)
+                return self._begin_again(steps, state.trial.made, state)
             if state.trial.over:
                 state.trial = None
         if undone:
@@ -281,6 +287,10 @@ class Safeguarded:
         self._account(merit, state)
         state.visited.append(evaluation)
         self._remember(merit, state)
+        if self._has_stalled(merit, state):
+            if state.active < len(self._schemes) - 1:
+                self._hand_over(state, "no residual was clearly smaller")
+            return self._begin_again(state.patience(), state.idle, state)
         if not state.trusted and self._next_is_too_much(state):
             back = self._exhausted(merit, state)
             if back is not None:
@@ -307,17 +317,29 @@ class Safeguarded:
         predict = getattr(self.scheme, "plain_steps", None)
         return None if predict is None or state.active > 0 else predict(state.state, most)
 
-    def _retreat(self, steps: int, trial: Trial, state: Guard) -> Step:
-        """Begin again where the host began, with so many plain steps."""
-        state.adapter.restore(trial.origin)
+    def _has_stalled(self, merit: float, state: Guard) -> bool:
+        """Whether residuals that can be compared have hardly fallen for a long time."""
+        if state.retreat > 0 or state.plain_only or not state.adapter.settled:
+            return False
+        # In partial redistribution a change of the profile raises them.
+        adapter = state.adapter
+        return state.has_stalled(merit) and not any(map(adapter.redistributes, adapter.blocks))
+
+    def _begin_again(self, steps: int, made: int, state: Guard) -> Step:
+        """Go back to where the host began, with so many plain steps, after `made` for nothing."""
+        assert state.origin is not None
+        state.adapter.restore(state.origin)
         state.trial = state.first = state.best = None
         state.visited.clear()
         state.retreat = steps
-        state.wasted, state.pending = trial.made, 0
+        state.wasted, state.pending = made, 0
         state.base, state.trusted = float("inf"), True
         state.strikes = state.resting = state.rests = 0
+        state.least, state.idle = float("inf"), 0
         state.joint.clear()
-        note = f"{trial.made} formal solutions led nowhere: plain steps from the populations given"
+        note = f"{made} formal solutions led nowhere: plain steps from the populations given"
+        note = f"{state.note}; {note}" if state.note else note
+        state.note = ""
         return Step(None, estimate=1.0, accepted=False, anew=True, note=note)
 
     def _next_is_too_much(self, state: Guard) -> bool:
@@ -356,6 +378,8 @@ class Safeguarded:
         state.best = (state.adapter.snapshot(), merit)
         if state.first is None:
             state.first = state.best
+        if state.origin is None:
+            state.origin = state.best[0]
 
     def _exhausted(self, merit: float, state: Guard) -> Step | None:
         """Let the scheme in use rest or hand over; return the step back, if there is one."""

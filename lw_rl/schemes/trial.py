@@ -19,8 +19,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..state import Snapshot
-
 #: Formal solutions of a trial, and plain steps of MALI that are worth one more.
 _STEPS, _WORTH = 3, 40
 #: A small enough residual, and the formal solutions to there, at the contraction so far, that are
@@ -48,8 +46,6 @@ class Trial:
 
     Attributes
     ----------
-    origin : Snapshot
-        The context as the host would have begun.
     first, least, last : float
         Residual at the first formal solution, the smallest so far, and the last.
     made : int
@@ -62,7 +58,6 @@ class Trial:
         Whether that went wrong.
     """
 
-    origin: Snapshot
     first: float = float("inf")
     least: float = float("inf")
     last: float = float("inf")
