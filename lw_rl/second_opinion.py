@@ -38,6 +38,8 @@ _KINKED = 0.2
 #: Negative part of the operator's inverse, over the positive one, beyond which there is no bound;
 #: and how many times as large the host's may be.
 _NEGATIVE, _HOST = 0.02, 5.0
+#: Factor on every bound: the principle is one of linear equations, and the host's limiter is not.
+_NONLINEAR = 1.5
 
 
 class SecondOpinion:
@@ -124,11 +126,13 @@ class SecondOpinion:
         The principle is that the inverse `P - Q` of the equations has no negative part `Q`. With
         ``Q w <= nu P w`` for the weight `w` of the bound, ``(P + Q) w`` is no larger than
         ``(1 + nu) / (1 - nu)`` times ``(P - Q) w``. Infinite where that is no principle any more.
+        The limiter, which makes the equations kink, and the opacity, which depends on S, are taken
+        for what they are at `y`; half as much again is added for that.
         """
         negative = self._operator(block, y).negative_share
         if not negative <= _NEGATIVE:
             return float("inf")
-        return (1.0 + _HOST * negative) / (1.0 - _HOST * negative)
+        return _NONLINEAR * (1.0 + _HOST * negative) / (1.0 - _HOST * negative)
 
     def _two_steps(self, block: Block, evaluation: Evaluation) -> tuple[Array, bool]:
         """Return the relative error from two Newton steps, and whether there is a kink."""
