@@ -145,7 +145,13 @@ class Certificate:
         self._profile = Redistribution()
 
     def skip(self, undone: bool = False) -> None:
-        """Note an iteration whose plain update is not known, or that showed a step to be undone."""
+        """Note an iteration whose plain update is not known.
+
+        Parameters
+        ----------
+        undone : bool, optional
+            Whether it showed that the step before has to be undone (default: False).
+        """
         by_policy = self._factor is not None and self._method == "policy"
         if undone and not by_policy:
             # A policy may mean no good; what others propose is no worse on smooth ground.

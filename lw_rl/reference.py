@@ -102,7 +102,8 @@ def newton_correction(ctx: lw.Context) -> float:
     It tells an equilibrium of which MALI itself leads away from a state that only looks like one.
     The derivatives are one-sided differences of the plain residual, and the larger step of the two
     sides counts: the host's limiter makes kinks. Takes two formal solutions for each unknown; the
-    context is left as it was. The scattered background light is that of the context.
+    context is left as it was. The scattered background light is that of the context. Infinite
+    where there is no such step.
 
     Parameters
     ----------
@@ -117,7 +118,9 @@ def newton_correction(ctx: lw.Context) -> float:
         for h in (_DIFFERENCE, -_DIFFERENCE):
             moved = [_residual(adapter, start, y + h * e) for e in np.eye(y.size)]
             sizes.append(largest(np.linalg.solve(np.stack(moved, axis=1) - r[:, None], -h * r)))
-        return max(sizes)
+        return max(sizes) if np.all(np.isfinite(sizes)) else float("inf")
+    except np.linalg.LinAlgError:
+        return float("inf")
     finally:
         adapter.restore(start)
 

@@ -23,7 +23,7 @@ and twice as long the next time                     test_what_each_try_throws_ba
 (Safeguarded._exhausted)
 a solve that has stalled begins again               test_trial: test_what_has_stalled_begins_again
 (Safeguarded._has_stalled)
-and longer the next time (Guard.patience)           test_trial: test_patience_grows
+and longer the next time (Guard.stall)              test_trial: test_each_stall_is_...
 growth is judged against the best                   test_growth_is_judged_against_the_best
 (Safeguarded.step)
 a failing policy leaves it to the operator          test_a_broken_policy_is_replaced

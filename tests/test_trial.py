@@ -196,8 +196,8 @@ def test_what_has_stalled_begins_again(monkeypatch):
     assert not lw_rl.solve(problem.context(), NmaxIter=400, quiet=True).converged
 
 
-def test_patience_grows(ctx):
+def test_each_stall_is_followed_by_more_plain_steps(ctx):
     guard = Guard(Adapter(ctx), 0, None)
     assert not any(guard.has_stalled(0.5**k) for k in range(100))
     assert [guard.has_stalled(0.9 * 0.5**99) for _ in range(150)] == [False] * 149 + [True]
-    assert [guard.patience() for _ in range(3)] == [250, 500, 1000]
+    assert [guard.stall() for _ in range(3)] == [250, 500, 1000]

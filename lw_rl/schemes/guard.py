@@ -119,8 +119,8 @@ class Guard:
             self.least, self.idle = merit, 0
         return self.idle >= _LONG
 
-    def patience(self) -> int:
-        """Return the plain steps to be made after one more stall."""
+    def stall(self) -> int:
+        """Note that it has, and return the plain steps to be made after that."""
         self.stalls += 1
         return int(_PATIENT * 2 ** (self.stalls - 1))
 

@@ -290,7 +290,7 @@ class Safeguarded:
         if self._has_stalled(merit, state):
             if state.active < len(self._schemes) - 1:
                 self._hand_over(state, "no residual was clearly smaller")
-            return self._begin_again(state.patience(), state.idle, state)
+            return self._begin_again(state.stall(), state.idle, state)
         if not state.trusted and self._next_is_too_much(state):
             back = self._exhausted(merit, state)
             if back is not None:
