@@ -85,6 +85,8 @@ PLAIN_SAFETY = 1.5
 #: Factor on what the approximate operator takes for the error, where neither it nor a policy has
 #: made the step: what it does not see of an error, its own steps leave.
 OPERATOR_SAFETY = 1.5
+#: Share of an error that is left, at the least, of what one of its steps has removed.
+_LEAVES = 0.03
 #: First residual from which on a policy's steps leave as much unseen as the operator's.
 _NEAR_START = 0.025
 #: Factor on the estimates where the equations are rough (`Visited.rough`).
@@ -134,7 +136,8 @@ class Certificate:
         self.evaluation: Evaluation | None = None
         self._before: Evaluation | None = None
         self._visited = Visited()
-        self._step = 0.0
+        # Size of the step that is proposed, and of the one that led here if it was accelerated.
+        self._step = self._came = 0.0
         # What accelerated steps in a row left of each other's size.
         self._left: deque[float] = deque(maxlen=_LEFT)
         self._plain = True
@@ -219,6 +222,7 @@ class Certificate:
         self._before, self.evaluation = self.evaluation, evaluation
         self._visited.add(evaluation, plainly)
         before, after_plain = self._step, self._plain
+        self._came = 0.0 if after_plain else before
         self._plain = y_next is None
         self._plain_steps = self._plain_steps + 1 if self._plain else 0
         if self._plain_steps > _FORGOTTEN:
@@ -337,7 +341,12 @@ class Certificate:
             seen *= max(safety, self._stays())
         else:
             seen *= max(self._factor, OPERATOR_SAFETY, self._stays())
-        return ErrorEstimate(_ROUGH * seen if self._rough else seen, "operator")
+        if self._rough:
+            seen *= _ROUGH
+        if self._factor is not None:
+            # That nothing is left is chance, or a kink.
+            seen = max(seen, _LEAVES * self._came)
+        return ErrorEstimate(seen, "operator")
 
     def _observed(self) -> ErrorEstimate:
         """Return the estimate from the step, the visited states and the contraction."""

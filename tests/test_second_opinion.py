@@ -181,6 +181,20 @@ def test_what_alternates_between_two_depths_is_not_taken_to_grow():
     assert seen.remainder() == pytest.approx(1e-3 * 0.5**11)
 
 
+@pytest.mark.parametrize("index", [4573, 6368])
+def test_a_step_that_leaves_nothing_is_not_believed(index, monkeypatch):
+    """The operator's third step seems to remove all but 0.4 % of the error."""
+    problem = HostileProblem(4, index)
+    converged = problem.context()
+    assert lw_rl.solve(converged, popsTol=1e-6, JTol=np.inf, quiet=True).converged
+    n_ref = np.asarray(converged.activeAtoms[0].n)
+    ctx = problem.context()
+    assert lw_rl.solve(ctx, quiet=True).converged and error(ctx, n_ref) < 1e-3
+    monkeypatch.setattr(certificate, "_LEAVES", 0.0)
+    ctx = problem.context()
+    assert lw_rl.solve(ctx, quiet=True).converged and error(ctx, n_ref) > 1e-3
+
+
 def test_many_plain_steps_later_what_others_left_is_forgotten(monkeypatch):
     most = int(1.1 * solved(9400, "mali")[1].Nformal + 3)
     assert solved(9400, NmaxIter=most)[1].converged

@@ -10,7 +10,7 @@ of what the approximate operator predicts for MALI, where MALI is fast. It is gi
 the prediction says that what was made is no more than a twentieth of what MALI takes, if an
 accelerated step raises a small residual: that is a kink, from which plain steps may not come back
 either. In partial redistribution, where nothing predicts what MALI takes, it is given up if the
-first iterations raise the residual, or lead to negative emission.
+first iterations raise the residual, lead to negative emission or to a step that has to be undone.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CHEAP, _SLOW = 20, 400
 _SMALL, _ROSE = 1e-2, 5.0
 #: In partial redistribution: iterations that are watched, factors by which the residual has to rise
 #: and must not have fallen, over that of the second formal solution, and plain steps thereafter.
-_ITERATIONS, _DOUBLED, _HALVED, _PLAIN = 12, 2.0, 0.5, 75
+_ITERATIONS, _DOUBLED, _HALVED, _PLAIN = 12, 2.0, 0.5, 150
 
 Predict = Callable[[int], int | None]
 
@@ -98,7 +98,7 @@ class Trial:
         before, self.last = self.last, residual
         self.made += 1
         if self.redistributed:
-            return self._redistributing()
+            return self._redistributing(undone)
         if self.made == 1:
             self.first = residual
         if residual < self.least:
@@ -139,8 +139,10 @@ class Trial:
             return float("inf")
         return (self.made - 1) * math.log(self.least / _GOAL) / math.log(self.first / self.least)
 
-    def _redistributing(self) -> int | None:
+    def _redistributing(self, undone: bool) -> int | None:
         """Judge the first iterations in partial redistribution."""
+        if undone:
+            return _PLAIN
         if self.made == 2:
             # The first one was made with the profile of complete redistribution.
             self.first = self.least = self.last
