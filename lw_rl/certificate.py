@@ -89,6 +89,8 @@ OPERATOR_SAFETY = 1.5
 _LEAVES = 0.03
 #: First residual from which on a policy's steps leave as much unseen as the operator's.
 _NEAR_START = 0.025
+#: No error is known to be smaller.
+_ROUNDING = float(np.finfo(np.float64).eps)
 #: Factor on the estimates where the equations are rough (`Visited.rough`).
 _ROUGH = 10.0
 #: What classical Lambda iteration is taken to contract by where no operator tells.
@@ -272,6 +274,8 @@ class Certificate:
                 estimate = max(estimate, seen, key=lambda e: e.value)
             least = self._profile.at_least()
             self._estimate = replace(estimate, value=max(estimate.value, least))
+        if self._estimate.value < _ROUNDING:
+            self._estimate = replace(self._estimate, value=_ROUNDING)
         return self._estimate
 
     @on_the_contexts_threads

@@ -130,6 +130,13 @@ def test_residuals_of_other_equations_tell_nothing():
     assert result.Nformal <= plain.Nformal + 1
 
 
+def test_no_estimate_is_below_rounding():
+    """Residual and correction of this problem vanish to the last digit."""
+    problem = HostileProblem(5, 6164)
+    result = lw_rl.solve(problem.context(), prd=problem.prd, quiet=True)
+    assert result.converged and result.estimate.value >= np.finfo(float).eps
+
+
 def test_a_policy_leaves_unseen_what_the_operator_does_not_see(monkeypatch):
     n_ref = truth(6946)
     ctx, result = solved(6946)
