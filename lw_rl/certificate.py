@@ -85,7 +85,7 @@ PLAIN_SAFETY = 1.5
 #: Factor on what the approximate operator takes for the error, where neither it nor a policy has
 #: made the step: what it does not see of an error, its own steps leave.
 OPERATOR_SAFETY = 1.5
-#: Share of an error that is left, at the least, of what one of its steps has removed.
+#: Share of an error that is left, as a rule at the least, of what an accelerated step has removed.
 _LEAVES = 0.03
 #: First residual from which on a policy's steps leave as much unseen as the operator's.
 _NEAR_START = 0.025
@@ -255,7 +255,8 @@ class Certificate:
         Parameters
         ----------
         within : float, optional
-            What is of interest: an estimate that is sure to be above it is not made.
+            What is of interest: an estimate that is sure to be above it is not made, and one below
+            it is not believed where the last step seems to have left less than steps do.
         """
         if self.evaluation is None:
             return UNKNOWN
@@ -276,6 +277,10 @@ class Certificate:
             self._estimate = replace(estimate, value=max(estimate.value, least))
         if self._estimate.value < _ROUNDING:
             self._estimate = replace(self._estimate, value=_ROUNDING)
+        least = _LEAVES * self._came if self._factor is not None else 0.0
+        if self._estimate.value < within <= least:
+            # That nothing was left is chance, or a kink.
+            return ErrorEstimate(least, "operator")
         return self._estimate
 
     @on_the_contexts_threads
@@ -345,12 +350,7 @@ class Certificate:
             seen *= max(safety, self._stays())
         else:
             seen *= max(self._factor, OPERATOR_SAFETY, self._stays())
-        if self._rough:
-            seen *= _ROUGH
-        if self._factor is not None:
-            # That nothing is left is chance, or a kink.
-            seen = max(seen, _LEAVES * self._came)
-        return ErrorEstimate(seen, "operator")
+        return ErrorEstimate(_ROUGH * seen if self._rough else seen, "operator")
 
     def _observed(self) -> ErrorEstimate:
         """Return the estimate from the step, the visited states and the contraction."""
