@@ -273,14 +273,12 @@ class Certificate:
                     # A kink that it has seen counts for the others as well.
                     estimate = self._tightest(within)
                 estimate = max(estimate, seen, key=lambda e: e.value)
-            least = self._profile.at_least()
-            self._estimate = replace(estimate, value=max(estimate.value, least))
-        if self._estimate.value < _ROUNDING:
-            self._estimate = replace(self._estimate, value=_ROUNDING)
-        least = _LEAVES * self._came if self._factor is not None else 0.0
-        if self._estimate.value < within <= least:
+            self._estimate = _at_least(self._profile.at_least(), estimate)
+        self._estimate = _at_least(_ROUNDING, self._estimate)
+        left = _LEAVES * self._came if self._factor is not None else 0.0
+        if self._estimate.value < within <= left:
             # That nothing was left is chance, or a kink.
-            return ErrorEstimate(least, "operator")
+            return ErrorEstimate(left, "operator")
         return self._estimate
 
     @on_the_contexts_threads
@@ -418,3 +416,7 @@ class Certificate:
         widening = self._opinion.widening(block, self.evaluation.y[span])
         ys, rs = self._visited.settled(span)
         return widening * enclosure_bound(ys, rs, self._thermal(block), self.state[span])
+
+
+def _at_least(least: float, estimate: ErrorEstimate) -> ErrorEstimate:
+    return replace(estimate, value=max(estimate.value, least))

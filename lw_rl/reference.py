@@ -101,18 +101,19 @@ def newton_correction(ctx: lw.Context) -> float:
 
     It tells an equilibrium of which MALI itself leads away from a state that only looks like one.
     The derivatives are one-sided differences of the plain residual, and the larger step of the two
-    sides counts: the host's limiter makes kinks. Takes two formal solutions for each unknown; the
-    context is left as it was. The scattered background light is that of the context. Infinite
-    where there is no such step.
+    sides counts: the host's limiter makes kinks. The scattered background light is that of the
+    populations. Takes two formal solutions for each unknown, and two; the context is left as it
+    was. Infinite where there is no such step.
 
     Parameters
     ----------
     ctx : lightweaver.Context
-        At a state with its own radiation field.
     """
     adapter = Adapter(ctx)
-    start, y = adapter.snapshot(), adapter.read()
+    before, y = adapter.snapshot(), adapter.read()
     try:
+        adapter.evaluate(y)
+        start = adapter.snapshot()
         r = _residual(adapter, start, y)
         sizes = []
         for h in (_DIFFERENCE, -_DIFFERENCE):
@@ -122,7 +123,7 @@ def newton_correction(ctx: lw.Context) -> float:
     except np.linalg.LinAlgError:
         return float("inf")
     finally:
-        adapter.restore(start)
+        adapter.restore(before)
 
 
 def _residual(adapter: Adapter, start: Snapshot, y: Array) -> Array:

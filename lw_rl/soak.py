@@ -309,10 +309,7 @@ def _reference(
     ctx = copy.deepcopy(best)
     goal = REFERENCE_SHARE * popsTol
     for scheme in ("depthwise", "anderson"):
-        solve(
-            ctx, scheme=scheme, NmaxIter=_REFERENCE_ITERATIONS, prd=prd, popsTol=0.1 * goal,
-            JTol=np.inf, quiet=True, bound=False,
-        )  # fmt: skip
+        _go_on(ctx, scheme, prd, popsTol)
         # Ten plain steps know nothing of what led here. Where the host's limiter makes the last
         # digits jitter it takes some more to see that they contract.
         proxy = accelerate(ctx, scheme="mali")
@@ -340,17 +337,16 @@ def _repelling(
     adapter = Adapter(ctx)
     if prd or adapter.read().size > _REPELLING:
         return None
-    goal = REFERENCE_SHARE * popsTol
+    _go_on(ctx, "depthwise", prd, popsTol)
+    return adapter.populations() if newton_correction(ctx) < REFERENCE_SHARE * popsTol else None
+
+
+def _go_on(ctx: lw.Context, scheme: str, prd: bool, popsTol: float) -> None:
+    """Solve a context far enough for a reference."""
     solve(
-        ctx, scheme="depthwise", NmaxIter=_REFERENCE_ITERATIONS, popsTol=0.1 * goal, JTol=np.inf,
-        quiet=True, bound=False,
+        ctx, scheme=scheme, NmaxIter=_REFERENCE_ITERATIONS, prd=prd, JTol=np.inf,
+        popsTol=0.1 * REFERENCE_SHARE * popsTol, quiet=True, bound=False,
     )  # fmt: skip
-    # The radiation field is to be that of the populations.
-    y = adapter.read()
-    adapter.evaluate(y)
-    adapter.write(y)
-    n = adapter.populations()
-    return n if newton_correction(ctx) < goal else None
 
 
 def _physical(ctx: lw.Context) -> bool:

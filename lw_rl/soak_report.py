@@ -113,7 +113,7 @@ class Entry:
         least = trial.error - REFERENCE_SHARE * popsTol
         self.held += least <= trial.estimate
         self.within += trial.estimate <= 5.0 * trial.error
-        ratio = np.log10(max(trial.error, 1e-300) / max(trial.estimate, 1e-300))
+        ratio = np.log10(max(trial.error, 1e-300) / trial.estimate)
         self.ratios[int(np.searchsorted(_EDGES, ratio))] += 1
         if trial.bound is not None:
             self.bounded += 1

@@ -12,7 +12,6 @@ from lw_rl import atmospheres, atoms
 from lw_rl.adapter import Adapter
 from lw_rl.approximate_operator import ApproximateOperator
 from lw_rl.schemes.guard import Guard
-from lw_rl.schemes.trial import _PLAIN as PLAIN
 from lw_rl.schemes.trial import Trial
 from lw_rl.soak_problems import HostileProblem
 
@@ -91,13 +90,13 @@ def test_it_is_over_when_too_much_was_made():
 
 
 def test_in_partial_redistribution_the_residual_must_not_double():
-    assert judged([0.01, 0.5, 0.4, 1.1], redistributed=True)[1] == [None] * 3 + [PLAIN]
+    assert judged([0.01, 0.5, 0.4, 1.1], redistributed=True)[1] == [None] * 3 + [150]
     assert judged([0.01, 0.5, 0.4, 0.9], redistributed=True)[1][-1] is None
     assert judged([0.01, 0.5, 0.2, 1.1], redistributed=True)[1][-1] is None
 
 
 def test_nor_must_a_step_be_undone():
-    assert judged([0.01, 0.5, 0.4], undone={3}, redistributed=True)[1] == [None, None, PLAIN]
+    assert judged([0.01, 0.5, 0.4], undone={3}, redistributed=True)[1] == [None, None, 150]
     problem = HostileProblem(4, 264)
     keywords = {"prd": True, "quiet": True}
     plain = lw_rl.solve(problem.context(), scheme="mali", **keywords).Nformal

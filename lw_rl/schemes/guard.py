@@ -16,7 +16,7 @@ from .trial import Trial
 _PROGRESS = 0.1
 #: Formal solutions in which the smallest residual has to fall to this part of what it was.
 _LONG, _STALLED = 150, 0.7
-#: Plain steps after a solve that had stalled, doubled each time.
+#: Plain steps after a solve has stalled for the first time.
 _PATIENT = 250
 #: Visited states that the next scheme is given.
 _REMEMBERED = 8
@@ -41,8 +41,9 @@ class Guard:
         The context as the host would have begun, or after its first plain step.
     least : float
         The smallest residual so far that was clearly smaller than the one before.
-    idle, stalls : int
-        Formal solutions since then, and how often these were too many.
+    idle, patient : int
+        Formal solutions since then, and plain steps to be made if these become too many, doubled
+        each time.
     trusted : bool
         Whether the last step was the plain update, which is never undone.
     rejected_last : bool
@@ -84,7 +85,7 @@ class Guard:
     origin: Snapshot | None = None
     least: float = float("inf")
     idle: int = 0
-    stalls: int = 0
+    patient: int = _PATIENT
     trusted: bool = True
     rejected_last: bool = False
     earned: float = 0.0
@@ -121,8 +122,8 @@ class Guard:
 
     def stall(self) -> int:
         """Note that it has, and return the plain steps to be made after that."""
-        self.stalls += 1
-        return int(_PATIENT * 2 ** (self.stalls - 1))
+        steps, self.patient = self.patient, 2 * self.patient
+        return steps
 
     def contraction_estimate(self, merit: float) -> float:
         """Estimate the error from how fast plain steps shrink the residual.
