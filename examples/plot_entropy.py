@@ -21,8 +21,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
-from lw_rl import entropy_figures
-from lw_rl.training.entropy_facts import TARGETS
+from lw_rl.experiments.max_entropy import figures as entropy_figures
+from lw_rl.experiments.max_entropy.facts import TARGETS
 from lw_rl.training.stein import Langevin, Stein
 
 torch.manual_seed(0)

@@ -9,7 +9,8 @@ with MALI, Ng and Anderson acceleration, as ``lw-rl solve CaII_K FALC`` does.
 import matplotlib.pyplot as plt
 
 import lw_rl
-from lw_rl import benchmark, plots, problems
+from lw_rl import problems
+from lw_rl.benchmark import measure, plots
 
 # %%
 # One line of code differs from Lightweaver: ``iterate_ctx_rl`` for ``iterate_ctx_se``.
@@ -18,7 +19,7 @@ lw_rl.iterate_ctx_rl(ctx)
 
 # %%
 # The true error after every formal solution, for each scheme, from LTE.
-result = benchmark.measure(problems.shipped_problem("CaII_K", "FALC"), benchmark.peers())
+result = measure.measure(problems.shipped_problem("CaII_K", "FALC"), measure.peers())
 for solve in result.solves:
     print(f"{solve.peer:12} formal solutions to 1e-3: {solve.to(1e-3)}")
 

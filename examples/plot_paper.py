@@ -17,8 +17,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from lw_rl import paper_figures
-from lw_rl.paper_report import report
+from lw_rl.experiments.paper import figures as paper_figures
+from lw_rl.experiments.paper.report import report
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()
 result = json.loads((here / "paper_result.json").read_text())

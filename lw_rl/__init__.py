@@ -16,9 +16,9 @@ import gymnasium as _gymnasium
 if TYPE_CHECKING:
     # The type checker looks for lw_rl.atoms in this folder; it is mapped from the top level.
     from . import atmospheres, atoms, cube, errors, problems, schemes  # type: ignore[attr-defined]
-    from .context import build_context
-    from .convergence import Certified
+    from .certificate.convergence import Certified
     from .errors import LwRlError
+    from .host.context import build_context
     from .iterate import accelerate, iterate_ctx_rl, solve
     from .result import ErrorEstimate, Result
 
@@ -44,14 +44,14 @@ __version__ = _version("lw-rl")
 
 #: Where each public name lives; the empty string stands for a module of that name.
 _HOMES = {
-    "Certified": "convergence",
+    "Certified": "certificate.convergence",
     "ErrorEstimate": "result",
     "LwRlError": "errors",
     "Result": "result",
     "accelerate": "iterate",
     "atmospheres": "",
     "atoms": "",
-    "build_context": "context",
+    "build_context": "host.context",
     "cube": "",
     "errors": "",
     "iterate_ctx_rl": "iterate",

@@ -1,10 +1,16 @@
-"""Files that are never half written."""
+"""Files that are never half written, and plain data for JSON."""
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["plain", "write_atomically", "write_json"]
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -30,3 +36,19 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON whole."""
+    write_atomically(path, json.dumps(content).encode())
+
+
+def plain(value: Any) -> Any:
+    """Return plain data for JSON: no arrays, six significant digits, None for what is no number."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(v) for v in value]
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.6g}") if np.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value

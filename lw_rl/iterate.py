@@ -8,10 +8,10 @@ from typing import Any
 
 import lightweaver as lw
 
-from .adapter import Adapter
-from .blas import blas_threads, on_the_contexts_threads
-from .certificate import DEFAULT_FACTOR, Certificate
-from .convergence import Certified
+from .certificate.certificate import DEFAULT_FACTOR, Certificate
+from .certificate.convergence import Certified
+from .host.adapter import Adapter
+from .host.threads import blas_threads, on_the_contexts_threads
 from .result import Outcome, Record, Report, Result
 from .schemes import Depthwise, Safeguarded, Scheme, Step, make_scheme
 from .schemes.depthwise import ALONE
@@ -179,7 +179,7 @@ class AcceleratedContext:
         self.report.records.append(
             Record(
                 self.report.Nformal,
-                evaluation.merit,
+                evaluation.residual_norm,
                 step.estimate,
                 step.by,
                 step.accepted,
@@ -271,9 +271,10 @@ def iterate_ctx_rl(
     popsTol : float, optional
         Tolerance on the relative *error* of the populations (default: 1e-3).
     convergence : type of lightweaver.ConvergenceCriteria, optional
-        When to stop (default: :class:`~lw_rl.convergence.Certified`, by an estimate of the error).
-        With ``lightweaver.DefaultConvergenceCriteria`` it is the change of the populations and the
-        size of the scheme's step that must be below `popsTol`: what ``iterate_ctx_se`` does.
+        When to stop (default: :class:`~lw_rl.certificate.convergence.Certified`, by an estimate of
+        the error). With ``lightweaver.DefaultConvergenceCriteria`` it is the change of the
+        populations and the size of the scheme's step that must be below `popsTol`: what
+        ``iterate_ctx_se`` does.
     prdIterTol : float, optional
         As for ``lightweaver.iterate_ctx_se``, for schemes that do not accelerate emission profiles
         with the populations; with the others they are iterated `maxPrdSubIter` times every time.

@@ -16,8 +16,8 @@ import lightweaver as lw
 import numpy as np
 
 from . import atmospheres, atoms
-from .context import build_context
 from .errors import UnknownNameError
+from .host.context import build_context
 
 #: Root of every random draw of this module.
 ENTROPY = 917_014_2021

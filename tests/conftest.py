@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from lw_rl.actor import Actor
-from lw_rl.adapter import Adapter
-from lw_rl.context import build_context
-from lw_rl.network import Architecture, Network
-from lw_rl.observation import CHANNELS, NCHANNELS, points_to_action
+from lw_rl.host.adapter import Adapter
+from lw_rl.host.context import build_context
+from lw_rl.policies.actor import Actor
+from lw_rl.policies.network import Architecture, Network
+from lw_rl.policies.observation import CHANNELS, NCHANNELS, points_to_action
 
 settings.register_profile("lw_rl", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("lw_rl")

@@ -9,18 +9,11 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from workers import populations
 
-import lw_rl
 from lw_rl.schemes import make_scheme
 
 SCHEMES = ("mali", "anderson", "depthwise")
-
-
-def populations(ctx, scheme="depthwise", policy="default"):
-    """Solve and return the populations; at the top of the module so that processes find it."""
-    result = lw_rl.solve(ctx, policy, scheme, quiet=True)
-    assert result.converged
-    return np.array(ctx.activeAtoms[0].n)
 
 
 @pytest.fixture

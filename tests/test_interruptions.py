@@ -20,7 +20,7 @@ import pytest
 from conftest import assert_physical, error
 
 import lw_rl
-from lw_rl.adapter import Adapter
+from lw_rl.host.adapter import Adapter
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX timers")
 

@@ -16,12 +16,12 @@ from conftest import assert_physical, error, imbalance
 from lightweaver.rh_atoms import H_6_atom, MgII_hk_atom
 
 from lw_rl import atmospheres, atoms
-from lw_rl.adapter import Adapter
-from lw_rl.approximate_operator import ApproximateOperator
-from lw_rl.context import build_context
-from lw_rl.convergence import Certified
+from lw_rl.certificate.convergence import Certified
 from lw_rl.errors import ContextError, PolicyFileError, UnknownNameError
+from lw_rl.host.adapter import Adapter
+from lw_rl.host.context import build_context
 from lw_rl.iterate import AcceleratedContext, accelerate, iterate_ctx_rl
+from lw_rl.operator.two_level import TwoLevelOperator
 
 SCHEMES = ("mali", "ng", "anderson", "nonlocal", "depthwise")
 
@@ -229,7 +229,7 @@ def test_accelerate_changes_nothing(ctx, untrained):
 
 
 def test_the_first_formal_solution_is_made_at_the_zeroth_step(ctx):
-    first = ApproximateOperator.first(adapter_physics(ctx))[1]
+    first = TwoLevelOperator.first(adapter_physics(ctx))[1]
     proxy = accelerate(ctx, scheme="nonlocal")
     proxy.formal_sol_gamma_matrices()
     np.testing.assert_allclose(proxy.adapter.read(), first, rtol=1e-9)
@@ -351,7 +351,7 @@ def test_each_two_level_atom_in_lte_gets_its_own_zeroth_step(two_active):
     accelerate(ctx, scheme="nonlocal").formal_sol_gamma_matrices()
     np.testing.assert_allclose(
         adapter.read()[adapter.blocks[0].span],
-        ApproximateOperator.first(adapter.line_physics(adapter.blocks[0]))[1],
+        TwoLevelOperator.first(adapter.line_physics(adapter.blocks[0]))[1],
         rtol=1e-9,
     )
     np.testing.assert_allclose(ctx.activeAtoms[1].n, warm, rtol=1e-10)

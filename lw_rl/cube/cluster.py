@@ -13,8 +13,8 @@ import cloudpickle
 import dask
 from distributed import Client, LocalCluster
 
-from ..actor import Actor
 from ..errors import ClusterError
+from ..policies.actor import Actor
 from .block import mismatch, versions
 
 #: Seconds after which a scheduler is taken not to be there.

@@ -11,12 +11,12 @@ import lightweaver as lw
 import numpy as np
 
 from .. import atmospheres, atoms, schemes
-from ..adapter import Adapter
-from ..context import radiative_set
 from ..errors import AtmosphereError, LwRlError
+from ..host.adapter import Adapter
+from ..host.context import radiative_set
+from ..host.state import LinePhysics
 from ..iterate import solve
 from ..result import Result
-from ..state import LinePhysics
 from .profile import with_symmetric_profiles
 from .rays import Emergent, emergent
 from .recorder import Recorder, Visited

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from distributed import Client
 
-from .. import actor as actors
-from ..actor import Actor
 from ..errors import PolicyFileError
 from ..files import write_atomically
+from ..policies import actor as actors
+from ..policies.actor import Actor
 from . import sample
 from .recorder import Visited
 from .store import Output
@@ -185,7 +185,7 @@ def pack(columns: list[Visited]) -> bytes:
         for part in _PARTS:
             for name, values in getattr(visited, part).items():
                 arrays[f"{k}/{part}/{name}"] = values
-        for name in ("y", "r", "implied", "starts"):
+        for name in ("y", "r", "lambda_residual", "starts"):
             arrays[f"{k}/{name}"] = getattr(visited, name)
     buffer = BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import lightweaver as lw
 import numpy as np
 
-from ..adapter import Adapter
+from ..host.adapter import Adapter
 
 Array = np.ndarray
 

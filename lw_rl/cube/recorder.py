@@ -8,9 +8,9 @@ from typing import Any
 import lightweaver as lw
 import numpy as np
 
-from ..adapter import Adapter
+from ..host.adapter import Adapter
+from ..host.state import Evaluation
 from ..iterate import AcceleratedContext
-from ..state import Evaluation
 
 Array = np.ndarray
 
@@ -24,8 +24,8 @@ class Visited:
     column : dict
         The column, as keywords of :func:`lw_rl.atmospheres.from_arrays`.
     physics : dict
-        Fields of the line's local physics (`lw_rl.state.LinePhysics`).
-    y, r, implied : Array
+        Fields of the line's local physics (`lw_rl.host.state.LinePhysics`).
+    y, r, lambda_residual : Array
         Unknown, MALI's residual and plain Lambda iteration's at every formal solution, shape
         [Nstate, Nspace].
     starts : Array
@@ -36,7 +36,7 @@ class Visited:
     physics: dict[str, Any]
     y: Array
     r: Array
-    implied: Array
+    lambda_residual: Array
     starts: Array
 
 
@@ -63,8 +63,8 @@ class Recorder:
             # What follows does not follow from the state before.
             self._starts = True
             return
-        assert evaluation.implied is not None
-        state = (evaluation.y.copy(), evaluation.r.copy(), evaluation.implied.copy())
+        assert evaluation.lambda_residual is not None
+        state = (evaluation.y.copy(), evaluation.r.copy(), evaluation.lambda_residual.copy())
         self._states.append((*state, self._starts))
         self._last, self._starts = evaluation, False
 

@@ -24,7 +24,9 @@ import zarr
 from zarr.errors import ZarrUserWarning
 
 from ..errors import CubeOutputError, CubeSettingsError
-from ..report import versions
+from ..provenance import (
+    versions,
+)
 from .column import FINISHERS, OUTCOMES
 from .settings import Settings, as_plain, differences
 from .source import Source, Window

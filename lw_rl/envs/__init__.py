@@ -1,1 +1,5 @@
-"""Gymnasium environments over the adapter and the observation."""
+"""Gymnasium environments over the same step and observation as the solver's.
+
+Change it to add an environment; it is registered in `lw_rl`. It imports everything below
+`lw_rl.iterate`, and `lw_rl.problems`.
+"""

@@ -16,9 +16,9 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from lw_rl.errors import UnknownNameError
-from lw_rl.peers import ali
-from lw_rl.slab import Slab, paper_slab
-from lw_rl.source_shapes import S_MAX, source_shape
+from lw_rl.slab.peers import ali
+from lw_rl.slab.slab import Slab, paper_slab
+from lw_rl.slab.source_shapes import S_MAX, source_shape
 
 Array = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ class SourceStep:
     slab : Slab
         The problem; ``B`` at most of order one, since the paper clips S at 1.5.
     shape : {"sigmoid", "spline"}
-        Family of source functions (`lw_rl.source_shapes`).
+        Family of source functions (`lw_rl.slab.source_shapes`).
     reward : {"published", "preconditioned"}
         ``-mean((S - S_implied)**2)``, or ``-log10(1 + mean((dS / S)**2) / 1e-3**2) / 2`` with
         dS the ALI correction; the logarithm moves no optimum and spreads the decades evenly.

@@ -11,12 +11,12 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from .. import cache
-from ..adapter import Adapter
-from ..approximate_operator import ApproximateOperator
 from ..errors import ContextError
+from ..host.adapter import Adapter
+from ..host.state import LinePhysics, Snapshot
 from ..iterate import iterate_ctx_rl
-from ..observation import (
+from ..operator.two_level import TwoLevelOperator
+from ..policies.observation import (
     MAX_POINTS,
     NCHANNELS,
     POINT_MULTIPLE,
@@ -31,7 +31,7 @@ from ..observation import (
 )
 from ..problems import Problem, random_problem
 from ..schemes import Depthwise
-from ..state import LinePhysics, Snapshot
+from . import cache
 
 Array = np.ndarray
 
@@ -57,7 +57,7 @@ class Prepared:
 
     adapter: Adapter
     physics: LinePhysics
-    operator: ApproximateOperator
+    operator: TwoLevelOperator
     first: Array
     frame: Frame
     start: Snapshot
@@ -132,11 +132,11 @@ class StatEquil(gym.Env[Array, Array]):
 
     ## Action space
     ``Box(-1, 1, (Npoints,))``: one number per point of the policy, resampled from the model's own
-    depths in the index coordinate. See :mod:`lw_rl.observation` for its meaning.
+    depths in the index coordinate. See :mod:`lw_rl.policies.observation` for its meaning.
 
     ## Observation space
     ``Box(-inf, inf, (NCHANNELS, Npoints))``, float32; the channels are those of
-    :data:`lw_rl.observation.CHANNELS`.
+    :data:`lw_rl.policies.observation.CHANNELS`.
 
     ## Reward
     The decrease of the logarithm of the error, averaged over the points (:func:`reward_map`; the
@@ -158,7 +158,7 @@ class StatEquil(gym.Env[Array, Array]):
     residual of the plain update, error what the operator takes for ``S*/S - 1``, and `starts`
     whether a trajectory begins there (those of a reset come with the first step again, since
     vectorised environments keep a reset's info to themselves);
-    ``problem``: its name; ``physics``: the fields of its :class:`~lw_rl.adapter.LinePhysics`;
+    ``problem``: its name; ``physics``: the fields of its :class:`~lw_rl.host.adapter.LinePhysics`;
     ``reward_map``; ``error``: the largest true error of ln S, if the solution is known.
 
     Parameters
@@ -298,7 +298,7 @@ class StatEquil(gym.Env[Array, Array]):
                 f"problem {problem.name!r} is not a single two-level atom in one dimension"
             )
         physics = adapter.line_physics(block)
-        operator, first = ApproximateOperator.first(physics)
+        operator, first = TwoLevelOperator.first(physics)
         start = adapter.snapshot()
         solution = None
         if self.reward_kind == "error":
@@ -320,8 +320,8 @@ class StatEquil(gym.Env[Array, Array]):
             adapter.restore(before)
             return False
         self._y, self._r = evaluation.y, evaluation.r
-        assert evaluation.implied is not None
-        self._error = prepared.operator.error(evaluation.y, evaluation.implied)
+        assert evaluation.lambda_residual is not None
+        self._error = prepared.operator.error(evaluation.y, evaluation.lambda_residual)
         self._visited.append((evaluation.y, evaluation.r, self._error, starts))
         return True
 

@@ -25,8 +25,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from .. import actor
 from ..errors import UnknownNameError
+from ..policies import actor
 from .anderson import Anderson
 from .base import Scheme, Step
 from .depthwise import ALONE, Depthwise, Policy

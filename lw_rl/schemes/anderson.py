@@ -7,23 +7,30 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..adapter import Adapter
-from ..state import Evaluation
-from .base import Step, largest, limit_step, relative
-from .history import anderson_mix, anderson_mix_positive
+from ..extrapolation import anderson_mix, anderson_mix_positive
+from ..host.adapter import Adapter
+from ..host.state import Evaluation
+from ..norms import (
+    largest,
+    limit_step,
+    relative,
+)
+from .base import (
+    Step,
+)
 
 Array = np.ndarray
 
 
 @dataclass
-class History:
+class Iterates:
     """Iterates and their images, oldest first."""
 
     xs: deque[Array]
     gs: deque[Array]
 
     @classmethod
-    def empty(cls, window: int) -> History:
+    def empty(cls, window: int) -> Iterates:
         """Return an empty history of `window` differences."""
         return cls(deque(maxlen=window + 1), deque(maxlen=window + 1))
 
@@ -70,15 +77,15 @@ class Anderson:
                 f"window={self.window}, max_step={self.max_step}"
             )
 
-    def init(self, adapter: Adapter) -> History:
+    def init(self, adapter: Adapter) -> Iterates:
         """Return an empty history."""
-        return History.empty(self.window)
+        return Iterates.empty(self.window)
 
-    def redistribute(self, change: float, state: History) -> None:
+    def redistribute(self, change: float, state: Iterates) -> None:
         """Forget the iterates: they are of another emission profile."""
         state.clear()
 
-    def step(self, evaluation: Evaluation, state: History) -> Step:
+    def step(self, evaluation: Evaluation, state: Iterates) -> Step:
         """Mix the history of plain updates."""
         if not evaluation.valid:
             state.clear()
@@ -86,7 +93,7 @@ class Anderson:
         y_next = self.mix(evaluation.y, evaluation.y_plain, state)
         return Step(y_next, estimate=relative(largest(y_next - evaluation.y)), by=self.name)
 
-    def mix(self, y: Array, image: Array, history: History) -> Array:
+    def mix(self, y: Array, image: Array, history: Iterates) -> Array:
         """Add an iterate and its image to a history and return the next iterate."""
         history.add(y, image)
         if self.logarithmic:

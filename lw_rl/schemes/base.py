@@ -1,20 +1,19 @@
 """What an iteration scheme is: an immutable configuration with ``init`` and ``step``.
 
-A scheme sees an :class:`~lw_rl.adapter.Evaluation` (the unknown at which a formal solution was
+A scheme sees an :class:`~lw_rl.host.adapter.Evaluation` (the unknown at which a formal solution was
 made, and the residual of the host's plain update) and proposes the next unknown. All that evolves
 sits in the state that ``init`` returns and ``step`` is given; the one driver owns the loop.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from ..adapter import Adapter
-from ..state import Evaluation
+from ..host.adapter import Adapter
+from ..host.state import Evaluation
 
 Array = np.ndarray
 
@@ -82,18 +81,3 @@ class Scheme(Protocol):
     def step(self, evaluation: Evaluation, state: Any) -> Step:
         """Propose the next unknown; `state` is updated in place."""
         ...
-
-
-def largest(values: Array) -> float:
-    """Return the largest absolute value; NaN if there is one."""
-    return max(float(values.max()), -float(values.min()))
-
-
-def relative(size: float) -> float:
-    """Return the largest relative change that a change `size` of the logarithm stands for."""
-    return math.expm1(min(size, 50.0))
-
-
-def limit_step(y: Array, y_next: Array, max_step: float) -> Array:
-    """Return `y_next` with every component within `max_step` of `y`."""
-    return np.clip(y_next, y - max_step, y + max_step)

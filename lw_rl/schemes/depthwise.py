@@ -8,14 +8,20 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from ..adapter import Adapter
-from ..approximate_operator import ApproximateOperator
 from ..errors import OutOfRangeError, PolicyOutputError
-from ..observation import Frame, Previous, correction, make_frame, observe, size_of, to_log
-from ..state import Block, Evaluation, LinePhysics
-from .anderson import Anderson, History
-from .base import Step, largest, relative
-from .history import combine_linear
+from ..extrapolation import combine_linear
+from ..host.adapter import Adapter
+from ..host.state import Block, Evaluation, LinePhysics
+from ..norms import (
+    largest,
+    relative,
+)
+from ..operator.two_level import TwoLevelOperator
+from ..policies.observation import Frame, Previous, correction, make_frame, observe, size_of, to_log
+from .anderson import Anderson, Iterates
+from .base import (
+    Step,
+)
 
 Array = np.ndarray
 
@@ -59,9 +65,9 @@ class BlockState:
     ----------
     block : Block
         Which one it is.
-    others : History or None
+    others : Iterates or None
         For atoms without an operator.
-    operator, initial : ApproximateOperator or None
+    operator, initial : TwoLevelOperator or None
         Of a two-level atom, and that of the beginning.
     physics : LinePhysics or None
         What it is made of.
@@ -95,9 +101,9 @@ class BlockState:
     """
 
     block: Block
-    others: History | None
-    operator: ApproximateOperator | None = None
-    initial: ApproximateOperator | None = None
+    others: Iterates | None
+    operator: TwoLevelOperator | None = None
+    initial: TwoLevelOperator | None = None
     physics: LinePhysics | None = None
     frame: Frame | None = None
     near: float = _NEAR
@@ -160,7 +166,7 @@ def propose(
 class Depthwise:
     """A non-local approximate operator and a depth-wise policy correct the best state visited.
 
-    The operator (`lw_rl.approximate_operator`) turns the residual of a formal solution into an
+    The operator (`lw_rl.operator.two_level`) turns the residual of a formal solution into an
     estimate of the error at every depth; the policy, which sees it, says what it leaves (residual
     policy learning: Silver et al. 2018, arXiv 1812.06298). At fixed opacity both residual and
     estimate are linear in the source function, so those of any combination of visited states are
@@ -188,8 +194,8 @@ class Depthwise:
     Parameters
     ----------
     policy : Policy or None
-        Maps an observation (`lw_rl.observation`) to one number per point; None leaves it all to
-        the operator.
+        Maps an observation (`lw_rl.policies.observation`) to one number per point; None leaves it
+        all to the operator.
     window : int, optional
         States that are combined; 1 turns it off (default: 8).
     """
@@ -214,17 +220,17 @@ class Depthwise:
         for block in adapter.blocks:
             # Policies are trained at complete redistribution.
             policy = None if adapter.redistributes(block) else self.policy
-            others = None if adapter.conserves_charge else History.empty(_OTHERS.window)
+            others = None if adapter.conserves_charge else Iterates.empty(_OTHERS.window)
             s = BlockState(block, others, visited=deque(maxlen=self.window))
             if block.two_level:
                 physics = adapter.line_physics(block)
                 y = adapter.read()[block.span]
                 if adapter.in_lte(block):
-                    s.operator, s.first = ApproximateOperator.first(physics)
+                    s.operator, s.first = TwoLevelOperator.first(physics)
                     # Collisional-radiative switching begins as another problem, from LTE.
                     s.lte = y if adapter.settled else None
                 else:
-                    s.operator = ApproximateOperator(physics, y)
+                    s.operator = TwoLevelOperator(physics, y)
                 s.physics, s.initial = physics, s.operator
                 if not s.operator.regular:
                     s.operator = s.first = s.lte = None
@@ -236,7 +242,7 @@ class Depthwise:
             states.append(s)
         return states
 
-    def operators(self, state: list[BlockState]) -> dict[Block, ApproximateOperator]:
+    def operators(self, state: list[BlockState]) -> dict[Block, TwoLevelOperator]:
         """Return the approximate operators that there are, by atom."""
         return {s.block: s.operator for s in state if s.operator is not None}
 
@@ -290,14 +296,14 @@ class Depthwise:
             return Step(None, by="mali")
         if all(s.operator is None and s.others is None for s in state):
             return Step(None, by="mali")
-        assert evaluation.implied is not None
+        assert evaluation.lambda_residual is not None
         y_next = np.empty_like(evaluation.y)
         estimate = 0.0
         plain = True
         for s in state:
             y, r = evaluation.y[s.block.span], evaluation.r[s.block.span]
             if s.operator is not None:
-                proposal, error = self._correct(y, r, evaluation.implied[s.block.span], s)
+                proposal, error = self._correct(y, r, evaluation.lambda_residual[s.block.span], s)
                 plain = plain and s.plain
             else:
                 plain = False
@@ -352,7 +358,10 @@ class Depthwise:
         """
         assert s.operator is not None
         ys, lambdas, plains = zip(*s.visited, strict=True)
-        errors = [s.operator.error(y, implied) for y, implied in zip(ys, lambdas, strict=True)]
+        errors = [
+            s.operator.error(y, lambda_residual)
+            for y, lambda_residual in zip(ys, lambdas, strict=True)
+        ]
         last = ys[-1], errors[-1], plains[-1]
         combined = combine_linear(ys, errors, plains) if len(ys) > 1 else None
         return errors[-1], *(last if combined is None else combined)
@@ -363,7 +372,7 @@ class Depthwise:
 
         The host's interpolation is not linear: where its limiter has kinks between here and what
         the operator was made around, the operator's steps lead astray. In partial redistribution
-        it stays, since what is accelerated there has to be one map (`lw_rl.schemes.joint`).
+        it stays, since what is accelerated there has to be one map (`lw_rl.schemes.coupled`).
 
         Parameters
         ----------
@@ -378,18 +387,20 @@ class Depthwise:
         moved = largest(s.operator.y - start)
         return moved > _FAR or (moved > _OFF and off > _HALF * s.off)
 
-    def _correct(self, y: Array, r: Array, implied: Array, s: BlockState) -> tuple[Array, float]:
+    def _correct(
+        self, y: Array, r: Array, lambda_residual: Array, s: BlockState
+    ) -> tuple[Array, float]:
         """Return the next unknown of a two-level atom and the estimated error of the present."""
         assert s.operator is not None
         s.made += 1
         if s.made == 2:
             # The first formal solution began without scattered background light.
             s.visited.clear()
-        s.visited.append((y, implied, np.expm1(r)))
+        s.visited.append((y, lambda_residual, np.expm1(r)))
         error, start, left, plain = self._combined(s)
         if self._is_old(start, max(size_of(to_log(error)), size_of(r)), s):
             assert s.physics is not None
-            anew = ApproximateOperator(s.physics, start)
+            anew = TwoLevelOperator(s.physics, start)
             if anew.regular:
                 s.operator = anew
                 error, start, left, plain = self._combined(s)

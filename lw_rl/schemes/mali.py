@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..adapter import Adapter
-from ..state import Evaluation
+from ..host.adapter import Adapter
+from ..host.state import Evaluation
 from .base import Step
 
 

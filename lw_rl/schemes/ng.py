@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..adapter import Adapter
-from ..state import Evaluation
-from .base import Step, limit_step
-from .history import ng_extrapolate_positive
+from ..extrapolation import ng_extrapolate_positive
+from ..host.adapter import Adapter
+from ..host.state import Evaluation
+from ..norms import (
+    limit_step,
+)
+from .base import (
+    Step,
+)
 
 Array = np.ndarray
 

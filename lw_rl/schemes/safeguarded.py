@@ -40,23 +40,23 @@ Against the second the next scheme begins at the first state unless the residual
 and is given the states that were visited: at fixed opacity residuals are linear, so what a bad
 step has shown is not lost.
 
-A scheme that brings its own start is on trial first (`lw_rl.schemes.trial`): where the operator
-predicts that MALI is fast, and three formal solutions, a few more where MALI is not that fast, show
-that the scheme is not several times faster, the solve begins again where the host began, with plain
-steps. It then takes what MALI takes and the trial: the hypothesis is not needed. The same where it
-goes wrong a little later at a small residual, or in partial redistribution, as long as what was
-made is a small part of what MALI takes.
+A scheme that brings its own start is on trial first (`lw_rl.schemes.early_restart`): where the
+operator predicts that MALI is fast, and three formal solutions, a few more where MALI is not that
+fast, show that the scheme is not several times faster, the solve begins again where the host began,
+with plain steps. It then takes what MALI takes and the trial: the hypothesis is not needed. The
+same where it goes wrong a little later at a small residual, or in partial redistribution, as long
+as what was made is a small part of what MALI takes.
 
 The last scheme that is left is not dismissed, but rests, from the third time on twice as long as
 before: a try can throw plain steps back to where they were, and between the tries they have all the
 time that they take.
 
 Partial redistribution and collisional-radiative switching change the map from step to step:
-residuals before a change of the profile do not count where they are smaller than it, and nothing
-is accelerated before switching has come to its end. Populations and profile are one state, and
-accelerated as one (`lw_rl.schemes.joint`); where emission becomes absurdly negative, or the host's
-solver fails while no residual counts, the scheme hands over, in the second case at the first state,
-or begins again where the host began, if that is early.
+residuals before a change of the profile do not count where they are smaller than it, and nothing is
+accelerated before switching has come to its end. Populations and profile are one state, and
+accelerated as one (`lw_rl.schemes.coupled`); where emission becomes absurdly negative, or the
+host's solver fails while no residual counts, the scheme hands over, in the second case at the first
+state, or begins again where the host began, if that is early.
 """
 
 from __future__ import annotations
@@ -68,14 +68,20 @@ from typing import Any
 
 import numpy as np
 
-from ..adapter import Adapter
-from ..approximate_operator import ApproximateOperator
 from ..errors import PolicyOutputError
-from ..state import Block, Evaluation, Snapshot
+from ..host.adapter import Adapter
+from ..host.state import Block, Evaluation, Snapshot
+from ..norms import (
+    relative,
+)
+from ..operator.two_level import TwoLevelOperator
 from .anderson import Anderson
-from .base import Scheme, Step, relative
-from .guard import Guard
-from .trial import Trial
+from .base import (
+    Scheme,
+    Step,
+)
+from .early_restart import EarlyRestart
+from .safeguard_state import SafeguardState
 
 Array = np.ndarray
 
@@ -163,36 +169,36 @@ class Safeguarded:
     def _schemes(self) -> tuple[Scheme, ...]:
         return (self.scheme, *(f for f in self.fallbacks if f.name != self.scheme.name))
 
-    def init(self, adapter: Adapter) -> Guard:
+    def init(self, adapter: Adapter) -> SafeguardState:
         """Start with the guarded scheme."""
-        return Guard(adapter, 0, self.scheme.init(adapter))
+        return SafeguardState(adapter, 0, self.scheme.init(adapter))
 
-    def start(self, y: Array, state: Guard) -> Array | None:
+    def start(self, y: Array, state: SafeguardState) -> Array | None:
         """Return where the guarded scheme begins, or None to begin where the context is."""
         begin = getattr(self.scheme, "start", None)
         y_start: Array | None = None if begin is None else begin(y, state.state)
         if y_start is not None:
-            state.origin, state.trial = state.adapter.snapshot(), Trial()
+            state.origin, state.trial = state.adapter.snapshot(), EarlyRestart()
         return y_start
 
-    def operators(self, state: Guard) -> dict[Block, ApproximateOperator]:
+    def operators(self, state: SafeguardState) -> dict[Block, TwoLevelOperator]:
         """Return the approximate operators of the guarded scheme, by atom, while it is in use."""
         made = getattr(self.scheme, "operators", None)
         return {} if made is None or state.active > 0 else made(state.state)
 
-    def operator_factor(self, state: Guard) -> float | None:
+    def operator_factor(self, state: SafeguardState) -> float | None:
         """Return the factor on the operator's estimate of the error, if it was calibrated."""
         known = getattr(self.scheme, "operator_factor", None)
         return None if known is None else known(state.state)
 
-    def accelerates_profiles(self, state: Guard) -> bool:
+    def accelerates_profiles(self, state: SafeguardState) -> bool:
         """Whether the guarded scheme goes together with an acceleration of emission profiles.
 
         After a start that was given up the host iterates them as it does.
         """
         return hasattr(self.scheme, "redistribute") and state.retreat == 0
 
-    def redistribute(self, change: float, profiles: Array, state: Guard) -> Array | None:
+    def redistribute(self, change: float, profiles: Array, state: SafeguardState) -> Array | None:
         """Note a change of the emission profiles, and accelerate them together with the unknown.
 
         Residuals before it are of another map: the best one does not count if it is smaller.
@@ -203,7 +209,7 @@ class Safeguarded:
             The largest relative change.
         profiles : Array
             The emission profiles before, shape [Nprofile].
-        state : Guard
+        state : SafeguardState
 
         Returns
         -------
@@ -252,19 +258,21 @@ class Safeguarded:
         adapter.write(mixed[0])
         return mixed[0]
 
-    def _active(self, state: Guard) -> Any:
+    def _active(self, state: SafeguardState) -> Any:
         """Return the scheme in use, or None where that is the plain update."""
         return self._schemes[state.active] if state.active < len(self._schemes) else None
 
-    def step(self, evaluation: Evaluation, state: Guard) -> Step:
+    def step(self, evaluation: Evaluation, state: SafeguardState) -> Step:
         """Accept or undo the step before, then propose the next."""
-        merit = evaluation.merit
+        residual_norm = evaluation.residual_norm
         size = float if self.in_foldings else relative
-        grown = state.best is not None and not size(merit) <= self.growth * size(state.best[1])
+        grown = state.best is not None and not size(residual_norm) <= self.growth * size(
+            state.best[1]
+        )
         undone = grown and not (state.trusted and evaluation.valid)
         if state.trial is not None:
             predict = partial(self._predicted, state)
-            steps = state.trial.verdict(merit, undone, not state.trusted, predict)
+            steps = state.trial.verdict(residual_norm, undone, not state.trusted, predict)
             if steps is not None:
                 return self._begin_again(steps, state.trial.made, state)
             if state.trial.over:
@@ -280,19 +288,19 @@ class Safeguarded:
             # A plain step from an unphysical start (populations of zero, say): take the next.
             state.trusted = True
             return Step(None, estimate=state.estimate)
-        estimate = state.contraction_estimate(merit)
+        estimate = state.contraction_estimate(residual_norm)
         state.rejected_last = False
         # After a failure a plain step that does better than most accelerated ones has another.
-        fast = state.trusted and state.wasted > 0 and merit < _FAST * state.base
-        self._account(merit, state)
+        fast = state.trusted and state.wasted > 0 and residual_norm < _FAST * state.base
+        self._account(residual_norm, state)
         state.visited.append(evaluation)
-        self._remember(merit, state)
-        if self._has_stalled(merit, state):
+        self._remember(residual_norm, state)
+        if self._has_stalled(residual_norm, state):
             if state.active < len(self._schemes) - 1:
                 self._hand_over(state, "no residual was clearly smaller")
             return self._begin_again(state.stall(), state.idle, state)
         if not state.trusted and self._next_is_too_much(state):
-            back = self._exhausted(merit, state)
+            back = self._exhausted(residual_norm, state)
             if back is not None:
                 return back
 
@@ -307,25 +315,27 @@ class Safeguarded:
         step = self._propose(evaluation, state, estimate)
         if step.y is not None:
             # A scheme that hardly moves, or a policy that says so, is no sign of equilibrium.
-            step = replace(step, estimate=max(step.estimate, relative(merit)))
+            step = replace(step, estimate=max(step.estimate, relative(residual_norm)))
         state.trusted, state.by = step.y is None, step.by
         state.estimate = step.estimate
         return self._annotate(step, state)
 
-    def _predicted(self, state: Guard, most: int) -> int | None:
+    def _predicted(self, state: SafeguardState, most: int) -> int | None:
         """Return the plain steps that MALI would take from the populations given, up to `most`."""
         predict = getattr(self.scheme, "plain_steps", None)
         return None if predict is None or state.active > 0 else predict(state.state, most)
 
-    def _has_stalled(self, merit: float, state: Guard) -> bool:
+    def _has_stalled(self, residual_norm: float, state: SafeguardState) -> bool:
         """Whether residuals that can be compared have hardly fallen for a long time."""
         if state.retreat > 0 or state.plain_only or not state.adapter.settled:
             return False
         # In partial redistribution a change of the profile raises them.
         adapter = state.adapter
-        return state.has_stalled(merit) and not any(map(adapter.redistributes, adapter.blocks))
+        return state.has_stalled(residual_norm) and not any(
+            map(adapter.redistributes, adapter.blocks)
+        )
 
-    def _begin_again(self, steps: int, made: int, state: Guard) -> Step:
+    def _begin_again(self, steps: int, made: int, state: SafeguardState) -> Step:
         """Go back to where the host began, with so many plain steps, after `made` for nothing."""
         assert state.origin is not None
         state.adapter.restore(state.origin)
@@ -342,46 +352,48 @@ class Safeguarded:
         state.note = ""
         return Step(None, estimate=1.0, accepted=False, anew=True, note=note)
 
-    def _next_is_too_much(self, state: Guard) -> bool:
+    def _next_is_too_much(self, state: SafeguardState) -> bool:
         """Whether one more fruitless formal solution would be beyond the allowance."""
         return state.pending + state.wasted + 1 > self.allowance + self.share * state.earned
 
-    def _account(self, merit: float, state: Guard) -> None:
+    def _account(self, residual_norm: float, state: SafeguardState) -> None:
         """Count the formal solution that was just made as earned or pending."""
         if state.trusted:
             # An accelerated step that plain ones follow is judged by what they make of it.
-            if merit > state.base:
+            if residual_norm > state.base:
                 state.wasted += state.pending
             else:
                 state.earned += state.pending
             state.earned += 1
-            state.pending, state.base = 0, merit
+            state.pending, state.base = 0, residual_norm
             return
         state.pending += 1
         policy = self._asks_policy(state)
-        if merit <= (self.rate if policy else _COMBINING) ** state.pending * state.base:
+        if residual_norm <= (self.rate if policy else _COMBINING) ** state.pending * state.base:
             # Plain steps that shrink the residual by `rate` each would have taken so many.
             least = 1e-300  # A residual that vanishes to rounding.
-            worth = math.log(max(merit, least) / max(state.base, least)) / math.log(self.rate)
+            worth = math.log(max(residual_norm, least) / max(state.base, least)) / math.log(
+                self.rate
+            )
             state.earned += max(state.pending, worth) if policy else state.pending
-            state.pending, state.base = 0, merit
+            state.pending, state.base = 0, residual_norm
 
-    def _asks_policy(self, state: Guard) -> bool:
+    def _asks_policy(self, state: SafeguardState) -> bool:
         """Whether a policy had a part in the last step; one that is dismissed has none."""
         asked = state.active == 0 and state.by == self.scheme.name
         return asked and getattr(self.scheme, "policy", None) is not None
 
     @staticmethod
-    def _remember(merit: float, state: Guard) -> None:
-        if not state.adapter.valid() or (state.best is not None and merit > state.best[1]):
+    def _remember(residual_norm: float, state: SafeguardState) -> None:
+        if not state.adapter.valid() or (state.best is not None and residual_norm > state.best[1]):
             return
-        state.best = (state.adapter.snapshot(), merit)
+        state.best = (state.adapter.snapshot(), residual_norm)
         if state.first is None:
             state.first = state.best
         if state.origin is None:
             state.origin = state.best[0]
 
-    def _exhausted(self, merit: float, state: Guard) -> Step | None:
+    def _exhausted(self, residual_norm: float, state: SafeguardState) -> Step | None:
         """Let the scheme in use rest or hand over; return the step back, if there is one."""
         state.wasted += state.pending
         state.pending = 0
@@ -393,10 +405,12 @@ class Safeguarded:
         self._hand_over(state, f"{state.wasted} fruitless steps")
         refuge = state.refuge
         return (
-            None if refuge is state.best and merit <= refuge[1] else self._go_back(state, *refuge)
+            None
+            if refuge is state.best and residual_norm <= refuge[1]
+            else self._go_back(state, *refuge)
         )
 
-    def _propose(self, evaluation: Evaluation, state: Guard, estimate: float) -> Step:
+    def _propose(self, evaluation: Evaluation, state: SafeguardState, estimate: float) -> Step:
         """Ask the scheme in use; one that fails hands over to the next at once."""
         if state.retreat > 0:
             state.retreat -= 1
@@ -421,11 +435,11 @@ class Safeguarded:
         return Step(None, estimate=estimate)
 
     @staticmethod
-    def _annotate(step: Step, state: Guard) -> Step:
+    def _annotate(step: Step, state: SafeguardState) -> Step:
         note, state.note = state.note, ""
         return replace(step, note=note) if note else step
 
-    def _reject(self, evaluation: Evaluation, state: Guard) -> Step:
+    def _reject(self, evaluation: Evaluation, state: SafeguardState) -> Step:
         assert state.best is not None and state.first is not None
         snapshot, least = state.best
         state.wasted += state.pending + 1
@@ -442,7 +456,7 @@ class Safeguarded:
             state.estimate = max(state.estimate, 1.0)
         return self._go_back(state, snapshot, least)
 
-    def _go_back(self, state: Guard, snapshot: Snapshot, least: float) -> Step:
+    def _go_back(self, state: SafeguardState, snapshot: Snapshot, least: float) -> Step:
         state.adapter.restore(snapshot)
         state.base = least
         state.rejected_last = True
@@ -452,7 +466,7 @@ class Safeguarded:
         step = Step(None, estimate=max(state.estimate, relative(least)), accepted=False)
         return self._annotate(step, state)
 
-    def _hand_over(self, state: Guard, reason: str) -> None:
+    def _hand_over(self, state: SafeguardState, reason: str) -> None:
         if state.active < len(self._schemes):
             names = [*(s.name for s in self._schemes), "mali"]
             said = f"{names[state.active]} handed over to {names[state.active + 1]}: {reason}"

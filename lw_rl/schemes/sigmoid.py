@@ -13,13 +13,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import least_squares
 
-from ..adapter import Adapter
 from ..errors import PolicyOutputError
-from ..slab import LINE_OPACITY_RATIO
-from ..source_shapes import S_MAX, S_MIN
-from ..source_shapes import Sigmoid as Shape
-from ..state import Evaluation
-from .base import Step, largest, relative
+from ..host.adapter import Adapter
+from ..host.state import Evaluation
+from ..norms import (
+    largest,
+    relative,
+)
+from ..slab.slab import LINE_OPACITY_RATIO
+from ..slab.source_shapes import S_MAX, S_MIN
+from ..slab.source_shapes import Sigmoid as Shape
+from .base import (
+    Step,
+)
 from .depthwise import Policy
 
 Array = np.ndarray

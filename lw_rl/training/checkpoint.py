@@ -12,7 +12,7 @@ import torch
 
 from ..errors import PolicyFileError
 from ..files import write_atomically
-from ..state import LinePhysics
+from ..host.state import LinePhysics
 from .hindsight import HindsightBuffer
 from .sac import DepthwiseSAC
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .. import actor as actors
-from ..calibration import card_entries
+from ..benchmark.calibration import card_entries
 from ..errors import NoReferenceError
-from ..network import Network
+from ..policies import actor as actors
+from ..policies.network import Network
 from .policy import DepthwiseActor
 from .sac import DepthwiseSAC
 
@@ -25,8 +25,8 @@ def export(path: Path, model: DepthwiseSAC, card: dict[str, Any], calibration: i
     card : dict
         How it was made.
     calibration : int, optional
-        Problems that the card's limits are taken from (`lw_rl.calibration.card_entries`). With 0,
-        and where a policy is of so little use that it has none, the card does not tell any
+        Problems that the card's limits are taken from (`lw_rl.benchmark.calibration.card_entries`).
+        With 0, and where a policy is of so little use that it has none, the card does not tell any
         (default: 0).
     """
     policy = in_numpy(model)

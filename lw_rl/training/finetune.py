@@ -29,19 +29,19 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from .. import actor as actors
-from ..actor import Actor
-from ..approximate_operator import ApproximateOperator
-from ..calibration import Range, factor_of, stops
-from ..certificate import DEFAULT_FACTOR
+from ..benchmark.calibration import Range, factor_of, stops
+from ..certificate.certificate import DEFAULT_FACTOR
 from ..cube.column import Workshop
 from ..cube.learn import unpack
 from ..cube.recorder import Visited
 from ..cube.settings import Settings
 from ..files import write_atomically
-from ..network import Network
-from ..observation import CHANNELS, NCHANNELS, make_frame
-from ..state import LinePhysics
+from ..host.state import LinePhysics
+from ..operator.two_level import TwoLevelOperator
+from ..policies import actor as actors
+from ..policies.actor import Actor
+from ..policies.network import Network
+from ..policies.observation import CHANNELS, NCHANNELS, make_frame
 from .comparison import Cost, Verdict, uncertainty
 from .hindsight import HindsightBuffer
 from .networks import DepthwiseNet, load_weights
@@ -188,12 +188,12 @@ def _buffer(columns: Sequence[Visited], seed: int) -> HindsightBuffer:
 def _add(buffer: HindsightBuffer, name: str, visited: Visited) -> None:
     # Pairs are relabelled with what one operator says of both; a column that began at its
     # neighbour's solution was solved with another.
-    operator, _ = ApproximateOperator.first(LinePhysics(**visited.physics))
+    operator, _ = TwoLevelOperator.first(LinePhysics(**visited.physics))
     if not operator.regular:
         return
-    states = zip(visited.y, visited.r, visited.implied, visited.starts, strict=True)
-    for y, r, implied, starts in states:
-        buffer.visits[name].add(y, r, operator.error(y, implied), bool(starts))
+    states = zip(visited.y, visited.r, visited.lambda_residual, visited.starts, strict=True)
+    for y, r, lambda_residual, starts in states:
+        buffer.visits[name].add(y, r, operator.error(y, lambda_residual), bool(starts))
 
 
 def _everywhere(policy: Actor) -> Actor:

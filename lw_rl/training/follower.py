@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
-from ..adapter import Adapter
+from ..benchmark.reference import Never
 from ..envs.stat_equil import solve_once
 from ..files import write_atomically
+from ..host.adapter import Adapter
+from ..host.state import Snapshot
 from ..iterate import iterate_ctx_rl
 from ..problems import random_problem
-from ..reference import Never
 from ..schemes import Depthwise, Scheme
-from ..state import Snapshot
 from . import checkpoint
 from .export import export, in_numpy
 from .sac import DepthwiseSAC

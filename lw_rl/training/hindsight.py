@@ -24,7 +24,8 @@ from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
-from ..observation import (
+from ..host.state import LinePhysics
+from ..policies.observation import (
     Frame,
     Previous,
     make_frame,
@@ -34,7 +35,6 @@ from ..observation import (
     size_of,
     to_log,
 )
-from ..state import LinePhysics
 
 Array = np.ndarray
 

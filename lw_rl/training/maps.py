@@ -1,4 +1,4 @@
-"""Slices through a trained policy as plain data, which `lw_rl.training_plots` draws."""
+"""Slices through a trained policy as plain data, which `lw_rl.training.plots` draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The depth-wise network of `lw_rl.network`, in torch."""
+"""The depth-wise network of `lw_rl.policies.network`, in torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..network import Architecture, Network
+from ..policies.network import Architecture, Network
 
 
 class DepthwiseNet(nn.Module):
@@ -62,7 +62,7 @@ class DepthwiseNet(nn.Module):
         return x.permute(0, 2, 3, 1).reshape(batch, self.outputs, N)
 
     def to_numpy(self, output: int = 0) -> dict[str, np.ndarray]:
-        """Return the weights of one output in the layout of :class:`lw_rl.network.Network`."""
+        """Return the weights of one output in the layout of `lw_rl.policies.network`."""
         arrays: dict[str, np.ndarray] = {}
 
         def put(name: str, weight: torch.Tensor, bias: torch.Tensor | None) -> None:

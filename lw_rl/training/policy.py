@@ -16,8 +16,8 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.sac.policies import SACPolicy
 from torch import nn
 
-from .. import observation as obs
-from ..network import Architecture
+from ..policies import observation as obs
+from ..policies.network import Architecture
 from .networks import DepthwiseNet
 
 _LOG_STD_MIN, _LOG_STD_MAX = -7.0, -0.5
@@ -32,7 +32,7 @@ def estimate_size(observation: torch.Tensor) -> torch.Tensor:
 
 
 def points_to_action(points: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
-    """Return `lw_rl.observation.points_to_action` of a batch, in torch."""
+    """Return `lw_rl.policies.observation.points_to_action` of a batch, in torch."""
     scale = torch.clamp(obs.MAX_RATIO * size, max=obs.MAX_CORRECTION)
     return torch.asinh(points / scale * _SINH) / obs.STEEPNESS
 
@@ -40,7 +40,7 @@ def points_to_action(points: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
 class DepthwiseActor(BasePolicy):
     """Gaussian over the action at every point, squashed by tanh.
 
-    Its deterministic action is that of :class:`lw_rl.actor.Actor`.
+    Its deterministic action is that of :class:`lw_rl.policies.actor.Actor`.
     """
 
     def __init__(

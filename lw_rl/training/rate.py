@@ -9,7 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
-from ..adapter import Adapter
+from ..host.adapter import Adapter
 from ..problems import Problem, random_problem
 from .train import Args, environments
 

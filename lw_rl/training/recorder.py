@@ -13,11 +13,11 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 
-from ..cli_terminal import progress_bar
 from ..files import write_atomically
-from ..training_plots import MAPS, draw_run
+from ..terminal import progress_bar
 from .entropy_meter import measured_entropy
 from .maps import policy_maps
+from .plots import MAPS, draw_run
 
 
 class Recorder(BaseCallback):

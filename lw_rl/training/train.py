@@ -19,8 +19,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from ..envs.stat_equil import Sampling, StatEquil
 from ..errors import PolicyFileError, TrainingError
-from ..network import Architecture
-from ..observation import NCHANNELS, POINT_MULTIPLE
+from ..policies.network import Architecture
+from ..policies.observation import NCHANNELS, POINT_MULTIPLE
 from ..problems import random_problem
 from . import checkpoint
 from .export import export

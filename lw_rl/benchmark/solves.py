@@ -1,0 +1,100 @@
+"""What a scheme did on a problem: the counts, the errors, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..problems import Problem
+
+#: True errors to which formal solutions are counted.
+THRESHOLDS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6)
+
+#: The threshold at which wall times are taken and the best Ng setting is chosen.
+TARGET = 1e-3
+
+#: Tolerance of the schemes' own stop: the default of ``lightweaver.iterate_ctx_se``.
+POPS_TOL = 1e-3
+
+
+@dataclass(frozen=True)
+class Solve:
+    """What one scheme did on one problem.
+
+    Attributes
+    ----------
+    peer, setting : str
+        The scheme.
+    errors : tuple of float
+        True error after each formal solution.
+    stop : int or None
+        Formal solutions at the scheme's own stop, None if it did not stop.
+    stop_error : float or None
+        True error there.
+    seconds : float or None
+        Wall time to a true error of :data:`TARGET`; for Lightweaver's own driver, to its stop.
+    rejected : int
+        Steps that the safeguard undid.
+    failure : str
+        The exception that ended it, if any.
+    elsewhere : float or None
+        How far, as a true error, the equilibrium that it came to is from the reference, where the
+        host's equations have more than one solution; `errors` and `stop_error` are then against
+        the former.
+    """
+
+    peer: str
+    setting: str
+    errors: tuple[float, ...]
+    stop: int | None
+    stop_error: float | None
+    seconds: float | None
+    rejected: int = 0
+    failure: str = ""
+    elsewhere: float | None = None
+
+    def to(self, threshold: float) -> int | None:
+        """Return the formal solutions after which the error stays below a threshold."""
+        errors = np.asarray(self.errors)
+        above = np.flatnonzero(~(errors < threshold))
+        count = 0 if above.size == 0 else int(above[-1]) + 1
+        return None if count == errors.size else count + 1
+
+    @property
+    def failed(self) -> bool:
+        """Whether it never came to stay below :data:`TARGET`, given the chance to go on."""
+        return self.to(TARGET) is None and self.stop != len(self.errors)
+
+    @property
+    def false_stop(self) -> bool:
+        """Whether it stopped although its true error exceeds :data:`POPS_TOL`."""
+        return self.stop_error is not None and not self.stop_error <= POPS_TOL
+
+
+@dataclass(frozen=True)
+class Result:
+    """One problem's solves.
+
+    Attributes
+    ----------
+    problem : Problem
+    Nspace : int
+        Number of depths.
+    reference_change : float
+        Relative change of the last MALI step of the reference.
+    solves : tuple of Solve
+        One per peer name.
+    """
+
+    problem: Problem
+    Nspace: int
+    reference_change: float
+    solves: tuple[Solve, ...] = field(default=())
+
+    def __getitem__(self, peer: str) -> Solve:
+        """Return the solve of a peer by name."""
+        for solve in self.solves:
+            if solve.peer == peer:
+                return solve
+        raise KeyError(peer)

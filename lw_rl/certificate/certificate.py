@@ -1,0 +1,425 @@
+"""What is known of the error of the populations along a solve.
+
+Estimates of the error, none of which costs a formal solution. The certified stop
+(`lw_rl.certificate.convergence`) goes by the tightest that can be trusted in the state at hand:
+
+``"policy"``
+    A policy proposes a step to the solution, so the size of its step is an estimate of the error
+    of the state it starts from. It is taken together with the distance to the best combination of
+    visited states (next), divided by ``1 - rho``, where `rho` is the observed contraction of the
+    residual, and multiplied by a factor that was calibrated on the validation stream and stands in
+    the policy's card (:data:`DEFAULT_FACTOR` without one).
+``"combination"``
+    At fixed opacity MALI's residual is linear in the source function (in the populations, close to
+    the solution, for atoms with more levels). So the combination of the visited states with the
+    smallest residual is far closer to the solution than the last of them, and its distance is the
+    error of the last: the contraction of the plain residual, observed for every mode that is
+    still there, not only for the fastest (Eddy 1979, reduced rank extrapolation; Anderson 1965).
+    Times :data:`SAFETY`, or :data:`PLAIN_SAFETY` where all steps are MALI's.
+``"contraction"``
+    Where there is no such combination: the residual over ``1 - rho`` (Auer, Fabiani Bendicho and
+    Trujillo Bueno 1994, A&A 292, 599). Times the same.
+``"operator"``
+    The same for the steps of the non-local approximate operator (`lw_rl.operator.two_level`) that
+    no policy had a part in, times :data:`DEFAULT_FACTOR`, or what a policy's card says for problems
+    of this kind (learned on cubes, `lw_rl.training.finetune`). Of accelerated states that no such
+    step led to, what the operator takes for the error, times :data:`SAFETY`, if that is less than
+    the above. And the second opinion, of two-level atoms, whatever the scheme
+    (`lw_rl.certificate.defect_correction`): what the operator takes for the error, where the
+    iteration would stop otherwise. It counts if it is larger, times :data:`OPERATOR_SAFETY`, or
+    :data:`DEFAULT_FACTOR` where its own steps have removed what it sees and left what it does not:
+    over ``1 - rho`` as well, where `rho` is what the last step left at the depth that is worst now.
+    A mode that the operator hardly sees stays behind when all others are gone.
+``"bound"``
+    The rigorous bound with the source function as the weight (`lw_rl.certificate.bounds`), for
+    two-level atoms: the tightest where the residual is far below the thermal source term, as at the
+    solution itself. :meth:`Certificate.bound` sharpens it at the end of a solve. It is widened
+    where the operator, which interpolates as the host does, is not quite monotone.
+
+**Rough equations.** The host's interpolation has a limiter, and its equations have kinks. Where the
+second opinion saw one among the last states, or a plain step raised the residual, all of the above
+but the bound, which is not given there, is multiplied by ten. Classical Lambda iteration of an atom
+without an operator is taken to contract by 0.9999 per step, whatever is observed: it can stand
+still far from the solution.
+
+**Which state is certified.** The estimates are of a state at which a formal solution was made, or
+of its plain update. Where a scheme has moved on to a state that no formal solution has seen, the
+stop puts the certified one back: populations, radiation field and rates of the context then belong
+together, in complete redistribution; in partial redistribution the host has remade the latter two
+for the next iteration, which is nearer to the solution. MALI's populations are left as they are.
+
+**Partial redistribution.** The emission profile is iterated as well, beside the populations, and
+lags behind them: `lw_rl.certificate.redistribution` tells what that hides. There is no bound.
+
+What is proved is in `lw_rl.certificate.bounds`; the rest is measured by ``lw-rl soak``: how often
+the estimate holds and how close it is, scheme by scheme, stands in the README and its result files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..host.adapter import Adapter
+from ..host.state import Block, Evaluation
+from ..host.threads import on_the_contexts_threads
+from ..norms import (
+    largest,
+    relative,
+)
+from ..policies.observation import to_log
+from ..result import UNKNOWN, ErrorEstimate
+from .bounds import enclosure_bound, weight_bound
+from .defect_correction import DefectCorrection, Operators
+from .history import MAX_RHO, History
+from .redistribution import Redistribution
+
+Array = np.ndarray
+
+#: Factor on a policy's estimate where its card has none.
+DEFAULT_FACTOR = 2.5
+#: Factor on the estimates that no policy takes part in, and on those of MALI left to itself.
+SAFETY = 3.0
+PLAIN_SAFETY = 1.5
+#: Factor on what the approximate operator takes for the error, where neither it nor a policy has
+#: made the step: what it does not see of an error, its own steps leave.
+OPERATOR_SAFETY = 1.5
+#: Share of an error that is left, as a rule at the least, of what an accelerated step has removed.
+_LEAVES = 0.03
+#: First residual from which on a policy's steps leave as much unseen as the operator's.
+_NEAR_START = 0.025
+#: No error is known to be smaller.
+_ROUNDING = float(np.finfo(np.float64).eps)
+#: Factor on the estimates where the equations are rough (`History.rough`).
+_ROUGH = 10.0
+#: What classical Lambda iteration is taken to contract by where no operator tells.
+_LAMBDA_RHO = 0.9999
+#: Plain steps in a row that are MALI left to itself.
+_PLAIN_STEPS = 8
+#: Plain steps in a row after which what accelerated ones left does not count any more.
+_FORGOTTEN = 20
+#: Accelerated steps over which their contraction is observed.
+_LEFT = 2
+#: Contraction beyond which a policy's step is not extrapolated.
+_MAX_POLICY_RHO = 0.8
+#: The same where it is observed at one depth.
+_MAX_LEFT = 0.9
+
+
+class Certificate:
+    """What is known of the error along a solve.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        Access to the context.
+    operators : callable, optional
+        Returns the approximate operators that a scheme has made, by atom.
+    lambdaIterate : bool, optional
+        Whether plain steps are classical Lambda iteration (default: False).
+
+    Attributes
+    ----------
+    evaluation : Evaluation or None
+        The last one that counts.
+    """
+
+    def __init__(self, adapter: Adapter, operators: Operators = dict, lambdaIterate: bool = False):
+        self.adapter = adapter
+        self.clear()
+        self._log_b: dict[Block, Array] = {}
+        self._opinion = DefectCorrection(adapter, operators)
+        self._lambda = lambdaIterate
+        self._settled = True
+
+    def clear(self) -> None:
+        """Forget the visited states."""
+        self.evaluation: Evaluation | None = None
+        self._before: Evaluation | None = None
+        self._visited = History()
+        # Size of the step that is proposed, and of the one that led here if it was accelerated.
+        self._step = self._came = 0.0
+        # What accelerated steps in a row left of each other's size.
+        self._left: deque[float] = deque(maxlen=_LEFT)
+        self._plain = True
+        self._plain_steps = 0
+        self._factor: float | None = None
+        self._method = "policy"
+        self._estimate: ErrorEstimate | None = None
+        self._profile = Redistribution()
+
+    def skip(self, undone: bool = False) -> None:
+        """Note an iteration whose plain update is not known.
+
+        Parameters
+        ----------
+        undone : bool, optional
+            Whether it showed that the step before has to be undone (default: False).
+        """
+        by_policy = self._factor is not None and self._method == "policy"
+        if undone and not by_policy:
+            # A policy may mean no good; what others propose is no worse on smooth ground.
+            self._visited.undone()
+        self.evaluation = self._estimate = None
+
+    @on_the_contexts_threads
+    def redistribute(self, change: float, mixed: Array | None = None) -> None:
+        """Note a change of the emission profile (partial redistribution).
+
+        Parameters
+        ----------
+        change : float
+            The largest relative change.
+        mixed : Array, optional
+            The unknown that a combination with earlier iterations of unknown and profile leads to.
+        """
+        self._estimate = None
+        if self.evaluation is None:
+            return
+        away = 0.0 if mixed is None else largest(mixed - self.evaluation.y)
+        # Plain steps are too slow for their combination to tell.
+        together = mixed is not None and self._factor is not None
+        self._profile.step(max(self._step, away), together)
+        errors = self._opinion.errors(self.evaluation)
+        if errors is None:
+            self._profile.without_operator(self.residual, self._observed().value)
+        else:
+            self._profile.with_operator(self.evaluation.y, to_log(errors), change)
+
+    def add(
+        self,
+        evaluation: Evaluation,
+        y_next: Array | None,
+        factor: float | None = None,
+        method: str = "policy",
+        size: float = 0.0,
+    ) -> None:
+        """Note an evaluation and the step that was made from it.
+
+        Parameters
+        ----------
+        evaluation : Evaluation
+            What the last formal solution told.
+        y_next : Array or None
+            The next unknown; None if it is the plain update.
+        factor : float, optional
+            Factor on the size of the step as an estimate of the error, if it is one.
+        method : str, optional
+            What that estimate is called (default: ``"policy"``).
+        size : float, optional
+            What the scheme takes for the error of the evaluated state, which is not the size of
+            the step where that begins at a combination of states (default: 0).
+        """
+        self._estimate = None
+        if not evaluation.valid:
+            self.clear()
+            return
+        if not self._settled:
+            # Residuals of other equations tell nothing of these.
+            self.clear()
+        self._settled = self.adapter.settled
+        # After a step that was undone residuals are not compared.
+        plainly = self.evaluation is not None and self._plain
+        self._before, self.evaluation = self.evaluation, evaluation
+        self._visited.add(evaluation, plainly)
+        before, after_plain = self._step, self._plain
+        self._came = 0.0 if after_plain else before
+        self._plain = y_next is None
+        self._plain_steps = self._plain_steps + 1 if self._plain else 0
+        if self._plain_steps > _FORGOTTEN:
+            self._left.clear()
+        self._factor, self._method = factor, method
+        step = evaluation.residual_norm if y_next is None else largest(y_next - evaluation.y)
+        self._step = max(step, evaluation.residual_norm)
+        if factor is not None:
+            self._step = max(self._step, math.log1p(size))
+        if factor is not None and not after_plain:
+            self._left.append(self._step / max(before, 1e-300))
+
+    @property
+    def state(self) -> Array:
+        """The certified state: the last evaluated one, or its plain update if that was taken."""
+        assert self.evaluation is not None
+        return self.evaluation.y_plain if self._plain else self.evaluation.y
+
+    @property
+    def residual(self) -> float:
+        """The largest relative change that a plain step makes, which no estimate is below."""
+        return float("inf") if self.evaluation is None else relative(self.evaluation.residual_norm)
+
+    @on_the_contexts_threads
+    def estimate(self, within: float = float("inf")) -> ErrorEstimate:
+        """Return the tightest estimate that can be trusted of the error of :attr:`state`.
+
+        Parameters
+        ----------
+        within : float, optional
+            What is of interest: an estimate that is sure to be above it is not made, and one below
+            it is not believed where the last step seems to have left less than steps do.
+        """
+        if self.evaluation is None:
+            return UNKNOWN
+        if self._estimate is None:
+            self._estimate = self._profile.estimate()
+        if self._estimate is None:
+            estimate = self._tightest(within)
+            if estimate is UNKNOWN:
+                return UNKNOWN
+            if estimate.value < within:
+                rough = self._rough
+                seen = self._second_opinion()
+                if self._rough != rough:
+                    # A kink that it has seen counts for the others as well.
+                    estimate = self._tightest(within)
+                estimate = max(estimate, seen, key=lambda e: e.value)
+            self._estimate = _at_least(self._profile.at_least(), estimate)
+        self._estimate = _at_least(_ROUNDING, self._estimate)
+        left = _LEAVES * self._came if self._factor is not None else 0.0
+        if self._estimate.value < within <= left:
+            # That nothing was left is chance, or a kink.
+            return ErrorEstimate(left, "operator")
+        return self._estimate
+
+    @on_the_contexts_threads
+    def bound(self) -> float | None:
+        """Return the bound on the error of :attr:`state`, or None where there is none.
+
+        It takes some milliseconds, a linear programme for each two-level atom. What it rests on
+        (`lw_rl.certificate.bounds`) does not hold where the approximate operator, which
+        interpolates as the host does, takes the error for larger: there is none then.
+        """
+        if self.evaluation is None:
+            return None
+        bound = min(
+            self._largest_over_blocks(self._weight_bound),
+            self._largest_over_blocks(self._enclosure_bound),
+        )
+        seen = self._opinion.worst(self.evaluation, plain=False)
+        return bound if seen is not None and seen < bound < np.inf else None
+
+    def settle(self) -> None:
+        """Put the certified state into the context, if a scheme has moved on from it."""
+        if self.evaluation is not None and not self._plain:
+            self.adapter.go_back(self.evaluation.y)
+
+    # ---- the estimates ----------------------------------------------------------------------
+
+    @property
+    def _rough(self) -> bool:
+        """Whether linear estimates are worth little among the last states."""
+        return not self._profile and self._visited.rough
+
+    def _tightest(self, within: float) -> ErrorEstimate:
+        """Return the tightest of the estimates, before the second opinion."""
+        assert self.evaluation is not None
+        estimate = UNKNOWN
+        if relative(self._step) < within:
+            estimate = self._observed()
+            seen = self._opinion.worst(self.evaluation, self._plain)
+            if seen is None and self._lambda:
+                slow = PLAIN_SAFETY * relative(self._step / (1.0 - _LAMBDA_RHO))
+                estimate = ErrorEstimate(slow, "contraction")
+            elif seen is not None and self._factor is None and self._plain_steps < _PLAIN_STEPS:
+                # Accelerated before: states between them tell less than the operator does.
+                seen = SAFETY * (seen if self._plain else max(seen, self.residual))
+                if seen < estimate.value:
+                    estimate = ErrorEstimate(seen, "operator")
+        if self._rough:
+            estimate = replace(estimate, value=_ROUGH * estimate.value)
+        bound = self._largest_over_blocks(self._weight_bound)
+        return ErrorEstimate(bound, "bound", bound) if bound < estimate.value else estimate
+
+    def _second_opinion(self) -> ErrorEstimate:
+        """Return what the approximate operator says, zero where there is none.
+
+        It is asked only where the iteration would stop otherwise: it takes some milliseconds.
+        """
+        assert self.evaluation is not None
+        seen, kinked = self._opinion.closer(self.evaluation, self._plain)
+        if kinked:
+            self._visited.kink()
+        if self._factor is None:
+            # What it left of its own errors before, it does not see of this one.
+            seen *= OPERATOR_SAFETY / (1.0 - self._accelerated())
+        elif self._method == "policy":
+            # What it has not seen of a large error is still there.
+            safety = OPERATOR_SAFETY if self._visited.first < _NEAR_START else DEFAULT_FACTOR
+            seen *= max(safety, self._stays())
+        else:
+            seen *= max(self._factor, OPERATOR_SAFETY, self._stays())
+        return ErrorEstimate(_ROUGH * seen if self._rough else seen, "operator")
+
+    def _observed(self) -> ErrorEstimate:
+        """Return the estimate from the step, the visited states and the contraction."""
+        distance = self._visited.distance(self.state, self.adapter.blocks)
+        rho = self._visited.contraction()
+        safety = PLAIN_SAFETY if self._plain_steps >= _PLAIN_STEPS else SAFETY
+        if distance == float("inf"):
+            if self._method == "operator" and self._factor is not None:
+                # Calibrated on problems of this kind, it is worth more than the general one.
+                safety = min(safety, self._factor) if self._factor < DEFAULT_FACTOR else safety
+            step = self._step / (1.0 - min(rho, MAX_RHO))
+            known = len(self._visited) > 1
+            return ErrorEstimate(safety * relative(step), "contraction") if known else UNKNOWN
+        if self._factor is not None:
+            rho = max(rho, self._accelerated())
+            step = max(self._step, distance) / (1.0 - min(rho, _MAX_POLICY_RHO))
+            return ErrorEstimate(self._factor * relative(step), self._method)
+        if not self._plain:
+            distance = max(self._step, distance)
+        elif self._plain_steps >= _PLAIN_STEPS:
+            distance = max(distance, self._visited.remainder())
+        return ErrorEstimate(safety * relative(distance), "combination")
+
+    def _stays(self) -> float:
+        """Return the factor on what the operator sees where some of it stays from step to step."""
+        if self._before is None or self.evaluation is None:
+            return OPERATOR_SAFETY
+        left = self._opinion.left(self._before, self.evaluation)
+        return OPERATOR_SAFETY / (1.0 - min(left, _MAX_LEFT))
+
+    def _accelerated(self) -> float:
+        """Return the largest share that the last accelerated steps left of each other, bounded."""
+        return min(max(self._left, default=0.0), _MAX_POLICY_RHO)
+
+    # ---- the bounds -------------------------------------------------------------------------
+
+    def _largest_over_blocks(self, bound: Any) -> float:
+        if self._profile:
+            return float("inf")
+        if not (self.adapter.ctx.crswDone and all(b.two_level for b in self.adapter.blocks)):
+            return float("inf")
+        if not self._visited.monotone:
+            return float("inf")
+        return max(bound(b) for b in self.adapter.blocks)
+
+    def _thermal(self, block: Block) -> Array:
+        """Return ln(eps B) in the unit of the unknown, shape [Nspace]."""
+        if block not in self._log_b:
+            physics = self.adapter.line_physics(block)
+            self._log_b[block] = np.log(np.maximum(physics.epsilon, 1e-300)) + physics.log_B
+        return self._log_b[block]
+
+    def _weight_bound(self, block: Block) -> float:
+        assert self.evaluation is not None
+        y, r = self.evaluation.y[block.span], self.evaluation.r[block.span]
+        bound = weight_bound(y, r, self._thermal(block))
+        if bound < np.inf:
+            bound *= self._opinion.widening(block, y)
+        # The plain update is no further from the solution than its step and the bound together.
+        return bound + relative(largest(r)) * (1.0 + bound) if self._plain else bound
+
+    def _enclosure_bound(self, block: Block) -> float:
+        assert self.evaluation is not None
+        span = block.span
+        widening = self._opinion.widening(block, self.evaluation.y[span])
+        ys, rs = self._visited.settled(span)
+        return widening * enclosure_bound(ys, rs, self._thermal(block), self.state[span])
+
+
+def _at_least(least: float, estimate: ErrorEstimate) -> ErrorEstimate:
+    return replace(estimate, value=max(estimate.value, least))

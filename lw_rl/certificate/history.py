@@ -1,0 +1,141 @@
+"""The states that a solve visited, and what their residuals say of the error."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from itertools import compress
+
+import numpy as np
+
+from ..extrapolation import combine_positive
+from ..host.state import Block, Evaluation
+from ..norms import (
+    largest,
+)
+from .bounds import NEAR
+
+Array = np.ndarray
+
+#: History states that are combined.
+_WINDOW = 20
+#: Steps for which kinks and raised residuals are remembered.
+_MEMORY = 40
+#: Steps over which the contraction of the residual is observed.
+_SPANS = (2, 4, 8)
+#: A residual, in the logarithm, below which a plain step that raises it, or another one that has to
+#: be undone, tells of rough equations.
+_SMALL = 0.01
+#: Contraction beyond which a plain iteration is not extrapolated.
+MAX_RHO = 0.999
+
+
+class History:
+    """The last states of a solve at which the host made a formal solution.
+
+    Attributes
+    ----------
+    first : float
+        The first residual, in the logarithm.
+    """
+
+    def __init__(self) -> None:
+        self.first = float("inf")
+        self._ys: deque[Array] = deque(maxlen=_WINDOW + 1)
+        self._rs: deque[Array] = deque(maxlen=_WINDOW + 1)
+        self._settled: deque[bool] = deque(maxlen=_WINDOW + 1)
+        self._residual_norms: deque[float] = deque(maxlen=max(_SPANS) + 1)
+        # From which residual a plain step had raised it, or one that was undone, if it did.
+        self._raised: deque[float] = deque(maxlen=_MEMORY)
+        self._kinks: deque[bool] = deque(maxlen=_MEMORY)
+
+    def __len__(self) -> int:
+        return len(self._ys)
+
+    def add(self, evaluation: Evaluation, plainly: bool) -> None:
+        """Note an evaluation.
+
+        Parameters
+        ----------
+        evaluation : Evaluation
+            A valid one.
+        plainly : bool
+            Whether a plain step led there from the last one, and the equations are the same.
+        """
+        residual_norm, before = (
+            evaluation.residual_norm,
+            self._residual_norms[-1] if self._residual_norms else float("inf"),
+        )
+        # The scattered background light in a residual is that of the populations before.
+        self._settled.append(bool(self._ys) and largest(evaluation.y - self._ys[-1]) <= NEAR)
+        if not self._ys:
+            self.first = residual_norm
+        self._ys.append(evaluation.y)
+        self._rs.append(evaluation.r)
+        self._residual_norms.append(residual_norm)
+        self._raised.append(before if plainly and before < residual_norm else float("inf"))
+        self._kinks.append(False)
+
+    def kink(self) -> None:
+        """Note a kink of the host's limiter near the last state."""
+        self._kinks[-1] = True
+
+    def undone(self) -> None:
+        """Note that a step from the last state led to where the residual is many times larger."""
+        if self._residual_norms:
+            self._raised[-1] = self._residual_norms[-1]
+
+    @property
+    def rough(self) -> bool:
+        """Whether linear estimates are worth little: a kink was seen, or nothing contracts."""
+        return any(self._kinks) or min(self._raised) < _SMALL
+
+    @property
+    def monotone(self) -> bool:
+        """Whether nothing in the last states speaks against a maximum principle."""
+        smooth = not any(self._kinks) and min(self._raised) == float("inf")
+        return smooth and self._settled[-1]
+
+    def settled(self, span: slice) -> tuple[list[Array], list[Array]]:
+        """Return an atom's unknowns and residuals, of states with their own background light."""
+        ys = [y[span] for y in compress(self._ys, self._settled)]
+        return ys, [r[span] for r in compress(self._rs, self._settled)]
+
+    def distance(self, state: Array, blocks: Sequence[Block]) -> float:
+        """Return how far the best combination of the states is from one, in the logarithm.
+
+        Infinite where there is none.
+        """
+        if len(self._ys) < 3:
+            return float("inf")
+        worst = 0.0
+        for block in blocks:
+            span = block.span
+            combined = combine_positive([y[span] for y in self._ys], [r[span] for r in self._rs])
+            if combined is None:
+                return float("inf")
+            worst = max(worst, largest(combined[0] - state[span]))
+        return worst
+
+    def remainder(self) -> float:
+        """Return what is left after a plain step that followed another, in the logarithm.
+
+        Where its residual `r` is largest and has shrunk by `rho` that is ``r rho / (1 - rho)``.
+        Where it has grown, as one that alternates between two depths does, two steps tell.
+        """
+        r = np.abs(self._rs[-1])
+        worst = r.argmax()
+        once, twice = (float(r[worst] / max(abs(self._rs[-k][worst]), 1e-300)) for k in (2, 3))
+        rho = min(once if once < 1.0 else math.sqrt(twice), MAX_RHO)
+        return float(r[worst]) * rho / (1.0 - rho)
+
+    def contraction(self) -> float:
+        """Return the largest factor per step by which the residual fell over the last steps."""
+        residual_norms = self._residual_norms
+        if len(residual_norms) < 2:
+            return 0.5
+        spans = [n for n in _SPANS if n < len(residual_norms)] or [1]
+        return max(
+            (residual_norms[-1] / max(residual_norms[-1 - n], 1e-300)) ** (1.0 / n) for n in spans
+        )

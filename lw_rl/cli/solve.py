@@ -1,0 +1,111 @@
+"""The command `lw-rl solve`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ..terminal import (
+    output,
+    progress_bar,
+)
+from .options import (
+    command_line,
+    json_option,
+    policy_option,
+    quiet_option,
+)
+
+
+@click.command()
+@click.argument("atom")
+@click.argument("atmosphere")
+@click.option("--scheme", default="depthwise", show_default=True, help="Scheme to solve with.")
+@policy_option()
+@click.option("--depths", type=click.IntRange(min=3), help="Resample to so many depths.")
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Timed solves of each scheme, of which the fastest counts.",
+)
+@click.option(
+    "--figure",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the figure goes.  [default: ATOM_ATMOSPHERE.png]",
+)
+@click.option("--no-figure", is_flag=True, help="Write no figure.")
+@json_option("what the table shows")
+@quiet_option()
+@click.pass_context
+def solve(
+    ctx: click.Context,
+    atom: str,
+    atmosphere: str,
+    scheme: str,
+    policy: str,
+    depths: int | None,
+    repeats: int,
+    figure: Path | None,
+    no_figure: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Solve the line of ATOM in ATMOSPHERE to statistical equilibrium.
+
+    Prints how many formal solutions the scheme takes to a true error of 1e-1 to 1e-6, beside
+    MALI, Ng and Anderson acceleration and Lightweaver's own iterate_ctx_se, and draws source
+    function, convergence and emergent line.  `lw-rl info` lists the names.
+
+    \b
+    Examples:
+      lw-rl solve CaII_K FALC
+      lw-rl solve MgII_k FALF --depths 328 --figure mg.png
+      lw-rl solve CaII_K FALC --policy runs/mine/policy.json
+      lw-rl solve CaII_K FALC --scheme anderson --json
+    """  # noqa: D301 (click needs the escape itself, not a raw string)
+    # Lightweaver takes a second to import: not before the arguments are known to be sound.
+    from .. import problems
+    from ..benchmark import measure as benchmark
+    from ..benchmark import report, tables
+    from ..iterate import solve as solve_context
+    from ..schemes import make_scheme
+
+    problem = problems.shipped_problem(atom, atmosphere, depths)
+    guarded = make_scheme(scheme, policy)
+    shown = ("lightweaver", "mali", "ng", "anderson10")
+    entries = [p for p in benchmark.peers(()) if p.name in shown]
+    if scheme not in ("mali", "ng", "anderson"):
+        name = benchmark.depthwise_name(policy) if scheme == "depthwise" else scheme
+        entries.append(benchmark.Peer(name, guarded))
+
+    with progress_bar(quiet) as bar:
+        task = bar.add_task("solving", total=len(entries) + 2)
+        context = problem.context()
+        solved = solve_context(context, scheme=guarded, quiet=True)
+        bar.advance(task)
+        result = benchmark.measure(
+            problem, entries, repeats, lambda what: bar.update(task, description=what, advance=1)
+        )
+    path = None if no_figure else figure or Path(f"{problem.name.replace(' ', '_')}.png")
+    if path is not None:
+        from ..benchmark.plots import save, solve_figure
+
+        save(solve_figure(context, result), path)
+    if as_json:
+        fields = {
+            "command": command_line(ctx),
+            "versions": report.versions(),
+            "solved": solved.as_dict(),
+            **report.result_as_dict(result),
+            "figure": None if path is None else str(path),
+        }
+        click.echo(json.dumps(fields, indent=2))
+    elif not quiet:
+        output(quiet, width=110).print(tables.solve_table(result))
+        click.echo(f"{guarded.name} {solved}")
+        if path is not None:
+            click.echo(f"figure: {path}")

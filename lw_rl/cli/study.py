@@ -1,0 +1,101 @@
+"""The command `lw-rl study`: which part of the training contributes what."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ..terminal import (
+    output,
+    progress_bar,
+)
+from .options import (
+    command_line,
+    folder_option,
+    json_option,
+    quiet_option,
+    readme_option,
+)
+
+
+@click.command()
+@click.argument("name", type=click.Choice(["learner", "architecture"]))
+@click.option("--seeds", type=click.IntRange(min=1),
+              help="Seeds of every variant: 1, 2, ...  [default: 3, or 2]")  # fmt: skip
+@click.option("--steps", type=click.IntRange(min=1),
+              help="Environment steps of every run.  [default: 4000, or 2000]")  # fmt: skip
+@click.option("--problems", type=click.IntRange(min=4), default=400, show_default=True,
+              help="Problems of the train stream.")  # fmt: skip
+@click.option("--validation", type=click.IntRange(min=1), default=40, show_default=True,
+              help="Problems of the validation stream.")  # fmt: skip
+@folder_option("runs/study", "Folder of the runs, the result file and the figure.")
+@readme_option("Renew the study's block in this file.")
+@json_option("the result")
+@quiet_option()
+@click.pass_context
+def study(
+    ctx: click.Context,
+    name: str,
+    seeds: int | None,
+    steps: int | None,
+    problems: int,
+    validation: int,
+    out: Path,
+    readme: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Train variants with several seeds, and set their scores beside one another.
+
+    \b
+    learner       SAC from scratch, hindsight imitation alone, hindsight then SAC, both together
+    architecture  sizes of the network, by imitation of demonstrations alone
+
+    A study that was interrupted goes on where it was.
+
+    \b
+    Examples:
+      lw-rl study learner --seeds 3
+      lw-rl study architecture
+    """  # noqa: D301 (click needs the escape itself, not a raw string)
+    from ..benchmark.plots import save, study_figure
+    from ..benchmark.readme import renew_block, require_blocks
+    from ..experiments import study as studies
+    from .train import Args
+
+    chosen = studies.STUDIES[name]
+    seeds = chosen.seeds if seeds is None else seeds
+    steps = chosen.steps if steps is None else steps
+    if readme is not None:
+        require_blocks(readme.read_text(), [name])
+    args = Args(
+        steps=steps,
+        problems=problems,
+        validation=validation,
+        checkpoint_every=max(1, steps // 4),
+        warmup=min(400, steps // 2),
+        calibration=0,
+    )
+    with progress_bar(quiet) as bar:
+        task = bar.add_task("", total=len(chosen.variants) * seeds)
+        first = True
+
+        def watch(what: str) -> None:
+            nonlocal first
+            bar.update(task, description=what, advance=0 if first else 1)
+            first = False
+
+        result = studies.run(name, args, range(1, seeds + 1), out, watch)
+        bar.update(task, completed=len(chosen.variants) * seeds)
+    result = {"command": command_line(ctx), **result}
+    studies.save(result, out / f"{name}.json")
+    save(study_figure(result), out / f"{name}.png")
+    if readme is not None:
+        renew_block(readme, name, studies.markdown(result))
+    if as_json:
+        click.echo(json.dumps(result))
+    elif not quiet:
+        output(quiet, width=150).print(studies.markdown(result))
+        click.echo(f"results: {out / f'{name}.json'}")

@@ -1,0 +1,1 @@
+"""What cubes cost, and whether their answers hold."""

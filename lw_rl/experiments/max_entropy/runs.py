@@ -1,0 +1,209 @@
+"""The training runs of the entropy report: what is trained, and what is measured of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from stable_baselines3 import SAC
+
+from ...envs.columns import ReducedBasis
+from ...files import (
+    plain,
+)
+from ...problems import random_problem
+from ...training.control import Settings, evaluate, train_control
+from ...training.maps import boltzmann_slice, sampled_actions
+from ...training.recorder import curve
+from ...training.shared_weights import SharedPolicy, equal_width, weights
+from ...training.temperature import HeldEntropy, described
+from .cells import RUNS, Cell
+from .facts import accuracy, double_well
+from .modes import count_modes, held_within
+
+COLUMNS_OF_LOG = {
+    "steps": "time/total_timesteps",
+    "wall": "time/time_elapsed",
+    "cpu": "time/cpu",
+    "return": "rollout/ep_rew_mean",
+    "entropy": "train/entropy",
+    "target": "train/target_entropy",
+    "alpha": "train/ent_coef",
+    "critic_loss": "train/critic_loss",
+    "actor_loss": "train/actor_loss",
+    "contraction": "train/sampler_contraction",
+    "shortened": "train/sampler_shortened",
+}
+_STATES, _DRAWS = 8, 256
+_SHARED_WIDTH = 24
+
+
+def run_cell(cell: Cell, out: Path) -> dict[str, Any]:
+    """Run one cell and return its outcome as plain data, with what it cost."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    if cell.kind == "facts":
+        outcome = _facts(cell)
+    else:
+        outcome = _train(cell, out / "runs" / cell.key.removeprefix("train-"))
+    return {
+        "config": cell.config,
+        "outcome": plain(outcome),
+        "seconds": round(time.perf_counter() - wall, 3),
+        "cpu_seconds": round(time.process_time() - cpu, 3),
+    }
+
+
+def _facts(cell: Cell) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    if cell.name == "well":
+        return double_well(cell.quick)
+    name, d = cell.name.split("-")
+    return accuracy(name, int(d), cell.quick)
+
+
+def environment(name: str, **change: Any) -> gym.Env[Any, Any]:
+    """Return a run's environment, with some of its options changed."""
+    run = RUNS[name]
+    options = {**run.options, **change}
+    modes = options.pop("modes", None)
+    made = gym.make(run.env, **options)
+    return ReducedBasis(made, modes) if modes else made
+
+
+def _train(cell: Cell, folder: Path) -> dict[str, Any]:
+    run = RUNS[cell.name]
+    env = environment(cell.name)
+    chosen = cell.settings
+    settings = Settings(
+        **{**chosen, "temperature": described(chosen.get("temperature", "auto_0.1"))}
+    )
+    if run.group == "shared":
+        settings = _equal_weights(cell, settings, env)
+    rows = 10 if cell.quick else 100
+    # Nothing is drawn meanwhile: the processor time is the learner's own.
+    model, recorder = train_control(
+        env, settings, cell.seed, folder, quiet=True, rows=rows, redraw=math.inf
+    )
+    log = {k: curve(recorder.rows, v) for k, v in COLUMNS_OF_LOG.items()}
+    outcome: dict[str, Any] = {
+        "curve": log,
+        "weights": {"actor": weights(model.actor), "critic": weights(model.critic)},
+        "modes": _modes(model),
+    }
+    seeds = [10_000 + k for k in range(2 if cell.quick else 10)]
+    returns, infos = evaluate(model, env, seeds)
+    outcome["evaluation"] = returns
+    if isinstance(settings.temperature, HeldEntropy):
+        outcome["held"] = held_within(log["steps"], log["entropy"], log["target"])
+    measure = {"multigoal": _goals, "sigmoid": _slab_error, "columns": _unseen, "shared": _transfer}
+    if run.group in measure:
+        outcome |= measure[run.group](cell, model, infos)
+    return outcome
+
+
+def _modes(model: SAC) -> dict[str, Any]:
+    """Return how many modes the policy has in replayed states, and the most multimodal of them."""
+    buffer = model.replay_buffer
+    assert buffer is not None
+    states = buffer.observations[np.linspace(0, buffer.size() - 1, _STATES).astype(int), 0]
+    counts = [count_modes(sampled_actions(model, state, _DRAWS)) for state in states]
+    most = states[int(np.argmax(counts))]
+    return {"counts": counts, "example": boltzmann_slice(model, most)}
+
+
+def _goals(cell: Cell, model: SAC, infos: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return how often each goal is reached by the policy itself, and its first steps."""
+    episodes = 4 if cell.quick else 60
+    env = environment(cell.name)
+    returns, ends = evaluate(model, env, [20_000 + k for k in range(episodes)], False)
+    reached = [info["goal"] for info in ends]
+    goals = len(env.unwrapped.goals)  # type: ignore[attr-defined]
+    return {
+        "goals": [reached.count(k) for k in range(goals)],
+        "missed": reached.count(-1),
+        "stochastic": returns,
+        "first_steps": sampled_actions(model, np.zeros(2, np.float32), 128),
+        "modes_at_start": count_modes(sampled_actions(model, np.zeros(2, np.float32), 512)),
+    }
+
+
+def _slab_error(cell: Cell, model: SAC, infos: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the true error of the source function in which the policy ends."""
+    slab = environment(cell.name).unwrapped.advance.slab  # type: ignore[attr-defined]
+    errors = [float(np.max(np.abs(info["S"] / slab.solution - 1.0))) for info in infos]
+    return {"true_error": errors, "correction": [i["relative_correction"] for i in infos]}
+
+
+def _unseen(cell: Cell, model: SAC, infos: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the error of ln S after the last step, at home and on problems never seen."""
+    problems = [random_problem("validation", k) for k in range(1 if cell.quick else 4)]
+    away = environment(cell.name, problems=problems, sampling="in order")
+    _, unseen = evaluate(model, away, range(len(problems)))
+    return {
+        "home_error": [info["error"] for info in infos],
+        "unseen_error": [info["error"] for info in unseen],
+    }
+
+
+def _equal_weights(cell: Cell, settings: Settings, env: gym.Env[Any, Any]) -> Settings:
+    """Return settings of the shared policy, or of perceptrons with as many weights."""
+    chosen: dict[str, Any] = dict(vars(settings))
+    shared = {**chosen, "policy": SharedPolicy, "policy_kwargs": {"width": _SHARED_WIDTH}}
+    if cell.name == "shared-shared":
+        return Settings(**shared)
+    sizes = SAC(SharedPolicy, env, buffer_size=1, policy_kwargs={"width": _SHARED_WIDTH})
+    channels, points = env.observation_space.shape or (1, 1)
+    inputs = channels * points
+    critic = weights(sizes.critic) // 2
+    net = {
+        "pi": [equal_width(weights(sizes.actor), inputs, 2 * points)] * 2,
+        "qf": [equal_width(critic, inputs + points, 1)] * 2,
+    }
+    return Settings(**{**chosen, "policy_kwargs": {"net_arch": net}})
+
+
+class Resampled:
+    """A policy of one number of points, applied to another by linear interpolation."""
+
+    def __init__(self, model: SAC, points: int):
+        self.model, self.points = model, points
+
+    def predict(self, observation: Any, deterministic: bool = True) -> tuple[Any, None]:
+        """Return the action on the observation's own points; see stable-baselines3."""
+        there = np.linspace(0.0, 1.0, observation.shape[1])
+        here = np.linspace(0.0, 1.0, self.points)
+        seen = np.array([np.interp(here, there, c) for c in observation], np.float32)
+        action, _ = self.model.predict(seen, deterministic=deterministic)
+        return np.interp(there, here, action).astype(np.float32), None
+
+
+class Everywhere:
+    """A shared policy on any number of points."""
+
+    def __init__(self, model: SAC):
+        self.model = model
+
+    def predict(self, observation: Any, deterministic: bool = True) -> tuple[Any, None]:
+        """Return the action; see stable-baselines3."""
+        batch = torch.as_tensor(observation[None], dtype=torch.float32)
+        with torch.no_grad():
+            return self.model.actor(batch, deterministic)[0].numpy(), None
+
+
+def _transfer(cell: Cell, model: SAC, infos: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the errors at home, on unseen problems, and on twice as many points."""
+    points = int(RUNS[cell.name].options["Npoints"])
+    fine = environment(cell.name, Npoints=2 * points, sampling="in order")
+    own = Everywhere(model) if cell.name == "shared-shared" else Resampled(model, points)
+    problems = range(1 if cell.quick else int(RUNS[cell.name].options["problems"]))
+    returns, finer = evaluate(own, fine, problems)
+    return {
+        **_unseen(cell, model, infos),
+        "fine_error": [info["error"] for info in finer],
+        "fine_return": returns,
+    }

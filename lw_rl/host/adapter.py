@@ -1,0 +1,475 @@
+"""The one room that reads and writes the insides of a Lightweaver context.
+
+Statistical equilibrium is sought for one vector `y`, the active atoms' blocks one after another,
+each what `lw_rl.host.unknown` says.
+
+One formal solution at `y` gives, through the host's own update of the populations, the image
+``y + r``; ``r`` is zero at statistical equilibrium and nowhere else.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import lightweaver as lw
+import numpy as np
+from lightweaver.constants import CLight
+
+from ..errors import ContextError
+from . import line_physics
+from .state import Block, EmergentLine, Evaluation, LinePhysics, Snapshot
+from .unknown import Unknown
+
+Array = np.ndarray
+
+
+@dataclass
+class Adapter:
+    """Evaluate, read, write, snapshot and restore the populations of a context.
+
+    Parameters
+    ----------
+    ctx : lightweaver.Context
+        A context with at least one active atom and a valid atmosphere; it is not changed here.
+
+    Attributes
+    ----------
+    Nformal : int
+        Formal solutions made so far through this adapter.
+
+    Raises
+    ------
+    ContextError
+        If there is nothing to iterate, or populations or atmosphere are not physical.
+    """
+
+    ctx: Any
+    Nformal: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        ctx = self.ctx
+        if not hasattr(ctx, "activeAtoms"):
+            raise ContextError(
+                f"expected a lightweaver.Context, got {type(ctx).__name__}: it has no activeAtoms"
+            )
+        if len(ctx.activeAtoms) == 0:
+            raise ContextError(
+                "the context has no active atoms, so there are no populations to iterate; "
+                "call RadiativeSet.set_active before making the context"
+            )
+        self._check_atmosphere()
+        self._atoms: list[Unknown] = []
+        start = 0
+        for atom in ctx.activeAtoms:
+            n = np.asarray(atom.n)
+            two_level = self._is_two_level(atom)
+            size = n.shape[1] if two_level else n.size
+            block = Block(start, start + size, n.shape[1:] if two_level else n.shape, two_level)
+            levels = atom.atomicModel.levels
+            g_ratio = levels[1].g / levels[0].g
+            self._atoms.append(Unknown(n, np.asarray(atom.nTotal), block, g_ratio))
+            start += size
+            if not (np.all(np.isfinite(n)) and np.all(n >= 0.0)):
+                bad = float(n[~(np.isfinite(n) & (n >= 0.0))][0])
+                raise ContextError(
+                    f"the populations of {atom.element} hold {bad!r}; set them to LTE "
+                    "(eqPops.atomicPops[...].set_n_to_lte()) before iterating"
+                )
+        self.blocks: tuple[Block, ...] = tuple(a.block for a in self._atoms)
+        # The host redistributes with the rates of the last formal solution, so they belong to the
+        # state. Those of atoms whose populations are given are iterated as well.
+        active = [t for atom in ctx.activeAtoms for t in _redistributed(atom)]
+        detailed = list(ctx.detailedAtoms) if ctx.detailedAtomPrd else []
+        given = [t for atom in detailed for t in _redistributed(atom)]
+        self._active_rho = [np.asarray(t.rhoPrd) for t in active]
+        self._rho = [*self._active_rho, *(np.asarray(t.rhoPrd) for t in given)]
+        self._rates = [
+            np.asarray(rate)
+            for atom in ((*ctx.activeAtoms, *detailed) if self._rho else ())
+            for t in atom.trans
+            for rate in (t.Rij, t.Rji)
+        ]
+        options = ctx.kwargs["ngOptions"]
+        #: Whether the context was made with Ng acceleration of its own.
+        self.host_ng = options is not None and options.Norder > 0
+        self._y: Array | None = None
+
+    # ---- checks -----------------------------------------------------------------------------
+
+    def _is_two_level(self, atom: Any) -> bool:
+        return (
+            atom.Nlevel == 2
+            and len(atom.trans) == 1
+            and len(atom.atomicModel.lines) == 1
+            and self.ctx.kwargs["atmos"].Ndim == 1
+        )
+
+    def _check_atmosphere(self) -> None:
+        from ..atmospheres import validate
+        from ..errors import AtmosphereError
+
+        try:
+            validate(self.ctx.kwargs["atmos"])
+        except AtmosphereError as err:
+            raise ContextError(f"the context's atmosphere is not valid: {err}") from err
+
+    # ---- the unknown ------------------------------------------------------------------------
+
+    @property
+    def Nspace(self) -> int:
+        """Number of depths."""
+        return int(self.ctx.kwargs["atmos"].Nspace)
+
+    @property
+    def Nthreads(self) -> int:
+        """Threads that the user gave the context."""
+        return int(self.ctx.Nthreads)
+
+    def read(self) -> Array:
+        """Return the unknown, shape [Nunknown]; NaN where the populations are not physical."""
+        if len(self._atoms) == 1:
+            return self._atoms[0].read()
+        return np.concatenate([a.read() for a in self._atoms])
+
+    def write(self, y: Array) -> None:
+        """Set the populations to those of `y`; they are positive and sum to `nTotal`."""
+        for atom in self._atoms:
+            atom.write(y[atom.block.span])
+
+    def go_back(self, y: Array) -> None:
+        """Set the populations to those of `y`, whose radiation field the context still holds."""
+        self.write(y)
+        self._store_in_ng_buffer()
+
+    def populations(self) -> list[Array]:
+        """Return copies of the active atoms' populations [m-3], each [Nlevel, Nspace]."""
+        return [a.n.copy() for a in self._atoms]
+
+    def lte_populations(self) -> list[Array]:
+        """Return copies of the active atoms' populations in LTE [m-3], each [Nlevel, Nspace]."""
+        return [np.array(atom.nStar) for atom in self.ctx.activeAtoms]
+
+    @property
+    def conserves_charge(self) -> bool:
+        """Whether the host adjusts the electron density as the populations change."""
+        return bool(self.ctx.conserveCharge)
+
+    @property
+    def settled(self) -> bool:
+        """Whether collisional-radiative switching, if there is any, has come to its end."""
+        return bool(self.ctx.crswDone)
+
+    def valid(self) -> bool:
+        """Whether every population is finite and positive."""
+        # A population that is not a number fails every comparison.
+        return all(a.n.min() > 0.0 and a.n.max() < np.inf for a in self._atoms)
+
+    def in_lte(self, block: Block) -> bool:
+        """Whether an atom's populations are those of LTE, to rounding."""
+        k = self.blocks.index(block)
+        return bool(np.allclose(self._atoms[k].n, self.ctx.activeAtoms[k].nStar, rtol=1e-6, atol=0))
+
+    def renormalise(self) -> None:
+        """Make the populations sum to `nTotal` (the host's solver does to rounding)."""
+        for a in self._atoms:
+            a.n *= a.nTotal / a.n.sum(axis=0)
+
+    # ---- one iteration ----------------------------------------------------------------------
+
+    def formal_solution(self, **kwargs: Any) -> lw.IterationUpdate:
+        """Make the formal solution at the present populations and count it.
+
+        Keyword arguments are those of ``ctx.formal_sol_gamma_matrices``.
+        """
+        self._y = self.read()
+        self.Nformal += 1
+        return self.ctx.formal_sol_gamma_matrices(**kwargs)
+
+    def plain_update(self, **kwargs: Any) -> tuple[lw.IterationUpdate | None, Evaluation]:
+        """Apply the host's own update of the populations after a formal solution.
+
+        Exploding matrices and unphysical populations give an evaluation that is not valid.
+
+        Returns
+        -------
+        update : lightweaver.IterationUpdate or None
+            The host's own report; None if its solver gave up.
+        evaluation : Evaluation
+            The unknown at which the formal solution was made, and its residual.
+        """
+        y = self.read() if self._y is None else self._y
+        lambda_residual = self._lambda_residual(y)
+        if self.host_ng:
+            # The host's own Ng acceleration would mix its history into the plain update.
+            self.ctx.clear_ng()
+        try:
+            update = self.ctx.stat_equil(**kwargs)
+        except (lw.ExplodingMatrixError, np.linalg.LinAlgError, ArithmeticError):
+            return None, Evaluation(y, np.full_like(y, np.nan), self.blocks, False, lambda_residual)
+        r = self.read() - y
+        return update, Evaluation(y, r, self.blocks, bool(np.isfinite(r.sum())), lambda_residual)
+
+    def _lambda_residual(self, y: Array) -> Array:
+        """Return what the rates of the last formal solution imply for two-level atoms, minus y."""
+        lambda_residual = np.zeros_like(y)
+        for atom, state in zip(self.ctx.activeAtoms, self._atoms, strict=True):
+            if state.block.two_level:
+                # Switching scales the collisional rates in the host's equations.
+                trans, C = atom.trans[0], np.asarray(atom.C) * self.ctx.crswCallback.val
+                # C[i, j] is the rate from j to i.
+                up, down = trans.Rij + C[1, 0], trans.Rji + C[0, 1]
+                lambda_residual[state.block.span] = (
+                    state.lambda_residual(up, down) - y[state.block.span]
+                )
+        return lambda_residual
+
+    def evaluate(self, y: Array | None = None, lambdaIterate: bool = False) -> Evaluation:
+        """Make one formal solution at `y` and return the plain update's residual there.
+
+        The populations hold the plain update afterwards.
+
+        Parameters
+        ----------
+        y : Array, optional
+            The unknown; the present populations if not given.
+        lambdaIterate : bool, optional
+            Classical Lambda iteration instead of MALI (default: False).
+        """
+        if y is not None:
+            self.write(y)
+        self.formal_solution(lambdaIterate=lambdaIterate)
+        return self.plain_update()[1]
+
+    def blank_update(self) -> lw.IterationUpdate:
+        """Return a report for an iteration in which the host's own solver gave up.
+
+        The change it reports is 1: such an iteration must not count as converged.
+        """
+        N = len(self._atoms)
+        return lw.IterationUpdate(
+            ctx=self.ctx,
+            crsw=self.ctx.crswCallback.val,
+            updatedPops=True,
+            dPops=[1.0] * N,
+            dPopsMaxIdx=[0] * N,
+            ngAccelerated=[False] * N,
+        )
+
+    def report_change(
+        self, update: lw.IterationUpdate, before: list[Array], at_least: float
+    ) -> None:
+        """Put the change from `before` to the present populations into the host's report.
+
+        Parameters
+        ----------
+        update : lightweaver.IterationUpdate
+            Changed in place.
+        before : list of Array
+            Populations of every active atom at the formal solution.
+        at_least : float
+            Estimate of the relative error of the populations: what is reported is the larger of
+            it and of the change, since a small change is not a small error.
+        """
+        for k, (atom, old) in enumerate(zip(self._atoms, before, strict=True)):
+            change = np.abs(1.0 - old / atom.n)
+            update.dPops[k] = max(float(change.max()), at_least)
+            update.dPopsMaxIdx[k] = int(change.argmax())
+        self._store_in_ng_buffer()
+
+    def _store_in_ng_buffer(self) -> None:
+        """Let the host compare its next update with the present, edited populations."""
+        if self.host_ng:
+            # Without this, its own Ng acceleration may fire and change the populations.
+            self.ctx.clear_ng()
+        self.ctx.rel_diff_ng_accelerate()
+
+    # ---- emission profiles ------------------------------------------------------------------
+
+    def profiles(self) -> Array:
+        """Return the emission profiles of the active atoms' lines, flattened.
+
+        Those in partial redistribution.
+        """
+        return np.concatenate([np.empty(0), *(rho.ravel() for rho in self._active_rho)])
+
+    def redistributes(self, block: Block) -> bool:
+        """Whether an atom has a line in partial redistribution."""
+        return bool(_redistributed(self.ctx.activeAtoms[self.blocks.index(block)]))
+
+    def write_profiles(self, values: Array) -> None:
+        """Set them."""
+        parts = np.split(values, np.cumsum([rho.size for rho in self._active_rho])[:-1])
+        for rho, part in zip(self._active_rho, parts, strict=True):
+            rho[:] = part.reshape(rho.shape)
+
+    # ---- snapshots --------------------------------------------------------------------------
+
+    def _charge(self) -> tuple[Array, ...]:
+        """Arrays that charge conservation changes besides the active populations."""
+        if not self.ctx.conserveCharge:
+            return ()
+        eqPops = self.ctx.eqPops
+        arrays = [np.asarray(self.ctx.atmos.ne)]
+        for state in eqPops.atomicPops:
+            arrays.append(np.asarray(state.nStar))
+        arrays.append(np.asarray(eqPops.HminPops))
+        return tuple(arrays)
+
+    def snapshot(self, radiation: bool = True) -> Snapshot:
+        """Copy what an iteration changes: n, J, PRD's rho and rates, the charge if conserved.
+
+        Parameters
+        ----------
+        radiation : bool, optional
+            False leaves out what only a formal solution changes: J, rho and the rates
+            (default: True).
+        """
+        return Snapshot(
+            n=tuple([a.n.copy() for a in self._atoms]),
+            J=np.array(self.ctx.spect.J) if radiation else None,
+            rho=tuple([r.copy() for r in self._rho]) if radiation else (),
+            rates=tuple([r.copy() for r in self._rates]) if radiation else (),
+            charge=tuple([c.copy() for c in self._charge()]),
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Put a context back to what it was at :meth:`snapshot`."""
+        for atom, n in zip(self._atoms, snapshot.n, strict=True):
+            atom.n[:] = n
+        if snapshot.J is not None:
+            self.ctx.spect.J[:] = snapshot.J
+            for rho, saved in zip(self._rho, snapshot.rho, strict=True):
+                rho[:] = saved
+            for rate, saved in zip(self._rates, snapshot.rates, strict=True):
+                rate[:] = saved
+        for array, saved in zip(self._charge(), snapshot.charge, strict=True):
+            array[:] = saved
+        self._store_in_ng_buffer()
+        self._y = None
+
+    # ---- physics ----------------------------------------------------------------------------
+
+    def line_physics(self, block: Block) -> LinePhysics:
+        """Return what the policy may know about the line of a two-level atom.
+
+        Parameters
+        ----------
+        block : Block
+            One of :attr:`blocks`, of a two-level atom.
+
+        Raises
+        ------
+        ContextError
+            If the block is not of a two-level atom.
+        """
+        if not block.two_level:
+            raise ContextError("line physics is defined for two-level atoms with one line only")
+        index = self.blocks.index(block)
+        atom, state = self.ctx.activeAtoms[index], self._atoms[index]
+        trans, atmos = atom.trans[0], self.ctx.kwargs["atmos"]
+        line = atom.atomicModel.lines[0]
+        # C[i, j] is the rate from j to i.
+        C_ul = np.asarray(atom.C)[0, 1]
+        if not np.any(C_ul > 0.0):
+            C_ul = self._collisions(index)
+        spect, background = self.ctx.spect, self.ctx.background
+        wave = int(np.argmin(np.abs(np.asarray(spect.wavelength) - line.lambda0)))
+        offset = np.abs(np.asarray(trans.wavelength) / line.lambda0 - 1.0)
+        return line_physics.from_arrays(
+            height=np.asarray(atmos.z),
+            temperature=np.asarray(atmos.temperature),
+            vlos=np.asarray(atmos.vz),
+            vBroad=np.asarray(atom.vBroad),
+            aDamp=np.asarray(trans.aDamp),
+            nTotal=state.nTotal,
+            C_ul=C_ul,
+            chi=np.asarray(background.chi)[wave],
+            sca=np.asarray(background.sca)[wave],
+            lambda0=line.lambda0_m,
+            Aji=line.Aji,
+            Bij=line.Bij,
+            g_ratio=state.g_ratio,
+            extent=float(offset.max()) * CLight,
+        )
+
+    def emergent_line(self, block: Block, mu: float = 1.0) -> EmergentLine:
+        """Return the line of a two-level atom as it leaves the atmosphere.
+
+        Parameters
+        ----------
+        block : Block
+            One of :attr:`blocks`, of a two-level atom.
+        mu : float, optional
+            Cosine of the angle with the vertical (default: 1, disc centre).
+
+        Raises
+        ------
+        ContextError
+            If the block is not of a two-level atom.
+        """
+        if not block.two_level:
+            raise ContextError("the emergent line is defined for two-level atoms only")
+        trans = self.ctx.activeAtoms[self.blocks.index(block)].trans[0]
+        # The line's own grid, which is made for integrals, four times finer, which is for the eye.
+        grid = np.asarray(trans.wavelength)
+        N = grid.shape[0]
+        wavelength = np.interp(np.linspace(0.0, N - 1.0, 4 * N - 3), np.arange(N), grid)
+        intensity = np.asarray(self.ctx.compute_rays(wavelengths=wavelength, mus=mu))
+        return EmergentLine(float(trans.lambda0), wavelength, intensity.reshape(-1))
+
+    def emergent_rays(
+        self, mus: tuple[float, ...], opacity: bool = False
+    ) -> tuple[Array, Array, Array | None]:
+        """Return the first active atom's line as it leaves the atmosphere along rays.
+
+        A third of the cost of ``ctx.compute_rays``, which copies the whole model first: the rays
+        get a context of their own that shares the populations, and a copy of J.
+
+        Parameters
+        ----------
+        mus : tuple of float
+            Cosines of the angles with the vertical.
+        opacity : bool, optional
+            Whether to return the opacity too (default: False).
+
+        Returns
+        -------
+        intensity : Array
+            Specific intensity [J s-1 m-2 sr-1 Hz-1] on the line's wavelengths, shape [Nmu, Nwave].
+        height : Array
+            Height of every depth point [m], shape [Nspace].
+        chi : Array or None
+            Opacity [m-1], shape [Nwave, Nmu, Nspace].
+        """
+        kwargs = self.ctx.kwargs
+        atmos = copy.copy(kwargs["atmos"])
+        atmos.rays(list(mus), upOnly=True)
+        # One context: the populations in `eqPops` are taken as they are.
+        rays = lw.Context(atmos, kwargs["spect"], kwargs["eqPops"], Nthreads=1)
+        rays.spect.J[:] = self.ctx.spect.J
+        rays.formal_sol(upOnly=True)
+        wavelength = np.asarray(rays.spect.wavelength)
+        line = np.isin(wavelength, np.asarray(rays.activeAtoms[0].trans[0].wavelength))
+        intensity = np.asarray(rays.spect.I).reshape(wavelength.size, len(mus))[line].T.copy()
+        if not opacity:
+            return intensity, np.array(atmos.z), None
+        rays.depthData.fill = True
+        # The rays' weights are zero, so that the rates which this computes as well mean nothing.
+        rays.formal_sol_gamma_matrices()
+        return intensity, np.array(atmos.z), np.asarray(rays.depthData.chi)[line][:, :, 1]
+
+    def _collisions(self, index: int) -> Array:
+        """Return C_ul [s-1] before the first formal solution has filled the host's array."""
+        atom = self.ctx.activeAtoms[index]
+        eqPops, atmos = self.ctx.kwargs["eqPops"], self.ctx.kwargs["atmos"]
+        C = np.zeros((atom.Nlevel, atom.Nlevel, self.Nspace))
+        for rate in atom.atomicModel.collisions:
+            rate.compute_rates(atmos, eqPops, C)
+        return C[0, 1]
+
+
+def _redistributed(atom: Any) -> list[Any]:
+    """Return an atom's lines in partial redistribution: elsewhere asking for a rho raises."""
+    return [t for t in atom.trans if hasattr(t, "rhoPrd")]

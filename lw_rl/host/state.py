@@ -1,0 +1,152 @@
+"""What the adapter hands out: the unknown's layout, evaluations, snapshots, a line's physics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Block:
+    """Where one active atom sits in the unknown `y`.
+
+    Attributes
+    ----------
+    start, stop : int
+        The block is ``y[start:stop]``.
+    shape : tuple of int
+        Its own shape: [Nspace] for a two-level atom, else [Nlevel, Nspace].
+    two_level : bool
+        Whether it is a two-level atom with one line, in one dimension.
+    """
+
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+    two_level: bool
+
+    @property
+    def span(self) -> slice:
+        """The block as a slice of `y`."""
+        return slice(self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that one iteration changes in a context, copied."""
+
+    n: tuple[Array, ...]
+    J: Array | None
+    rho: tuple[Array, ...]
+    rates: tuple[Array, ...]
+    charge: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class LinePhysics:
+    """What a two-level atom's line looks like at every depth; all arrays have shape [Nspace].
+
+    Opacities are those of atoms which are all in the lower level, so they do not depend on the
+    populations.
+
+    Attributes
+    ----------
+    height : Array
+        Height of the depths, downwards [m].
+    opacity : Array
+        Line-centre opacity [m-1].
+    log_tau : Array
+        Natural logarithm of the vertical line-centre optical depth.
+    epsilon : Array
+        Photon destruction probability, C_ul (1 - exp(-h nu/kT)) / (A_ul + the same).
+    log_B : Array
+        Planck function at line centre as ln(c^2 B / 2 h nu^3).
+    damping : Array
+        Voigt damping parameter.
+    background : Array
+        Background opacity over line-centre opacity.
+    albedo : Array
+        Scattering share of the background opacity.
+    velocity : Array
+        Line-of-sight velocity in units of the Doppler broadening velocity.
+    broadening : Array
+        Doppler broadening velocity [m s-1].
+    temperature : Array
+        Temperature [K].
+    g_ratio : float
+        Statistical weight of the upper level over that of the lower one.
+    extent : float
+        How far the line's wavelengths reach from its centre, as a velocity [m s-1].
+    """
+
+    height: Array
+    opacity: Array
+    log_tau: Array
+    epsilon: Array
+    log_B: Array
+    damping: Array
+    background: Array
+    albedo: Array
+    velocity: Array
+    broadening: Array
+    temperature: Array
+    g_ratio: float
+    extent: float
+
+
+@dataclass(frozen=True)
+class EmergentLine:
+    """The line that leaves an atmosphere.
+
+    Attributes
+    ----------
+    lambda0 : float
+        Vacuum wavelength of line centre [nm].
+    wavelength : Array
+        Vacuum wavelengths [nm], shape [Nwave].
+    intensity : Array
+        Emergent specific intensity [J s-1 m-2 sr-1 Hz-1], shape [Nwave].
+    """
+
+    lambda0: float
+    wavelength: Array
+    intensity: Array
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one formal solution tells about the unknown at which it was made.
+
+    Attributes
+    ----------
+    y : Array
+        The unknown, shape [Nunknown].
+    r : Array
+        Residual of the host's plain update, ``y_plain - y``; NaN where there is none.
+    blocks : tuple of Block
+        The active atoms within `y`.
+    valid : bool
+        Whether `y` and `r` are finite everywhere.
+    lambda_residual : Array or None
+        What the radiation field implies for a two-level atom, minus `y`: the residual of plain
+        Lambda iteration, ``ln((1 - epsilon) J + epsilon B) - ln S``. Zero for other atoms.
+    """
+
+    y: Array
+    r: Array
+    blocks: tuple[Block, ...]
+    valid: bool
+    lambda_residual: Array | None = None
+
+    @property
+    def y_plain(self) -> Array:
+        """The host's plain update of `y`."""
+        return self.y + self.r
+
+    @property
+    def residual_norm(self) -> float:
+        """Largest absolute residual, infinite if the evaluation is not valid."""
+        return max(float(self.r.max()), -float(self.r.min())) if self.valid else np.inf

@@ -1,0 +1,26 @@
+"""Sizes of vectors of logarithms: the largest component, and the relative change it stands for."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+__all__ = ["largest", "limit_step", "relative"]
+
+Array = np.ndarray
+
+
+def largest(values: Array) -> float:
+    """Return the largest absolute value; NaN if there is one."""
+    return max(float(values.max()), -float(values.min()))
+
+
+def relative(size: float) -> float:
+    """Return the largest relative change that a change `size` of the logarithm stands for."""
+    return math.expm1(min(size, 50.0))
+
+
+def limit_step(y: Array, y_next: Array, max_step: float) -> Array:
+    """Return `y_next` with every component within `max_step` of `y`."""
+    return np.clip(y_next, y - max_step, y + max_step)

@@ -1,0 +1,114 @@
+"""Frequencies and angles on which an approximate operator sees a line.
+
+Few of them do: an operator need not be right to more than a few per cent
+(`lw_rl.operator.two_level`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from lightweaver import voigt_H
+
+from ..host.state import LinePhysics
+from ..resample import Table, resample
+
+Array = np.ndarray
+
+#: Spacing of the frequencies at line centre in the smallest Doppler width, at rest and moving.
+_SPACING, _SPACING_MOVING = 0.3, 0.5
+#: Rough rays are every third frequency: of three midpoints, the middle one is the midpoint of all.
+_ROUGH = 3
+#: A velocity field is seen if it spans this much of the smallest Doppler width.
+_AT_REST = 0.1
+#: Frequencies on either side of line centre, a multiple of the above.
+_FEWEST, _MOST = 6, 63
+#: Cosines of the angles, two Gauss-Legendre points, and their weights.
+_MU, _WEIGHT_MU = 0.5 + np.array([-0.5, 0.5]) / np.sqrt(3.0), np.array([0.5, 0.5])
+
+
+@dataclass(frozen=True)
+class Rays:
+    """Frequencies and angles, flattened.
+
+    Attributes
+    ----------
+    weight : Array
+        Line profile and quadrature weight, shape [Nspace, Nray]; the sum over rays is one.
+    profile : Array
+        Line profile over its value at line centre, shape [Nspace, Nray].
+    mu : Array
+        Cosine of every ray's angle, shape [Nray].
+    """
+
+    weight: Array
+    profile: Array
+    mu: Array
+
+    def rough(self) -> Rays:
+        """Return every third frequency."""
+        some = slice(_ROUGH // 2, None, _ROUGH)
+        weight = self.weight[:, some]
+        total = weight.sum(axis=1, keepdims=True)
+        return Rays(weight / total, self.profile[:, some], self.mu[some])
+
+
+def _frequencies(physics: LinePhysics, span: float) -> tuple[Array, Array]:
+    """Return frequencies [m s-1] from line centre, and their weights.
+
+    The midpoint rule in t of ``u = core sinh(s t)``: the integrand is smooth, even at rest, and
+    vanishes at the ends, so it converges geometrically (Trefethen and Weideman 2014, SIAM Rev. 56,
+    385).
+    """
+    narrowest = float(physics.broadening.min())
+    core = narrowest + 0.5 * span
+    s = float(np.arcsinh(max(float(physics.extent), 4.0 * core) / core))
+    spacing = (_SPACING_MOVING if span > 0.0 else _SPACING) * narrowest
+    N = _ROUGH * int(np.ceil(s * core / spacing / _ROUGH))
+    N = min(max(N, _FEWEST), _MOST)
+    t = (np.arange(-N if span > 0.0 else 0, N) + 0.5) / N
+    return core * np.sinh(s * t), np.cosh(s * t)
+
+
+def line_rays(physics: LinePhysics) -> Rays:
+    """Return the rays of a line: at rest, one half of an even profile."""
+    broadening, damping = physics.broadening, physics.damping
+    velocity = physics.velocity * broadening
+    span = float(np.ptp(velocity))
+    if span <= _AT_REST * float(broadening.min()):
+        # Without motion a profile is even, and the same at every angle.
+        span, velocity, mus = 0.0, np.zeros_like(velocity), np.zeros(1)
+    else:
+        velocity = velocity - 0.5 * (float(velocity.max()) + float(velocity.min()))
+        mus = _MU
+    u, w = _frequencies(physics, span)
+    x = np.abs(u - mus[:, None] * velocity[:, None, None]) / broadening[:, None, None]
+    a = np.broadcast_to(damping[:, None, None], x.shape)
+    H = voigt_H(a.ravel(), x.ravel()).reshape(x.shape)
+    # The host normalises its profiles on its own wavelengths, too, angle by angle.
+    weight = H * w
+    weight = _WEIGHT_MU[:, None] * (weight / weight.sum(axis=2, keepdims=True))
+    profile = H / voigt_H(damping, np.zeros_like(damping))[:, None, None]
+    N, shape = len(damping), (len(damping), len(_MU), len(u))
+    return Rays(
+        weight.reshape(N, -1), np.broadcast_to(profile, shape).reshape(N, -1), _MU.repeat(len(u))
+    )
+
+
+def coarser(physics: LinePhysics, rays: Rays, to: Table) -> tuple[LinePhysics, Rays]:
+    """Return a line and its rays on fewer depths."""
+
+    def log(values: Array) -> Array:
+        return np.exp(resample(np.log(values), to))
+
+    fewer = replace(
+        physics,
+        height=resample(physics.height, to),
+        opacity=log(physics.opacity),
+        background=log(physics.background),
+        epsilon=log(physics.epsilon),
+        log_B=resample(physics.log_B, to),
+    )
+    nearest = to[0] + (to[2] > 0.5)
+    return fewer, Rays(rays.weight[nearest], rays.profile[nearest], rays.mu)

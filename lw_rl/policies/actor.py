@@ -1,0 +1,394 @@
+"""A shipped policy: weights without pickle, a card, and a forward pass in numpy.
+
+A policy is two files beside each other: ``NAME.safetensors`` (a header in JSON and raw arrays;
+nothing in it can be executed) and ``NAME.json``, the card: observation schema, architecture,
+the SHA-256 of the weights, and how the policy was made and scored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from ..errors import OutOfRangeError, PolicyFileError, SchemaError, UnknownNameError
+from ..files import write_atomically
+from .network import Architecture, Network
+from .observation import (
+    CHANNELS,
+    MAX_POINTS,
+    NCHANNELS,
+    POINT_MULTIPLE,
+    SCHEMA,
+    UNCHANGING,
+    points_to_action,
+)
+
+Array = np.ndarray
+
+#: Files larger than this are refused unread: a policy of a megabyte or so is a large one.
+_MAX_BYTES = 64 * 2**20
+_REQUIRED = ("schema", "architecture", "sha256", "gain")
+
+
+class Actor:
+    """A depth-wise policy that runs in numpy.
+
+    The deterministic action adds ``gain * max|estimate| * network(observation)`` to the estimate of
+    the logarithm of the source function at the policy's points.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    gain : float
+        Factor of the network's output.
+    card : Mapping, optional
+        How the policy was made.
+
+    Attributes
+    ----------
+    asked_within : float or None
+        Estimated error up to which its card wants it asked; None if it says nothing of that.
+    """
+
+    def __init__(self, network: Network, gain: float, card: Mapping[str, Any] | None = None):
+        self.network = network
+        self.gain = float(gain)
+        self.card: dict[str, Any] = dict(card or {})
+        self._range = _observation_range(self.card)
+        self.asked_within = _asked_within(self.card)
+        self._operator = _operator_estimate(self.card)
+
+    @property
+    def name(self) -> str:
+        """The policy's name, from its card."""
+        return str(self.card.get("name", "unnamed"))
+
+    def without_limits(self) -> Actor:
+        """Return the same policy as if its card said nothing of its limits."""
+        limits = ("observation_range", "error_estimate", "operator_estimate")
+        card = {k: v for k, v in self.card.items() if k not in limits}
+        return Actor(self.network, self.gain, card)
+
+    def operator_factor(self, static: Array) -> float | None:
+        """Return the factor with which the operator's own estimate of the error holds.
+
+        Parameters
+        ----------
+        static : Array
+            What does not change along a solve (`lw_rl.policies.observation.Frame`), [NCHANNELS,
+            Npoints].
+
+        Returns
+        -------
+        factor : float or None
+            None if the card has none, or the problem is unlike those that it was found on.
+        """
+        if self._operator is None:
+            return None
+        factor, low, high = self._operator
+        within = (static.min(axis=1) >= low) & (static.max(axis=1) <= high)
+        return factor if np.all(within[UNCHANGING]) else None
+
+    def predict(
+        self,
+        observation: Array,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = True,
+    ) -> tuple[Array, None]:
+        """Return the action for one observation.
+
+        Parameters
+        ----------
+        observation : Array
+            float32, shape [NCHANNELS, Npoints].
+        state, episode_start, deterministic
+            Present for stable-baselines3's signature; a shipped policy is deterministic.
+
+        Returns
+        -------
+        action : Array
+            Values in [-1, 1], shape [Npoints].
+        state : None
+
+        Raises
+        ------
+        OutOfRangeError
+            If the card says what the policy was trained on, and this is outside.
+        """
+        if self._range is not None:
+            self._check_range(observation)
+        size = 10.0 ** (4.0 * float(observation[1, 0]))
+        output = self.network(observation).astype(np.float64)
+        return points_to_action(self.gain * size * output, size), None
+
+    def _check_range(self, observation: Array) -> None:
+        assert self._range is not None
+        low, high = self._range
+        lowest, highest = observation.min(axis=1), observation.max(axis=1)
+        # A value that is not a number is outside too.
+        outside = ~((lowest >= low) & (highest <= high))
+        if outside.any():
+            k = int(outside.argmax())
+            raise OutOfRangeError(
+                f"channel {CHANNELS[k]!r} of the observation is {lowest[k]:.3g} .. "
+                f"{highest[k]:.3g}, outside the policy's training range {low[k]:.3g} .. "
+                f"{high[k]:.3g}"
+            )
+
+
+def _observation_range(
+    card: Mapping[str, Any], name: str = "observation_range"
+) -> tuple[Array, Array] | None:
+    """Return the lowest and highest values that a card allows, each [NCHANNELS]; None without.
+
+    Raises
+    ------
+    PolicyFileError
+        If the card's entry does not hold two numbers for each channel.
+    """
+    entry = card.get(name)
+    if entry is None:
+        return None
+    try:
+        low, high = (np.array(entry[k], dtype=np.float64) for k in ("low", "high"))
+    except (TypeError, ValueError, KeyError) as err:
+        raise PolicyFileError(f"a card's {name} is not valid: {err!r}") from err
+    fits = low.shape == high.shape == (NCHANNELS,)
+    if not fits or not np.all(low < high):
+        raise PolicyFileError(f"a card's {name} needs {NCHANNELS} values low below as many high")
+    return low, high
+
+
+def _operator_estimate(card: Mapping[str, Any]) -> tuple[float, Array, Array] | None:
+    """Return the factor on the operator's estimate of the error, and where it was found.
+
+    Raises
+    ------
+    PolicyFileError
+        If the card's entry is not a factor of at least 1 and a range.
+    """
+    limits = _observation_range(card, "operator_estimate")
+    if limits is None:
+        return None
+    factor = card["operator_estimate"].get("factor")
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor >= 1.0:
+        raise PolicyFileError(
+            f"the factor of a card's operator_estimate must be a number from 1 on, got {factor!r}"
+        )
+    return float(factor), *limits
+
+
+def _asked_within(card: Mapping[str, Any]) -> float | None:
+    """Return the largest estimated error at which a card wants the policy asked; None without.
+
+    Raises
+    ------
+    PolicyFileError
+        If the card's entry is not a number above zero.
+    """
+    entry = card.get("asked_within")
+    if entry is None:
+        return None
+    if isinstance(entry, bool) or not isinstance(entry, int | float) or not entry > 0.0:
+        raise PolicyFileError(f"a card's asked_within must be a number above 0, got {entry!r}")
+    return float(entry)
+
+
+def known() -> list[str]:
+    """Return the names of the policies that ship."""
+    folder = files("lw_rl.policies")
+    return sorted(
+        f.name.removesuffix(".json") for f in folder.iterdir() if f.name.endswith(".json")
+    )
+
+
+@cache
+def load_shipped(name: str) -> Actor:
+    """Load a policy that ships, once per process.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of that name; the message lists those that there are.
+    """
+    if name not in known():
+        raise UnknownNameError("policy", name, known())
+    folder = files("lw_rl.policies")
+    return parse(
+        (folder / f"{name}.safetensors").read_bytes(),
+        (folder / f"{name}.json").read_bytes(),
+        name,
+    )
+
+
+def load(path: str | os.PathLike[str]) -> Actor:
+    """Load a policy from a file.
+
+    Parameters
+    ----------
+    path : path-like
+        The weights (``.safetensors``) or the card (``.json``); the other lies beside it.
+
+    Raises
+    ------
+    PolicyFileError
+        If a file is missing, too large, truncated, tampered with, or not a policy.
+    SchemaError
+        If the policy was trained on another definition of the observation.
+    """
+    path = Path(path)
+    weights, card = path.with_suffix(".safetensors"), path.with_suffix(".json")
+    contents = []
+    for file in (weights, card):
+        try:
+            status = file.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise PolicyFileError(f"cannot read {file}: it is not a regular file")
+            if status.st_size > _MAX_BYTES:
+                raise PolicyFileError(
+                    f"{file} has {status.st_size} bytes, more than the {_MAX_BYTES} a policy may "
+                    "have"
+                )
+            contents.append(file.read_bytes())
+        except OSError as err:
+            raise PolicyFileError(f"cannot read {file}: {err}") from err
+    return parse(contents[0], contents[1], str(path))
+
+
+def parse(weights: bytes, card: bytes, name: str) -> Actor:
+    """Check the contents of a policy's two files and return the policy.
+
+    Parameters
+    ----------
+    weights, card : bytes
+        Contents of the two files.
+    name : str
+        What error messages call the policy.
+
+    Raises
+    ------
+    PolicyFileError, SchemaError
+        As :func:`load`.
+    """
+    try:
+        fields = json.loads(card)
+    except (ValueError, RecursionError) as err:
+        raise PolicyFileError(f"the card of policy {name!r} is not JSON: {err}") from err
+    if not isinstance(fields, dict):
+        raise PolicyFileError(f"the card of policy {name!r} is not a JSON object")
+    missing = [k for k in _REQUIRED if k not in fields]
+    if missing:
+        raise PolicyFileError(f"the card of policy {name!r} lacks {', '.join(missing)}")
+    if fields["schema"] != SCHEMA:
+        raise SchemaError(
+            f"policy {name!r} was trained on observation schema {fields['schema']!r}, this lw_rl "
+            f"has schema {SCHEMA}: train it again, or install the lw_rl it was made for"
+        )
+    digest = hashlib.sha256(weights).hexdigest()
+    if digest != fields["sha256"]:
+        raise PolicyFileError(
+            f"the weights of policy {name!r} have SHA-256 {digest}, its card says "
+            f"{fields['sha256']!r}: the file is truncated or was changed"
+        )
+    try:
+        architecture = Architecture(**fields["architecture"])
+        gain = fields["gain"]
+        if isinstance(gain, bool) or not isinstance(gain, int | float):
+            raise TypeError(f"gain must be a number, got {gain!r}")
+        gain = float(gain)
+    except (TypeError, ValueError, OverflowError) as err:
+        raise PolicyFileError(f"the card of policy {name!r} is not valid: {err}") from err
+    if architecture.channels != NCHANNELS or POINT_MULTIPLE % 2 ** (architecture.levels + 1):
+        raise PolicyFileError(
+            f"the architecture of policy {name!r} does not fit {NCHANNELS} channels on a multiple "
+            f"of {POINT_MULTIPLE} points: {architecture}"
+        )
+    if not np.isfinite(gain):
+        raise PolicyFileError(f"the gain of policy {name!r} is {gain!r}")
+    try:
+        tensors = load_tensors(weights)
+    except (SafetensorError, ValueError, KeyError, TypeError) as err:
+        raise PolicyFileError(f"the weights of policy {name!r} cannot be read: {err}") from err
+    _check_tensors(tensors, architecture, name)
+    return Actor(Network(architecture, tensors), gain, {**fields, "name": fields.get("name", name)})
+
+
+def _check_tensors(tensors: dict[str, Array], architecture: Architecture, name: str) -> None:
+    shapes = architecture.shapes()
+    if set(tensors) != set(shapes):
+        raise PolicyFileError(
+            f"the weights of policy {name!r} are not those of its architecture: "
+            f"{sorted(set(tensors) ^ set(shapes))} are missing or superfluous"
+        )
+    for key, shape in shapes.items():
+        tensor = tensors[key]
+        if tensor.shape != shape or tensor.dtype != np.float32:
+            raise PolicyFileError(
+                f"array {key} of policy {name!r} is {tensor.dtype}{list(tensor.shape)}, expected "
+                f"float32{list(shape)}"
+            )
+        if not np.all(np.isfinite(tensor)):
+            raise PolicyFileError(f"array {key} of policy {name!r} holds values not finite")
+
+
+def save(
+    path: str | os.PathLike[str],
+    architecture: Architecture,
+    weights: Mapping[str, Array],
+    gain: float,
+    card: Mapping[str, Any],
+) -> Path:
+    """Write a policy's two files, each in one step, so that neither is ever half written.
+
+    Parameters
+    ----------
+    path : path-like
+        Where to; the suffix is replaced by ``.safetensors`` and ``.json``.
+    architecture : Architecture
+    weights : mapping of str to Array
+        Arrays of the names and shapes of ``architecture.shapes()``.
+    gain : float
+        Factor of the network's output.
+    card : mapping
+        Everything else that the card is to say.
+
+    Returns
+    -------
+    path : Path
+        The card.
+    """
+    path = Path(path)
+    tensors = {k: np.ascontiguousarray(v, dtype=np.float32) for k, v in weights.items()}
+    _check_tensors(tensors, architecture, str(path))
+    data = save_tensors(tensors)
+    fields = {
+        "name": path.stem,
+        **card,
+        "schema": SCHEMA,
+        "max_points": MAX_POINTS,
+        "architecture": {
+            "channels": architecture.channels,
+            "width": architecture.width,
+            "levels": architecture.levels,
+        },
+        "gain": gain,
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    write_atomically(path.with_suffix(".safetensors"), data)
+    card_path = path.with_suffix(".json")
+    write_atomically(card_path, (json.dumps(fields, indent=2) + "\n").encode())
+    return card_path

@@ -1,0 +1,139 @@
+"""What a safeguard remembers along a solve."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..host.adapter import Adapter
+from ..host.state import Evaluation, Snapshot
+from ..norms import (
+    relative,
+)
+from .coupled import CoupledHistory
+from .early_restart import EarlyRestart
+
+#: A hand-over begins at the best state if its residual is below this fraction of the first one.
+_PROGRESS = 0.1
+#: Formal solutions in which the smallest residual has to fall to this part of what it was.
+_LONG, _STALLED = 150, 0.7
+#: Plain steps after a solve has stalled for the first time.
+_PATIENT = 250
+#: Visited states that the next scheme is given.
+_REMEMBERED = 8
+
+
+@dataclass
+class SafeguardState:
+    """What the safeguard remembers.
+
+    Attributes
+    ----------
+    active : int
+        Index of the scheme in use; past the last one, the plain update.
+    state : object
+        That scheme's own state.
+    visited : deque of Evaluation
+        The last accepted evaluations.
+    first, best : tuple of Snapshot and float, or None
+        The context after the plain update of the first evaluation, and of the one with the
+        smallest residual so far, and that residual.
+    origin : Snapshot or None
+        The context as the host would have begun, or after its first plain step.
+    least : float
+        The smallest residual so far that was clearly smaller than the one before.
+    idle, patient : int
+        Formal solutions since then, and plain steps to be made if these become too many, doubled
+        each time.
+    trusted : bool
+        Whether the last step was the plain update, which is never undone.
+    rejected_last : bool
+        Whether the last step was undone.
+    earned, pending, wasted : int
+        Formal solutions that count as plain steps, those since the last of them, and those that
+        were fruitless.
+    base : float
+        Residual at the last earned formal solution.
+    resting, rests : int
+        Plain steps to be made before the scheme is asked again, and how often it rested. From the
+        third time on each rest is twice as long as the one before: where plain steps converge
+        slowly, each new try throws them back.
+    strikes : int
+        Rejected steps of the scheme in use.
+    estimate : float
+        The last estimate of the error.
+    by : str
+        Whose the last step was.
+    joint : CoupledHistory
+        Iterations in partial redistribution.
+    trial : EarlyRestart or None
+        The first steps of a scheme that brought its own start.
+    retreat : int
+        Plain steps to be made where a solve has begun again.
+    plain_only : bool
+        Whether nothing is accelerated: in partial redistribution, of atoms with more levels, where
+        charge is conserved, and where it is only the profile that has to be iterated.
+    note : str
+        What happened since the last step that is out of the ordinary.
+    """
+
+    adapter: Adapter
+    active: int
+    state: Any
+    visited: deque[Evaluation] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    first: tuple[Snapshot, float] | None = None
+    best: tuple[Snapshot, float] | None = None
+    origin: Snapshot | None = None
+    least: float = float("inf")
+    idle: int = 0
+    patient: int = _PATIENT
+    trusted: bool = True
+    rejected_last: bool = False
+    earned: float = 0.0
+    pending: int = 0
+    wasted: int = 0
+    base: float = float("inf")
+    resting: int = 0
+    rests: int = 0
+    strikes: int = 0
+    estimate: float = 1.0
+    by: str = ""
+    joint: CoupledHistory = field(default_factory=CoupledHistory)
+    trial: EarlyRestart | None = None
+    retreat: int = 0
+    plain_only: bool = False
+    note: str = ""
+
+    @property
+    def refuge(self) -> tuple[Snapshot, float]:
+        """Where a hand-over begins: the best state, if it is clearly better than the first.
+
+        A scheme that is lost leaves states behind that are far from the solution and have a
+        residual no larger than the start's: plain steps take hundreds of iterations to come back.
+        """
+        assert self.best is not None and self.first is not None
+        return self.best if self.best[1] < _PROGRESS * self.first[1] else self.first
+
+    def has_stalled(self, residual_norm: float) -> bool:
+        """Note a residual, and return whether none was clearly smaller for a long time."""
+        self.idle += 1
+        if residual_norm < _STALLED * self.least:
+            self.least, self.idle = residual_norm, 0
+        return self.idle >= _LONG
+
+    def stall(self) -> int:
+        """Note that it has, and return the plain steps to be made after that."""
+        steps, self.patient = self.patient, 2 * self.patient
+        return steps
+
+    def contraction_estimate(self, residual_norm: float) -> float:
+        """Estimate the error from how fast plain steps shrink the residual.
+
+        With a convergence factor rho the error is ``r / (1 - rho)`` (Auer, Fabiani Bendicho and
+        Trujillo Bueno 1994, A&A 292, 599).
+        """
+        if not self.trusted or not 0.0 < self.base < float("inf"):
+            return max(self.estimate, relative(residual_norm))
+        rho = min(residual_norm / self.base, 0.999)
+        return relative(residual_norm / (1.0 - rho))

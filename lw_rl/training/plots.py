@@ -1,0 +1,244 @@
+"""Figures of any training run, from the log that stable-baselines3 writes (`progress.csv`).
+
+Every run of this package is drawn by this module: by a callback while it trains, and by
+`lw-rl plot RUN` afterwards. No torch here.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
+
+from ..errors import RunFolderError
+from ..files import write_atomically
+
+LOG = "progress.csv"
+MAPS = "maps.json"
+#: Panels of a run: columns of the log, label of the axis.
+PANELS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("rollout/ep_rew_mean",), "return of an episode"),
+    (("train/entropy", "train/target_entropy"), "entropy of the policy [nat]"),
+    (("train/ent_coef",), r"temperature $\alpha$"),
+    (("train/critic_loss",), "critic loss"),
+    (("train/actor_loss", "train/imitation_loss"), "actor loss"),
+)
+STEPS, SECONDS = "time/total_timesteps", "time/time_elapsed"
+_COLOURS = ("#0072B2", "#D55E00")
+_BLUES = "cividis"
+
+Columns = dict[str, np.ndarray]
+
+
+def read_log(run: str | Path) -> Columns:
+    """Return the columns of a run's log; what a row lacks is NaN.
+
+    A run that was resumed has one log for each start, below it; they are put in the order of their
+    steps.
+
+    Parameters
+    ----------
+    run : path-like
+        Folder of the run, or its progress.csv.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no log, or none with a row and a count of steps.
+    """
+    path = Path(run)
+    files = [path] if path.is_file() else sorted(path.rglob(LOG))
+    if not files:
+        raise RunFolderError(f"{path} holds no {LOG}: is it the folder of a training run?")
+    rows: list[dict[str, str]] = []
+    for file in files:
+        with file.open(newline="") as text:
+            rows += list(csv.DictReader(text))
+    rows = [row for row in rows if _number(row.get(STEPS)) == _number(row.get(STEPS))]
+    if not rows:
+        raise RunFolderError(f"{files[0]} holds no finished row with {STEPS}: is it still empty?")
+    rows.sort(key=lambda row: _number(row[STEPS]))
+    names = dict.fromkeys(name for row in rows for name in row if name)
+    return {name: np.array([_number(row.get(name)) for row in rows]) for name in names}
+
+
+def run_figure(columns: Columns, title: str = "", figure: Figure | None = None) -> Figure:
+    """Draw return, entropy, temperature and losses against steps (above) and wall time (below).
+
+    Parameters
+    ----------
+    columns : dict
+        As :func:`read_log` returns them.
+    title : str, optional
+        Title of the figure.
+    figure : Figure, optional
+        The figure to draw in (default: a new one).
+    """
+    shown = [(names, label) for names, label in PANELS if any(_has(columns, n) for n in names)]
+    clocks = [(STEPS, "environment steps"), (SECONDS, "wall time [s]")]
+    clocks = [clock for clock in clocks if _has(columns, clock[0])]
+    if not shown:
+        raise RunFolderError(
+            f"the log has none of the columns that are drawn, only: {', '.join(columns)}"
+        )
+    fig = figure or Figure()
+    fig.set_size_inches(3.1 * len(shown), 2.6 * len(clocks) + 0.4)
+    fig.set_layout_engine("constrained")
+    axes = np.atleast_2d(fig.subplots(len(clocks), len(shown), squeeze=False))
+    for row, (clock, clock_label) in zip(axes, clocks, strict=True):
+        for ax, (names, label) in zip(row, shown, strict=True):
+            _panel(ax, columns, clock, names)
+            ax.set(xlabel=clock_label, ylabel=label)
+    if title:
+        fig.suptitle(title)
+    return fig
+
+
+def maps_figure(maps: dict[str, Any], title: str = "", figure: Figure | None = None) -> Figure:
+    """Draw action value and action over a slice of the state, and the Boltzmann policy by alpha.
+
+    Parameters
+    ----------
+    maps : dict
+        As :func:`lw_rl.training.maps.policy_maps` returns them.
+    """
+    fig = figure or Figure()
+    fig.set_size_inches(12.6, 6.2)
+    fig.set_layout_engine("constrained")
+    parts: Any = fig.subfigures(2, 1)
+    above, below = parts
+    first, second = maps["dimensions"]
+    x, y = maps["axes"]
+    for ax, key, label, cmap in zip(
+        above.subplots(1, 2),
+        ("value", "action"),
+        ("value Q of the policy's action", "action 0 of the policy"),
+        (_BLUES, "RdBu"),
+        strict=True,
+    ):
+        limits = {"vmin": -1.0, "vmax": 1.0} if key == "action" else {}
+        mesh = ax.pcolormesh(x, y, np.array(maps[key]).T, cmap=cmap, shading="auto", **limits)
+        above.colorbar(mesh, ax=ax, label=label)
+        ax.set(xlabel=f"observation {first}", ylabel=f"observation {second}")
+    boltzmann_panels(below, maps["boltzmann"], maps["alphas"])
+    if title:
+        fig.suptitle(title)
+    return fig
+
+
+def boltzmann(Q: np.ndarray, alpha: float, cell: float) -> np.ndarray:
+    """Return exp(Q / alpha) normalised on a grid of cells of that size."""
+    weight = np.exp((Q - Q.max()) / alpha)
+    return weight / (weight.sum() * cell)
+
+
+def boltzmann_panels(fig: Any, state: dict[str, Any], factors: Sequence[float]) -> None:
+    """Draw the Boltzmann policy of one state for several temperatures, and the policy's draws."""
+    axis, Q = np.array(state["axis"]), np.array(state["Q"])
+    draws = np.array(state["draws"])
+    cell = (axis[1] - axis[0]) ** Q.ndim
+    if Q.ndim == 1:
+        ax = fig.subplots(1, 1)
+        for k, factor in enumerate(factors):
+            alpha = factor * state["alpha"]
+            ax.plot(
+                axis, boltzmann(Q, alpha, cell), label=rf"$\alpha = {alpha:.2g}$",
+                color=_colour(k, len(factors)),
+            )  # fmt: skip
+        ax.hist(
+            draws[:, 0], 40, range=(-1, 1), density=True, color="0.8", label="draws of the policy"
+        )
+        ax.set(xlabel="action", ylabel="density")
+        ax.legend(frameon=False, fontsize=8)
+        return
+    for ax, factor in zip(
+        fig.subplots(1, len(factors), sharex=True, sharey=True), factors, strict=True
+    ):
+        alpha = factor * state["alpha"]
+        density = boltzmann(Q, alpha, cell)
+        ax.pcolormesh(axis, axis, density.T, cmap=_BLUES, shading="auto")
+        own = factor == 1.0
+        if own:
+            ax.plot(*draws.T, ".", color="white", ms=2.5, alpha=0.7)
+        ax.set_title(rf"$\alpha = {alpha:.2g}$" + (", with draws" if own else ""), fontsize=9)
+        ax.set(xlabel="action 0", aspect="equal")
+    fig.axes[0].set_ylabel("action 1")
+
+
+def draw_run(run: str | Path, out: str | Path | None = None) -> list[Path]:
+    """Draw what a run's folder holds; return the files, ``training.png`` and ``policy.png``.
+
+    Parameters
+    ----------
+    run : path-like
+        Folder of the run.
+    out : path-like, optional
+        Where the figures go (default: the folder).
+
+    Raises
+    ------
+    RunFolderError
+        See :func:`read_log`.
+    """
+    folder = Path(run)
+    target = Path(out) if out is not None else folder if folder.is_dir() else folder.parent
+    name = folder.resolve().name
+    files = [save_figure(run_figure(read_log(folder), name), target / "training.png")]
+    maps = folder / MAPS
+    if maps.is_file():
+        files.append(
+            save_figure(maps_figure(json.loads(maps.read_text()), name), target / "policy.png")
+        )
+    return files
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Write a figure whole, as PNG, and return its path."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    write_atomically(path, buffer.getvalue())
+    return path
+
+
+def _panel(ax: Axes, columns: Columns, clock: str, names: Sequence[str]) -> None:
+    drawn = [name for name in names if _has(columns, name)]
+    for name, colour in zip(drawn, _COLOURS, strict=False):
+        there = np.isfinite(columns[name])
+        asked = name.endswith("target_entropy")
+        ax.plot(
+            columns[clock][there], columns[name][there], color=colour, lw=1.3,
+            ls="--" if asked else "-", label=name.split("/")[1].replace("_", " "),
+        )  # fmt: skip
+        if name.endswith(("ent_coef", "critic_loss")) and np.all(columns[name][there] > 0.0):
+            ax.set_yscale("log")
+            # As plain numbers, and between the powers of ten only where these are too few.
+            ax.yaxis.set_major_formatter(LogFormatter())
+            ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
+    if len(drawn) > 1:
+        ax.legend(frameon=False, fontsize=8)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _has(columns: Columns, name: str) -> bool:
+    return name in columns and bool(np.isfinite(columns[name]).any())
+
+
+def _colour(k: int, n: int) -> Any:
+    import matplotlib
+
+    return matplotlib.colormaps[_BLUES](k / max(n - 1, 1) * 0.9)
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text) if text else float("nan")
+    except ValueError:
+        return float("nan")

@@ -1,0 +1,66 @@
+"""``build_context``: a ready context from names or objects, and what it refuses."""
+
+from __future__ import annotations
+
+import lightweaver as lw
+import numpy as np
+import pytest
+from lightweaver.rh_atoms import CaII_atom
+
+from lw_rl import atmospheres, atoms
+from lw_rl.errors import AtmosphereError, UnknownNameError
+from lw_rl.host.context import build_context
+
+
+def test_names_and_objects_give_the_same_context(make_ctx):
+    a = make_ctx("CaII_K", "FALC")
+    b = build_context(atoms.CaII_K(), atmospheres.load("FALC"))
+    np.testing.assert_array_equal(a.activeAtoms[0].n, b.activeAtoms[0].n)
+    np.testing.assert_array_equal(a.spect.wavelength, b.spect.wavelength)
+
+
+def test_populations_start_in_lte(ctx):
+    atom = ctx.activeAtoms[0]
+    np.testing.assert_array_equal(atom.n, atom.nStar)
+    np.testing.assert_allclose(np.asarray(atom.n).sum(axis=0), atom.nTotal, rtol=1e-12)
+
+
+@pytest.mark.parametrize("Nrays", [1, 3])
+def test_rays_and_threads_reach_the_context(Nrays):
+    ctx = build_context("NaI_D1", "FALX", Nrays=Nrays, Nthreads=2)
+    assert len(ctx.kwargs["atmos"].muz) == Nrays
+    np.testing.assert_allclose(np.sum(ctx.kwargs["atmos"].wmu), 1.0, rtol=1e-12)
+    assert ctx.Nthreads == 2
+
+
+def test_context_keywords_reach_the_context(make_ctx):
+    ctx = build_context("CaII_K", "FALC", ngOptions=lw.NgOptions(2, 3, 5))
+    assert ctx.kwargs["ngOptions"].Norder == 2
+
+
+def test_hydrogen_is_passive_unless_it_is_the_active_atom(ctx, make_ctx):
+    models = {a.element.name for a in ctx.kwargs["spect"].radSet.passiveAtoms}
+    assert models == {"H"}
+    lya = make_ctx("H_Lya")
+    assert [a.element.name for a in lya.activeAtoms] == ["H"]
+    assert not lya.kwargs["spect"].radSet.passiveAtoms
+
+
+def test_any_model_atom_is_welcome():
+    ctx = build_context(CaII_atom(), "FALC", Nrays=1)
+    assert ctx.activeAtoms[0].Nlevel == 6
+
+
+def test_unknown_names_list_the_known():
+    with pytest.raises(UnknownNameError, match="CaII_H, CaII_K"):
+        build_context("CaII_J", "FALC")
+    with pytest.raises(UnknownNameError, match="FALA, FALC, FALF, FALX"):
+        build_context("CaII_K", "FALZ")
+
+
+@pytest.mark.parametrize("value", [np.nan, -5.0, 0.0, np.inf])
+def test_a_bad_temperature_is_refused(value):
+    atmos = atmospheres.load("FALC")
+    atmos.temperature[17] = value
+    with pytest.raises(AtmosphereError, match=r"temperature \[K\].*depth index 17"):
+        build_context("CaII_K", atmos)
