@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,17 @@ from .options import (
 )
 
 RESULT = "control.json"
-_KINDS = ("auto", "fixed", "scheduled", "held")
+_KINDS = ("auto", "fixed", "scheduled", "target")
+
+
+class _Temperature(click.Choice[str]):
+    """One of `_KINDS`, or the old spelling of the last."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value == "held":
+            warnings.warn("held is now spelled target", DeprecationWarning, stacklevel=1)
+            value = "target"
+        return super().convert(value, param, ctx)
 
 
 class _Bandwidth(click.ParamType):
@@ -46,17 +57,17 @@ class _Bandwidth(click.ParamType):
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
               help="Of networks, exploration, replay and environment.")  # fmt: skip
 @click.option(
-    "--temperature", type=click.Choice(_KINDS), default="auto", show_default=True,
-    help="auto: SAC's own rule; fixed; scheduled: a geometric fall; held: by a controller that "
-    "keeps the measured entropy where asked.",
+    "--temperature", type=_Temperature(_KINDS), default="auto", show_default=True,
+    help="auto: SAC's own rule; fixed; scheduled: a geometric fall; target: by a controller "
+    "that keeps the measured entropy at --entropy.",
 )  # fmt: skip
 @click.option("--alpha", type=float, help="The fixed temperature, or the first one.  "
               "[default: 0.1; scheduled: 1]")  # fmt: skip
 @click.option("--last-alpha", type=float, help="Last temperature of a schedule.  [default: 0.01]")
 @click.option(
     "--entropy", "levels", type=float, multiple=True, metavar="NAT",
-    help="Entropy to hold, of the action scaled to [-1, 1]; repeated: one after the other. For "
-    "auto its target.  [default for auto: minus the components of the action]",
+    help="Target entropy, of the action scaled to [-1, 1]; repeated: one after the other.  "
+    "[default for auto: minus the components of the action]",
 )  # fmt: skip
 @click.option("--learning-rate", type=click.FloatRange(min=0.0, min_open=True), default=1e-3,
               show_default=True, help="Of actor, critics and temperature.")  # fmt: skip
@@ -109,7 +120,7 @@ def control(
     \b
     Examples:
       lw-rl control Pendulum-v1
-      lw-rl control Pendulum-v1 --temperature held --entropy -1
+      lw-rl control Pendulum-v1 --temperature target --entropy -1
       lw-rl control lw_rl/MultiGoal-v0 --learner s2ac --temperature fixed --alpha 0.3 --gamma 0.9
       lw-rl control HalfCheetah-v5 --learner s2ac --steps 100000      needs lw-rl[mujoco]
     """  # noqa: D301 (click needs the escape itself, not a raw string)
@@ -123,7 +134,7 @@ def control(
 
     if find_spec("stable_baselines3") is None:
         raise MissingExtraError("`lw-rl control` trains: pip install 'lw-rl[train]'")
-    from ..training.control import Settings, environment, evaluate, train_control
+    from ..training.control import ControlSettings, environment, evaluate, train_control
     from ..training.temperature import described
 
     chosen = _temperature(temperature, alpha, last_alpha, levels)
@@ -138,7 +149,7 @@ def control(
         raise click.UsageError("Langevin has no kernel: --bandwidth is s2ac's")
     target = levels[0] if temperature == "auto" and levels else "auto"
     made = environment(env)
-    arguments = Settings(
+    arguments = ControlSettings(
         algorithm=learner,  # type: ignore[arg-type]
         temperature=described(chosen),
         target_entropy=target,
@@ -183,15 +194,15 @@ def _temperature(
     if last is not None and kind != "scheduled":
         raise click.UsageError("--last-alpha is for --temperature scheduled")
     if levels and kind in ("fixed", "scheduled"):
-        raise click.UsageError(f"--entropy is for --temperature auto or held, not {kind}")
-    if kind == "held":
+        raise click.UsageError(f"--entropy is for --temperature auto or target, not {kind}")
+    if kind == "target":
         if not levels:
-            raise click.UsageError("--temperature held needs --entropy, the level to hold [nat]")
-        held = {"held": levels[0] if len(levels) == 1 else list(levels)}
-        return held if alpha is None else {**held, "initial": alpha}
+            raise click.UsageError("--temperature target needs --entropy, the target entropy [nat]")
+        target = {"target": levels[0] if len(levels) == 1 else list(levels)}
+        return target if alpha is None else {**target, "initial": alpha}
     if kind == "scheduled":
         return {"schedule": [1.0 if alpha is None else alpha, 0.01 if last is None else last]}
     if len(levels) > 1:
-        raise click.UsageError("several levels one after the other are for --temperature held")
+        raise click.UsageError("several levels one after the other are for --temperature target")
     first = 0.1 if alpha is None else alpha
     return first if kind == "fixed" else f"auto_{first}"

@@ -15,25 +15,25 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.policies import BasePolicy
 
 from ..errors import MissingExtraError, TrainingError, UnknownNameError
-from .recorder import Recorder
+from .recorder import TrainingRecorder
 from .s2ac import S2AC
 from .stein import Langevin, Sampler, Stein
-from .temperature import HeldEntropy, Progress, TemperedSAC
+from .temperature import Progress, TargetEntropy, TemperedSAC
 
 Algorithm = Literal["sac", "s2ac", "s2ac-langevin"]
 ALGORITHMS: tuple[Algorithm, ...] = ("sac", "s2ac", "s2ac-langevin")
 
 
 @dataclass(frozen=True)
-class Settings:
+class ControlSettings:
     """Of a training run; where nothing else is said, stable-baselines3's defaults for SAC."""
 
     algorithm: Algorithm = "sac"
     steps: int = 10_000  # Environment steps.
-    temperature: float | str | Progress | HeldEntropy = "auto_0.1"  # See `temperature`.
+    temperature: float | str | Progress | TargetEntropy = "auto_0.1"  # See `temperature`.
     target_entropy: float | str = "auto"  # Of the automatic temperature [nat].
     learn_start: bool = True  # Of S2AC: whether the start is a function of the state.
-    sampler: dict[str, Any] = field(default_factory=dict)  # Settings of S2AC's sampler.
+    sampler: dict[str, Any] = field(default_factory=dict)  # ControlSettings of S2AC's sampler.
     learning_rate: float = 1e-3
     batch_size: int = 64
     gamma: float = 0.99
@@ -86,20 +86,20 @@ def environment(env: str | gym.Env[Any, Any]) -> gym.Env[Any, Any]:
 
 def train_control(
     env: str | gym.Env[Any, Any],
-    settings: Settings,
+    settings: ControlSettings,
     seed: int = 0,
     folder: str | Path | None = None,
     quiet: bool = False,
     rows: int = 100,
     redraw: float = 60.0,
-) -> tuple[SAC, Recorder]:
+) -> tuple[SAC, TrainingRecorder]:
     """Train, and leave log, figures and model in a folder.
 
     Parameters
     ----------
     env : str or Env
         An environment with a bounded box of actions, or its id.
-    settings : Settings
+    settings : ControlSettings
         Algorithm and hyper-parameters.
     seed : int, optional
         Of networks, exploration, replay and environment (default: 0).
@@ -116,7 +116,7 @@ def train_control(
     -------
     SAC
         The model.
-    Recorder
+    TrainingRecorder
         With the log's rows and every episode's return.
 
     Raises
@@ -161,7 +161,7 @@ def train_control(
             **common,
         )
     path = Path(folder) if folder is not None else None
-    recorder = Recorder(path, settings.steps, rows, quiet, redraw)
+    recorder = TrainingRecorder(path, settings.steps, rows, quiet, redraw)
     # The recorder dumps the log, at equal steps: hence not the algorithm, at episodes' ends.
     try:
         model.learn(settings.steps, callback=recorder, log_interval=10**9)

@@ -79,7 +79,7 @@ class EntropyMeter:
     Parameters
     ----------
     model : TemperedSAC
-        With a :class:`~lw_rl.training.held_actor.HeldActor`.
+        With a :class:`~lw_rl.training.target_entropy.TargetEntropyActor`.
     """
 
     def __init__(self, model: Any):
@@ -93,7 +93,7 @@ class EntropyMeter:
         Returns
         -------
         mean, width : Tensor [n, d]
-            As :meth:`~lw_rl.training.held_actor.HeldActor.mean_and_width`.
+            As :meth:`~lw_rl.training.target_entropy.TargetEntropyActor.mean_and_width`.
         rest : float
             Entropy of the policy minus the mean over these states [nat].
         """

@@ -188,7 +188,7 @@ def _buffer(columns: Sequence[Visited], seed: int) -> HindsightBuffer:
 def _add(buffer: HindsightBuffer, name: str, visited: Visited) -> None:
     # Pairs are relabelled with what one operator says of both; a column that began at its
     # neighbour's solution was solved with another.
-    operator, _ = TwoLevelOperator.first(LinePhysics(**visited.physics))
+    operator = TwoLevelOperator.first(LinePhysics(**visited.physics))
     if not operator.regular:
         return
     states = zip(visited.y, visited.r, visited.lambda_residual, visited.starts, strict=True)

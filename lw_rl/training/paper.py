@@ -169,7 +169,7 @@ class Curve:
     cpu_seconds: float = 0.0
 
 
-class _Recorder(BaseCallback):
+class CurveRecorder(BaseCallback):
     """Fill a `Curve`: reward and losses every window, rollouts at each evaluation."""
 
     model: SAC
@@ -259,7 +259,7 @@ def train_sac(
     model.set_logger(configure(None, []))
     curve = Curve()
     at = [settings.steps * (k + 1) // evaluations for k in range(evaluations)]
-    recorder = _Recorder(curve, max(settings.steps // 100, 4), at, rollout_steps)
+    recorder = CurveRecorder(curve, max(settings.steps // 100, 4), at, rollout_steps)
     cpu = time.process_time()
     # The recorder reads the logger, which a dump would empty: hence never.
     model.learn(settings.steps, callback=recorder, log_interval=10**9)

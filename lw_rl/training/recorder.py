@@ -20,7 +20,7 @@ from .maps import policy_maps
 from .plots import MAPS, draw_run
 
 
-class Recorder(BaseCallback):
+class TrainingRecorder(BaseCallback):
     """Write ``progress.csv`` at equal intervals of steps, and draw it now and then.
 
     Every row has stable-baselines3's own entries and ``train/entropy``, measured on replayed states

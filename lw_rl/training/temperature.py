@@ -1,4 +1,4 @@
-"""The temperature of Soft Actor-Critic: fixed, automatic, scheduled, or such as holds the entropy.
+"""The temperature of Soft Actor-Critic: fixed, automatic, scheduled, or set by a target entropy.
 
 ================================  ==================================================================
 `ent_coef`                        temperature alpha
@@ -6,7 +6,7 @@
 a number                          fixed
 ``"auto"``, ``"auto_0.1"``        Haarnoja et al. (2018, arXiv:1812.05905, eq. 18), from 1 or 0.1
 a function of the progress        scheduled; its argument falls from 1 to 0, as stable-baselines3's
-:class:`HeldEntropy`              a controller keeps the policy's measured entropy where asked
+:class:`TargetEntropy`            a controller keeps the policy's measured entropy at its target
 ================================  ==================================================================
 
 Entropies are differential, in nats, of the action scaled to [-1, 1] in every component: the uniform
@@ -16,6 +16,7 @@ policy's, the largest there is, is log 2 for each.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,36 +30,50 @@ from stable_baselines3 import SAC
 from ..errors import ActionSpaceError, CriticError, TemperatureError
 from .entropy_controller import EntropyController
 from .entropy_meter import EntropyMeter, squashed_entropies
-from .held_actor import HeldActor, HeldPolicy, shift_for
+from .target_entropy import TargetEntropyActor, TargetEntropyPolicy, shift_for
+
+__all__ = [
+    "Progress",
+    "TargetEntropy",
+    "Tempered",
+    "TemperedSAC",
+    "check_action_space",
+    "check_target",
+    "check_temperature",
+    "described",
+]
 
 Progress = Callable[[float], float]
 """A function of the remaining progress, which falls from 1 to 0 while training."""
 
 
 @dataclass(frozen=True)
-class HeldEntropy:
-    """Hold the policy's measured entropy at a level.
+class TargetEntropy:
+    """Keep the policy's measured entropy at a target.
 
-    What is held is the policy's mean entropy over the replayed states
-    (:func:`~lw_rl.training.entropy_meter.measured_entropy`), not that of each state.
+    It is the mean entropy over the replayed states
+    (:func:`~lw_rl.training.entropy_meter.measured_entropy`) that is kept there, not that of each
+    state.
 
     SAC's own rule moves log alpha by Adam, at most a learning rate per update, which takes
     thousands of updates where the level is far, and the policy follows alpha late, the later the
     flatter the critics are. So after every call of ``train`` all widths of a Gaussian policy are
-    shifted to where the entropy is the one asked for
-    (:class:`~lw_rl.training.held_actor.HeldActor`, which keeps that possible), and alpha learns
-    from what had to be corrected: it settles where the actor's own updates leave the entropy alone.
+    shifted such that the entropy meets the target
+    (:class:`~lw_rl.training.target_entropy.TargetEntropyActor`, which keeps that possible), and
+    alpha learns from the corrections: it settles where the actor's own updates leave the entropy
+    alone.
 
-    Any other policy is left to alpha, which a proportional-integral controller then moves.
+    The entropy of any other policy is controlled by alpha alone, which a proportional-integral
+    controller moves.
 
     Parameters
     ----------
     target : float or callable
-        The entropy to hold [nat], or a function of the remaining progress.
+        The target entropy [nat], or a function of the remaining progress.
     initial : float, optional
         Temperature to begin with (default: 0.1).
     width : bool, optional
-        Whether the widths of ``"MlpPolicy"`` hold the entropy (default: True).
+        Whether the widths of ``"MlpPolicy"`` are shifted (default: True).
     correction : float, optional
         Change of log alpha per nat and component of the action that the widths were corrected for:
         what it takes where the value is quadratic (default: 2).
@@ -95,7 +110,7 @@ class HeldEntropy:
             )
 
     def at(self, progress: float) -> float:
-        """Return the entropy asked for at a remaining progress [nat]."""
+        """Return the target at a remaining progress [nat]."""
         return float(self.target(progress) if callable(self.target) else self.target)
 
 
@@ -117,14 +132,14 @@ class Tempered:
         policy: Any,
         env: Any,
         *args: Any,
-        ent_coef: float | str | Progress | HeldEntropy = "auto",
+        ent_coef: float | str | Progress | TargetEntropy = "auto",
         **kwargs: Any,
     ):
         if env is not None:
             check_action_space(env if isinstance(env, str) else env.action_space)
-        self.temperature: Progress | HeldEntropy | None = None
+        self.temperature: Progress | TargetEntropy | None = None
         coefficient: float | str
-        if isinstance(ent_coef, HeldEntropy):
+        if isinstance(ent_coef, TargetEntropy):
             self.temperature = ent_coef
             coefficient = f"auto_{ent_coef.initial}"
             # Beside a controller SAC's own default has no meaning.
@@ -142,10 +157,10 @@ class Tempered:
 
     def _setup_model(self) -> None:
         super()._setup_model()  # type: ignore[misc]
-        if isinstance(self.temperature, HeldEntropy):
+        if isinstance(self.temperature, TargetEntropy):
             self._set_temperature()
             components = int(np.prod(self.action_space.shape or ()))
-            corrected = isinstance(self.actor, HeldActor)
+            corrected = isinstance(self.actor, TargetEntropyActor)
             self.ent_coef_optimizer = EntropyController(
                 [self.log_ent_coef], self.temperature, components, corrected
             )
@@ -153,25 +168,25 @@ class Tempered:
             check_target(float(self.target_entropy), self.action_space)
 
     def _set_temperature(self) -> None:
-        """Take the schedule's temperature or requested entropy of this moment."""
-        if isinstance(self.temperature, HeldEntropy):
+        """Take the schedule's temperature, or the target entropy, of this moment."""
+        if isinstance(self.temperature, TargetEntropy):
             target = self.temperature.at(self._current_progress_remaining)
             self.target_entropy = check_target(target, self.action_space)
-            if isinstance(self.actor, HeldActor):
-                self.actor.ask(self.target_entropy)
+            if isinstance(self.actor, TargetEntropyActor):
+                self.actor.set_target(self.target_entropy)
         elif self.temperature is not None:
             alpha = check_temperature(self.temperature(self._current_progress_remaining))
             self.ent_coef_tensor = torch.tensor(alpha, device=self.device)
 
 
 class TemperedSAC(Tempered, SAC):
-    """stable-baselines3's SAC, whose temperature may also be scheduled or hold the entropy.
+    """stable-baselines3's SAC, whose temperature may be scheduled or set by a target entropy.
 
     Parameters
     ----------
     policy, env, *args, **kwargs
         As for stable-baselines3's SAC.
-    ent_coef : float, str, callable or HeldEntropy, optional
+    ent_coef : float, str, callable or TargetEntropy, optional
         See the module's table (default: "auto").
 
     Raises
@@ -179,20 +194,20 @@ class TemperedSAC(Tempered, SAC):
     ActionSpaceError
         If the actions are not a bounded box.
     TemperatureError
-        If the temperature is not positive, or the entropy asked for is out of reach.
+        If the temperature is not positive, or the target entropy is out of reach.
     CriticError
         In training, if the critics do not return finite values.
     """
 
     def __init__(self, policy: Any, env: Any, *args: Any, **kwargs: Any):
         self._meter: EntropyMeter | None = None
-        held = kwargs.get("ent_coef")
-        if policy == "MlpPolicy" and isinstance(held, HeldEntropy) and held.width:
-            policy = HeldPolicy
+        asked = kwargs.get("ent_coef")
+        if policy == "MlpPolicy" and isinstance(asked, TargetEntropy) and asked.width:
+            policy = TargetEntropyPolicy
         super().__init__(policy, env, *args, **kwargs)
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
-        """Make gradient steps at this moment's temperature, and hold the entropy if asked."""
+        """Make gradient steps at this moment's temperature, then meet the target entropy."""
         self._set_temperature()
         super().train(gradient_steps, batch_size)
         loss = self.logger.name_to_value["train/critic_loss"]
@@ -201,11 +216,13 @@ class TemperedSAC(Tempered, SAC):
                 f"the critics' loss must be finite, got {loss}: rewards, observations or the "
                 "critics' own values are not; lower the learning rate or scale the rewards"
             )
-        if isinstance(self.temperature, HeldEntropy) and isinstance(self.actor, HeldActor):
-            self._hold(self.actor)
+        if isinstance(self.temperature, TargetEntropy) and isinstance(
+            self.actor, TargetEntropyActor
+        ):
+            self.meet_target(self.actor)
 
-    def _hold(self, actor: HeldActor) -> None:
-        """Shift the actor's widths to where the entropy is the one asked for."""
+    def meet_target(self, actor: TargetEntropyActor) -> None:
+        """Shift the actor's widths such that the entropy is the target; alpha learns from it."""
         if self._meter is None:
             self._meter = EntropyMeter(self)
         mean, width, rest = self._meter.look()
@@ -223,15 +240,16 @@ class TemperedSAC(Tempered, SAC):
         return [*super()._excluded_save_params(), "_meter"]
 
 
-def described(temperature: Any) -> float | str | Progress | HeldEntropy:
+def described(temperature: Any) -> float | str | Progress | TargetEntropy:
     """Return the temperature that plain data describes.
 
     Parameters
     ----------
     temperature : float, str or dict
         A number or a string as `ent_coef` takes it; ``{"schedule": [first, last]}``, a geometric
-        fall; ``{"held": level}`` or ``{"held": [levels in turn]}``, the entropy to hold [nat], and
-        with ``"initial"`` the temperature to begin with.
+        fall; ``{"target": level}`` or ``{"target": [levels in turn]}``, the target entropy [nat],
+        and with ``"initial"`` the temperature to begin with. The old spelling ``{"held": ...}`` is
+        deprecated.
 
     Raises
     ------
@@ -243,15 +261,22 @@ def described(temperature: Any) -> float | str | Progress | HeldEntropy:
     if "schedule" in temperature:
         first, last = (check_temperature(alpha) for alpha in temperature["schedule"])
         return lambda progress: float(last * (first / last) ** progress)
-    held = temperature["held"]
+    if "held" in temperature:
+        warnings.warn(
+            'the temperature {"held": ...} is now spelled {"target": ...}',
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        temperature = {"target": temperature["held"], **temperature}
+    levels = temperature["target"]
     more = {"initial": temperature["initial"]} if "initial" in temperature else {}
-    if not isinstance(held, list):
-        return HeldEntropy(float(held), **more)
+    if not isinstance(levels, list):
+        return TargetEntropy(float(levels), **more)
 
     def level(progress: float) -> float:
-        return float(held[min(int((1.0 - progress) * len(held)), len(held) - 1)])
+        return float(levels[min(int((1.0 - progress) * len(levels)), len(levels) - 1)])
 
-    return HeldEntropy(level, **more)
+    return TargetEntropy(level, **more)
 
 
 def check_temperature(alpha: float) -> float:
@@ -265,11 +290,17 @@ def check_temperature(alpha: float) -> float:
 
 
 def check_target(target: float, space: spaces.Space) -> float:
-    """Return a requested entropy, if a policy in this action space can have it."""
+    """Return a target entropy [nat], if a policy in this action space can have it.
+
+    Raises
+    ------
+    TemperatureError
+        If it is above that of the uniform policy.
+    """
     largest = int(np.prod(space.shape or ())) * math.log(2.0)
     if not -math.inf < target < largest:
         raise TemperatureError(
-            f"the entropy asked for must be finite and below that of the uniform policy, "
+            f"the target entropy must be finite and below that of the uniform policy, "
             f"{largest:.3g} nat for this action space scaled to [-1, 1], got {target!r}"
         )
     return target
@@ -290,3 +321,11 @@ def check_action_space(space: spaces.Space | str) -> None:
             f"the action space must be bounded on both sides, got low {space.low.min()} and high "
             f"{space.high.max()}; wrap the environment in gymnasium.wrappers.RescaleAction or clip"
         )
+
+
+def __getattr__(name: str) -> Any:
+    """Return `TargetEntropy` by its old name, for one release."""
+    if name != "HeldEntropy":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn("HeldEntropy is now TargetEntropy", DeprecationWarning, stacklevel=2)
+    return TargetEntropy

@@ -19,11 +19,11 @@ from lw_rl.errors import CriticError, MissingExtraError, TrainingError
 from lw_rl.experiments.max_entropy.modes import held_within
 from lw_rl.training import control as training
 from lw_rl.training import recorder as recording
-from lw_rl.training.control import Settings, environment, train_control
-from lw_rl.training.temperature import HeldEntropy, TemperedSAC, described
+from lw_rl.training.control import ControlSettings, environment, train_control
+from lw_rl.training.temperature import TargetEntropy, TemperedSAC, described
 
 TINY = ["--steps", "40", "--learning-starts", "10", "--batch-size", "8", "--episodes", "2"]
-SMALL = Settings("sac", 40, learning_starts=10, batch_size=8, net=(8,))
+SMALL = ControlSettings("sac", 40, learning_starts=10, batch_size=8, net=(8,))
 
 
 def run(*args):
@@ -34,8 +34,8 @@ def run(*args):
     ("learner", "temperature", "recorded"),
     [
         ("sac", ["--temperature", "auto", "--entropy", "-2"], "auto_0.1"),
-        ("sac", ["--temperature", "held", "--entropy", "-1", "--entropy", "-2"],
-         {"held": [-1.0, -2.0]}),
+        ("sac", ["--temperature", "target", "--entropy", "-1", "--entropy", "-2"],
+         {"target": [-1.0, -2.0]}),
         ("s2ac", ["--temperature", "scheduled", "--last-alpha", "0.1"], {"schedule": [1.0, 0.1]}),
         ("s2ac-langevin", ["--temperature", "fixed", "--alpha", "0.3", "--particles", "4"], 0.3),
     ],
@@ -52,6 +52,15 @@ def test_leaves_log_figures_model_and_result(tmp_path, learner, temperature, rec
     assert f"--learner {learner}" in result["command"] or learner == "sac"
     for name in ("progress.csv", "training.png", "policy.png", "model.zip"):
         assert (tmp_path / name).stat().st_size > 0
+
+
+def test_old_spelling_of_a_target_entropy(tmp_path):
+    with pytest.warns(DeprecationWarning, match="held is now spelled target"):
+        done = run(
+            "Pendulum-v1", "--temperature", "held", "--entropy", "-1", *TINY, "--out", tmp_path,
+            "--json",
+        )  # fmt: skip
+    assert json.loads(done.stdout)["settings"]["temperature"] == {"target": -1.0}
 
 
 def test_folder_by_default_and_what_is_said(tmp_path, monkeypatch):
@@ -73,10 +82,10 @@ def test_folder_by_default_and_what_is_said(tmp_path, monkeypatch):
         (["Pendulum-v1", "--learner", "s2ac", "--particles", "1"], "particles must be at least 2"),
         (["Pendulum-v1", "--alpha", "0"], "temperature must be positive"),
         (["Pendulum-v1", "--alpha", "-1", "--temperature", "scheduled"], "must be positive"),
-        (["Pendulum-v1", "--temperature", "held", "--entropy", "1"], "below that of the uniform"),
+        (["Pendulum-v1", "--temperature", "target", "--entropy", "1"], "below that of the uniform"),
         (["Pendulum-v1", "--entropy", "1"], "below that of the uniform"),
         (["Pendulum-v1", "--learning-starts", "50"], "below the 40 steps"),
-        (["Pendulum-v1", "--temperature", "held"], "needs --entropy"),
+        (["Pendulum-v1", "--temperature", "target"], "needs --entropy"),
         (["Pendulum-v1", "--temperature", "fixed", "--entropy", "-1"], "--entropy is for"),
         (["Pendulum-v1", "--entropy", "-1", "--entropy", "-2"], "several levels"),
         (["Pendulum-v1", "--last-alpha", "0.1"], "--last-alpha is for"),
@@ -128,7 +137,7 @@ class Broken(gym.Wrapper):
 @pytest.mark.parametrize("learner", ["sac", "s2ac"])
 def test_critics_that_become_nan_are_named_and_the_log_is_drawn(tmp_path, learner):
     env = Broken(gym.make("lw_rl/MultiGoal-v0"))
-    settings = Settings(learner, 40, learning_starts=20, batch_size=8, net=(8,))
+    settings = ControlSettings(learner, 40, learning_starts=20, batch_size=8, net=(8,))
     with pytest.raises(CriticError, match="critics' loss must be finite, got nan"):
         train_control(env, settings, 0, tmp_path, quiet=True, rows=20)
     assert (tmp_path / "training.png").exists(), "what there is of the run is shown"
@@ -159,10 +168,10 @@ def test_drawing_changes_no_run_and_no_clock(tmp_path, monkeypatch):
     assert clock[0] >= 3000.0 and recorder.rows[-1]["time/time_elapsed"] == 0.0
 
 
-def test_entropy_is_held_within_a_tenth_through_training():
+def test_entropy_stays_within_a_tenth_of_its_target_through_training():
     """Every single measurement from the first update on, through two changes of the request."""
-    settings = Settings(
-        steps=600, temperature=described({"held": [-0.5, -2.0, -1.0]}), learning_starts=60,
+    settings = ControlSettings(
+        steps=600, temperature=described({"target": [-0.5, -2.0, -1.0]}), learning_starts=60,
         batch_size=32, net=(32, 32),
     )  # fmt: skip
     _, recorder = train_control("Pendulum-v1", settings, 0, quiet=True, rows=100)
@@ -176,8 +185,8 @@ def test_entropy_is_held_within_a_tenth_through_training():
 
 
 def test_a_described_staircase_and_schedule():
-    stairs = described({"held": [-1.0, -2.0], "initial": 0.5})
-    assert isinstance(stairs, HeldEntropy) and stairs.initial == 0.5
+    stairs = described({"target": [-1.0, -2.0], "initial": 0.5})
+    assert isinstance(stairs, TargetEntropy) and stairs.initial == 0.5
     assert [stairs.at(p) for p in (1.0, 0.6, 0.4, 0.0)] == [-1.0, -1.0, -2.0, -2.0]
     fall = described({"schedule": [1.0, 0.01]})
     assert [fall(p) for p in (1.0, 0.5, 0.0)] == pytest.approx([1.0, 0.1, 0.01])

@@ -11,12 +11,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
 
 from lw_rl.training.entropy_controller import EntropyController
-from lw_rl.training.temperature import HeldEntropy
+from lw_rl.training.temperature import TargetEntropy
 
 
 def follow(target, plant, updates=1500):
     """Let the controller hold the entropy of a policy that lags behind its temperature."""
-    held = HeldEntropy(target)
+    held = TargetEntropy(target)
     log_alpha = torch.tensor([math.log(held.initial)], requires_grad=True)
     controller = EntropyController([log_alpha], held)
     entropy, history = 0.5, []
@@ -53,7 +53,7 @@ def correct(response, components=2, updates=4000):
 
     By itself its entropy would go to that of a Gaussian on a quadratic value, of curvature 9.
     """
-    held = HeldEntropy(-1.0 * components)
+    held = TargetEntropy(-1.0 * components)
     log_alpha = torch.tensor([math.log(held.initial)], requires_grad=True)
     controller = EntropyController([log_alpha], held, components, corrected=True)
     for _ in range(updates):
@@ -73,7 +73,7 @@ def test_corrections_lead_to_the_alpha_that_needs_none(response, components):
 
 def test_corrections_without_end_leave_alpha_in_its_range():
     log_alpha = torch.zeros(1, requires_grad=True)
-    controller = EntropyController([log_alpha], HeldEntropy(-1.0), corrected=True)
+    controller = EntropyController([log_alpha], TargetEntropy(-1.0), corrected=True)
     for _ in range(1000):
         controller.learn(-1.0)
     assert float(log_alpha.detach()) == pytest.approx(math.log(1e3))

@@ -21,7 +21,7 @@ from lw_rl.training.entropy_meter import (
     squashed_entropies,
 )
 from lw_rl.training.s2ac import S2AC
-from lw_rl.training.temperature import HeldEntropy, TemperedSAC
+from lw_rl.training.temperature import TargetEntropy, TemperedSAC
 
 SMALL = {
     "learning_starts": 8, "batch_size": 8, "buffer_size": 2000, "seed": 0, "device": "cpu",
@@ -77,7 +77,7 @@ def test_the_policy_of_s2ac_is_no_gaussian():
 
 def test_the_meter_knows_the_mean_over_all_states_from_some(monkeypatch):
     monkeypatch.setattr(entropy_meter, "_SOME", 256)
-    model = learner(steps=9, ent_coef=HeldEntropy(-1.0))
+    model = learner(steps=9, ent_coef=TargetEntropy(-1.0))
     buffer, actor = model.replay_buffer, model.actor
     buffer.observations[:, 0] = 3.0 * np.random.default_rng(1).normal(size=(2000, 2))
     buffer.full = True
@@ -102,7 +102,7 @@ def test_the_meter_knows_the_mean_over_all_states_from_some(monkeypatch):
 
 
 def test_states_that_are_new_are_soon_among_the_meters():
-    model = learner(steps=30, ent_coef=HeldEntropy(-1.0))
+    model = learner(steps=30, ent_coef=TargetEntropy(-1.0))
     meter = EntropyMeter(model)
     for _ in range(2):
         meter.look()
@@ -115,7 +115,7 @@ def test_states_are_normalised_as_the_policy_sees_them():
     from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
     env = VecNormalize(DummyVecEnv([lambda: gym.make("Pendulum-v1")] * 2))
-    model = TemperedSAC("MlpPolicy", env, ent_coef=HeldEntropy(-0.5), **SMALL)
+    model = TemperedSAC("MlpPolicy", env, ent_coef=TargetEntropy(-0.5), **SMALL)
     model.learn(40)
     states = replayed_states(model)
     raw = model.replay_buffer.observations[:20].reshape(-1, 3)

@@ -44,7 +44,7 @@ def followed():
     """Plain steps from LTE to the solution: operator, physics, evaluations and their visits."""
     adapter = Adapter(shipped_problem("CaII_K", "FALC", 60).context())
     physics = adapter.line_physics(adapter.blocks[0])
-    operator, _ = TwoLevelOperator.first(physics)
+    operator = TwoLevelOperator.first(physics)
     evaluations = [adapter.evaluate()]
     while evaluations[-1].residual_norm > 1e-12 and len(evaluations) < 400:
         evaluations.append(adapter.evaluate())

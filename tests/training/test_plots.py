@@ -114,9 +114,9 @@ def test_a_log_without_anything_to_draw(tmp_path):
 def test_training_writes_log_figures_and_model(tmp_path):
     pytest.importorskip("torch")
     pytest.importorskip("stable_baselines3")
-    from lw_rl.training.control import Settings, train_control
+    from lw_rl.training.control import ControlSettings, train_control
 
-    settings = Settings(
+    settings = ControlSettings(
         "s2ac", 40, temperature=0.3, sampler={"particles": 4, "steps": 2},
         learning_starts=10, batch_size=8, train_freq=4, net=(8,),
     )  # fmt: skip
@@ -134,9 +134,9 @@ def test_training_writes_log_figures_and_model(tmp_path):
 def test_recording_changes_no_run(tmp_path):
     torch = pytest.importorskip("torch")
     pytest.importorskip("stable_baselines3")
-    from lw_rl.training.control import Settings, train_control
+    from lw_rl.training.control import ControlSettings, train_control
 
-    settings = Settings("sac", 40, learning_starts=10, batch_size=8, net=(8,))
+    settings = ControlSettings("sac", 40, learning_starts=10, batch_size=8, net=(8,))
     often, seldom = (
         train_control("lw_rl/MultiGoal-v0", settings, 0, None, quiet=True, rows=rows)[0]
         for rows in (20, 1)

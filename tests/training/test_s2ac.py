@@ -17,7 +17,7 @@ import lw_rl  # noqa: F401 (registers the environments)
 from lw_rl.errors import ActionSpaceError, CriticError
 from lw_rl.training.s2ac import S2AC
 from lw_rl.training.stein import Langevin, Stein
-from lw_rl.training.temperature import HeldEntropy
+from lw_rl.training.temperature import TargetEntropy
 
 STEIN, LANGEVIN = Stein(4, 2, 0.3), Langevin(4, 2)
 
@@ -42,7 +42,7 @@ class Bowl:
 
 
 @pytest.mark.parametrize("sampler", [STEIN, LANGEVIN])
-@pytest.mark.parametrize("ent_coef", [0.3, "auto_0.1", HeldEntropy(-1.0)])
+@pytest.mark.parametrize("ent_coef", [0.3, "auto_0.1", TargetEntropy(-1.0)])
 def test_learns_saves_loads_and_acts_alike(tmp_path, sampler, ent_coef):
     model = learner(sampler=sampler, ent_coef=ent_coef).learn(14)
     observations = np.zeros((3, 2), np.float32)

@@ -1,4 +1,4 @@
-"""Temperatures of SAC: fixed, scheduled, and such as hold the entropy."""
+"""Temperatures of SAC: fixed, scheduled, and set by a target entropy."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ pytest.importorskip("stable_baselines3")
 
 import lw_rl  # noqa: F401 (registers the environments)
 from lw_rl.errors import ActionSpaceError, CriticError, TemperatureError
+from lw_rl.training import temperature
 from lw_rl.training.entropy_controller import EntropyController
 from lw_rl.training.entropy_meter import measured_entropy
-from lw_rl.training.held_actor import HeldActor
-from lw_rl.training.temperature import HeldEntropy, TemperedSAC, check_target
+from lw_rl.training.target_entropy import TargetEntropyActor
+from lw_rl.training.temperature import TargetEntropy, TemperedSAC, check_target, described
 
 SMALL = {
     "learning_starts": 8, "batch_size": 8, "buffer_size": 100, "seed": 0, "device": "cpu",
@@ -48,11 +49,11 @@ def test_scheduled_temperature_follows_the_progress():
     assert alpha(model) == pytest.approx(0.1, abs=0.06)
 
 
-def test_held_entropy_is_saved_and_goes_on(tmp_path):
-    model = learner(HeldEntropy(lambda progress: -1.0 if progress > 0.5 else -3.0)).learn(24)
+def test_model_with_a_target_entropy_is_saved_and_goes_on(tmp_path):
+    model = learner(TargetEntropy(lambda progress: -1.0 if progress > 0.5 else -3.0)).learn(24)
     model.save(tmp_path / "model.zip")
     again = TemperedSAC.load(tmp_path / "model.zip", env=gym.make("lw_rl/MultiGoal-v0"))
-    assert isinstance(again.actor, HeldActor) and again._meter is None
+    assert isinstance(again.actor, TargetEntropyActor) and again._meter is None
     assert again.target_entropy == -3.0 and again.actor.limit == model.actor.limit
     assert alpha(again) == pytest.approx(alpha(model))
     seen = np.linspace(-1.0, 1.0, 10, dtype=np.float32).reshape(5, 2)
@@ -66,18 +67,18 @@ def test_held_entropy_is_saved_and_goes_on(tmp_path):
 
 
 def test_controller_without_widths_is_saved(tmp_path):
-    model = learner(HeldEntropy(-1.0, width=False)).learn(16)
+    model = learner(TargetEntropy(-1.0, width=False)).learn(16)
     model.save(tmp_path / "model.zip")
     again = TemperedSAC.load(tmp_path / "model.zip", env=gym.make("lw_rl/MultiGoal-v0"))
     assert isinstance(again.ent_coef_optimizer, EntropyController)
-    assert not isinstance(again.actor, HeldActor)
+    assert not isinstance(again.actor, TargetEntropyActor)
     before, after = (m.ent_coef_optimizer.state_dict()["state"] for m in (model, again))
     assert before and torch.equal(before[0]["integral"], after[0]["integral"])
     again.learn(16, reset_num_timesteps=False)
 
 
 def test_a_staircase_is_asked_for_step_by_step():
-    model = learner(HeldEntropy(lambda progress: -1.0 if progress > 0.5 else -2.0))
+    model = learner(TargetEntropy(lambda progress: -1.0 if progress > 0.5 else -2.0))
     assert model.target_entropy == -1.0
     model.learn(24)
     assert model.target_entropy == -2.0
@@ -91,10 +92,10 @@ def test_temperatures_that_are_none(value):
 
 def test_entropy_above_the_uniform_policys():
     with pytest.raises(TemperatureError, match=r"below that of the uniform policy, 1\.39 nat"):
-        learner(HeldEntropy(1.5))
+        learner(TargetEntropy(1.5))
     assert check_target(1.38, spaces.Box(-3.0, 3.0, (2,))) == 1.38
     with pytest.raises(TemperatureError, match="that of the flattest squashed Gaussian, 0.68"):
-        learner(HeldEntropy(1.38))
+        learner(TargetEntropy(1.38))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_entropy_above_the_uniform_policys():
 )
 def test_controllers_that_are_none(setting, message):
     with pytest.raises(TemperatureError, match=message):
-        HeldEntropy(-1.0, **setting)
+        TargetEntropy(-1.0, **setting)
 
 
 @pytest.mark.parametrize(
@@ -124,25 +125,25 @@ def test_action_spaces_that_have_no_uniform_policy(env, message):
 
 
 @pytest.mark.parametrize("level", [-4.0, -1.0, 1.0])
-def test_the_width_holds_the_entropy_from_the_first_update_on(level):
+def test_the_width_meets_the_target_from_the_first_update_on(level):
     """... where temperature alone is nowhere near after as many steps."""
     off = {}
     for width in (False, True):
-        model = learner(HeldEntropy(level, width=width)).learn(60)
+        model = learner(TargetEntropy(level, width=width)).learn(60)
         off[width] = abs(measured_entropy(model) - level)
     assert off[True] < 0.02 * abs(level) < 0.1 * abs(level) < off[False]
 
 
 def test_alpha_follows_what_the_width_had_to_be_corrected_for():
-    model = learner(HeldEntropy(-1.0))
+    model = learner(TargetEntropy(-1.0))
     model.learn(9)  # One update: all of the way from the untrained policy to the level.
-    jump = learner(HeldEntropy(-1.0))
+    jump = learner(TargetEntropy(-1.0))
     first = alpha(model)
     assert first < 0.1, "the untrained policy has more entropy than was asked for"
     assert alpha(jump) == pytest.approx(0.1)
     with torch.no_grad():
         model.actor.log_std.bias -= 0.5
-    model._hold(model.actor)
+    model.meet_target(model.actor)
     assert alpha(model) > first
     assert measured_entropy(model) == pytest.approx(-1.0, abs=0.01)
 
@@ -152,11 +153,11 @@ def test_a_policy_at_the_bounds_comes_back_to_its_level(outputs):
     """As an actor does that was driven there; SAC's own has no width then that would do."""
     found = {}
     for width in (False, True):
-        model = learner(HeldEntropy(-2.0, width=width)).learn(30)
+        model = learner(TargetEntropy(-2.0, width=width)).learn(30)
         with torch.no_grad():
             model.actor.mu.bias += outputs
         if width:
-            model._hold(model.actor)
+            model.meet_target(model.actor)
         else:
             model.train(1, 8)
         found[width] = measured_entropy(model)
@@ -165,7 +166,18 @@ def test_a_policy_at_the_bounds_comes_back_to_its_level(outputs):
 
 
 def test_a_nan_is_named_before_the_width_meets_it():
-    model = learner(HeldEntropy(-1.0)).learn(16)
+    model = learner(TargetEntropy(-1.0)).learn(16)
     model.replay_buffer.rewards[:] = math.nan
     with pytest.raises(CriticError, match="critics' loss must be finite"):
         model.train(1, 8)
+
+
+def test_old_spellings_warn():
+    with pytest.warns(DeprecationWarning, match="now spelled"):
+        old = described({"held": [-1.0, -2.0], "initial": 0.5})
+    assert isinstance(old, TargetEntropy) and old.initial == 0.5
+    assert [old.at(p) for p in (1.0, 0.0)] == [-1.0, -2.0]
+    with pytest.warns(DeprecationWarning, match="now TargetEntropy"):
+        assert temperature.HeldEntropy is TargetEntropy
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = temperature.Nothing

@@ -15,7 +15,7 @@ SIGMOID, COLUMNS = "lw_rl/SigmoidSource-v0", "lw_rl/StatEquil-v0"
 class Run:
     """A training run.
 
-    ``settings`` are those of `lw_rl.training.control.Settings`, the temperature as
+    ``settings`` are those of `lw_rl.training.control.ControlSettings`, the temperature as
     `lw_rl.training.temperature.described` takes it; ``options`` are the environment's; ``seeds``
     caps the number of seeds.
     """

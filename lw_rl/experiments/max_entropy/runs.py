@@ -17,11 +17,11 @@ from ...files import (
     plain,
 )
 from ...problems import random_problem
-from ...training.control import Settings, evaluate, train_control
+from ...training.control import ControlSettings, evaluate, train_control
 from ...training.maps import boltzmann_slice, sampled_actions
 from ...training.recorder import curve
 from ...training.shared_weights import SharedPolicy, equal_width, weights
-from ...training.temperature import HeldEntropy, described
+from ...training.temperature import TargetEntropy, described
 from .cells import RUNS, Cell
 from .facts import accuracy, double_well
 from .modes import count_modes, held_within
@@ -79,7 +79,7 @@ def _train(cell: Cell, folder: Path) -> dict[str, Any]:
     run = RUNS[cell.name]
     env = environment(cell.name)
     chosen = cell.settings
-    settings = Settings(
+    settings = ControlSettings(
         **{**chosen, "temperature": described(chosen.get("temperature", "auto_0.1"))}
     )
     if run.group == "shared":
@@ -98,7 +98,7 @@ def _train(cell: Cell, folder: Path) -> dict[str, Any]:
     seeds = [10_000 + k for k in range(2 if cell.quick else 10)]
     returns, infos = evaluate(model, env, seeds)
     outcome["evaluation"] = returns
-    if isinstance(settings.temperature, HeldEntropy):
+    if isinstance(settings.temperature, TargetEntropy):
         outcome["held"] = held_within(log["steps"], log["entropy"], log["target"])
     measure = {"multigoal": _goals, "sigmoid": _slab_error, "columns": _unseen, "shared": _transfer}
     if run.group in measure:
@@ -150,12 +150,14 @@ def _unseen(cell: Cell, model: SAC, infos: list[dict[str, Any]]) -> dict[str, An
     }
 
 
-def _equal_weights(cell: Cell, settings: Settings, env: gym.Env[Any, Any]) -> Settings:
+def _equal_weights(
+    cell: Cell, settings: ControlSettings, env: gym.Env[Any, Any]
+) -> ControlSettings:
     """Return settings of the shared policy, or of perceptrons with as many weights."""
     chosen: dict[str, Any] = dict(vars(settings))
     shared = {**chosen, "policy": SharedPolicy, "policy_kwargs": {"width": _SHARED_WIDTH}}
     if cell.name == "shared-shared":
-        return Settings(**shared)
+        return ControlSettings(**shared)
     sizes = SAC(SharedPolicy, env, buffer_size=1, policy_kwargs={"width": _SHARED_WIDTH})
     channels, points = env.observation_space.shape or (1, 1)
     inputs = channels * points
@@ -164,7 +166,7 @@ def _equal_weights(cell: Cell, settings: Settings, env: gym.Env[Any, Any]) -> Se
         "pi": [equal_width(weights(sizes.actor), inputs, 2 * points)] * 2,
         "qf": [equal_width(critic, inputs + points, 1)] * 2,
     }
-    return Settings(**{**chosen, "policy_kwargs": {"net_arch": net}})
+    return ControlSettings(**{**chosen, "policy_kwargs": {"net_arch": net}})
 
 
 class Resampled:

@@ -348,13 +348,13 @@ def test_shared_weights_and_perceptron_have_about_as_many():
     from stable_baselines3 import SAC
 
     from lw_rl.experiments.max_entropy.runs import _equal_weights, environment
-    from lw_rl.training.control import Settings
+    from lw_rl.training.control import ControlSettings
     from lw_rl.training.shared_weights import weights
 
     env = environment("shared-shared", problems=1)
     sizes = {}
     for name in ("shared-shared", "shared-monolith"):
-        settings = _equal_weights(Cell("train", name, 0, True), Settings(), env)
+        settings = _equal_weights(Cell("train", name, 0, True), ControlSettings(), env)
         model = SAC(settings.policy, env, buffer_size=1, policy_kwargs=settings.policy_kwargs)
         sizes[name] = np.array([weights(model.actor), weights(model.critic)])
     assert np.allclose(sizes["shared-shared"], sizes["shared-monolith"], rtol=0.1)
