@@ -24,6 +24,7 @@ from safetensors.numpy import save as save_tensors
 
 from ..errors import OutOfRangeError, PolicyFileError, SchemaError, UnknownNameError
 from ..files import write_atomically
+from .card import Card
 from .network import Architecture, Network
 from .observation import (
     CHANNELS,
@@ -31,7 +32,6 @@ from .observation import (
     NCHANNELS,
     POINT_MULTIPLE,
     SCHEMA,
-    UNCHANGING,
     points_to_action,
 )
 
@@ -57,50 +57,43 @@ class Actor:
     card : Mapping, optional
         How the policy was made.
 
-    Attributes
-    ----------
-    asked_within : float or None
-        Estimated error up to which its card wants it asked; None if it says nothing of that.
+    Raises
+    ------
+    PolicyFileError
+        If a limit that the card sets is not of its kind.
     """
 
     def __init__(self, network: Network, gain: float, card: Mapping[str, Any] | None = None):
         self.network = network
         self.gain = float(gain)
-        self.card: dict[str, Any] = dict(card or {})
-        self._range = _observation_range(self.card)
-        self.asked_within = _asked_within(self.card)
-        self._operator = _operator_estimate(self.card)
+        self.card = card or {}
+
+    @property
+    def card(self) -> Card:
+        """How the policy was made, and what limits that sets."""
+        return self._card
+
+    @card.setter
+    def card(self, entries: Mapping[str, Any]) -> None:
+        self._card = Card(entries)
 
     @property
     def name(self) -> str:
         """The policy's name, from its card."""
-        return str(self.card.get("name", "unnamed"))
+        return self.card.name
 
-    def without_limits(self) -> Actor:
-        """Return the same policy as if its card said nothing of its limits."""
-        limits = ("observation_range", "error_estimate", "operator_estimate")
-        card = {k: v for k, v in self.card.items() if k not in limits}
-        return Actor(self.network, self.gain, card)
+    @property
+    def asked_within(self) -> float | None:
+        """Estimated error up to which the policy is of use; None if the card does not say."""
+        return self.card.asked_within
 
     def operator_factor(self, static: Array) -> float | None:
-        """Return the factor with which the operator's own estimate of the error holds.
+        """See :meth:`lw_rl.policies.card.Card.operator_factor`."""
+        return self.card.operator_factor(static)
 
-        Parameters
-        ----------
-        static : Array
-            What does not change along a solve (`lw_rl.policies.observation.Frame`), [NCHANNELS,
-            Npoints].
-
-        Returns
-        -------
-        factor : float or None
-            None if the card has none, or the problem is unlike those that it was found on.
-        """
-        if self._operator is None:
-            return None
-        factor, low, high = self._operator
-        within = (static.min(axis=1) >= low) & (static.max(axis=1) <= high)
-        return factor if np.all(within[UNCHANGING]) else None
+    def without_limits(self) -> Actor:
+        """Return the same policy as if its card set no limits on observations and estimates."""
+        return Actor(self.network, self.gain, self.card.without_limits())
 
     def predict(
         self,
@@ -129,15 +122,15 @@ class Actor:
         OutOfRangeError
             If the card says what the policy was trained on, and this is outside.
         """
-        if self._range is not None:
-            self._check_range(observation)
+        self._check_range(observation)
         size = 10.0 ** (4.0 * float(observation[1, 0]))
         output = self.network(observation).astype(np.float64)
         return points_to_action(self.gain * size * output, size), None
 
     def _check_range(self, observation: Array) -> None:
-        assert self._range is not None
-        low, high = self._range
+        if self.card.observation_range is None:
+            return
+        low, high = self.card.observation_range
         lowest, highest = observation.min(axis=1), observation.max(axis=1)
         # A value that is not a number is outside too.
         outside = ~((lowest >= low) & (highest <= high))
@@ -148,64 +141,6 @@ class Actor:
                 f"{highest[k]:.3g}, outside the policy's training range {low[k]:.3g} .. "
                 f"{high[k]:.3g}"
             )
-
-
-def _observation_range(
-    card: Mapping[str, Any], name: str = "observation_range"
-) -> tuple[Array, Array] | None:
-    """Return the lowest and highest values that a card allows, each [NCHANNELS]; None without.
-
-    Raises
-    ------
-    PolicyFileError
-        If the card's entry does not hold two numbers for each channel.
-    """
-    entry = card.get(name)
-    if entry is None:
-        return None
-    try:
-        low, high = (np.array(entry[k], dtype=np.float64) for k in ("low", "high"))
-    except (TypeError, ValueError, KeyError) as err:
-        raise PolicyFileError(f"a card's {name} is not valid: {err!r}") from err
-    fits = low.shape == high.shape == (NCHANNELS,)
-    if not fits or not np.all(low < high):
-        raise PolicyFileError(f"a card's {name} needs {NCHANNELS} values low below as many high")
-    return low, high
-
-
-def _operator_estimate(card: Mapping[str, Any]) -> tuple[float, Array, Array] | None:
-    """Return the factor on the operator's estimate of the error, and where it was found.
-
-    Raises
-    ------
-    PolicyFileError
-        If the card's entry is not a factor of at least 1 and a range.
-    """
-    limits = _observation_range(card, "operator_estimate")
-    if limits is None:
-        return None
-    factor = card["operator_estimate"].get("factor")
-    if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor >= 1.0:
-        raise PolicyFileError(
-            f"the factor of a card's operator_estimate must be a number from 1 on, got {factor!r}"
-        )
-    return float(factor), *limits
-
-
-def _asked_within(card: Mapping[str, Any]) -> float | None:
-    """Return the largest estimated error at which a card wants the policy asked; None without.
-
-    Raises
-    ------
-    PolicyFileError
-        If the card's entry is not a number above zero.
-    """
-    entry = card.get("asked_within")
-    if entry is None:
-        return None
-    if isinstance(entry, bool) or not isinstance(entry, int | float) or not entry > 0.0:
-        raise PolicyFileError(f"a card's asked_within must be a number above 0, got {entry!r}")
-    return float(entry)
 
 
 def known() -> list[str]:

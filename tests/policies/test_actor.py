@@ -426,7 +426,7 @@ def test_no_module_of_ours_unpickles():
 
     import lw_rl
 
-    for path in Path(lw_rl.__file__).parent.glob("*.py"):
+    for path in Path(lw_rl.__file__).parent.rglob("*.py"):
         text = path.read_text()
         assert "import pickle" not in text, path
         assert "allow_pickle=True" not in text, path
