@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, SupportsFloat, get_args
+from typing import Any, Literal, NamedTuple, SupportsFloat, get_args
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from ..errors import ContextError
-from ..host.adapter import Adapter
-from ..host.state import LinePhysics, Snapshot
-from ..iterate import iterate_ctx_rl
-from ..operator.two_level import TwoLevelOperator
+from ..host.state import LinePhysics
 from ..policies.observation import (
     MAX_POINTS,
     NCHANNELS,
     POINT_MULTIPLE,
-    Frame,
     Previous,
     correction,
-    make_frame,
     observe,
     observe_depths,
     size_of,
     to_log,
 )
 from ..problems import Problem, random_problem
-from ..schemes import Depthwise
-from . import cache
+from .prepared import Prepared, prepare
+
+__all__ = [
+    "REWARD_CLIP",
+    "REWARD_FLOOR",
+    "SOLVED",
+    "Sampling",
+    "StatEquil",
+    "Visit",
+    "reward_map",
+]
 
 Array = np.ndarray
 
@@ -45,23 +46,27 @@ _DIVERGED = 60.0
 SOLVED = 1e-6
 #: What a problem that was never met is taken to cost [formal solutions].
 _UNKNOWN_COST = 10.0
-#: Tolerance of the solutions that rewards are measured against.
-_SOLUTION_TOLERANCE = 1e-9
-#: Formal solutions after which such a solution is taken as it is.
-_SOLUTION_BUDGET = 400
+
+Sampling = Literal["uniform", "hard", "in order"]
 
 
-@dataclass
-class Prepared:
-    """A problem whose context stands ready to be put back to its start."""
+class Visit(NamedTuple):
+    """A state that an episode visited.
 
-    adapter: Adapter
-    physics: LinePhysics
-    operator: TwoLevelOperator
-    first: Array
-    frame: Frame
-    start: Snapshot
-    solution: Array | None
+    Attributes
+    ----------
+    y, r : Array
+        The unknown, and the residual of the plain update there, shape [Nspace].
+    error : Array
+        The relative error ``S*/S - 1`` by the operator, shape [Nspace].
+    starts : bool
+        Whether a trajectory begins there.
+    """
+
+    y: Array
+    r: Array
+    error: Array
+    starts: bool
 
 
 def reward_map(before: Array, after: Array) -> Array:
@@ -81,45 +86,6 @@ def reward_map(before: Array, after: Array) -> Array:
     m = size_of(before)
     ratio = (np.abs(before) / m + REWARD_FLOOR) / (np.abs(after) / m + REWARD_FLOOR)
     return np.clip(np.log(np.maximum(ratio, 1e-30)), -REWARD_CLIP, REWARD_CLIP)
-
-
-def solve_once(adapter: Adapter, physics: LinePhysics, atom: str) -> tuple[Array, int]:
-    """Return a problem's solution, and the formal solutions it took, now or when it was found.
-
-    The context is left in some state on the way.
-
-    Parameters
-    ----------
-    adapter : Adapter
-        Of one two-level atom, in LTE.
-    physics : LinePhysics
-        Its line's.
-    atom : str
-        The line's name.
-    """
-    counted = [0]
-
-    def count(accelerated: Any) -> None:
-        counted[0] = accelerated.report.Nformal
-
-    def find() -> dict[str, Array]:
-        iterate_ctx_rl(
-            adapter.ctx,
-            scheme=Depthwise(None),
-            quiet=True,
-            popsTol=_SOLUTION_TOLERANCE,
-            JTol=np.inf,
-            NmaxIter=_SOLUTION_BUDGET,
-            callback=count,
-        )
-        return {"y": adapter.read(), "Nformal": np.array(counted[0])}
-
-    kind = f"solution {_SOLUTION_TOLERANCE:.0e}"
-    found = cache.kept(cache.key(kind, physics, atom), find)
-    return found["y"], int(found["Nformal"])
-
-
-Sampling = Literal["uniform", "hard", "in order"]
 
 
 class StatEquil(gym.Env[Array, Array]):
@@ -154,12 +120,13 @@ class StatEquil(gym.Env[Array, Array]):
     longer physical (diverged); truncated by the ``TimeLimit`` of the registration.
 
     ## Info
-    ``visited``: the (y, r, error, starts) of every formal solution since the last step, r the
-    residual of the plain update, error what the operator takes for ``S*/S - 1``, and `starts`
-    whether a trajectory begins there (those of a reset come with the first step again, since
-    vectorised environments keep a reset's info to themselves);
-    ``problem``: its name; ``physics``: the fields of its :class:`~lw_rl.host.adapter.LinePhysics`;
-    ``reward_map``; ``error``: the largest true error of ln S, if the solution is known.
+    Of one shape whatever the problem, so that vectorised environments can stack it: ``problem``,
+    its name; after a step ``reward_map``, shape [Npoints]; with ``reward="error"`` also ``error``,
+    the largest true error of ln S. What depends on the problem's number of depths are attributes of
+    the environment itself: :attr:`physics` and :attr:`visited`.
+
+    ## Version History
+    * v0: initial version
 
     Parameters
     ----------
@@ -225,8 +192,7 @@ class StatEquil(gym.Env[Array, Array]):
         self._costs = np.full(len(self.problems), _UNKNOWN_COST)
         self._y = self._r = self._error = np.zeros(0)
         self._previous: Previous | None = None
-        self._visited: list[tuple[Array, Array, Array, bool]] = []
-        self._Nformal_done = 0
+        self._visited: list[Visit] = []
 
     # ---- gymnasium ----------------------------------------------------------------------------
 
@@ -249,7 +215,12 @@ class StatEquil(gym.Env[Array, Array]):
         else:
             self._index = drawn
         self._costs[self._index] = 1.0
-        prepared = self._prepare(self._index)
+        if self._index not in self._prepared:
+            problem = self.problems[self._index]
+            self._prepared[self._index] = prepare(
+                problem, self.Npoints, self.reward_kind == "error"
+            )
+        prepared = self._present
         prepared.adapter.restore(prepared.start)
         self._previous = None
         self._visited = []
@@ -261,7 +232,7 @@ class StatEquil(gym.Env[Array, Array]):
 
     def step(self, action: Array) -> tuple[Array, SupportsFloat, bool, bool, dict[str, Any]]:
         """Correct the source function and make one formal solution."""
-        prepared = self._prepared[self._index]
+        prepared = self._present
         y_before, r_before, error_before = self._y, self._r, self._error
         estimate = to_log(error_before)
         delta = correction(prepared.frame, action, estimate)
@@ -272,45 +243,37 @@ class StatEquil(gym.Env[Array, Array]):
             # A state without a residual is of no use to anyone: go back to the last good one.
             self._y, self._r, self._error = y_before, r_before, error_before
             rewards = np.full(self.Npoints, -REWARD_CLIP)
-            info = self._info(rewards)
-            return self._observe(), -REWARD_CLIP, True, False, info
+            return self._observe(), -REWARD_CLIP, True, False, self._info(rewards)
         self._previous = Previous(delta, estimate, to_log(self._error))
         rewards = self._rewards(prepared, y_before, estimate)
         converged = size_of(self._error) < self.tolerance
         return self._observe(), float(rewards.mean()), converged, False, self._info(rewards)
 
-    # ---- inside -------------------------------------------------------------------------------
+    # ---- what a learner may know besides ------------------------------------------------------
+
+    @property
+    def physics(self) -> LinePhysics:
+        """Local physics of the present problem's line."""
+        return self._present.physics
+
+    @property
+    def visited(self) -> list[Visit]:
+        """The states that this episode has visited so far, one for each formal solution."""
+        return list(self._visited)
 
     @property
     def Nformal(self) -> int:
         """Formal solutions made so far, those for the reference solutions included."""
-        return self._Nformal_done + sum(p.adapter.Nformal for p in self._prepared.values())
+        return sum(p.Nformal + p.adapter.Nformal for p in self._prepared.values())
 
-    def _prepare(self, index: int) -> Prepared:
-        if index in self._prepared:
-            return self._prepared[index]
-        problem = self.problems[index]
-        ctx = problem.context()
-        adapter = Adapter(ctx)
-        block = adapter.blocks[0]
-        if len(adapter.blocks) != 1 or not block.two_level:
-            raise ContextError(
-                f"problem {problem.name!r} is not a single two-level atom in one dimension"
-            )
-        physics = adapter.line_physics(block)
-        operator, first = TwoLevelOperator.first(physics)
-        start = adapter.snapshot()
-        solution = None
-        if self.reward_kind == "error":
-            solution, Nformal = solve_once(adapter, physics, problem.atom)
-            self._Nformal_done += Nformal
-        self._prepared[index] = Prepared(
-            adapter, physics, operator, first, make_frame(physics, self.Npoints), start, solution
-        )
-        return self._prepared[index]
+    # ---- inside -------------------------------------------------------------------------------
+
+    @property
+    def _present(self) -> Prepared:
+        return self._prepared[self._index]
 
     def _evaluate(self, y: Array | None, starts: bool = False) -> bool:
-        prepared = self._prepared[self._index]
+        prepared = self._present
         adapter = prepared.adapter
         before = adapter.snapshot()
         if y is not None and not np.max(np.abs(y - prepared.frame.log_B)) < _DIVERGED:
@@ -322,7 +285,7 @@ class StatEquil(gym.Env[Array, Array]):
         self._y, self._r = evaluation.y, evaluation.r
         assert evaluation.lambda_residual is not None
         self._error = prepared.operator.error(evaluation.y, evaluation.lambda_residual)
-        self._visited.append((evaluation.y, evaluation.r, self._error, starts))
+        self._visited.append(Visit(evaluation.y, evaluation.r, self._error, starts))
         return True
 
     def _wander(self, prepared: Prepared) -> None:
@@ -354,20 +317,14 @@ class StatEquil(gym.Env[Array, Array]):
         return reward_map(observe_depths(frame, before), observe_depths(frame, after))
 
     def _observe(self) -> Array:
-        frame = self._prepared[self._index].frame
+        frame = self._present.frame
         return observe(frame, self._y, self._r, to_log(self._error), self._previous)
 
     def _info(self, rewards: Array | None) -> dict[str, Any]:
-        prepared = self._prepared[self._index]
-        info: dict[str, Any] = {
-            "problem": self.problems[self._index].name,
-            # Copies: what is told is the listener's to keep.
-            "physics": copy.deepcopy(vars(prepared.physics)),
-            "visited": copy.deepcopy(self._visited),
-        }
+        prepared = self._present
+        info: dict[str, Any] = {"problem": self.problems[self._index].name}
         if rewards is not None:
             info["reward_map"] = rewards
-            self._visited = []
         if prepared.solution is not None:
             info["error"] = float(np.max(np.abs(self._y - prepared.solution)))
         return info

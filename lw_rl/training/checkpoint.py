@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..envs.stat_equil import Visit
 from ..errors import PolicyFileError
 from ..files import write_atomically
 from ..host.state import LinePhysics
@@ -139,4 +140,4 @@ def _unpack_visits(buffer: HindsightBuffer, packed: dict[str, Any]) -> None:
         buffer.register(name, LinePhysics(**{k: v.numpy() for k, v in saved["physics"].items()}))
         columns = (saved[k].numpy() for k in ("y", "r", "error"))
         for visit in zip(*columns, saved["starts"], strict=True):
-            buffer.visits[name].add(*visit)
+            buffer.visits[name].add(Visit(*visit))

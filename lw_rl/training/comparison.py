@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import wilcoxon
+
+__all__ = ["Cost", "Verdict", "better", "chosen_of", "uncertainty"]
 
 Array = np.ndarray
 
@@ -23,22 +26,22 @@ class Verdict:
         Whether the policy needs fewer formal solutions than before, by more than chance explains
         (:func:`better`), and neither fails nor stops too early more often.
     before, after : float
-        Mean formal solutions on the held-back columns.
+        Mean formal solutions on the held-out columns.
     uncertainty : float
         Standard error of their difference.
     failed_before, failed_after : int
-        Held-back columns that did not converge by the policy.
+        Held-out columns that did not converge by the policy.
     early_before, early_after : int
-        Held-back columns that were stopped with a true error above the tolerance.
+        Held-out columns that were stopped with a true error above the tolerance.
     factor : float
         Factor on the policy's estimate of the error, after.
     operator_factor : float or None
         The same on the operator's own; None where it could not be calibrated.
     weights : str
-        ``"tuned"``, or ``"kept"`` where the policy's own did better on the held-back columns.
+        ``"tuned"``, or ``"kept"`` where the policy's own did better on the held-out columns.
     formal_solutions : int
         What the fine-tuning took itself, the comparison included.
-    trained, held_back : int
+    trained, held_out : int
         Numbers of columns.
     seconds : float
         Wall time [s].
@@ -57,13 +60,13 @@ class Verdict:
     weights: str
     formal_solutions: int
     trained: int
-    held_back: int
+    held_out: int
     seconds: float
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What columns cost.
+    """What columns cost with a policy.
 
     Attributes
     ----------
@@ -82,6 +85,22 @@ class Cost:
         """Whether this saves formal solutions, and neither fails nor stops too early more often."""
         saves = better(before.Nformal, self.Nformal)
         return saves and self.failed <= before.failed and self.early <= before.early
+
+
+def chosen_of(before: Cost, costs: Mapping[str, Cost]) -> tuple[str, bool]:
+    """Return the cheapest candidate of those that are better than before, and whether one is.
+
+    Parameters
+    ----------
+    before : Cost
+        Of the policy as it was.
+    costs : Mapping of str to Cost
+        Of the candidates, at least one; where none is better the cheapest of all is returned.
+    """
+    accepted = [name for name, cost in costs.items() if cost.better(before)]
+    return min(accepted or costs, key=lambda name: float(costs[name].Nformal.mean())), bool(
+        accepted
+    )
 
 
 def better(before: Array, after: Array) -> bool:

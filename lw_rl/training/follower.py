@@ -13,7 +13,7 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from ..benchmark.reference import Never
-from ..envs.stat_equil import solve_once
+from ..envs.prepared import solve_once
 from ..files import write_atomically
 from ..host.adapter import Adapter
 from ..host.state import Snapshot

@@ -9,13 +9,11 @@ error is linear in the residual, so it is relabelled in the same way.
 
 Relabelled problems are linear to the last digit; real ones are not quite, and begin without
 scattered light. So some of the demonstrations are real: once an iteration has settled, its end
-tells what was due in every state before.
+tells what was left to do in every state before.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,11 +33,19 @@ from ..policies.observation import (
     size_of,
     to_log,
 )
+from .visits import Visits
+
+__all__ = [
+    "Demonstrations",
+    "DepthwiseSamples",
+    "HindsightBuffer",
+    "Pair",
+    "real_pair",
+    "relabelled_pair",
+]
 
 Array = np.ndarray
 
-#: States kept per problem: the first ones show what starts look like, the last what solutions do.
-FIRST, LAST = 3, 45
 #: Pairs are dropped whose relabelled problem is not like any real one.
 _SMALLEST_RATIO = 1e-6
 _LARGEST_TARGET = 500.0
@@ -52,6 +58,10 @@ _FEWEST = 5
 #: Share of the demonstrations that are real, and the error of an end, over that of the state.
 _REAL = 0.6
 _SETTLED = 0.01
+
+
+Pair = tuple[Array, Array, Array]
+"""One demonstration: observation [NCHANNELS, Npoints], target and error [Npoints]."""
 
 
 class Demonstrations(NamedTuple):
@@ -73,10 +83,6 @@ class Demonstrations(NamedTuple):
     errors: torch.Tensor
 
 
-#: A state visited: y, MALI's residual, the operator's relative error, whether a trajectory begins.
-Visit = tuple[Array, Array, Array, bool]
-
-
 class DepthwiseSamples(NamedTuple):
     """A batch of transitions with rewards point by point."""
 
@@ -85,29 +91,6 @@ class DepthwiseSamples(NamedTuple):
     next_observations: torch.Tensor
     dones: torch.Tensor
     rewards: torch.Tensor
-
-
-@dataclass
-class Visits:
-    """The states visited on one problem."""
-
-    physics: LinePhysics
-    frame: Frame
-    first: list[Visit] = field(default_factory=list)
-    last: deque[Visit] = field(default_factory=lambda: deque(maxlen=LAST))
-
-    def add(self, y: Array, r: Array, error: Array, starts: bool) -> None:
-        """Remember a state, its residuals, and whether a trajectory begins there."""
-        if len(self.first) < FIRST:
-            self.first.append((y, r, error, starts))
-        else:
-            self.last.append((y, r, error, starts))
-
-    def __len__(self) -> int:
-        return len(self.first) + len(self.last)
-
-    def __getitem__(self, k: int) -> Visit:
-        return self.first[k] if k < len(self.first) else self.last[k - len(self.first)]
 
 
 class HindsightBuffer(ReplayBuffer):
@@ -166,12 +149,12 @@ handle_timeout_termination
         super().add(obs, next_obs, action, reward, done, infos)
 
     def visit(self, info: dict[str, Any]) -> None:
-        """Remember the states that an environment's info tells of."""
+        """Remember what `lw_rl.training.visits.WithVisits` tells of an environment."""
         name = info["problem"]
         if name not in self.visits:
-            self.register(name, LinePhysics(**info["physics"]))
+            self.register(name, info["physics"])
         for visit in info["visited"]:
-            self.visits[name].add(*visit)
+            self.visits[name].add(visit)
 
     def register(self, name: str, physics: LinePhysics) -> None:
         """Make room for a problem."""
@@ -219,11 +202,11 @@ handle_timeout_termination
         sizes = [N for N, visits in ready.items() if visits]
         weights = np.array([len(ready[N]) for N in sizes], dtype=float)
         visits = ready[int(self.rng.choice(sizes, p=weights / weights.sum()))]
-        pairs: list[tuple[Array, Array, Array]] = []
+        pairs: list[Pair] = []
         # Pairs may be refused, all of them where a problem's states hardly differ.
         for _ in range(20 * batch_size):
-            make = self._real if self.rng.random() < _REAL else self._relabelled
-            pair = make(visits[self.rng.integers(len(visits))])
+            make = real_pair if self.rng.random() < _REAL else relabelled_pair
+            pair = make(visits[self.rng.integers(len(visits))], self.rng)
             if pair is not None:
                 pairs.append(pair)
             if len(pairs) == batch_size:
@@ -235,61 +218,59 @@ handle_timeout_termination
             *(self.to_torch(np.stack(c).astype(np.float32)) for c in zip(*pairs, strict=True))
         )
 
-    def _real(self, visits: Visits) -> tuple[Array, Array, Array] | None:
-        """Return a state as it was seen, and what the end of the iteration says was due there."""
-        i = int(self.rng.integers(len(visits) - 1))
-        y_i, r_i, e_i, starts = visits[i]
-        y_end, _, e_end, _ = visits[len(visits) - 1]
-        estimate, rest = to_log(e_i), to_log(e_end)
-        target = y_end + rest - y_i
-        size = size_of(estimate)
-        if not (_ROUNDING < size and size_of(rest) < _SETTLED * size_of(target)):
-            return None
-        previous = None
-        if i > 0 and not starts:
-            y_k, _, e_k, _ = visits[i - 1]
-            previous = Previous(y_i - y_k, to_log(e_k), estimate)
-        return _demonstration(visits.frame, y_i, r_i, estimate, target, previous)
 
-    def _relabelled(self, visits: Visits) -> tuple[Array, Array, Array] | None:
-        """Return what would have been seen if one visited state had been another's solution."""
-        K = len(visits)
-        i = int(self.rng.integers(K))
-        # Late states look like solutions: they are the better goals.
-        j = (
-            K - 1 - int((K - i) * self.rng.random() ** 1.5)
-            if self.rng.random() < 0.8
-            else int(self.rng.integers(K))
-        )
-        if i == j:
-            return None
-        y_i, r_i, e_i, starts = visits[i]
-        y_j, r_j, e_j, _ = visits[j]
-        target = y_j - y_i
-        # Residuals of the linear problem, in units of S_i.
-        goal = np.exp(np.clip(target, -60.0, 60.0))
-        ratio = np.exp(r_i) - np.expm1(r_j) * goal
-        # Negated, so that values that are not numbers are refused as well.
-        if not (ratio.min() > _SMALLEST_RATIO and size_of(target) < _LARGEST_TARGET):
-            return None
-        estimate = to_log(e_i - e_j * goal)
-        size = size_of(estimate)
-        # A residual that the distance between the states does not account for comes from J, which
-        # lags by a formal solution, or from rounding.
-        if size < 1e-11 or not size_of(target) > _SMALLEST_TARGET * size:
-            return None
-        previous = None
-        if i > 0 and not starts and self.rng.random() < 0.8:
-            y_k, _, e_k, _ = visits[i - 1]
-            before = to_log(e_k - e_j * np.exp(np.clip(y_j - y_k, -60.0, 60.0)))
-            previous = Previous(y_i - y_k, before, estimate)
-        return _demonstration(visits.frame, y_i, np.log(ratio), estimate, target, previous)
+def real_pair(visits: Visits, rng: np.random.Generator) -> Pair | None:
+    """Return a state as it was seen, and the correction that the end of the iteration shows."""
+    i = int(rng.integers(len(visits) - 1))
+    y_i, r_i, e_i, starts = visits[i]
+    y_end, _, e_end, _ = visits[len(visits) - 1]
+    estimate, rest = to_log(e_i), to_log(e_end)
+    target = y_end + rest - y_i
+    size = size_of(estimate)
+    if not (_ROUNDING < size and size_of(rest) < _SETTLED * size_of(target)):
+        return None
+    previous = None
+    if i > 0 and not starts:
+        y_k, _, e_k, _ = visits[i - 1]
+        previous = Previous(y_i - y_k, to_log(e_k), estimate)
+    return _demonstration(visits.frame, y_i, r_i, estimate, target, previous)
+
+
+def relabelled_pair(visits: Visits, rng: np.random.Generator) -> Pair | None:
+    """Return what would have been seen if one visited state had been another's solution."""
+    K = len(visits)
+    i = int(rng.integers(K))
+    # Late states look like solutions: they are the better goals.
+    j = K - 1 - int((K - i) * rng.random() ** 1.5) if rng.random() < 0.8 else int(rng.integers(K))
+    if i == j:
+        return None
+    y_i, r_i, e_i, starts = visits[i]
+    y_j, r_j, e_j, _ = visits[j]
+    target = y_j - y_i
+    # Residuals of the linear problem, in units of S_i.
+    goal = np.exp(np.clip(target, -60.0, 60.0))
+    ratio = np.exp(r_i) - np.expm1(r_j) * goal
+    # Negated, so that values that are not numbers are refused as well.
+    if not (ratio.min() > _SMALLEST_RATIO and size_of(target) < _LARGEST_TARGET):
+        return None
+    estimate = to_log(e_i - e_j * goal)
+    size = size_of(estimate)
+    # A residual that the distance between the states does not account for comes from J, which
+    # lags by a formal solution, or from rounding.
+    if size < 1e-11 or not size_of(target) > _SMALLEST_TARGET * size:
+        return None
+    previous = None
+    if i > 0 and not starts and rng.random() < 0.8:
+        y_k, _, e_k, _ = visits[i - 1]
+        before = to_log(e_k - e_j * np.exp(np.clip(y_j - y_k, -60.0, 60.0)))
+        previous = Previous(y_i - y_k, before, estimate)
+    return _demonstration(visits.frame, y_i, np.log(ratio), estimate, target, previous)
 
 
 def _demonstration(
     frame: Frame, y: Array, r: Array, estimate: Array, target: Array, previous: Previous | None
-) -> tuple[Array, Array, Array]:
-    """Return what is seen, and what is due beyond the estimate and in all, over its maximum."""
+) -> Pair:
+    """Return the observation, and target less estimate and target over the estimate's maximum."""
     size = size_of(estimate)
     error = observe_depths(frame, target) / size
     left = error - observe_depths(frame, estimate) / size

@@ -29,6 +29,7 @@ from .hindsight import HindsightBuffer
 from .noise import SmoothNoise
 from .policy import DepthwisePolicy
 from .sac import DepthwiseSAC
+from .visits import WithVisits
 
 #: Arguments with which a run may go on that was begun with others.
 _FREE = ("out", "steps", "threads", "workers", "calibration")
@@ -189,7 +190,7 @@ def environments(args: Args, in_order: bool = False) -> VecEnv:
             start: Literal["operator", "mixed"] = "operator" if in_order else "mixed"
             sampling: Sampling = "in order" if in_order else args.sampling
             env = StatEquil(mine, args.points, args.reward, start, sampling=sampling)
-            return gym.wrappers.TimeLimit(env, args.horizon)
+            return WithVisits(gym.wrappers.TimeLimit(env, args.horizon))
 
         return one
 

@@ -52,7 +52,7 @@ def test_what_is_recorded_is_what_the_scheme_saw(ctx):
         np.testing.assert_allclose(
             visited.lambda_residual[k], evaluation.lambda_residual, atol=1e-10
         )
-    first = TwoLevelOperator.first(adapter.line_physics(adapter.blocks[0]))[1]
+    first = TwoLevelOperator.first(adapter.line_physics(adapter.blocks[0])).start()
     np.testing.assert_allclose(visited.y[0], first, rtol=1e-9)
 
 
@@ -71,23 +71,3 @@ def test_packed_and_unpacked(ctx, tmp_path):
             np.testing.assert_array_equal(after.physics[name], values)
         np.testing.assert_array_equal(after.column["z"], COLUMN["z"])
         assert isinstance(LinePhysics(**after.physics).g_ratio, float)
-
-
-def test_the_learner_takes_one_operators_word_on_every_state(ctx, converged):
-    """Also where a column began elsewhere than in LTE, and was solved with another operator."""
-    pytest.importorskip("stable_baselines3")
-    from lw_rl.training.finetune import _add, _buffer
-
-    ctx.activeAtoms[0].n[:] = 0.5 * (ctx.activeAtoms[0].n + converged.activeAtoms[0].n)
-    visited = recorded(ctx, Depthwise(None)).visited(COLUMN)
-    buffer = _buffer([visited], seed=0)
-    operator, _ = TwoLevelOperator.first(LinePhysics(**visited.physics))
-    for k in range(4):
-        y, r, error, starts = buffer.visits["0"][k]
-        np.testing.assert_array_equal((y, r), (visited.y[k], visited.r[k]))
-        np.testing.assert_array_equal(error, operator.error(y, visited.lambda_residual[k]))
-        assert starts == (k == 0)
-    _add(buffer, "0", visited)
-    assert len(buffer.visits["0"]) == 8 and buffer.ready(1)
-    batch = buffer.demonstrations(4)
-    assert np.all(np.isfinite(batch.targets.numpy()))

@@ -6,10 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lw_rl.envs import cache, stat_equil
-from lw_rl.envs.stat_equil import StatEquil
+from lw_rl.envs import cache
 from lw_rl.host.adapter import Adapter
-from lw_rl.problems import random_problem, shipped_problem
+from lw_rl.problems import shipped_problem
 
 
 @pytest.fixture
@@ -88,15 +87,3 @@ def test_turned_off(tmp_path, monkeypatch):
     monkeypatch.setenv("LW_RL_CACHE", str(tmp_path / "file"))
     (tmp_path / "file").write_text("in the way")
     assert cache.kept("a", lambda: {"y": np.ones(1)})["y"] == 1.0
-
-
-def test_an_environment_solves_each_problem_once(root, monkeypatch):
-    problems = [random_problem("validation", 0)]
-    first, second = (StatEquil(problems) for _ in range(2))
-    first.reset(seed=0)
-    monkeypatch.setattr(stat_equil, "iterate_ctx_rl", None)
-    second.reset(seed=0)
-    # What it cost is told all the same.
-    assert first.Nformal == second.Nformal > 2
-    a, b = (env.step(np.zeros(96, np.float32))[4]["error"] for env in (first, second))
-    assert a == b

@@ -8,6 +8,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import lw_rl  # noqa: F401 (registers the environments)
+from lw_rl.envs.prepared import prepare
 from lw_rl.envs.stat_equil import REWARD_CLIP, StatEquil, reward_map
 from lw_rl.host.adapter import Adapter
 from lw_rl.operator.two_level import TwoLevelOperator
@@ -71,33 +72,35 @@ def test_rollouts_with_one_seed_are_identical():
 
 
 def test_an_episode_begins_at_the_operators_solution_and_silence_is_its_step(env):
-    observation, info = env.reset(seed=0)
+    observation, _ = env.reset(seed=0)
     adapter = Adapter(env.problems[0].context())
-    operator, first = TwoLevelOperator.first(adapter.line_physics(adapter.blocks[0]))
+    operator = TwoLevelOperator.first(adapter.line_physics(adapter.blocks[0]))
+    first = operator.start()
     expected = adapter.evaluate(first)
-    y, r, error, starts = info["visited"][0]
+    y, r, error, starts = env.visited[0]
     assert starts and np.array_equal(y, expected.y) and np.array_equal(r, expected.r)
     assert np.array_equal(error, operator.error(expected.y, expected.lambda_residual))
     seen = 10.0 ** (4.0 * observation[CHANNELS.index("estimate_size"), 0])
     assert seen == pytest.approx(size_of(to_log(error)), rel=1e-5)
 
-    _, reward, _, _, info = env.step(np.zeros(64, dtype=np.float32))
+    _, reward, *_ = env.step(np.zeros(64, dtype=np.float32))
     expected = adapter.evaluate(y + to_log(error))
-    assert len(info["visited"]) == 2, "that of the reset comes again"
-    y, r, error, starts = info["visited"][-1]
+    assert len(env.visited) == 2, "that of the reset among them"
+    y, r, error, starts = env.visited[-1]
     assert not starts and np.array_equal(y, expected.y) and np.allclose(r, expected.r, atol=1e-12)
     assert np.allclose(error, operator.error(expected.y, expected.lambda_residual), atol=1e-12)
     assert reward > 0.5, "it is a good step"
 
 
 def test_mixed_episodes_begin_in_many_places():
-    env = StatEquil([shipped_problem("CaII_K", "FALC", 40)], 64, reward="residual", start="mixed")
+    problem = shipped_problem("CaII_K", "FALC", 40)
+    env = StatEquil([problem], 64, reward="residual", start="mixed")
     env.reset(seed=0)
-    physics, first = env._prepared[0].physics, env._prepared[0].first
+    physics, first = env.physics, prepare(problem, 64, solved=False).first
     seen = {"operator": 0, "LTE": 0, "plain steps": 0, "a change": 0}
     for _ in range(60):
-        _, info = env.reset()
-        visited = info["visited"]
+        env.reset()
+        visited = env.visited
         assert visited[0][3]
         far = np.allclose(visited[0][0], physics.log_B, atol=1e-4)
         assert far or np.array_equal(visited[0][0], first)
@@ -114,7 +117,7 @@ def test_mixed_episodes_begin_in_many_places():
 def test_perfect_action_ends_the_episode_with_the_best_reward(env):
     env.reset(seed=0)
     # The exact correction is not an action where 64 points cannot carry it: repeat it.
-    prepared = env._prepared[0]
+    prepared = prepare(env.problems[0], 64, solved=True)
     rewards = []
     for _ in range(40):
         estimate = to_log(env._error)

@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
 
-from lw_rl.envs.stat_equil import StatEquil
+from lw_rl.envs.stat_equil import StatEquil, Visit
 from lw_rl.host.adapter import Adapter
 from lw_rl.operator.two_level import TwoLevelOperator
 from lw_rl.policies.observation import (
@@ -19,10 +19,12 @@ from lw_rl.policies.observation import (
     to_log,
 )
 from lw_rl.problems import random_problem, shipped_problem
-from lw_rl.training.hindsight import FIRST, LAST, HindsightBuffer, Visits
+from lw_rl.training.hindsight import HindsightBuffer, relabelled_pair
+from lw_rl.training.visits import Visits, WithVisits
 
 
 def buffer_of(env, episodes=2, seed=0):
+    env = WithVisits(env)
     buffer = HindsightBuffer(64, env.observation_space, env.action_space, "cpu", 1, seed=seed)
     rng = np.random.default_rng(seed)
     observation, _ = env.reset(seed=seed)
@@ -30,7 +32,7 @@ def buffer_of(env, episodes=2, seed=0):
         if episode:
             observation, _ = env.reset()
         for _ in range(6):
-            action = rng.uniform(-0.05, 0.05, env.Npoints).astype(np.float32)
+            action = rng.uniform(-0.05, 0.05, env.action_space.shape).astype(np.float32)
             after, reward, done, _, info = env.step(action)
             buffer.add(
                 observation, after, action[None], np.array([reward]), np.array([done]), [info]
@@ -49,7 +51,7 @@ def followed():
     while evaluations[-1].residual_norm > 1e-12 and len(evaluations) < 400:
         evaluations.append(adapter.evaluate())
     states = [
-        (e.y, e.r, operator.error(e.y, e.lambda_residual), k == 0)
+        Visit(e.y, e.r, operator.error(e.y, e.lambda_residual), k == 0)
         for k, e in enumerate(evaluations)
     ]
     return operator, physics, evaluations, states
@@ -59,13 +61,12 @@ def pair_from(physics, states):
     """Return the pair that begins in the first of two states and has the second as its goal."""
     visits = Visits(physics, make_frame(physics, policy_points(physics.log_tau.size)))
     for state in states:
-        visits.add(*state)
+        visits.add(state)
     y, r, error, _ = states[0]
     seen = observe(visits.frame, y, r, to_log(error))[CHANNELS.index("departure")]
-    buffer = HindsightBuffer.__new__(HindsightBuffer)
-    buffer.rng = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(50):
-        pair = buffer._relabelled(visits)
+        pair = relabelled_pair(visits, rng)
         # The other pair begins in the second state and has the first as its goal.
         if pair is not None and np.array_equal(pair[0][CHANNELS.index("departure")], seen):
             return visits.frame, pair
@@ -126,7 +127,7 @@ def test_an_operator_that_is_exact_leaves_nothing(followed):
     for _ in range(2):
         y = solution + rng.uniform(-0.3, 0.3, solution.size)
         error = np.expm1(solution - y)
-        exact.append((y, np.log1p(0.3 * error), error, True))
+        exact.append(Visit(y, np.log1p(0.3 * error), error, True))
     frame, (observation, left, error) = pair_from(physics, exact)
     assert np.max(np.abs(left)) < 1e-9
     expected = observe_depths(frame, exact[1][0] - exact[0][0])
@@ -137,13 +138,12 @@ def test_the_step_before_is_relabelled_too(followed):
     operator, physics, evaluations, states = followed
     visits = Visits(physics, make_frame(physics, policy_points(60)))
     for k in (3, 4, 20):
-        visits.add(*states[k])
-    buffer = HindsightBuffer.__new__(HindsightBuffer)
-    buffer.rng = np.random.default_rng(0)
+        visits.add(states[k])
+    rng = np.random.default_rng(0)
     departure, last = CHANNELS.index("departure"), CHANNELS.index("last_correction")
     y, r, e, _ = states[4]
     seen = observe(visits.frame, y, r, to_log(e))[departure]
-    pairs = [buffer._relabelled(visits) for _ in range(200)]
+    pairs = [relabelled_pair(visits, rng) for _ in range(200)]
     past = [
         p[0]
         for p in pairs
@@ -211,14 +211,3 @@ def test_rewards_come_back_point_by_point():
     assert sample.rewards.shape == (8, 64)
     stored = buffer.rewards[: buffer.pos, 0]
     assert np.allclose(buffer.reward_maps[: buffer.pos, 0].mean(axis=1), stored, atol=1e-5)
-
-
-def test_first_and_last_states_are_kept():
-    frame = object()
-    visits = Visits(None, frame)
-    for k in range(FIRST + LAST + 20):
-        visits.add(np.array([k]), np.array([0.0]), np.array([-k]), k == 0)
-    assert len(visits) == FIRST + LAST
-    assert [int(visits[k][0][0]) for k in range(FIRST)] == list(range(FIRST))
-    y, _, error, starts = visits[len(visits) - 1]
-    assert int(y[0]) == FIRST + LAST + 19 == -int(error[0]) and not starts
