@@ -1,7 +1,7 @@
 """
 Maximum-entropy control
 =======================
-Stein Soft Actor-Critic, temperatures, and entropy held at a level, against what the papers claim.
+Stein Soft Actor-Critic, temperatures and target entropies, against what the papers claim.
 The figures are drawn from a result file that one command makes::
 
     lw-rl entropy-report --seeds 5 --out entropy

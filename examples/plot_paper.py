@@ -1,5 +1,5 @@
 """
-The paper, reproduced and put right
+The paper, reproduced and corrected
 ===================================
 Panos & Milic (2025, arXiv:2504.15679) let a Soft Actor-Critic policy choose the parameters of a
 sigmoid until it satisfies statistical equilibrium in an isothermal slab. This page draws their
@@ -18,7 +18,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from lw_rl.experiments.paper import figures as paper_figures
-from lw_rl.experiments.paper.report import report
+from lw_rl.experiments.claims import render
+from lw_rl.experiments.paper.report import SECTIONS
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()
 result = json.loads((here / "paper_result.json").read_text())
@@ -64,5 +65,5 @@ paper_figures.cost(result, plt.figure())
 plt.show()
 
 # %%
-# The report that the command writes, with a verdict for each figure.
-print(report(result, {name: f"{name}.png" for name in paper_figures.FIGURES}))
+# The report that the command writes, with a verdict on each claim.
+print(render(SECTIONS, result, {name: f"{name}.png" for name in paper_figures.FIGURES}))

@@ -1,43 +1,25 @@
-"""What the commands share that run experiments cell by cell and report on them."""
+"""What the commands share that reproduce published claims: their options, and how they run."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..terminal import (
-    output,
-    progress_bar,
-)
-from .options import (
-    folder_option,
-    json_option,
-    quiet_option,
-    workers_option,
-)
+from ..terminal import output, progress_bar
+from .options import folder_option, json_option, quiet_option, workers_option
 
+if TYPE_CHECKING:
+    from ..experiments.reproduction import Reproduction
 
-class Experiments(Protocol):
-    """A module of experiments, such as `lw_rl.experiments.paper.run`."""
-
-    RESULT: str
-    REPORT: str
-
-    def gather(
-        self, directory: Path, seeds: int, quick: bool, partial: bool = False
-    ) -> dict[str, Any]:
-        """Return the result file's content from the cells in a directory."""
-
-    def write_outputs(self, directory: Path, result: dict[str, Any]) -> dict[str, Any]:
-        """Write result file, figures and report."""
+__all__ = ["experiment_options", "run_or_report"]
 
 
 def experiment_options(out: str, seeds: str, quick: str) -> Callable[[Any], Any]:
-    """Return a decorator with the options of a command, to be handed to `run_experiments`.
+    """Return a decorator with the options of a command, to be handed to `run_or_report`.
 
     Parameters
     ----------
@@ -57,7 +39,7 @@ def experiment_options(out: str, seeds: str, quick: str) -> Callable[[Any], Any]
             "--report-only", is_flag=True,
             help="Run nothing; report on what is finished, if it is enough.",
         ),
-        json_option("the summary"),
+        json_option("the summary, and every claim with its verdict,"),
         quiet_option("No progress bar and no closing lines."),
     )  # fmt: skip
 
@@ -69,9 +51,8 @@ def experiment_options(out: str, seeds: str, quick: str) -> Callable[[Any], Any]
     return decorate
 
 
-def run_experiments(
-    module: Experiments,
-    run: Callable[..., dict[str, Any]],
+def run_or_report(
+    reproduction: Reproduction[Any],
     *,
     seeds: int | None,
     quick: bool,
@@ -85,10 +66,8 @@ def run_experiments(
 
     Parameters
     ----------
-    module : Experiments
-        Where the experiments are.
-    run : callable
-        ``run(out, seeds, quick, workers, progress)``, which returns the result file's content.
+    reproduction : Reproduction
+        The experiments.
     seeds, quick, out, workers, report_only, as_json, quiet
         Of `experiment_options`.
 
@@ -100,15 +79,15 @@ def run_experiments(
     Raises
     ------
     click.ClickException
-        If only a report is asked for, and too little is finished for it.
+        If only a report is wanted, and too few experiments are finished for it.
     """
     seeds = seeds or (1 if quick else 5)
     if report_only:
         try:
-            content = module.gather(out, seeds, quick, partial=True)
+            content = reproduction.gather(out, seeds, quick, partial=True)
         except FileNotFoundError as error:
             raise click.ClickException(f"too little is finished to report on: {error}") from error
-        result = module.write_outputs(out, content)
+        result = reproduction.write(out, content)
     else:
         with progress_bar(quiet) as bar:
             task = bar.add_task("experiments", total=None)
@@ -116,11 +95,12 @@ def run_experiments(
             def advance(key: str, done: int, total: int) -> None:
                 bar.update(task, completed=done, total=total, description=key)
 
-            result = run(out, seeds, quick, workers, advance)
+            result = reproduction.run(out, seeds, quick, workers, advance)
     if as_json:
-        click.echo(json.dumps(result["summary"], indent=2))
+        claims = reproduction.verdicts(result)
+        click.echo(json.dumps({**result["summary"], "claims": claims}, indent=2))
     else:
         console = output(quiet)
-        console.print(f"{out / module.REPORT}: the report, with its figures beside it")
-        console.print(f"{out / module.RESULT}: every number in it")
+        console.print(f"{out / reproduction.report_name}: the report, with its figures beside it")
+        console.print(f"{out / reproduction.result_name}: every number in it")
     return result

@@ -134,7 +134,7 @@ def run(
             if not (folder / "policy.json").exists():
                 train(mine, quiet=True)
             along = json.loads((folder / "scores.json").read_text())
-            # Scored anew, so that all are by the scheme as it is, however old their training.
+            # Scored again, so that all are by the scheme as it is, however old their training.
             end = score(actor.load(folder / "policy.json"), problems)
             runs.append({"seed": seed, "scores": along, "end": end})
         variants.append(

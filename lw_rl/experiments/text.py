@@ -1,73 +1,21 @@
-"""How the reports word a number, a range, a verdict, a table."""
+"""How the reports write a number, a range, a table, and templates that take them from a result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from string import Formatter
 from textwrap import fill
 from typing import Any
 
-Result = dict[str, Any]
-Section = Callable[[Result, dict[str, str]], str]
-"""From the result and the figures' file names to Markdown."""
+from .quartiles import Quartiles
+
+__all__ = ["Content", "count", "error", "error_span", "flow", "rounds", "span", "table", "verdict"]
 
 
-def table(head: tuple[str, ...], rows: list[Any]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table."""
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
-
-
-def ablation_table(label: str, summary: dict[str, Any]) -> str:
-    """Return the table of an entry made by `lw_rl.experiments.paper.summary`."""
-    rows = [
-        (
-            k,
-            error_span(v["true_error_halfway"]),
-            error_span(v["true_error"]),
-            span(v["residual_mse"]),
-            str(v["true_error"]["n"]),
-        )
-        for k, v in summary["by"].items()
-    ]
-    return table((label, "true error halfway", "at the end", "residual MSE", "seeds"), rows)
-
-
-def told(s: dict[str, Any], label: str) -> str:
-    """Return which member of an ablation is best and which is worst."""
-    best, worst = (s["by"][s[k]]["true_error"] for k in ("best", "worst"))
-    return (
-        f"the least median error is {error(best['median'])} ({label} {s['best']}), the largest "
-        f"{error(worst['median'])} ({label} {s['worst']}); {apart(s)}."
-    )
-
-
-def apart(s: dict[str, Any]) -> str:
-    """Say whether the seeds tell best and worst apart."""
-    if s["told_apart"]:
-        return "their quartile ranges do not overlap"
-    return "these seeds do not tell them apart (quartile ranges overlap, or fewer than 3 seeds)"
-
-
-def settings_that_differ(r: Result, name: str) -> str:
-    """Return what an experiment sets, of the environment and of SAC, that is not the paper's."""
-    runs = (r["sac"][n][0] for n in (name, "published"))
-    ours, paper = ({**run["options"], **run["settings"]} for run in runs)
-    return ", ".join(f"{k} = {v}" for k, v in ours.items() if v != paper.get(k))
-
-
-def parameters(p: list[float] | None) -> str:
-    """Return the parameters of a sigmoid, if there are any."""
-    return "" if p is None else "(" + ", ".join(f"{x:.3g}" for x in p) + ")"
-
-
-def verdict(agrees: bool) -> str:
-    """Say whether a finding agrees with the paper."""
-    return "agrees with the paper" if agrees else "does not agree with the paper"
-
-
-def choose(condition: bool, yes: str, no: str) -> str:
-    """Return the one text or the other."""
-    return yes if condition else no
 
 
 def count(value: int | None) -> str:
@@ -75,7 +23,12 @@ def count(value: int | None) -> str:
     return "-" if value is None else str(value)
 
 
-def span(s: dict[str, Any]) -> str:
+def rounds(value: float | None) -> str:
+    """Return a number of solves, or "never"."""
+    return "never" if value is None else f"{value:,.0f}"
+
+
+def span(s: Quartiles) -> str:
     """Return median and quartiles."""
     if s["median"] is None:
         return "none"
@@ -83,7 +36,7 @@ def span(s: dict[str, Any]) -> str:
 
 
 def error(value: float | None) -> str:
-    """Return a relative error as a reader would say it."""
+    """Return a relative error: in per cent, or with an exponent below 0.1 %."""
     if value is None:
         return "none"
     if value < 1e-3:
@@ -92,27 +45,86 @@ def error(value: float | None) -> str:
     return f"{float(f'{100 * value:.{digits}g}'):,g} %"
 
 
-def error_span(s: dict[str, Any]) -> str:
+def error_span(s: Quartiles) -> str:
     """Return median and quartiles of a relative error."""
     return f"{error(s['median'])} [{error(s['q25'])}, {error(s['q75'])}]"
 
 
-def solves(value: float | None) -> str:
-    """Return a number of solves, or "never"."""
-    return "never" if value is None else f"{value:,.0f}"
-
-
-def assemble(sections: Iterable[Section], result: Result, figures: dict[str, str]) -> str:
-    """Return a report, the sections one after the other."""
-    return flow("\n\n".join(section(result, figures) for section in sections)) + "\n"
+def verdict(holds: bool | None) -> str:
+    """Return whether something holds, or a dash where nothing is decided."""
+    return "-" if holds is None else "yes" if holds else "no"
 
 
 def flow(text: str) -> str:
     """Fill the paragraphs of Markdown, and leave headings, tables and figures as they are."""
-    blocks = text.split("\n\n")
     return "\n\n".join(
-        b
-        if b.startswith(("#", "|", "!"))
-        else fill(b, 100, break_on_hyphens=False, break_long_words=False)
-        for b in blocks
+        block
+        if block.startswith(("#", "|", "!"))
+        else fill(block, 100, break_on_hyphens=False, break_long_words=False)
+        for block in text.split("\n\n")
     )
+
+
+class Content(Mapping[str, Any]):
+    """The content of a result file, by paths and in templates.
+
+    Parameters
+    ----------
+    found : mapping
+        Nested mappings and sequences.
+    """
+
+    def __init__(self, found: Mapping[str, Any]):
+        self._found = found
+
+    def __getitem__(self, path: str) -> Any:
+        """Return an entry, such as ``content["fig3/reward_end/median"]``.
+
+        Raises
+        ------
+        KeyError
+            If the path leads nowhere.
+        """
+        value: Any = self._found
+        for key in path.split("/"):
+            value = value[int(key) if isinstance(value, list) else key]
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def write(self, template: str) -> str:
+        """Fill a format string whose fields are paths, and join its lines.
+
+        Beside Python's format specifications, of which ``%`` leaves a space, a field takes
+        ``count``, ``error``, ``error_span``, ``rounds``, ``span`` and ``verdict``, the functions of
+        this module; ``/`` before a specification writes several numbers.
+        """
+        return " ".join(_Writer().vformat(template, (), self).split())
+
+
+_FORMATS: dict[str, Callable[[Any], str]] = {
+    "count": count,
+    "error": error,
+    "error_span": error_span,
+    "rounds": rounds,
+    "span": span,
+    "verdict": verdict,
+}
+
+
+class _Writer(Formatter):
+    def get_field(self, field_name: str, args: Any, kwargs: Any) -> tuple[Any, str]:
+        return kwargs[field_name], field_name
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if format_spec in _FORMATS:
+            return _FORMATS[format_spec](value)
+        if format_spec.startswith("/"):
+            several = value.values() if isinstance(value, Mapping) else value
+            return " / ".join(format(v, format_spec[1:]) for v in several)
+        written = format(value, format_spec)
+        return f"{written[:-1]} %" if format_spec.endswith("%") else written

@@ -16,7 +16,7 @@ pytest.importorskip("stable_baselines3")
 import lw_rl  # noqa: F401 (registers the environments)
 from lw_rl.cli import main
 from lw_rl.errors import CriticError, MissingExtraError, TrainingError
-from lw_rl.experiments.max_entropy.modes import held_within
+from lw_rl.experiments.max_entropy.deviation import target_deviation
 from lw_rl.training import control as training
 from lw_rl.training import recorder as recording
 from lw_rl.training.control import ControlSettings, environment, train_control
@@ -179,7 +179,7 @@ def test_entropy_stays_within_a_tenth_of_its_target_through_training():
         recording.curve(recorder.rows, name)
         for name in ("time/total_timesteps", "train/entropy", "train/target_entropy")
     )
-    held = held_within(steps, entropy, target)
+    held = target_deviation(steps, entropy, target)
     assert held["within"] == 1.0 and held["response"] <= 72 and held["later"] <= 12
     assert sorted(set(target)) == [-2.0, -1.0, -0.5]
 

@@ -14,6 +14,11 @@ import torch
 from ...errors import CriticError
 from ...training.stein import Langevin, Sampler, Samples, Stein
 
+__all__ = [
+    "PARTICLES", "STEPS", "SWEEPS", "TARGETS", "WIDTHS", "Distribution", "accuracy",
+    "double_well", "gaussian", "mixture", "sampler",
+]  # fmt: skip
+
 Tensor = torch.Tensor
 
 #: Common settings by dimension. In ten the median's factor 1 / sqrt(2 log(m + 1)) would leave the
@@ -26,19 +31,19 @@ _STD, _APART, _NARROW = 0.8, 1.2, 0.4
 
 
 @dataclass(frozen=True)
-class Target:
+class Distribution:
     """A distribution with a score and a known entropy."""
 
     score: Callable[[Tensor], Tensor]
     entropy: float  # [nat]
 
 
-def gaussian(d: int) -> Target:
+def gaussian(d: int) -> Distribution:
     """Return a normal distribution of mean 0.3 and standard deviation 0.8 in d dimensions."""
-    return Target(lambda z: (0.3 - z) / _STD**2, d * _normal_entropy(_STD))
+    return Distribution(lambda z: (0.3 - z) / _STD**2, d * _normal_entropy(_STD))
 
 
-def mixture(d: int) -> Target:
+def mixture(d: int) -> Distribution:
     """Return two normal distributions apart along the first axis; exact by a quadrature there."""
 
     def score(z: Tensor) -> Tensor:
@@ -51,7 +56,7 @@ def mixture(d: int) -> Target:
     parts = [np.exp(-0.5 * ((x - s * _APART) / _NARROW) ** 2) for s in (1.0, -1.0)]
     p = sum(parts) / (2.0 * _NARROW * math.sqrt(2.0 * math.pi))
     along = -np.trapezoid(p * np.log(np.maximum(p, 1e-300)), x)
-    return Target(score, float(along) + (d - 1) * _normal_entropy(_STD))
+    return Distribution(score, float(along) + (d - 1) * _normal_entropy(_STD))
 
 
 def _normal_entropy(std: float) -> float:
@@ -96,8 +101,8 @@ def accuracy(name: str, d: int, quick: bool = False) -> dict[str, Any]:
     dict
         ``exact`` [nat]; ``sweeps[setting][kind]``: ``values``, ``error`` [nat], ``spread`` (the
         standard deviation over eight repetitions), ``contraction`` (above one the step may not be
-        invertible; None for Langevin), all None where the particles ran away; ``trace``: the error
-        at the common settings with the trace in the place of the determinant.
+        invertible; None for Langevin), all None where the particles diverged; ``trace``: the error
+        at the common settings with the trace in place of the determinant.
     """
     target = TARGETS[name](d)
     torch.manual_seed(0)
@@ -116,7 +121,12 @@ def accuracy(name: str, d: int, quick: bool = False) -> dict[str, Any]:
 
 
 def _sweep(
-    kind: str, d: int, setting: str, values: tuple[float, ...], target: Target, batch: int
+    kind: str,
+    d: int,
+    setting: str,
+    values: tuple[float, ...],
+    target: Distribution,
+    batch: int,
 ) -> dict[str, Any]:
     error: list[float | None] = []
     spread: list[float | None] = []
@@ -125,7 +135,7 @@ def _sweep(
         try:
             drawn = sampler(kind, d, **{setting: value})(target.score, batch, d)
         except CriticError:
-            # Steps so long that the particles ran away to infinity.
+            # Steps so long that the particles diverge.
             for column in (error, spread, contraction):
                 column.append(None)
             continue
@@ -136,7 +146,7 @@ def _sweep(
     return {"values": values, "error": error, "spread": spread, "contraction": contraction}
 
 
-def _errors(drawn: Samples, target: Target) -> Tensor:
+def _errors(drawn: Samples, target: Distribution) -> Tensor:
     return -drawn.log_prob.mean(1) - target.entropy
 
 

@@ -17,8 +17,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ...training.plots import boltzmann_panels, save_figure
-from .cells import GROUPS, RUNS
+from .experiments import GROUPS, RUNS
 from .summary import AGREES, SOLVED
+
+__all__ = [
+    "FIGURES", "accuracy", "modes", "multigoal", "returns", "save_figures", "temperature",
+    "transfer", "well",
+]  # fmt: skip
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _KINDS = {
@@ -116,7 +121,7 @@ def multigoal(result: dict[str, Any], figure: Figure | None = None) -> Figure:
 def temperature(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     """Entropy and temperature while training on Pendulum, for every rule of the temperature."""
     names = ["pendulum-sac", *_group(result, "temperature")]
-    held = result["summary"]["held"]
+    targets = result["summary"]["target_entropy"]
     fig = _figure(figure, (2.7 * len(names), 7.0))
     axes = fig.subplots(3, len(names), sharex=True, sharey="row", squeeze=False)
     for column, name in zip(axes.T, names, strict=True):
@@ -126,7 +131,7 @@ def temperature(result: dict[str, Any], figure: Figure | None = None) -> Figure:
             column[0].plot(steps, np.array(c["entropy"], float), color=_COLOURS[0], lw=1.0)
             column[1].plot(steps, np.array(c["alpha"], float), color=_COLOURS[1], lw=1.0)
             column[2].plot(steps, np.array(c["return"], float), color=_COLOURS[2], lw=1.0)
-            if "held" in run:
+            if "deviation" in run:
                 target = np.array(c["target"], float)
                 column[0].plot(steps, target, color="0.2", lw=0.9, ls="--")
                 low, high = target - 0.1 * abs(target), target + 0.1 * abs(target)
@@ -136,8 +141,8 @@ def temperature(result: dict[str, Any], figure: Figure | None = None) -> Figure:
         column[2].set_xlabel("environment steps")
         label = "automatic" if name == "pendulum-sac" else result["labels"][name]
         column[0].set_title(fill(label, 24), fontsize=9)
-        if name in held:
-            response = held[name]["response"]["median"]
+        if name in targets:
+            response = targets[name]["response"]["median"]
             random = result["runs"][name][0]["settings"]["learning_starts"]
             said = "not reached"
             if response is not None:
@@ -174,7 +179,7 @@ def returns(result: dict[str, Any], figure: Figure | None = None) -> Figure:
 def modes(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     """Draw exp(Q / alpha) by alpha, in the replayed state where the draws have most modes."""
     names = [n for n in result["runs"] if RUNS[n].group in ("multigoal", "sigmoid", "columns")]
-    names = [n for n in names if not n.endswith("held")]
+    names = [n for n in names if not n.endswith("target")]
     fig = _figure(figure, (11.0, 2.9 * len(names)))
     parts = np.ravel(fig.subfigures(len(names), 1, squeeze=False))
     for name, part in zip(names, parts, strict=True):
@@ -191,7 +196,7 @@ def modes(result: dict[str, Any], figure: Figure | None = None) -> Figure:
 
 
 def transfer(result: dict[str, Any], figure: Figure | None = None) -> Figure:
-    """Shared weights against one perceptron over all depths: learning, and errors elsewhere."""
+    """Shared weights against one perceptron over all depths: learning, and errors in transfer."""
     names = _group(result, "shared")
     fig = _figure(figure, (9.6, 3.6))
     left, right = fig.subplots(1, 2)

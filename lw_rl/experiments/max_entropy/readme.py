@@ -2,64 +2,63 @@
 
 from __future__ import annotations
 
-from ..text import Result, choose, error_span, span, table
-from .summary import HELD, SOLVED
+from ..claims import Claim, Result, claims_table, content, listed
+from .summary import COVERED, IN_TRANSFER, SOLVED
+
+__all__ = ["BLOCK", "block"]
 
 BLOCK = "entropy"
 
 
-def block(r: Result) -> str:
-    """Return the block's Markdown: what was asked, what was found.
+def block(result: Result) -> str:
+    """Return the block as Markdown: what was measured, and what was found.
 
     Parameters
     ----------
-    r : dict
+    result : dict
         The result file of `lw-rl entropy-report`.
     """
-    s = r["summary"]
-    accuracy, goals, held = s["accuracy"], s["multigoal"]["members"], s["held"]
-    right = {k: sum(v[k]["agrees"] for v in accuracy.values()) for k in ("particles", "tracers")}
-    solved = s["pendulum_solved"]["pendulum-sac"]
-    kept = sum(v["holds"] for v in held.values())
-    here = [v for k, v in s["modes"].items() if k.startswith(("sigmoid", "columns"))]
-    rows = [
-        (
-            "closed-form entropy within 0.1 nat per dimension, 256 particles",
-            f"published formula {right['particles']} of {len(accuracy)} distributions, tracers "
-            f"{right['tracers']} of {len(accuracy)}",
-        ),
-        (
-            "spread over four equal goals (1: even, 0: one goal)",
-            "; ".join(f"{r['labels'][k]} {span(v['evenness'])}" for k, v in goals.items()),
-        ),
-        (
-            f"Pendulum-v1 better than {SOLVED:.0f}, SAC",
-            f"{sum(solved)} of {len(solved)} seeds; {span(s['runs']['pendulum-sac']['return'])}",
-        ),
-        (
-            f"requested entropy held within 10 % in {HELD:.0%} of the measurements of every seed",
-            f"{kept} of {len(held)} experiments, {sum(v['seeds'] for v in held.values())} runs",
-        ),
-        *(
-            (
-                f"error at the end, {title}",
-                "; ".join(
-                    f"{r['labels'][k]} {error_span(s['runs'][k][key])}"
-                    for k in s["compared"][group]["members"]
-                ),
-            )
-            for group, key, title in (
-                ("sigmoid", "true_error", "`SigmoidSource-v0`"),
-                ("columns", "home_error", "`StatEquil-v0`, six cosines"),
-            )
-        ),
-        (
-            "Boltzmann policies with several modes in radiative transfer",
-            f"{sum(v['boltzmann'] for v in here)} of {sum(v['seeds'] for v in here)} looked at",
-        ),
-    ]  # fmt: skip
-    done, of = r["cells"]["done"], r["cells"]["all"]
-    head = ("measured", "found: median [quartiles] over the seeds")
-    return table(head, rows) + choose(
-        done < of, f"\n\nNot finished: {done} of {of} experiments, so some rows have one seed.", ""
+    found = content(result)
+    text = claims_table(_CLAIMS, found, ("measured", "found: median [quartiles] over the seeds"))
+    if found["kept/done"] == found["kept/all"]:
+        return text
+    note = "Not finished: {kept/done} of {kept/all} experiments, so some rows have one seed."
+    return f"{text}\n\n{found.write(note)}"
+
+
+def _errors(group: str, title: str) -> Claim:
+    of_group = listed(
+        lambda c: {k: c["runs"][k] for k in c[f"compared/{group}/members"]},
+        f"{{{IN_TRANSFER[group]}:error_span}}",
     )
+    return Claim(f"error at the end, {title}", of_group)
+
+
+_CLAIMS = (
+    Claim(
+        "closed-form entropy within 0.1 nat per dimension, {robustness/particles} particles",
+        "published formula {robustness/published/many} of {robustness/of} distributions, "
+        "tracers {robustness/tracers/many} of {robustness/of}",
+    ),
+    Claim(
+        "spread over four equal goals (1: even, 0: one goal)",
+        listed("multigoal", "{evenness:span}"),
+    ),
+    Claim(
+        f"Pendulum-v1 better than {SOLVED:.0f}, SAC",
+        lambda c: c.write(
+            f"{sum(c['pendulum_solved/pendulum-sac'])} of {{runs/pendulum-sac/seeds}} seeds; "
+            "{runs/pendulum-sac/return:span}"
+        ),
+    ),
+    Claim(
+        f"entropy within 10 % of its target in {COVERED:.0%} of the measurements of every seed",
+        "{covered/experiments} of {covered/of} experiments, {covered/runs} runs",
+    ),
+    _errors("sigmoid", "`SigmoidSource-v0`"),
+    _errors("columns", "`StatEquil-v0`, six cosines"),
+    Claim(
+        "Boltzmann policies with several modes in radiative transfer",
+        "{modes_in_transfer/boltzmann} of {modes_in_transfer/seeds} looked at",
+    ),
+)

@@ -1,264 +1,297 @@
-"""The Markdown report on maximum-entropy control: every number from the result file."""
+"""The report on maximum-entropy control: the papers' claims and ours, beside their measurements.
+
+Every number and every verdict is read from the result file.
+"""
 
 from __future__ import annotations
 
-from ..text import Result, assemble, choose, span, table, verdict
-from .summary import AGREES, FEW, HELD, SOLVED, SPREAD
-from .transfer import shared, transfer
+from collections.abc import Callable
+from typing import Any
 
-_KINDS = {"tracers": "SVGD, tracers", "particles": "SVGD, published", "langevin": "Langevin"}
+from ..claims import Claim, Section, listed, rows
+from ..quartiles import Quartiles, apart
+from ..reproduction import origin
+from ..text import Content, span
+from .experiments import GROUPS, RUNS
+from .summary import AGREES, COVERED, FEW, IN_TRANSFER, KINDS, SOLVED
 
+__all__ = ["SECTIONS"]
 
-def report(result: Result, figures: dict[str, str]) -> str:
-    """Return the report.
-
-    Parameters
-    ----------
-    result : dict
-        The result file, summary included.
-    figures : dict
-        File name of each figure of `lw_rl.experiments.max_entropy.figures.FIGURES`, relative to the
-        report.
-    """
-    sections = (_head, _accuracy, _well, _multigoal, _control, _temperature, transfer, shared)
-    return assemble(sections, result, figures)
+#: Error below which ten steps have ended at the solution, whatever the learner did.
+FLOOR = 1e-4
+#: Evenness over the goals from which on a policy counts as spread.
+SPREAD = 0.5
 
 
-def _head(r: Result, figures: dict[str, str]) -> str:
-    done, of = r["cells"]["done"], r["cells"]["all"]
-    notes = [
-        "**A quick run: a hundred training steps. It shows that everything works; its numbers on "
-        "learning mean nothing.**" * r["quick"],
-        f"**Not finished: {done} of {of} cells. Every number comes from those that are.**"
-        * (done < of),
-        f"**Left out, since a package is missing: {', '.join(r['left_out'])}.**"
-        * bool(r["left_out"]),
-    ]
-    told = "\n\n".join(note for note in notes if note)
-    rows = [
-        (name, r["labels"][name], str(s["seeds"]), f"{s['steps']:,}", span(s["return"]),
-         span(s["entropy"]), span(s["cpu"]))
-        for name, s in r["summary"]["runs"].items()
-    ]  # fmt: skip
-    head = ("run", "learner", "seeds", "steps", "return", "entropy [nat]", "processor [s]")
-    versions = ", ".join(f"{k} {v}" for k, v in r["versions"].items())
-    return f"""# Maximum-entropy control, measured
+def _ahead(text: str, one: str, other: str, needs: str | None = None) -> Claim:
+    """Return the claim that one median is larger than another; both are paths."""
 
-Stein Soft Actor-Critic (S2AC: Messaoud et al. 2024, arXiv:2405.00987) and maximum-entropy control
-as statistical physics, each claim against a measurement. Made by `lw-rl entropy-report --seeds
-{r["seeds"]}`, {done} cells in {r["cpu_seconds"] / 60:.1f} minutes of processor time ({versions}). A
-range in brackets runs from the first to the third quartile over the seeds. Returns are of the
-deterministic policy after training. Seconds are processor time: each learner runs on one thread, so
-that is the wall time of an idle core, whatever else the machine did meanwhile. Entropies are
-differential, of the action scaled to [-1, 1].
+    def measure(c: Content) -> str:
+        told = "" if apart(c[one], c[other]) else "; these seeds do not tell them apart"
+        return f"{span(c[one])} against {span(c[other])}{told}"
 
-{told}
-
-{table(head, rows)}
-
-![returns]({figures["returns"]})"""
+    return Claim(text, measure, lambda c: bool(c[one]["median"] > c[other]["median"]), needs)
 
 
-def _accuracy(r: Result, figures: dict[str, str]) -> str:
-    s = r["summary"]["accuracy"]
-    rows = [
-        (
-            name, f"{v['exact']:.3f}",
-            *(f"{_number(v[k]['error'])}{'' if v[k]['agrees'] else ' (no)'}" for k in _KINDS),
-            _number(v["trace"]),
-        )
-        for name, v in s.items()
-    ]  # fmt: skip
-    head = ("distribution - dimensions", "exact [nat]", *_KINDS.values(), "tracers, trace only")
-    tried = len(r["facts"]["gaussian-1"]["sweeps"]["steps"]["tracers"]["values"]) * len(s)
-    steps = {k: sum(len(v[k]["agree"]["steps"]) for v in s.values()) for k in _KINDS}
-    few = {k: sum(FEW in v[k]["agree"]["particles"] for v in s.values()) for k in _KINDS}
-    robust = few["particles"] == len(s) and steps["particles"] == tried
-    return f"""## The closed-form entropy
+def _errors(c: Content) -> dict[str, Any]:
+    """Return the errors of the entropy by distribution, those beyond the tolerance marked."""
 
-![accuracy]({figures["entropy_accuracy"]})
+    def signed(value: float | None, agrees: bool = True) -> str:
+        return ("none" if value is None else f"{value:+.3f}") + " (no)" * (not agrees)
 
-*The paper:* the entropy of what SVGD samples follows in closed form from first derivatives, agrees
-with known values and is robust to the sampler's settings, as long as the step is much smaller than
-the kernel.
-
-*We get*, error of the entropy at {next(iter(s.values()))["tracers"]["particles"]} particles;
-"(no)" is off by more than {AGREES} nat per dimension:
-
-{table(head, rows)}
-
-*Verdict:* with so many particles the published formula {
-        verdict(all(v["particles"]["agrees"] for v in s.values()))
-    }; that it is robust to the settings {verdict(robust)}. With {FEW} particles, as policies use
-them, it is within the tolerance for {few["particles"]} of {len(s)}, the density of tracers for
-{few["tracers"]}; over the sweep of the number of steps in {steps["particles"]} of {tried} cases,
-the density of tracers in {steps["tracers"]}. The published formula leaves out what a particle does
-to itself, an error that adds up with every step and falls with the number of particles. The density
-of tracers is exact for the points that it is of; what remains of its error is that these points
-have not, or not yet, the distribution aimed at. Langevin's is a lower bound of the entropy, which
-rises to it with the number of particles.
-
-{_invertibility(r)}"""
+    return {
+        name: {
+            **{k: signed(v[k]["error"], v[k]["agrees"]) for k in KINDS},
+            "exact": v["exact"],
+            "trace": signed(v["trace"]),
+        }
+        for name, v in c["accuracy"].items()
+    }
 
 
-def _invertibility(r: Result) -> str:
-    """Return how often the steps of the training runs had to be made shorter."""
-    found = {k: s for k, s in r["summary"]["runs"].items() if "contraction" in s}
-    rows = [
-        (r["labels"][k], f"`{k}`", span(s["contraction"]), span(s["shortened"]))
-        for k, s in found.items()
-    ]
-    head = ("learner", "run", "step times Lipschitz bound", "part of the steps made shorter")
-    most = sum(s["shortened"]["median"] > 0.5 for s in found.values())
-    return f"""The invertibility that all this rests on is checked at every step in training: here
-are, at the end of training, the largest step times the Lipschitz bound of its field, which must
-stay below one, and how many steps were made shorter for it. In {most} of {len(found)} experiments
-it is more than half of them, so that the samplers there move less than they were set to.
-
-{table(head, rows)}"""
-
-
-def _well(r: Result, figures: dict[str, str]) -> str:
-    rows = [
-        (T, *(f"{e[k]['right']:.3f}" for k in ("svgd", "langevin")),
-         *(f"{e[k]['distance']:.3f}" for k in ("svgd", "langevin")),
-         f"{e['free_energy']:.3f}", *(_number(e[k]["free_energy"]) for k in ("svgd", "langevin")))
-        for T, e in r["facts"]["well"]["temperatures"].items()
-    ]  # fmt: skip
-    head = (
-        "T", "right, SVGD", "right, Langevin", "distance, SVGD", "distance, Langevin",
-        "free energy, exact", "SVGD", "Langevin",
-    )  # fmt: skip
-    s = r["summary"]["well"]
-    return f"""## Langevin dynamics and Boltzmann
-
-![double well]({figures["double_well"]})
-
-*The chapter:* the stationary distribution is Boltzmann's; at a low temperature a particle stays
-trapped in one well, at a high one it visits both.
-
-*We get*, from a start in the left well, the fraction to the right (exact: 0.5), the total variation
-distance from Boltzmann, and the free energy E[V] - T H:
-
-{table(head, rows)}
-
-*Verdict:* trapped when cold {verdict(s["trapped"])}; both wells when hot {verdict(s["explores"])};
-Boltzmann when hot {verdict(s["boltzmann"])}."""
-
-
-def _multigoal(r: Result, figures: dict[str, str]) -> str:
-    s = r["summary"]["multigoal"]
-
-    def more(name: str) -> bool:
-        return s["spreads"][name]["more"]
-
-    spread = "; ".join(
-        f"{r['labels'][k]} spreads more than SAC {verdict(v['more'])}"
-        + choose(v["told_apart"] or not v["more"], "", " (but the seeds do not tell them apart)")
-        for k, v in s["spreads"].items()
+def _learned_start(c: Content) -> str:
+    """Say so where S2AC spreads over the goals from a fixed start only."""
+    s2ac, fixed, sac = (
+        c[f"multigoal/multigoal-{k}/evenness/median"] for k in ("s2ac", "fixed", "sac")
     )
-    rows = [
-        (r["labels"][k], span(v["evenness"]), span(v["reached"]), span(v["missed"]),
-         span(v["modes"]))
-        for k, v in s["members"].items()
-    ]  # fmt: skip
-    head = ("learner", "evenness (1: all alike)", "goals reached", "missed", "modes at the centre")
-    return f"""## Four equal goals
+    text = """The learned start is what keeps S2AC from spreading here: it follows one goal, as
+        SAC's policy does, and the few invertible steps after it do not leave that goal. From a
+        fixed start the same sampler reaches the others."""
+    return c.write(text) * (s2ac <= sac < fixed)
 
-![multigoal]({figures["multigoal"]})
 
-*The paper:* S2AC spreads over the goals, SAC does not; a parametrised start helps.
+def _returns(group: str, at: str = "") -> dict[str, str]:
+    """Return the columns of the return at equal steps, and at equal wall time of an idle core."""
+    return {
+        f"return at {{compared/{group}/at_steps:,.0f}} steps": f"{{{at}steps:span}}",
+        f"at {{compared/{group}/at_seconds:.0f}} s": f"{{{at}cpu:span}}",
+    }
 
-*We get*, at one temperature for all:
 
-{table(head, rows)}
+def _stand_out(group: str) -> list[Claim]:
+    """Return the claims that one learner of a group is apart from all others, and solves it."""
+    at, end = f"compared/{group}", f"least_error/{group}"
 
-*Verdict:* SAC keeps to one side (median evenness below {SPREAD}) {verdict(s["sac_collapses"])};
-{spread}; the parametrised start's higher return {verdict(s["start_helps"])}{
-        choose(s["start_told_apart"], "", " (but the seeds do not tell them apart)")
-    }. {
-        choose(
-            not more("multigoal-s2ac") and more("multigoal-fixed"),
-            "The learned start is what keeps S2AC from spreading here: it follows one goal, as "
-            "SAC's policy does, and the few invertible steps after it do not leave that goal. From "
-            "a fixed start the same sampler reaches the others.",
-            "",
+    def stands_out(what: str, path: str, spec: str) -> Claim:
+        return Claim(
+            f"{GROUPS[group]}: one learner stands out in {what}.",
+            f"{{{path}/label}}, {{{path}/found:{spec}}}",
+            lambda c: c[f"{path}/told_apart"],
         )
-    }"""
 
-
-def _control(r: Result, figures: dict[str, str]) -> str:
-    parts = []
-    for group, text in (("pendulum", "Pendulum-v1"), ("mujoco", "HalfCheetah-v5")):
-        c = r["summary"]["compared"].get(group)
-        if c is None:
-            continue
-        rows = [(r["labels"][k], span(v["steps"]), span(v["cpu"])) for k, v in c["members"].items()]
-        head = ("learner", f"at {c['at_steps']:,.0f} steps", f"at {c['at_seconds']:.0f} s")
-        best = c["best_at_steps"]
-        verdict_ = ""
-        if group == "mujoco":
-            s2ac = best["name"] == "mujoco-s2ac"
-            verdict_ = (
-                f"\n\n*Verdict:* S2AC ahead of SAC after {c['at_steps']:,.0f} steps, far fewer "
-                f"than the paper's, {verdict(s2ac)}"
-            ) + choose(best["told_apart"], "", ", and these seeds do not tell them apart")
-            verdict_ += "; return of the deterministic policy after training: " + ", ".join(
-                f"{r['labels'][k]} {span(r['summary']['runs'][k]['return'])}" for k in c["members"]
-            )
-            verdict_ += "."
-        parts.append(
-            f"{text}, return of the last episodes of training at equal steps and at equal wall "
-            f"time of an idle core:\n\n{table(head, rows)}{verdict_}"
-        )
-    solved = r["summary"]["pendulum_solved"]
-    listed = ", ".join(f"{r['labels'][k]} {sum(v)} of {len(v)}" for k, v in solved.items())
-    body = "\n\n".join(parts)
-    sac = r["summary"]["runs"]["pendulum-sac"]["return"]
-    return f"""## Control tasks
-
-*The paper:* S2AC outperforms SAC on four of five MuJoCo tasks.
-
-{body}
-
-SAC solves Pendulum, a mean return of {span(sac)}, to better than {SOLVED:.0f} {
-        choose(all(solved["pendulum-sac"]), "in every seed", "not in every seed")
-    }. Seeds that do: {listed}."""
-
-
-def _temperature(r: Result, figures: dict[str, str]) -> str:
-    held = r["summary"]["held"]
-    rows = [
-        (
-            r["labels"][k], f"`{k}`", str(v["seeds"]), span(v["within"]), f"{v['least']:.3g}",
-            span(v["worst"]), span(v["response"]), span(v["later"]), str(v["unmet"]),
-            choose(v["holds"], "yes", "no"),
-        )
-        for k, v in held.items()
-    ]  # fmt: skip
-    head = (
-        "request", "run", "seeds", "within 10 %", "of the worst seed", "worst deviation",
-        "response [steps]", "to a later request", "never met", "held",
+    solves = Claim(
+        f"{GROUPS[group]}: that learner solves it, to 10 %.", f"{{{end}/found:error_span}}",
+        lambda c: bool(c[f"{end}/found/median"] < 0.1),
     )  # fmt: skip
-    first = sorted({r["runs"][k][0]["settings"]["learning_starts"] for k in held})
-    return f"""## Entropy held at a level
-
-![temperature]({figures["temperature"]})
-
-The fraction of measurements within 10 % of the request after the response, the largest relative
-deviation among them, and the longest time from a request (the start of the run, or the last
-measurement before the request changed) until three measurements in a row were within it. Held: at
-least {HELD:.0%} in every seed. A measurement is the policy's mean entropy over all states replayed
-at that moment (evenly spaced ones where they are too many), exact in the actions. Before its first
-update, after {" or ".join(f"{n:,}" for n in first)} random steps, no policy can respond: that is
-most of the response to a first request.
-
-{table(head, rows)}
-
-*Verdict:* held within 10 % by single measurements in {sum(v["holds"] for v in held.values())} of {
-        len(held)
-    } experiments."""
+    return [
+        stands_out("return at equal steps", f"{at}/best_at_steps", "span"),
+        stands_out("return at equal wall time", f"{at}/best_at_seconds", "span"),
+        stands_out("error at the end", end, "error_span"),
+        solves,
+    ]
 
 
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:+.3f}"
+def _at_the_floor(errors: Callable[[Content], list[Quartiles]]) -> Callable[[Content], str]:
+    """Return a block that says where errors are so small that they tell nothing."""
+    text = f"""All errors at the end are below {FLOOR:g}: an episode ends at the solution under any
+        of these policies, so what tells them apart is the return, which has the way there in it,
+        and not the error."""
+    return lambda c: c.write(text) * all(e["median"] < FLOOR for e in errors(c))
+
+
+def _blind(c: Content) -> str:
+    """Say so where a count of modes finds none on the four goals either."""
+    places = ("modes_in_transfer", "modes_on_goals")
+    counts = {"draws": "multimodal", "exp(Q / alpha)": "boltzmann"}
+    blind = [name for name, key in counts.items() if not any(c[f"{p}/{key}"] for p in places)]
+    text = f"""The count of the {" and of ".join(blind)} finds none on the four goals, the control,
+        either, so that it finds none here tells nothing."""
+    return c.write(text) * bool(blind)
+
+
+def _transfer(group: str) -> tuple[Any, ...]:
+    """Return table, claims and note on the learners of a group in radiative transfer."""
+
+    def members(c: Content) -> dict[str, Any]:
+        at = c[f"compared/{group}/members"]
+        return {k: {**c["modes"][k], **c["runs"][k], "at": v} for k, v in at.items()}
+
+    error = IN_TRANSFER[group]
+    columns = {
+        "learner": "{label}", "seeds": "{seeds}", "error at the end": f"{{{error}:error_span}}",
+        **_returns(group, "at/"), "ms per step": "{per_step:span}",
+        "draws with several modes": "{multimodal} of {states}",
+        "exp(Q / alpha) with several": "{boltzmann} of {seeds}",
+    }  # fmt: skip
+    return (
+        rows(members, columns),
+        *_stand_out(group),
+        f"A step of S2AC (SVGD) costs {{s2ac_over_sac/{group}:.1f}} times one of SAC.",
+        _at_the_floor(lambda c: [v[error] for v in members(c).values()]),
+    )
+
+
+# fmt: off
+SECTIONS = (
+    Section("Maximum-entropy control, measured", "returns", (
+        """Stein Soft Actor-Critic (S2AC: Messaoud et al. 2024, arXiv:2405.00987) and
+        maximum-entropy control as statistical physics, each claim against a measurement.""",
+        origin("entropy-report"),
+        """Returns are of the deterministic policy after training. Entropies are differential, of
+        the action scaled to [-1, 1].""",
+        rows("runs", {
+            "run": "{name}", "learner": "{label}", "seeds": "{seeds}", "steps": "{steps:,}",
+            "return": "{return:span}", "entropy [nat]": "{entropy:span}",
+            "processor [s]": "{cpu:span}",
+        }),
+    )),
+    Section("The closed-form entropy", "entropy_accuracy", (
+        f"""Error of the entropy at {{robustness/particles}} particles; "(no)" is off by more than
+        {AGREES} nat per dimension:""",
+        rows(_errors, {
+            "distribution - dimensions": "{name}", "exact [nat]": "{exact:.3f}",
+            "SVGD, tracers": "{tracers}", "SVGD, published": "{particles}",
+            "Langevin": "{langevin}", "tracers, trace only": "{trace}",
+        }),
+        Claim("""The entropy of what SVGD samples follows in closed form from first derivatives and
+              agrees with known values.""",
+              """to this tolerance for {robustness/published/many} of
+              {robustness/of} distributions; the density of tracers for
+              {robustness/tracers/many}""",
+              lambda c: c["robustness/published/many"] == c["robustness/of"]),
+        Claim("""It is robust to the sampler's settings, as long as the step is much smaller than
+              the kernel.""",
+              f"""with {FEW} particles, as policies use them, for
+              {{robustness/published/few}} of {{robustness/of}}, the density of
+              tracers for {{robustness/tracers/few}}; over the sweep of the number of steps in
+              {{robustness/published/steps}} of {{robustness/cases}} cases, the
+              density of tracers in {{robustness/tracers/steps}}""",
+              lambda c: (
+                  c["robustness/published/few"] == c["robustness/of"]
+                  and c["robustness/published/steps"] == c["robustness/cases"])),
+        """The published formula leaves out what a particle does to itself, an error that adds up
+        with every step and falls with the number of particles. The density of tracers is exact for
+        the points that it is of; what remains of its error is that these points have not, or not
+        yet, the distribution aimed at. Langevin's is a lower bound of the entropy, which rises to
+        it with the number of particles.""",
+        """The invertibility that all this rests on is checked at every step in training. At the end
+        of training, the largest step times the Lipschitz bound of its field, which must stay below
+        one, and how many steps were made shorter for it:""",
+        rows(lambda c: {k: v for k, v in c["runs"].items() if "contraction" in v}, {
+            "learner": "{label}", "run": "`{name}`",
+            "step times Lipschitz bound": "{contraction:span}",
+            "part of the steps made shorter": "{shortened:span}",
+        }),
+        Claim("The samplers take the steps that they are set to.",
+              """in {invertibility/shortened} of {invertibility/runs} runs more than half of the
+              steps were made shorter""", lambda c: c["invertibility/shortened"] == 0),
+    )),
+    Section("Langevin dynamics and Boltzmann", "double_well", (
+        """From a start in the left well, the fraction to the right (exact: 0.5), the total
+        variation distance from Boltzmann, and the free energy E[V] - T H:""",
+        rows("well/temperatures", {
+            "T": "{name}", "right, SVGD": "{svgd/right:.3f}",
+            "right, Langevin": "{langevin/right:.3f}", "distance, SVGD": "{svgd/distance:.3f}",
+            "distance, Langevin": "{langevin/distance:.3f}",
+            "free energy, exact": "{free_energy:.3f}", "SVGD": "{svgd/free_energy:+.3f}",
+            "Langevin": "{langevin/free_energy:+.3f}",
+        }),
+        Claim("At a low temperature a particle stays trapped in one well.",
+              "{well/temperatures/0.1/langevin/right:.3f} to the right at T = 0.1",
+              lambda c: c["well/temperatures/0.1/langevin/right"] < 0.1),
+        Claim("At a high one it visits both.",
+              "{well/temperatures/2/langevin/right:.3f} to the right at T = 2",
+              lambda c: 0.35 < c["well/temperatures/2/langevin/right"] < 0.65),
+        Claim("The stationary distribution is Boltzmann's.",
+              "a distance of {well/temperatures/2/langevin/distance:.3f} at T = 2",
+              lambda c: c["well/temperatures/2/langevin/distance"] < 0.1),
+    )),
+    Section("Four equal goals", "multigoal", (
+        "At one temperature for all:",
+        rows("multigoal", {
+            "learner": "{label}", "evenness (1: all alike)": "{evenness:span}",
+            "goals reached": "{reached:span}", "missed": "{missed:span}",
+            "modes at the centre": "{modes:span}",
+        }),
+        Claim(f"SAC keeps to one side: its median evenness is below {SPREAD}.",
+              "{multigoal/multigoal-sac/evenness:span}",
+              lambda c: c["multigoal/multigoal-sac/evenness/median"] < SPREAD),
+        *(_ahead(f"{RUNS[name].label} spreads over the goals more than SAC.",
+                 f"multigoal/{name}/evenness", "multigoal/multigoal-sac/evenness")
+          for name in ("multigoal-s2ac", "multigoal-fixed", "multigoal-langevin")),
+        _ahead("A parametrised start helps: a higher return than from a fixed one.",
+               "runs/multigoal-s2ac/return", "runs/multigoal-fixed/return"),
+        _learned_start,
+    )),
+    Section("Control tasks", None, (
+        *(block for group in ("pendulum", "mujoco") for block in (
+            f"{GROUPS[group]}, return of the last episodes of training:",
+            rows(f"compared/{group}/members", {"learner": "{label}", **_returns(group)}))),
+        _ahead("""S2AC outperforms SAC on MuJoCo tasks: here at equal steps, far fewer than the
+               paper's.""", "compared/mujoco/members/mujoco-s2ac/steps",
+               "compared/mujoco/members/mujoco-sac/steps", "compared/mujoco"),
+        _ahead("Its deterministic policy after training does, too.",
+               "runs/mujoco-s2ac/return", "runs/mujoco-sac/return", "compared/mujoco"),
+        Claim(f"SAC solves Pendulum, a mean return better than {SOLVED:.0f}, in every seed.",
+              "{runs/pendulum-sac/return:span}",
+              lambda c: all(c["pendulum_solved/pendulum-sac"])),
+        lambda c: "Seeds that solve Pendulum: {}.".format(listed(
+            lambda c: {k: {"n": sum(v), "of": len(v)} for k, v in c["pendulum_solved"].items()},
+            "{n} of {of}")(c)),
+    )),
+    Section("Target entropy", "temperature", (
+        """The fraction of measurements within 10 % of the target after the response, the largest
+        relative deviation among them, and the longest time from a target (the start of the run, or
+        the last measurement before it changed) until three measurements in a row were within it. A
+        measurement is the policy's mean entropy over all states replayed at that moment (evenly
+        spaced ones where they are too many), exact in the actions. Before its first update, after
+        the random steps, no policy can respond: that is most of the response to a first target.""",
+        rows("target_entropy", {
+            "target": "{label}", "run": "`{name}`", "seeds": "{seeds}",
+            "within 10 %": "{within:span}", "of the worst seed": "{least:.3g}",
+            "worst deviation": "{worst:span}", "random steps": "{learning_starts}",
+            "response [steps]": "{response:span}", "to a later target": "{later:span}",
+            "never reached": "{never_reached}", "within": "{covered:verdict}",
+        }),
+        Claim(f"""The entropy stays within 10 % of its target, in {COVERED:.0%} of the single
+              measurements of every seed.""",
+              "in {covered/experiments} of {covered/of} experiments",
+              lambda c: c["covered/experiments"] == c["covered/of"]),
+    )),
+    Section("In radiative transfer", "modes", (
+        f"{GROUPS['sigmoid']}, true error of S:",
+        *_transfer("sigmoid"),
+        f"{GROUPS['columns']}, largest error of ln S:",
+        *_transfer("columns"),
+        Claim("The action distribution has several modes somewhere.",
+              """the draws in {modes_in_transfer/multimodal} of {modes_in_transfer/states} states,
+              what they are drawn from, exp(Q / alpha), in {modes_in_transfer/boltzmann} of
+              {modes_in_transfer/seeds} (one state for each seed, two components); on the four
+              goals, the control, in {modes_on_goals/multimodal} of {modes_on_goals/states} and in
+              {modes_on_goals/boltzmann} of {modes_on_goals/seeds}""",
+              lambda c: bool(c["modes_in_transfer/multimodal"] + c["modes_in_transfer/boltzmann"])),
+        _blind,
+        """Where exp(Q / alpha) has one mode, what S2AC can do more than a Gaussian is of no use;
+        where it has several, a Gaussian cannot follow them.""",
+    )),
+    Section("What shared weights buy", "shared_weights", (
+        """SAC on StatEquil-v0, every depth an agent of the same kind, against one perceptron over
+        all depths with about as many weights; largest error of ln S after ten steps. The perceptron
+        acts on twice the points through linear interpolation, the shared weights as they are.""",
+        rows("transfer", {
+            "policy": "{label}",
+            "weights, actor + critics": "{weights/actor:,} + {weights/critic:,}",
+            "error at home": "{home_error:error_span}",
+            "unseen problems": "{unseen_error:error_span}",
+            "twice the points": "{fine_error:error_span}", "return at home": "{return:span}",
+            "return at twice the points": "{fine_return:span}",
+        }),
+        _ahead("Shared weights have the higher return while training, at equal steps.",
+               "compared/shared/members/shared-shared/steps",
+               "compared/shared/members/shared-monolith/steps"),
+        _at_the_floor(lambda c: [v[k] for v in c["transfer"].values()
+                                 for k in ("home_error", "unseen_error")]),
+    )),
+)
+"""The report, in the order in which it is read."""
+# fmt: on

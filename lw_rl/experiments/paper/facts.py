@@ -16,10 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import differential_evolution, minimize
 
-from lw_rl.envs.sigmoid_source import PAPER_MSE, SourceStep, converged_ali
-from lw_rl.slab.peers import PEERS, ali_spectral_radius, best_omega, run_peer
-from lw_rl.slab.slab import Slab, paper_slab, two_stream_slab
-from lw_rl.slab.source_shapes import Sigmoid, SourceShape, source_shape
+from ...envs.sigmoid_source import PAPER_MSE, SourceStep, converged_ali
+from ...slab.peers import PEERS, ali_spectral_radius, best_omega, run_peer
+from ...slab.slab import Slab, paper_slab, two_stream_slab
+from ...slab.source_shapes import SigmoidShape, SourceShape, source_shape
+
+__all__ = [
+    "EPSILONS", "ERRORS", "expressiveness", "gradient_B", "lambda_iteration", "peer_costs",
+    "reward_optima", "search", "solve_times", "test_problems", "throughput", "verification",
+]  # fmt: skip
 
 Array = NDArray[np.float64]
 
@@ -114,7 +119,7 @@ def peer_costs() -> dict[str, Any]:
     return {"costs": costs, "curves": curves, "omega": omega}
 
 
-def lambda_iteration_deceives(residual_mse: float = 2.8e-6) -> dict[str, float]:
+def lambda_iteration(residual_mse: float = 2.8e-6) -> dict[str, float]:
     """Return the true error of plain Lambda iteration when its residual has become small.
 
     The default is about the residual of the sigmoid that is closest to the solution.
@@ -136,8 +141,8 @@ def search(
 ) -> Array:
     """Minimise a function over the box [-1, 1]**Naction, globally and then locally.
 
-    Differential evolution from several seeds, each polished by Nelder-Mead, which the kinks of a
-    maximum norm do not disturb; the best is returned.
+    Differential evolution from several seeds, each polished by Nelder-Mead, which does not mind
+    that a maximum norm is not smooth; the best is returned.
 
     Parameters
     ----------
@@ -228,7 +233,7 @@ def _objectives(slab: Slab, shape: SourceShape) -> dict[str, Callable[[Array], A
 def reward_optima(seeds: int = 5) -> dict[str, Any]:
     """Find the sigmoid that each reward prefers to all others, and the one nearest the truth."""
     slab = paper_slab()
-    sigmoid = Sigmoid(np.log10(slab.tau))
+    sigmoid = SigmoidShape(np.log10(slab.tau))
     objectives = _objectives(slab, sigmoid)
     optima: dict[str, Any] = {}
     for name, objective in objectives.items():
@@ -247,7 +252,7 @@ def reward_optima(seeds: int = 5) -> dict[str, Any]:
 
 
 def _surface_range(
-    slab: Slab, sigmoid: Sigmoid, reward: float, seeds: int
+    slab: Slab, sigmoid: SigmoidShape, reward: float, seeds: int
 ) -> dict[str, float | list[float]]:
     """Return the surface errors of all sigmoids with a published reward of at least ``reward``."""
     limits = []

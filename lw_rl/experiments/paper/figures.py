@@ -1,4 +1,4 @@
-"""The figures of the paper, and those that put it right, drawn from the result file alone.
+"""The figures of the paper, and those on its corrections, drawn from the result file alone.
 
 Each function takes the content of the result file and, where the caller wants it in a figure of
 his own (one of pyplot, say), that figure.
@@ -16,9 +16,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from lw_rl.envs.sigmoid_source import PAPER_MSE
-from lw_rl.experiments.paper.summary import MAIN
-from lw_rl.slab.slab import paper_slab
+from ...envs.sigmoid_source import PAPER_MSE
+from ...slab.slab import paper_slab
+from .summary import MAIN
+
+__all__ = [
+    "COLOURS", "FIGURES", "LABELS", "convergence", "cost", "discount", "greedy", "optima",
+    "save_figures", "sparse", "training", "transfer",
+]  # fmt: skip
 
 Array = NDArray[np.float64]
 
@@ -45,10 +50,10 @@ LABELS = {
     "ali": "ALI",
     "anderson": "Anderson(10)",
     "gmres": "GMRES",
-    "sor": "SOR, best $\\omega$",
+    "sor": "SOR, best ω",
     "gauss_seidel": "Gauss-Seidel",
     "ng": "Ng, order 3",
-    "lambda": "$\\Lambda$ iteration",
+    "lambda": "Λ iteration",
 }
 PERCENT = FuncFormatter(lambda value, _: f"{100 * value:,.6g} %")
 """Ticks of a relative error, as the report words it."""
@@ -64,7 +69,7 @@ def training(result: dict[str, Any], figure: Figure | None = None) -> Figure:
         shown = -curves if key == "reward" else curves
         _band(ax, steps, shown, COLOURS["published"])
         ax.set(yscale="log", xlabel="environment steps [thousands]")
-    top.set(ylabel="mean of $-$reward $= \\langle (S - S_{\\rm lambda_residual})^2 \\rangle$")
+    top.set(ylabel="mean of $-$reward $= \\langle (S - S[J])^2 \\rangle$")
     top.invert_yaxis()
     top.set_title("mean reward (upwards is better)")
     bottom.set(ylabel="critic loss", title="critic loss")
@@ -122,9 +127,7 @@ def greedy(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     for ax, k in ((axes[1], 2), (axes[2], 0)):
         ax.axhline(best[k], color="k", ls="--", lw=1, label="least true error")
         ax.legend(frameon=False, fontsize=8.5)
-    axes[0].set(
-        yscale="log", ylabel=r"$\langle (S - S_{\rm lambda_residual})^2 \rangle$", title="loss"
-    )
+    axes[0].set(yscale="log", ylabel=r"$\langle (S - S[J])^2 \rangle$", title="loss")
     spread = np.concatenate([_array(r["parameters"])[len(r["steps"]) // 4 :, 2] for r in runs])
     middle, width = float(np.median(spread)), float(np.ptp(spread)) + 0.05
     axes[1].set(ylabel=r"centre [log$_{10}\,\tau_c$]", title="centre")
@@ -307,6 +310,6 @@ def _ablation(figure: Figure | None, result: dict[str, Any], key: str, label: st
     left.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     left.yaxis.set_major_formatter(PERCENT)
     left.yaxis.set_minor_formatter(NullFormatter())
-    right.set(ylabel=r"$\langle (S - S_{\rm lambda_residual})^2 \rangle$", title="residual")
+    right.set(ylabel=r"$\langle (S - S[J])^2 \rangle$", title="residual")
     left.legend(frameon=False, fontsize=8.5)
     return _done(fig, "SAC on splines, preconditioned reward (median and quartiles)")

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lw_rl.slab.slab import Slab
-from lw_rl.slab.source_shapes import Sigmoid
+from ...slab.slab import Slab
+from ...slab.source_shapes import SigmoidShape
+
+__all__ = ["GreedyRun", "train_greedy"]
 
 Array = NDArray[np.float64]
 
@@ -34,8 +36,8 @@ def train_greedy(
 
     The network (Nspace-128-64-4, ReLU, tanh at the end) maps the last source function to the
     parameters of the next; Adam lowers ``mean((S - S_implied)**2)`` with ``S_implied`` taken as
-    constant in the gradient.  That omission is what turns the minimisation into a chase: the
-    gradient is the one of Lambda iteration, not that of the residual.
+    constant in the gradient.  That omission is why it does not settle: the gradient is the one of
+    Lambda iteration, not that of the residual.
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ def train_greedy(
     """
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    sigmoid = Sigmoid(np.log10(slab.tau))
+    sigmoid = SigmoidShape(np.log10(slab.tau))
     widths = (slab.Nspace, 128, 64, sigmoid.Naction)
     layers: list[torch.nn.Module] = []
     for n_in, n_out in pairwise(widths):
@@ -68,12 +70,12 @@ def train_greedy(
     loss_history, parameter_history = np.empty(steps), np.empty((steps, 4))
     for k in range(steps):
         p = midpoint + half_range * network(S)
-        trial = torch.clamp(p[0] + p[1] * torch.sigmoid((log_tau - p[2]) / p[3]), 1e-10, 1.5)
-        lambda_residual = slab.implied_source(trial.detach().numpy().astype(float))
-        loss = torch.mean((trial - torch.tensor(lambda_residual, dtype=torch.float32)) ** 2)
+        guess = torch.clamp(p[0] + p[1] * torch.sigmoid((log_tau - p[2]) / p[3]), 1e-10, 1.5)
+        implied = slab.implied_source(guess.detach().numpy().astype(float))
+        loss = torch.mean((guess - torch.tensor(implied, dtype=torch.float32)) ** 2)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        S = trial.detach()
+        S = guess.detach()
         loss_history[k], parameter_history[k] = loss.item(), p.detach().numpy()
     return GreedyRun(loss_history, parameter_history, S.numpy().astype(float))

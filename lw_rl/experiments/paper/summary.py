@@ -1,23 +1,31 @@
-"""Medians, ranges and verdicts of the paper's experiments, computed once from their cells.
+"""Medians and quartiles of the paper's experiments, computed once from their runs.
 
-What the report says in words is decided here, by comparing numbers, so that no sentence can
-outlive the measurement that it describes.
+What takes the single seeds is decided here; `lw_rl.experiments.paper.report` decides the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from lw_rl.envs.sigmoid_source import PAPER_MSE
+from ...envs.sigmoid_source import PAPER_MSE
+from ..claims import Result
+from ..quartiles import Quartiles, quartiles
+
+__all__ = ["MAIN", "summarise"]
 
 MAIN = ("published", "preconditioned", "sigmoid", "spline")
-"""The experiments at full length."""
+"""The training runs at full length."""
+
+_PARAMETERS = ("floor", "amplitude", "centre", "width")
+_RANGES = np.array([1.0, 1.1, 3.5, 2.1])  # Of these parameters, in the box of actions.
+# A parameter that still swings by more than this part of its range has not settled.
+_SETTLED = 0.01
 
 
-def summarise(result: dict[str, Any]) -> dict[str, Any]:
+def summarise(result: Result) -> dict[str, Any]:
     """Return the summary of a result file without one.
 
     Parameters
@@ -30,51 +38,43 @@ def summarise(result: dict[str, Any]) -> dict[str, Any]:
     dict
         One entry for each figure and each open question.
     """
+    sac = result["sac"]
     return {
-        "fig3": _fig3(result),
+        "fig3": _fig3(sac["published"]),
         "fig4": _fig4(result),
-        "fig6": _fig6(result),
-        "experiments": {name: _experiment(runs) for name, runs in result["sac"].items()},
-        "gamma": _ablation(result, {g: f"gamma={g}" for g in ("0", "0.5", "0.9", "0.99")}),
-        "sparse": _ablation(result, {"1": "gamma=0.99", "3": "every=3", "9": "every=9"}),
+        "fig6": _fig6(result["greedy"]),
+        "experiments": {name: _experiment(runs) for name, runs in sac.items()},
+        "gamma": _ablation({g: sac[f"gamma={g}"] for g in ("0", "0.5", "0.9", "0.99")}),
+        "sparse": _ablation({"1": sac["gamma=0.99"], **{k: sac[f"every={k}"] for k in ("3", "9")}}),
         "transfer": _transfer(result),
         "cost": {name: _cost(result, name) for name in MAIN},
     }
 
 
-def stat(values: Sequence[float | None]) -> dict[str, Any]:
-    """Return median, quartiles and number of the values that are there."""
-    v = [float(x) for x in values if x is not None]
-    if not v:
-        return {"median": None, "q25": None, "q75": None, "n": 0}
-    q25, median, q75 = np.quantile(v, [0.25, 0.5, 0.75])
-    return {"median": float(median), "q25": float(q25), "q75": float(q75), "n": len(v)}
+def _of(runs: list[dict[str, Any]], key: str) -> Quartiles:
+    """Return the quartiles of a quantity, of its last value where there are several."""
+    values = [r[key] for r in runs]
+    return quartiles([v[-1] if isinstance(v, list) else v for v in values])
 
 
-def _last(curve: Sequence[float | None], part: float = 0.1) -> float:
-    """Return the mean over the last part of a training curve."""
-    return float(np.mean(_numbers(curve)[-max(int(len(curve) * part), 1) :]))
+def _tenths(curve: Sequence[float | None]) -> tuple[float, float]:
+    """Return the means over the first and over the last tenth of a training curve."""
+    there = [x for x in curve if x is not None]
+    n = max(int(len(curve) * 0.1), 1)
+    return float(np.mean(there[:n])), float(np.mean(there[-n:]))
 
 
-def _first(curve: Sequence[float | None], part: float = 0.1) -> float:
-    return float(np.mean(_numbers(curve)[: max(int(len(curve) * part), 1)]))
-
-
-def _numbers(curve: Sequence[float | None]) -> list[float]:
-    return [x for x in curve if x is not None]
-
-
-def _fig3(result: dict[str, Any]) -> dict[str, Any]:
-    """Check that the mean reward rises and critic loss should fall while training."""
-    runs = result["sac"]["published"]
-    reward = [(_first(r["curve"]["reward"]), _last(r["curve"]["reward"])) for r in runs]
-    loss = [(_first(r["curve"]["critic_loss"]), _last(r["curve"]["critic_loss"])) for r in runs]
+def _fig3(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return reward and critic loss at the start and at the end of the training."""
+    reward, loss, entropy = (
+        [_tenths(r["curve"][key]) for r in runs] for key in ("reward", "critic_loss", "entropy")
+    )
     return {
-        "reward_start": stat([a for a, _ in reward]),
-        "reward_end": stat([b for _, b in reward]),
-        "critic_loss_start": stat([a for a, _ in loss]),
-        "critic_loss_end": stat([b for _, b in loss]),
-        "entropy_end": stat([_last(r["curve"]["entropy"]) for r in runs]),
+        "reward_start": quartiles([a for a, _ in reward]),
+        "reward_end": quartiles([b for _, b in reward]),
+        "critic_loss_start": quartiles([a for a, _ in loss]),
+        "critic_loss_end": quartiles([b for _, b in loss]),
+        "entropy_end": quartiles([b for _, b in entropy]),
         "episodes": sum(r["episodes"] for r in runs),
         "terminated": sum(r["terminated"] for r in runs),
         "reward_rises": all(b > a for a, b in reward),
@@ -82,41 +82,31 @@ def _fig3(result: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _fig4(result: dict[str, Any]) -> dict[str, Any]:
-    """SAC should be at the solution in about nine iterations, ALI in more than 25."""
+def _fig4(result: Result) -> dict[str, Any]:
+    """Return when ALI and SAC are at the solution by the paper's measure, and when SAC settles."""
     runs = result["sac"]["published"]
     reached = [int(np.argmax(np.array(r["mse_to_ali"]) < PAPER_MSE)) for r in runs]
     settled = [int(np.argmax(np.array(r["relative_change"]) < 1e-3)) + 1 for r in runs]
-    ali = result["facts"]["verification"]["ali_iterations_to_paper_mse"]
     return {
-        "ali_iterations": ali,
+        "ali_iterations": result["facts"]["verification"]["ali_iterations_to_paper_mse"],
         "sac_seeds_at_solution": sum(k > 0 for k in reached),
-        "sac_iterations": stat([k for k in reached if k > 0]),
-        "sac_settled": stat(settled),
-        "sac_mse": stat([r["mse_to_ali"][-1] for r in runs]),
-        "sac_true_error_first": stat([r["true_error"][1] for r in runs]),
-        "ali_agrees": ali > 25,
-        "sac_agrees": sum(k > 0 for k in reached) > len(runs) / 2,
+        "sac_iterations": quartiles([k for k in reached if k > 0]),
+        "sac_settled": quartiles(settled),
+        "sac_mse": _of(runs, "mse_to_ali"),
+        "sac_true_error_first": quartiles([r["true_error"][1] for r in runs]),
     }
 
 
-def _fig6(result: dict[str, Any]) -> dict[str, Any]:
-    """Greedy descent should go round without settling, and do worse than SAC."""
-    runs = result["greedy"]
+def _fig6(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return how the greedy network's parameters and loss swing in the last quarter."""
     swing = np.array([np.subtract(r["tail_high"], r["tail_low"]) for r in runs])
-    sac = stat([r["true_error"][-1] for r in result["sac"]["published"]])
-    greedy = stat([r["true_error"] for r in runs])
-    names = ("floor", "amplitude", "centre", "width")
-    # A parameter that still swings by more than one per cent of its range has not settled.
-    ranges = np.array([1.0, 1.1, 3.5, 2.1])
     return {
-        "swing": {n: stat(swing[:, k].tolist()) for k, n in enumerate(names)},
-        "tail_loss_spread": stat([r["tail_loss"][2] / r["tail_loss"][0] for r in runs]),
-        "tail_loss": stat([r["tail_loss"][1] for r in runs]),
-        "true_error": greedy,
-        "oscillates": bool(np.all(np.max(swing / ranges, axis=1) > 0.01)),
-        "sac_is_better": sac["median"] < greedy["median"],
-        "training_seconds": stat([r["cpu_seconds"] for r in runs]),
+        "swing": {n: quartiles(swing[:, k].tolist()) for k, n in enumerate(_PARAMETERS)},
+        "tail_loss_spread": quartiles([r["tail_loss"][2] / r["tail_loss"][0] for r in runs]),
+        "tail_loss": quartiles([r["tail_loss"][1] for r in runs]),
+        "true_error": _of(runs, "true_error"),
+        "oscillates": bool(np.all(np.max(swing / _RANGES, axis=1) > _SETTLED)),
+        "training_seconds": _of(runs, "cpu_seconds"),
     }
 
 
@@ -124,86 +114,69 @@ def _experiment(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "seeds": len(runs),
         "steps": runs[0]["settings"]["steps"],
-        "true_error": stat([r["true_error"][-1] for r in runs]),
-        "residual_mse": stat([r["residual_mse"][-1] for r in runs]),
+        "true_error": _of(runs, "true_error"),
+        "residual_mse": _of(runs, "residual_mse"),
         "terminated": sum(r["terminated"] for r in runs),
         "episodes": sum(r["episodes"] for r in runs),
-        "training_seconds": stat([r["training_cpu_seconds"] for r in runs]),
+        "training_seconds": _of(runs, "training_cpu_seconds"),
     }
 
 
-def _ablation(result: dict[str, Any], members: dict[str, str]) -> dict[str, Any]:
-    """Compare experiments that differ in one thing."""
-    table = {}
-    for label, name in members.items():
-        runs = result["sac"][name]
+def _ablation(members: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return the errors of training runs that differ in one thing."""
+    by = {}
+    for label, runs in members.items():
         half = [r["evaluated_true_error"][len(r["evaluated"]) // 2 - 1] for r in runs]
-        table[label] = {
-            "true_error": stat([r["true_error"][-1] for r in runs]),
-            "true_error_halfway": stat(half),
-            "residual_mse": stat([r["residual_mse"][-1] for r in runs]),
+        by[label] = {
+            "true_error": _of(runs, "true_error"),
+            "true_error_halfway": quartiles(half),
+            "residual_mse": _of(runs, "residual_mse"),
         }
-    medians = {k: v["true_error"]["median"] for k, v in table.items()}
-    best, worst = min(medians, key=medians.__getitem__), max(medians, key=medians.__getitem__)
-    # Told apart: the quartiles of the best and of the worst do not overlap, and mean something.
-    enough = min(v["true_error"]["n"] for v in table.values()) >= 3
-    apart = table[best]["true_error"]["q75"] < table[worst]["true_error"]["q25"]
+    return {"steps": next(iter(members.values()))[0]["settings"]["steps"], "by": by}
+
+
+def _transfer(result: Result) -> dict[str, Any]:
+    """Return the errors on the test problems, and the largest difference of S from that at home."""
+
+    def of(runs: Iterable[dict[str, Any]], problem: str, key: str) -> list[float]:
+        return [r["transfer"][problem][key] for r in runs]
+
+    problems, sac = result["facts"]["expressiveness"], result["sac"]
+    differs = [max(of(sac[name], p, "differs_from_home")) for name in MAIN for p in problems]
     return {
-        "steps": result["sac"][next(iter(members.values()))][0]["settings"]["steps"],
-        "by": table,
-        "best": best,
-        "worst": worst,
-        "told_apart": enough and apart,
+        "by": {
+            name: {p: quartiles(of(sac[name], p, "true_error")) for p in problems} for name in MAIN
+        },
+        "largest_difference": max(differs),
     }
 
 
-def _transfer(result: dict[str, Any]) -> dict[str, Any]:
-    """Collect the error on problems that were not trained on, beside what the family could do."""
-    problems = result["facts"]["expressiveness"]
-    table: dict[str, Any] = {}
-    for name in MAIN:
-        runs = result["sac"][name]
-        table[name] = {p: stat([r["transfer"][p]["true_error"] for r in runs]) for p in problems}
-    differs = [
-        r["transfer"][p]["differs_from_home"]
-        for name in MAIN
-        for r in result["sac"][name]
-        for p in problems
-    ]
-    return {"by": table, "largest_difference": max(differs)}
-
-
-def _cost(result: dict[str, Any], name: str) -> dict[str, Any]:
-    """Set training against what it saves; None where it never pays off."""
-    runs = result["sac"][name]
-    steps = runs[0]["settings"]["steps"]
-    error = stat([r["true_error"][-1] for r in runs])
-    from_B = result["facts"]["peers"]["costs"]
-    curves = result["facts"]["peers"]["curves"]
+def _cost(result: Result, name: str) -> dict[str, Any]:
+    """Return training beside what it saves, as numbers of solves; None where it never pays off."""
+    runs, facts = result["sac"][name], result["facts"]
     out: dict[str, Any] = {
-        "training_formal_solutions": steps,
-        "training_seconds": stat([r["training_cpu_seconds"] for r in runs]),
-        "true_error": error,
+        "training_formal_solutions": runs[0]["settings"]["steps"],
+        "training_seconds": _of(runs, "training_cpu_seconds"),
+        "true_error": _of(runs, "true_error"),
         "peers": {},
     }
+    steps, seconds = out["training_formal_solutions"], out["training_seconds"]["median"]
     for peer in ("ali", "anderson"):
-        hit = np.array(curves[peer]["Te"]) < error["median"]
-        same = int(curves[peer]["cost"][int(np.argmax(hit))])
-        to_3 = from_B[peer]["31"]["0.001"]
-        warm = stat([r["warm_start"][peer] for r in runs])
-        saved = None if warm["median"] is None else to_3 - warm["median"]
-        solve = result["facts"]["solve_times"][peer]
-        saved_seconds = None
-        if saved is not None:
-            saved_seconds = solve * saved / to_3 - result["facts"]["solve_times"]["policy"]
+        curve, solve = facts["peers"]["curves"][peer], facts["solve_times"][peer]
+        hit = np.array(curve["Te"]) < out["true_error"]["median"]
+        same = int(curve["cost"][int(np.argmax(hit))])
+        from_B = facts["peers"]["costs"][peer]["31"]["0.001"]
+        warm = quartiles([r["warm_start"][peer] for r in runs])
+        saved = None if warm["median"] is None else from_B - warm["median"]
+        faster = None if saved is None else solve * saved / from_B - facts["solve_times"]["policy"]
         out["peers"][peer] = {
             "to_the_same_error": same,
             "break_even_same_error": _ratio(steps, same - 1),
-            "to_1e-3": to_3,
+            "to_1e-3": from_B,
             "to_1e-3_from_policy": warm,
             "break_even_as_start": _ratio(steps, saved),
             "solve_seconds": solve,
-            "break_even_seconds": _ratio(out["training_seconds"]["median"], saved_seconds),
+            "break_even_seconds": _ratio(seconds, faster),
         }
     return out
 

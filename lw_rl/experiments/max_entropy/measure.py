@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,21 @@ import torch
 from stable_baselines3 import SAC
 
 from ...envs.columns import ReducedBasis
-from ...files import (
-    plain,
-)
 from ...problems import random_problem
 from ...training.control import ControlSettings, evaluate, train_control
 from ...training.maps import boltzmann_slice, sampled_actions
 from ...training.recorder import curve
 from ...training.shared_weights import SharedPolicy, equal_width, weights
 from ...training.temperature import TargetEntropy, described
-from .cells import RUNS, Cell
+from ..store import outcome
+from .deviation import target_deviation
+from .experiments import RUNS, EntropyExperiment
 from .facts import accuracy, double_well
-from .modes import count_modes, held_within
+from .modes import count_modes
+
+__all__ = [
+    "AnyDepths", "Resampled", "environment", "equal_weights", "run_experiment",
+]  # fmt: skip
 
 COLUMNS_OF_LOG = {
     "steps": "time/total_timesteps",
@@ -43,27 +46,27 @@ _STATES, _DRAWS = 8, 256
 _SHARED_WIDTH = 24
 
 
-def run_cell(cell: Cell, out: Path) -> dict[str, Any]:
-    """Run one cell and return its outcome as plain data, with what it cost."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    if cell.kind == "facts":
-        outcome = _facts(cell)
-    else:
-        outcome = _train(cell, out / "runs" / cell.key.removeprefix("train-"))
-    return {
-        "config": cell.config,
-        "outcome": plain(outcome),
-        "seconds": round(time.perf_counter() - wall, 3),
-        "cpu_seconds": round(time.process_time() - cpu, 3),
-    }
+def run_experiment(experiment: EntropyExperiment, out: Path) -> dict[str, Any]:
+    """Run an experiment and return its outcome as plain data, with what it cost.
+
+    Parameters
+    ----------
+    experiment : EntropyExperiment
+        What to run.
+    out : Path
+        Output directory; the log of a training run goes into a folder of its own there.
+    """
+    folder = out / "runs" / experiment.key.removeprefix("train-")
+    run = _facts if experiment.kind == "facts" else partial(_train, folder=folder)
+    return outcome(experiment, run)
 
 
-def _facts(cell: Cell) -> dict[str, Any]:
+def _facts(experiment: EntropyExperiment) -> dict[str, Any]:
     torch.set_num_threads(1)
-    if cell.name == "well":
-        return double_well(cell.quick)
-    name, d = cell.name.split("-")
-    return accuracy(name, int(d), cell.quick)
+    if experiment.name == "well":
+        return double_well(experiment.quick)
+    name, d = experiment.name.split("-")
+    return accuracy(name, int(d), experiment.quick)
 
 
 def environment(name: str, **change: Any) -> gym.Env[Any, Any]:
@@ -75,35 +78,35 @@ def environment(name: str, **change: Any) -> gym.Env[Any, Any]:
     return ReducedBasis(made, modes) if modes else made
 
 
-def _train(cell: Cell, folder: Path) -> dict[str, Any]:
-    run = RUNS[cell.name]
-    env = environment(cell.name)
-    chosen = cell.settings
+def _train(experiment: EntropyExperiment, folder: Path) -> dict[str, Any]:
+    run = RUNS[experiment.name]
+    env = environment(experiment.name)
+    chosen = experiment.settings
     settings = ControlSettings(
         **{**chosen, "temperature": described(chosen.get("temperature", "auto_0.1"))}
     )
     if run.group == "shared":
-        settings = _equal_weights(cell, settings, env)
-    rows = 10 if cell.quick else 100
+        settings = equal_weights(experiment, settings, env)
+    rows = 10 if experiment.quick else 100
     # Nothing is drawn meanwhile: the processor time is the learner's own.
     model, recorder = train_control(
-        env, settings, cell.seed, folder, quiet=True, rows=rows, redraw=math.inf
+        env, settings, experiment.seed, folder, quiet=True, rows=rows, redraw=math.inf
     )
     log = {k: curve(recorder.rows, v) for k, v in COLUMNS_OF_LOG.items()}
-    outcome: dict[str, Any] = {
+    found: dict[str, Any] = {
         "curve": log,
         "weights": {"actor": weights(model.actor), "critic": weights(model.critic)},
         "modes": _modes(model),
     }
-    seeds = [10_000 + k for k in range(2 if cell.quick else 10)]
+    seeds = [10_000 + k for k in range(2 if experiment.quick else 10)]
     returns, infos = evaluate(model, env, seeds)
-    outcome["evaluation"] = returns
+    found["evaluation"] = returns
     if isinstance(settings.temperature, TargetEntropy):
-        outcome["held"] = held_within(log["steps"], log["entropy"], log["target"])
+        found["deviation"] = target_deviation(log["steps"], log["entropy"], log["target"])
     measure = {"multigoal": _goals, "sigmoid": _slab_error, "columns": _unseen, "shared": _transfer}
     if run.group in measure:
-        outcome |= measure[run.group](cell, model, infos)
-    return outcome
+        found |= measure[run.group](experiment, model, infos)
+    return found
 
 
 def _modes(model: SAC) -> dict[str, Any]:
@@ -116,10 +119,12 @@ def _modes(model: SAC) -> dict[str, Any]:
     return {"counts": counts, "example": boltzmann_slice(model, most)}
 
 
-def _goals(cell: Cell, model: SAC, infos: list[dict[str, Any]]) -> dict[str, Any]:
+def _goals(
+    experiment: EntropyExperiment, model: SAC, infos: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Return how often each goal is reached by the policy itself, and its first steps."""
-    episodes = 4 if cell.quick else 60
-    env = environment(cell.name)
+    episodes = 4 if experiment.quick else 60
+    env = environment(experiment.name)
     returns, ends = evaluate(model, env, [20_000 + k for k in range(episodes)], False)
     reached = [info["goal"] for info in ends]
     goals = len(env.unwrapped.goals)  # type: ignore[attr-defined]
@@ -132,31 +137,35 @@ def _goals(cell: Cell, model: SAC, infos: list[dict[str, Any]]) -> dict[str, Any
     }
 
 
-def _slab_error(cell: Cell, model: SAC, infos: list[dict[str, Any]]) -> dict[str, Any]:
+def _slab_error(
+    experiment: EntropyExperiment, model: SAC, infos: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Return the true error of the source function in which the policy ends."""
-    slab = environment(cell.name).unwrapped.advance.slab  # type: ignore[attr-defined]
+    slab = environment(experiment.name).unwrapped.advance.slab  # type: ignore[attr-defined]
     errors = [float(np.max(np.abs(info["S"] / slab.solution - 1.0))) for info in infos]
     return {"true_error": errors, "correction": [i["relative_correction"] for i in infos]}
 
 
-def _unseen(cell: Cell, model: SAC, infos: list[dict[str, Any]]) -> dict[str, Any]:
+def _unseen(
+    experiment: EntropyExperiment, model: SAC, infos: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Return the error of ln S after the last step, at home and on problems never seen."""
-    problems = [random_problem("validation", k) for k in range(1 if cell.quick else 4)]
-    away = environment(cell.name, problems=problems, sampling="in order")
-    _, unseen = evaluate(model, away, range(len(problems)))
+    problems = [random_problem("validation", k) for k in range(1 if experiment.quick else 4)]
+    others = environment(experiment.name, problems=problems, sampling="in order")
+    _, unseen = evaluate(model, others, range(len(problems)))
     return {
         "home_error": [info["error"] for info in infos],
         "unseen_error": [info["error"] for info in unseen],
     }
 
 
-def _equal_weights(
-    cell: Cell, settings: ControlSettings, env: gym.Env[Any, Any]
+def equal_weights(
+    experiment: EntropyExperiment, settings: ControlSettings, env: gym.Env[Any, Any]
 ) -> ControlSettings:
     """Return settings of the shared policy, or of perceptrons with as many weights."""
     chosen: dict[str, Any] = dict(vars(settings))
     shared = {**chosen, "policy": SharedPolicy, "policy_kwargs": {"width": _SHARED_WIDTH}}
-    if cell.name == "shared-shared":
+    if experiment.name == "shared-shared":
         return ControlSettings(**shared)
     sizes = SAC(SharedPolicy, env, buffer_size=1, policy_kwargs={"width": _SHARED_WIDTH})
     channels, points = env.observation_space.shape or (1, 1)
@@ -184,7 +193,7 @@ class Resampled:
         return np.interp(there, here, action).astype(np.float32), None
 
 
-class Everywhere:
+class AnyDepths:
     """A shared policy on any number of points."""
 
     def __init__(self, model: SAC):
@@ -197,15 +206,17 @@ class Everywhere:
             return self.model.actor(batch, deterministic)[0].numpy(), None
 
 
-def _transfer(cell: Cell, model: SAC, infos: list[dict[str, Any]]) -> dict[str, Any]:
+def _transfer(
+    experiment: EntropyExperiment, model: SAC, infos: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Return the errors at home, on unseen problems, and on twice as many points."""
-    points = int(RUNS[cell.name].options["Npoints"])
-    fine = environment(cell.name, Npoints=2 * points, sampling="in order")
-    own = Everywhere(model) if cell.name == "shared-shared" else Resampled(model, points)
-    problems = range(1 if cell.quick else int(RUNS[cell.name].options["problems"]))
+    points = int(RUNS[experiment.name].options["Npoints"])
+    fine = environment(experiment.name, Npoints=2 * points, sampling="in order")
+    own = AnyDepths(model) if experiment.name == "shared-shared" else Resampled(model, points)
+    problems = range(1 if experiment.quick else int(RUNS[experiment.name].options["problems"]))
     returns, finer = evaluate(own, fine, problems)
     return {
-        **_unseen(cell, model, infos),
+        **_unseen(experiment, model, infos),
         "fine_error": [info["error"] for info in finer],
         "fine_return": returns,
     }

@@ -1,4 +1,4 @@
-"""The experiments on maximum-entropy control, cut into cells; plain data, no torch."""
+"""The experiments on maximum-entropy control, as plain data: what is run, and how; no torch."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
+__all__ = [
+    "FACTS", "GROUPS", "QUICK_STARTS", "QUICK_STEPS", "RUNS", "SAMPLERS", "EntropyExperiment",
+    "EntropyRun", "experiments", "left_out", "missing",
+]  # fmt: skip
+
 MULTI, PENDULUM, CHEETAH = "lw_rl/MultiGoal-v0", "Pendulum-v1", "HalfCheetah-v5"
 SIGMOID, COLUMNS = "lw_rl/SigmoidSource-v0", "lw_rl/StatEquil-v0"
 
 
 @dataclass(frozen=True)
-class Run:
+class EntropyRun:
     """A training run.
 
     ``settings`` are those of `lw_rl.training.control.ControlSettings`, the temperature as
@@ -43,7 +48,7 @@ _PENDULUM = {"steps": 8000, "batch_size": 128, "gamma": 0.98}
 _MUJOCO = ("mujoco", "imageio")
 _CHEETAH = {"steps": 9000, "train_freq": 2, "batch_size": 128, "learning_starts": 1000}
 # The next step of this environment does not depend on this one; see
-# `lw_rl.experiments.paper.cells.BANDIT`.
+# `lw_rl.experiments.paper.experiments.BANDIT`.
 _SIGMOID = {"steps": 6000, "train_freq": 2, "gamma": 0.0, "target_entropy": -8.0}
 _SLAB = {"reward": "preconditioned", "tolerance": 5e-3}
 _COLUMNS = {"steps": 1200, "train_freq": 2, "gamma": 0.5, "learning_starts": 200}
@@ -56,71 +61,80 @@ def _with(base: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def _family(
-    group: str, env: str, base: dict[str, Any], options: dict[str, Any], held: float, seeds: int
-) -> dict[str, Run]:
+    group: str, env: str, base: dict[str, Any], options: dict[str, Any], target: float, seeds: int
+) -> dict[str, EntropyRun]:
     """Return the four members that are compared in radiative transfer."""
     stein = {"algorithm": "s2ac", "sampler": _LEAN}
     noise = {"algorithm": "s2ac-langevin", "sampler": _NOISE}
     return {
-        f"{group}-sac": Run(group, "SAC", env, base, options, seeds),
-        f"{group}-s2ac": Run(group, "S2AC (SVGD)", env, _with(base, **stein), options, seeds),
-        f"{group}-langevin": Run(
+        f"{group}-sac": EntropyRun(group, "SAC", env, base, options, seeds),
+        f"{group}-s2ac": EntropyRun(
+            group, "S2AC (SVGD)", env, _with(base, **stein), options, seeds
+        ),
+        f"{group}-langevin": EntropyRun(
             group, "S2AC (Langevin)", env, _with(base, **noise), options, seeds
         ),
-        f"{group}-held": Run(
-            group, "SAC, held entropy", env, _with(base, temperature={"held": held}), options, seeds
+        f"{group}-target": EntropyRun(
+            group,
+            "SAC, target entropy",
+            env,
+            _with(base, temperature={"target": target}),
+            options,
+            seeds,
         ),
     }
 
 
-RUNS: dict[str, Run] = {
-    "multigoal-sac": Run("multigoal", "SAC", MULTI, _MULTI),
-    "multigoal-s2ac": Run(
+RUNS: dict[str, EntropyRun] = {
+    "multigoal-sac": EntropyRun("multigoal", "SAC", MULTI, _MULTI),
+    "multigoal-s2ac": EntropyRun(
         "multigoal", "S2AC (SVGD)", MULTI, _with(_MULTI, algorithm="s2ac", sampler=_WIDE)
     ),
-    "multigoal-fixed": Run(
+    "multigoal-fixed": EntropyRun(
         "multigoal", "S2AC (SVGD), fixed start", MULTI,
         _with(_MULTI, algorithm="s2ac", sampler=_WIDE, learn_start=False),
     ),
-    "multigoal-langevin": Run(
+    "multigoal-langevin": EntropyRun(
         "multigoal", "S2AC (Langevin)", MULTI,
         _with(_MULTI, algorithm="s2ac-langevin", sampler=_NOISE),
     ),
-    "pendulum-sac": Run("pendulum", "SAC", PENDULUM, _PENDULUM),
-    "pendulum-s2ac": Run(
+    "pendulum-sac": EntropyRun("pendulum", "SAC", PENDULUM, _PENDULUM),
+    "pendulum-s2ac": EntropyRun(
         "pendulum", "S2AC (SVGD)", PENDULUM, _with(_PENDULUM, algorithm="s2ac", sampler=_LEAN)
     ),
-    "pendulum-fixed": Run(
+    "pendulum-fixed": EntropyRun(
         "pendulum", "S2AC (SVGD), fixed start", PENDULUM,
         _with(_PENDULUM, algorithm="s2ac", sampler=_LEAN, learn_start=False), seeds=2,
     ),
-    "temperature-fixed": Run(
+    "temperature-fixed": EntropyRun(
         "temperature", "fixed, 0.2", PENDULUM, _with(_PENDULUM, temperature=0.2), seeds=2
     ),
-    "temperature-schedule": Run(
+    "temperature-schedule": EntropyRun(
         "temperature", "scheduled, 1 to 0.01", PENDULUM,
         _with(_PENDULUM, temperature={"schedule": [1.0, 0.01]}), seeds=2,
     ),
     **{
-        f"temperature-held{-level:g}": Run(
-            "temperature", f"held at {level:g} nat", PENDULUM,
-            _with(_PENDULUM, temperature={"held": level}),
+        f"temperature-target{-level:g}": EntropyRun(
+            "temperature", f"target {level:g} nat", PENDULUM,
+            _with(_PENDULUM, temperature={"target": level}),
         )
         for level in (-0.5, -1.0, -2.0)
     },
-    "temperature-stairs": Run(
-        "temperature", "held at -0.5, -2, -1 nat in turn", PENDULUM,
-        _with(_PENDULUM, temperature={"held": [-0.5, -2.0, -1.0]}),
+    "temperature-stairs": EntropyRun(
+        "temperature", "targets -0.5, -2, -1 nat in turn", PENDULUM,
+        _with(_PENDULUM, temperature={"target": [-0.5, -2.0, -1.0]}),
     ),
-    "mujoco-sac": Run("mujoco", "SAC", CHEETAH, _CHEETAH, needs=_MUJOCO),
-    "mujoco-s2ac": Run(
+    "mujoco-sac": EntropyRun("mujoco", "SAC", CHEETAH, _CHEETAH, needs=_MUJOCO),
+    "mujoco-s2ac": EntropyRun(
         "mujoco", "S2AC (SVGD)", CHEETAH, _with(_CHEETAH, algorithm="s2ac", sampler=_LEAN),
         needs=_MUJOCO,
     ),
     **_family("sigmoid", SIGMOID, _SIGMOID, _SLAB, -8.0, 100),
     **_family("columns", COLUMNS, _COLUMNS, {**_STEPS10, "modes": 6}, -6.0, 2),
-    "shared-shared": Run("shared", "one network for all depths", COLUMNS, _SHARED, _STEPS10),
-    "shared-monolith": Run("shared", "one perceptron over all depths", COLUMNS, _SHARED, _STEPS10),
+    "shared-shared": EntropyRun("shared", "one network for all depths", COLUMNS, _SHARED, _STEPS10),
+    "shared-monolith": EntropyRun(
+        "shared", "one perceptron over all depths", COLUMNS, _SHARED, _STEPS10
+    ),
 }  # fmt: skip
 
 #: What a group of runs that are compared is called.
@@ -138,8 +152,8 @@ QUICK_STEPS, QUICK_STARTS = 120, 60
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One unit of work: ``kind`` is "facts" or "train"; ``name`` what of it."""
+class EntropyExperiment:
+    """A unit of work: ``kind`` is "facts" or "train"; ``name`` says which of them."""
 
     kind: str
     name: str
@@ -148,7 +162,7 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """Name of the file that keeps the cell."""
+        """Name of the file that keeps the outcome."""
         return f"{self.kind}-{self.name}" + (f"-{self.seed}" if self.kind == "train" else "")
 
     @property
@@ -161,7 +175,7 @@ class Cell:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Everything that decides the outcome, for the file to be recognised by."""
+        """Everything that decides the outcome; the file that keeps it is recognised by it."""
         if self.kind == "facts":
             return asdict(self)
         run = RUNS[self.name]
@@ -181,12 +195,12 @@ def left_out() -> list[str]:
     return [name for name, run in RUNS.items() if missing(run.needs)]
 
 
-def cells(seeds: int, quick: bool) -> list[Cell]:
-    """Return all cells, the facts first and then seed by seed, so that a part is of use too."""
-    work = [Cell("facts", name, 0, quick) for name in FACTS]
+def experiments(seeds: int, quick: bool) -> list[EntropyExperiment]:
+    """Return all experiments, the facts first and then seed by seed: so a part is of use too."""
+    work = [EntropyExperiment("facts", name, 0, quick) for name in FACTS]
     for seed in range(seeds):
         work += [
-            Cell("train", name, seed, quick)
+            EntropyExperiment("train", name, seed, quick)
             for name, run in RUNS.items()
             if seed < run.seeds and not missing(run.needs)
         ]
