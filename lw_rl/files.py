@@ -39,16 +39,26 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON whole."""
+    """Write JSON, whole or not at all."""
     write_atomically(path, json.dumps(content).encode())
 
 
-def plain(value: Any) -> Any:
-    """Return plain data for JSON: no arrays, six significant digits, None for what is no number."""
+def plain(value: Any, digits: int | None = 6) -> Any:
+    """Return plain data for JSON: no arrays, None for what is not finite.
+
+    Parameters
+    ----------
+    value : object
+        Mappings, sequences and arrays, nested at will, of numbers, strings and None.
+    digits : int or None, optional
+        Significant digits of floating-point numbers; None keeps them all (default: 6).
+    """
     if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(k): plain(v, digits) for k, v in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
-        return [plain(v) for v in value]
+        return [plain(v, digits) for v in value]
     if isinstance(value, float | np.floating):
-        return float(f"{value:.6g}") if np.isfinite(value) else None
+        if not np.isfinite(value):
+            return None
+        return float(value if digits is None else f"{value:.{digits}g}")
     return int(value) if isinstance(value, np.integer) else value

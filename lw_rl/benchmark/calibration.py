@@ -1,25 +1,25 @@
 """What a policy's card says of its limits: where it was trained, and how well it knows its error.
 
 Two entries, made by :func:`card_entries`. The export of a training run writes them, and so does
-``lw-rl calibrate`` for a policy that there is:
+``lw-rl calibrate`` for an existing policy:
 
 ``observation_range``
     Lowest and highest value of every channel of the observation on the training stream, along
-    solves, widened by :data:`MARGIN` of their distance. An observation outside is none that the
-    policy was trained for: it is not asked, and the solve is left to the approximate operator
-    (`lw_rl.errors.OutOfRangeError`).
+    solves, widened by :data:`MARGIN` of their distance. A policy is not asked about an observation
+    outside, and the solve is left to the approximate operator (`lw_rl.errors.OutOfRangeError`).
 ``operator_estimate``
     Only of policies that were fine-tuned on a cube: the factor on the operator's own estimate,
-    and the range of what does not change along the solves that it was found in.
+    and the range in which it was found of what does not change along the solves.
 ``error_estimate``
-    The factor on the policy's estimate of the error (`lw_rl.certificate`) with which it holds in
-    :data:`COVERAGE` of the stops on the validation stream, at the tolerances :data:`TOLERANCES`.
+    The factor with which the policy's estimate of the error (`lw_rl.certificate`) covers the error
+    in :data:`COVERAGE` of the stops on the validation stream, at the tolerances :data:`TOLERANCES`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,10 +33,25 @@ from ..host.adapter import Adapter
 from ..iterate import AcceleratedContext, iterate_ctx_rl, solve
 from ..policies import actor
 from ..policies.observation import CHANNELS, NCHANNELS, UNCHANGING, Frame, make_frame
-from ..problems import random_problem
+from ..problems import Problem, random_problem
 from ..schemes import Depthwise, Policy
 from ..schemes.depthwise import ALONE
 from .reference import true_error
+
+__all__ = [
+    "COVERAGE",
+    "MARGIN",
+    "PROBLEMS",
+    "TOLERANCES",
+    "ObservedRange",
+    "Stops",
+    "calibrate",
+    "card_entries",
+    "error_factor",
+    "factor_of",
+    "observation_range",
+    "stops",
+]
 
 Array = np.ndarray
 
@@ -44,44 +59,36 @@ Array = np.ndarray
 MARGIN = 0.25
 #: And at least by this, of channels that are all of order one.
 _LEAST_MARGIN = 0.01
-#: Part of the stops in which the error is not above the calibrated estimate.
+#: Part of the stops in which the calibrated estimate covers the error.
 COVERAGE = 0.995
 #: Problems of the validation stream.
 PROBLEMS = 60
 #: Problems of the training stream for each of the validation stream: a range has no quantile.
 _SHARE = 5
+#: Tolerances at whose stops the estimate is compared with the error.
 TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 _NMAX = 60
 
-Watch = Callable[[], None]
+Watch = Callable[[], object]
 
 
 def _nothing() -> None:
     """Watch nothing."""
 
 
-class Range:
-    """Lowest and highest value of every channel that a policy was shown.
+class ObservedRange:
+    """Lowest and highest value of every channel in the observations that were noted."""
 
-    Parameters
-    ----------
-    policy : Policy or None
-        What is asked; this object stands in its place. None if nothing is.
-    """
-
-    def __init__(self, policy: Policy | None):
-        self.policy = policy
+    def __init__(self) -> None:
         self.low = np.full(NCHANNELS, np.inf)
         self.high = np.full(NCHANNELS, -np.inf)
 
-    def predict(self, observation: Array, *, deterministic: bool = True) -> tuple[Array, Any]:
-        """Note the observation and return the policy's action."""
-        assert self.policy is not None
+    def note(self, observation: Array) -> None:
+        """Take in an observation, shape [NCHANNELS, Npoints]."""
         self._note(observation, np.full(NCHANNELS, True))
-        return self.policy.predict(observation, deterministic=deterministic)
 
-    def look_at(self, frame: Frame) -> None:
-        """Note what does not change along the solve of a problem."""
+    def note_static(self, frame: Frame) -> None:
+        """Take in the channels that do not change along the solve of a problem."""
         self._note(frame.static, UNCHANGING)
 
     def _note(self, observation: Array, channels: Array) -> None:
@@ -90,9 +97,9 @@ class Range:
         self.high[channels] = np.maximum(self.high, high)[channels]
 
     def entry(self) -> dict[str, Any]:
-        """Return the card's entry ``observation_range``; a channel that was not shown is zero."""
-        shown = self.low <= self.high
-        low, high = np.where(shown, self.low, 0.0), np.where(shown, self.high, 0.0)
+        """Return the card's entry ``observation_range``; a channel that was not noted is zero."""
+        noted = self.low <= self.high
+        low, high = np.where(noted, self.low, 0.0), np.where(noted, self.high, 0.0)
         margin = np.maximum(MARGIN * (high - low), _LEAST_MARGIN)
         return {
             "channels": list(CHANNELS),
@@ -101,73 +108,77 @@ class Range:
         }
 
 
+@dataclass(frozen=True)
+class _Watched:
+    """A policy whose observations are noted."""
+
+    policy: Policy
+    seen: ObservedRange
+
+    def predict(self, observation: Array, *, deterministic: bool = True) -> tuple[Array, Any]:
+        """Note the observation and return the policy's action."""
+        self.seen.note(observation)
+        return self.policy.predict(observation, deterministic=deterministic)
+
+
 def observation_range(
-    policy: Policy,
-    problems: int = _SHARE * PROBLEMS,
-    stream: str = "train",
-    watch: Watch = _nothing,
+    policy: Policy, problems: Sequence[Problem], watch: Watch = _nothing
 ) -> dict[str, Any]:
-    """Return the card's entry ``observation_range``, from solves of so many problems.
-
-    Parameters
-    ----------
-    policy, problems, stream, watch
-        As for :func:`error_factor`.
-
-    Raises
-    ------
-    NoReferenceError
-        If the policy is asked in none of the solves.
-    """
-    seen = Range(policy)
-    for k in range(problems):
-        ctx = random_problem(stream, k).context()
-        adapter = Adapter(ctx)
-        # A policy is not asked everywhere; training has seen those problems all the same.
-        seen.look_at(make_frame(adapter.line_physics(adapter.blocks[0])))
-        iterate_ctx_rl(ctx, scheme=Depthwise(seen), popsTol=1e-7, NmaxIter=_NMAX, quiet=True)
-        watch()
-    if not np.all(np.isfinite(seen.high)):
-        raise NoReferenceError(
-            f"the policy was asked in none of {problems} problems of stream {stream!r}"
-        )
-    return seen.entry()
-
-
-def error_factor(
-    policy: Policy, problems: int = PROBLEMS, stream: str = "validation", watch: Watch = _nothing
-) -> dict[str, Any]:
-    """Return the card's entry ``error_estimate``, from solves of so many problems.
+    """Return the card's entry ``observation_range``, from solves of problems.
 
     Parameters
     ----------
     policy : Policy
         If it has a card, one without these entries.
-    problems : int, optional
-        From the beginning of the stream (default: :data:`PROBLEMS`).
-    stream : str, optional
-        Of the random family (default: ``"validation"``).
+    problems : sequence of Problem
     watch : callable, optional
         Called after every problem.
 
     Raises
     ------
     NoReferenceError
-        If the policy stops on none of the problems.
+        If the policy is asked in none of the solves.
+    """
+    seen = ObservedRange()
+    watched = Depthwise(_Watched(policy, seen))
+    for problem in problems:
+        ctx = problem.context()
+        adapter = Adapter(ctx)
+        # A policy is not asked everywhere; training has seen those problems all the same.
+        seen.note_static(make_frame(adapter.line_physics(adapter.blocks[0])))
+        iterate_ctx_rl(ctx, scheme=watched, popsTol=1e-7, NmaxIter=_NMAX, quiet=True)
+        watch()
+    if not np.all(np.isfinite(seen.high)):
+        raise NoReferenceError(f"the policy was asked in none of {len(problems)} problems")
+    return seen.entry()
+
+
+def error_factor(
+    policy: Policy, problems: Sequence[Problem], watch: Watch = _nothing
+) -> dict[str, Any]:
+    """Return the card's entry ``error_estimate``, from solves of problems.
+
+    Parameters
+    ----------
+    policy, problems, watch
+        As for :func:`observation_range`.
+
+    Raises
+    ------
+    NoReferenceError
+        If the policy's estimate stops none of the solves.
     """
     ratios: list[float] = []
-    for k in range(problems):
-        ratios += stops(policy, random_problem(stream, k).context()).ratios
+    for problem in problems:
+        ratios += stops(policy, problem.context()).ratios
         watch()
     if not ratios:
-        raise NoReferenceError(
-            f"the policy's estimate stopped none of {problems} problems of stream {stream!r}"
-        )
-    return {**factor_of(ratios), "stream": stream, "problems": problems}
+        raise NoReferenceError(f"the policy's estimate stopped none of {len(problems)} problems")
+    return factor_of(ratios)
 
 
 def factor_of(ratios: Sequence[float]) -> dict[str, Any]:
-    """Return the factor that makes the estimate hold, and at how many stops that was found.
+    """Return the factor with which the estimate covers the error, and from how many stops.
 
     Parameters
     ----------
@@ -185,16 +196,16 @@ def factor_of(ratios: Sequence[float]) -> dict[str, Any]:
 
 
 class Stops(NamedTuple):
-    """How a policy's estimate of the error stood where it would have stopped a solve.
+    """How an estimate of the error compares with the error where it would have stopped a solve.
 
     Attributes
     ----------
     ratios : list of float
         The true error over the estimate with the factor one, one for each stop.
     solution : Array or None
-        Where the solve ended (`lw_rl.host.unknown`); None if that is no solution.
+        The unknown at the end of the solve (`lw_rl.host.unknown`); None if it did not converge.
     Nformal : int
-        Formal solutions that it took to find that out.
+        Formal solutions made.
     """
 
     ratios: list[float]
@@ -203,7 +214,10 @@ class Stops(NamedTuple):
 
 
 def stops(
-    policy: Policy | None, ctx: lw.Context, tolerances: Sequence[float] = TOLERANCES
+    policy: Policy | None,
+    ctx: lw.Context,
+    tolerances: Sequence[float] = TOLERANCES,
+    NmaxIter: int = _NMAX,
 ) -> Stops:
     """Return the true error over the estimate with the factor one, at the stop of each tolerance.
 
@@ -218,21 +232,23 @@ def stops(
         A problem in LTE; it is solved to a hundredth of the smallest tolerance.
     tolerances : sequence of float, optional
         Where the solve would stop (default: :data:`TOLERANCES`).
+    NmaxIter : int, optional
+        Formal solutions at most (default: 60).
     """
     states: list[tuple[float, Array]] = []
-    method = "operator" if policy is None else "policy"
-    scheme = Depthwise(policy, name=ALONE if policy is None else "depthwise")
+    alone = policy is None
+    scheme = Depthwise(policy, name=ALONE if alone else "depthwise")
 
     def record(accelerated: AcceleratedContext) -> None:
         certificate = accelerated.certificate
         estimate = certificate.estimate()
-        if estimate.method == method:
-            factor = getattr(accelerated, f"{method}_factor") or DEFAULT_FACTOR
-            states.append((estimate.value / factor, certificate.state.copy()))
+        if estimate.method == ("operator" if alone else "policy"):
+            factor = accelerated.operator_factor if alone else accelerated.policy_factor
+            states.append((estimate.value / (factor or DEFAULT_FACTOR), certificate.state.copy()))
 
     last = 0.01 * min(tolerances)
     solved = solve(
-        ctx, scheme=scheme, NmaxIter=_NMAX, popsTol=last, JTol=np.inf, quiet=True,
+        ctx, scheme=scheme, NmaxIter=NmaxIter, popsTol=last, JTol=np.inf, quiet=True,
         bound=False, callback=record,
     )  # fmt: skip
     if not solved.converged:
@@ -266,16 +282,19 @@ def card_entries(
     Raises
     ------
     NoReferenceError
-        If the policy is of no use: it is not asked, or its estimate stops no solve.
+        If the policy has no limits to measure: it is not asked, or its estimate stops no solve.
     """
+    train = [random_problem("train", k) for k in range(_SHARE * problems)]
+    validation = [random_problem("validation", k) for k in range(problems)]
+    origin = {"stream": "validation", "problems": problems}
     return {
-        "observation_range": observation_range(policy, _SHARE * problems, watch=watch),
-        "error_estimate": error_factor(policy, problems, watch=watch),
+        "observation_range": observation_range(policy, train, watch),
+        "error_estimate": {**error_factor(policy, validation, watch), **origin},
     }
 
 
 def calibrate(card: Path, problems: int = PROBLEMS, watch: Watch = _nothing) -> dict[str, Any]:
-    """Write both entries into the card of a policy that there is; its weights stay as they are.
+    """Write both entries into the card of an existing policy; its weights stay as they are.
 
     Parameters
     ----------

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 from typing import Any
 
 import lightweaver as lw
-import numpy as np
 
 from ..host.adapter import Adapter
-from ..iterate import accelerate
+from ..iterate import AcceleratedContext, accelerate
 from ..operator.two_level import TwoLevelOperator
+from ..policies.base import PolicyLike
 from ..policies.observation import make_frame, observe, to_log
 from ..problems import Problem
 from ..schemes import Depthwise, Mali, make_policy
+from .adversarial import ADVERSARIAL
 
-# No more than the safeguard grants a policy that does nothing before it hands over.
-_ITERATIONS = 16
-_ROUNDS = 20
-
-
-class _Still:
-    """A policy that costs nothing and changes nothing."""
-
-    def __init__(self, Npoints: int):
-        self._action = np.zeros(Npoints)
-
-    def predict(self, observation: Any, *, deterministic: bool = True) -> tuple[Any, None]:
-        return self._action, None
+__all__ = ["Overhead", "describe", "measure_overhead"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +38,7 @@ class Overhead:
     driver : float
         One iteration of ``accelerate(ctx, scheme="mali")`` less the host's, over a formal solution.
     scheme : float
-        The same of the depth-wise scheme, its policy left out.
+        The same of the depth-wise scheme without its policy.
     setup : float
         Preparing the depth-wise scheme for populations in LTE, once a solve [s]: line physics,
         observation, the approximate operator and its own solution.
@@ -65,15 +55,22 @@ class Overhead:
     policy: float
 
 
-def measure_overhead(problem: Problem, policy: Any = "default") -> Overhead:
+def measure_overhead(
+    problem: Problem, policy: PolicyLike = "default", iterations: int = 16, rounds: int = 20
+) -> Overhead:
     """Measure what the plugin costs on a problem of one two-level atom.
 
     Parameters
     ----------
     problem : Problem
-        The problem; what is iterated, again and again, begins where the host stops.
+        The problem; the timed iterations begin where the host stops.
     policy : str, path-like or Policy, optional
-        See `lw_rl.schemes.make_policy` (default: the shipped ``"default"``).
+        See `lw_rl.policies.make_policy` (default: the shipped ``"default"``).
+    iterations : int, optional
+        Timed iterations of a round; not more than the safeguard allows a policy that does nothing
+        (default: 16).
+    rounds : int, optional
+        Rounds of which medians are taken (default: 20).
     """
     policy = make_policy(policy)
     lte = problem.context()
@@ -81,57 +78,47 @@ def measure_overhead(problem: Problem, policy: Any = "default") -> Overhead:
     lw.iterate_ctx_se(start, quiet=True)
     adapter = Adapter(start)
     physics = adapter.line_physics(adapter.blocks[0])
-    frame = make_frame(physics)
     evaluation = adapter.evaluate()
     assert evaluation.lambda_residual is not None
     error = TwoLevelOperator(physics, evaluation.y).error(evaluation.y, evaluation.lambda_residual)
-    observation = observe(frame, evaluation.y, evaluation.r, to_log(error))
-    still = Depthwise(_Still(frame.Npoints))
-
-    def iterations(ctx: Any) -> tuple[float, float]:
-        """Return the medians of a formal solution and of a whole iteration."""
-        formal, whole = [], []
-        for _ in range(_ITERATIONS):
-            begin = perf_counter()
-            ctx.formal_sol_gamma_matrices()
-            between = perf_counter()
-            ctx.stat_equil()
-            formal.append(between - begin)
-            whole.append(perf_counter() - begin)
-        return median(formal), median(whole)
+    observation = observe(make_frame(physics), evaluation.y, evaluation.r, to_log(error))
+    # A policy that costs nothing and changes nothing.
+    idle = Depthwise(ADVERSARIAL["zeros"])
 
     def once() -> dict[str, float]:
-        fresh = [copy.deepcopy(start) for _ in range(3)]
-        formal, host = iterations(fresh[0])
-        driver = iterations(accelerate(fresh[1], scheme=Mali()))[1]
-        scheme = iterations(accelerate(fresh[2], scheme=still))[1]
-        unsolved = copy.deepcopy(lte)
-        begin = perf_counter()
-        accelerate(unsolved, scheme=still)
-        setup = perf_counter() - begin
-        passes = []
-        for _ in range(_ITERATIONS):
-            begin = perf_counter()
-            policy.predict(observation)
-            passes.append(perf_counter() - begin)
+        formal, host = _iterate(copy.deepcopy(start), iterations)
+        _, driver = _iterate(accelerate(copy.deepcopy(start), scheme=Mali()), iterations)
+        _, scheme = _iterate(accelerate(copy.deepcopy(start), scheme=idle), iterations)
+        # Differences within a round, so that a machine that slows down does so for both.
         return {
-            "formal": formal, "host": host, "driver": (driver - host) / formal,
-            "scheme": (scheme - host) / formal, "setup": setup,
-            "policy": median(passes),
-        }  # fmt: skip
+            "formal_solution": formal,
+            "host": host,
+            "driver": (driver - host) / formal,
+            "scheme": (scheme - host) / formal,
+            "setup": _seconds(accelerate(copy.deepcopy(lte), scheme=idle).begin),
+            "policy": median(
+                _seconds(lambda: policy.predict(observation)) for _ in range(iterations)
+            ),
+        }
 
     once()  # what is imported or compiled on first use
-    rounds = [once() for _ in range(_ROUNDS)]
-    # Differences within a round, so that a machine that slows down does so for both.
-    return Overhead(
-        Nspace=adapter.Nspace,
-        formal_solution=median(t["formal"] for t in rounds),
-        host=median(t["host"] for t in rounds),
-        driver=median(t["driver"] for t in rounds),
-        scheme=median(t["scheme"] for t in rounds),
-        setup=median(t["setup"] for t in rounds),
-        policy=median(t["policy"] for t in rounds),
-    )
+    measured = [once() for _ in range(rounds)]
+    return Overhead(adapter.Nspace, **{k: median(m[k] for m in measured) for k in measured[0]})
+
+
+def _iterate(ctx: lw.Context | AcceleratedContext, iterations: int) -> tuple[float, float]:
+    """Return the medians of a formal solution and of a whole iteration [s]."""
+    formal, whole = [], []
+    for _ in range(iterations):
+        formal.append(_seconds(ctx.formal_sol_gamma_matrices))
+        whole.append(formal[-1] + _seconds(ctx.stat_equil))
+    return median(formal), median(whole)
+
+
+def _seconds(run: Callable[[], Any]) -> float:
+    start = perf_counter()
+    run()
+    return perf_counter() - start
 
 
 def describe(cost: Overhead) -> str:

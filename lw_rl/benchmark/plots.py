@@ -1,4 +1,4 @@
-"""Figures: one solve, and a benchmark suite."""
+"""Figures: one solve, a suite of the benchmark, and a study of the training."""
 
 from __future__ import annotations
 
@@ -17,11 +17,26 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ..files import write_atomically
 from ..host.adapter import Adapter
-from .solves import TARGET, Result, Solve
+from ..host.emergent import emergent_line
+from .report import peer_names
+from .solves import TARGET, PeerSolve, ProblemResult
+
+__all__ = [
+    "draw_errors",
+    "draw_grid",
+    "draw_median",
+    "draw_profile",
+    "draw_source",
+    "save",
+    "solve_figure",
+    "study_figure",
+    "styles",
+    "suite_figure",
+]
 
 Array = np.ndarray
 
-#: Okabe and Ito's palette, which stays apart for every common kind of colour vision; line styles
+#: Okabe and Ito's palette, distinguishable with every common kind of colour vision; line styles
 #: repeat the distinction for print.
 _STYLES: dict[str, dict[str, Any]] = {
     "depthwise": {"color": "#0072B2", "lw": 2.4, "zorder": 5},
@@ -61,7 +76,8 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def _styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return colour, line style and label of every peer, by name, as matplotlib's keywords."""
     colours = cycle(_OTHERS)
     return {
         name: {
@@ -92,14 +108,14 @@ def _legend(ax: Axes, **kwargs: Any) -> None:
     ax.legend(fontsize=_SIZE - 1.5, framealpha=0.85, edgecolor="none", handlelength=2.4, **kwargs)
 
 
-def solve_figure(ctx: lw.Context, result: Result, figure: Figure | None = None) -> Figure:
+def solve_figure(ctx: lw.Context, result: ProblemResult, figure: Figure | None = None) -> Figure:
     """Draw one solve: source function, convergence, emergent line.
 
     Parameters
     ----------
     ctx : lightweaver.Context
         A solved context with one active two-level atom.
-    result : Result
+    result : ProblemResult
         What the schemes did on the problem (`lw_rl.benchmark.measure`).
     figure : Figure, optional
         The figure to draw in, e.g. one of pyplot's (default: a new one).
@@ -112,7 +128,7 @@ def solve_figure(ctx: lw.Context, result: Result, figure: Figure | None = None) 
     left, middle, right = figure.subplots(1, 3)
     adapter = Adapter(ctx)
     block = adapter.blocks[0]
-    line = adapter.emergent_line(block)
+    line = emergent_line(adapter, block)
     draw_source(left, adapter, line.lambda0)
     draw_errors(middle, result.solves)
 
@@ -131,7 +147,7 @@ def solve_figure(ctx: lw.Context, result: Result, figure: Figure | None = None) 
 
 
 def _half_width(wavelength: Array) -> float:
-    """Return how far from line centre the profile is worth drawing [nm]."""
+    """Return the distance from line centre to which the profile is drawn [nm]."""
     # The wings go on for nanometres; half of the sampled points lie in the core.
     return float(2.0 * np.median(np.abs(wavelength - np.median(wavelength))))
 
@@ -165,11 +181,11 @@ def draw_source(ax: Axes, adapter: Adapter, lambda0: float) -> None:
     _finish(ax, "source function")
 
 
-def draw_errors(ax: Axes, solves: Sequence[Solve]) -> None:
+def draw_errors(ax: Axes, solves: Sequence[PeerSolve]) -> None:
     """Draw true error against formal solutions, with a dot where each scheme stops by itself."""
-    styles = _styles([s.peer for s in solves])
+    by_peer = styles([s.peer for s in solves])
     for s in solves:
-        style = styles[s.peer]
+        style = by_peer[s.peer]
         ax.loglog(np.arange(1, len(s.errors) + 1), s.errors, **style)
         if s.stop is not None and s.stop_error is not None:
             ax.plot(s.stop, s.stop_error, "o", ms=4.5, color=style["color"], zorder=6)
@@ -182,8 +198,10 @@ def draw_errors(ax: Axes, solves: Sequence[Solve]) -> None:
     _finish(ax, "convergence (dot: own stop)")
 
 
-def suite_figure(name: str, results: Sequence[Result], figure: Figure | None = None) -> Figure:
-    """Draw a suite: error against formal solutions, and what fraction is solved by when.
+def suite_figure(
+    name: str, results: Sequence[ProblemResult], figure: Figure | None = None
+) -> Figure:
+    """Draw a suite: error, and fraction of problems solved, against formal solutions.
 
     For the suite ``"grid"`` the second panel is the cost against the number of depths.
 
@@ -191,20 +209,19 @@ def suite_figure(name: str, results: Sequence[Result], figure: Figure | None = N
     ----------
     name : str
         The suite.
-    results : sequence of Result
+    results : sequence of ProblemResult
         Its results.
     figure : Figure, optional
         The figure to draw in (default: a new one).
     """
     figure = figure or Figure(figsize=(8.6, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    names = list(dict.fromkeys(s.peer for r in results for s in r.solves))
-    # Its own driver is MALI stopped early: the same curve again.
-    names = [n for n in names if n != "lightweaver"]
-    styles = _styles(names)
+    # Lightweaver's own driver is MALI stopped early: the same curve again.
+    names = [n for n in peer_names(results) if n != "lightweaver"]
+    by_peer = styles(names)
     for peer in names:
         band = peer.startswith(_BANDS)
-        draw_median(left, [r[peer] for r in results], styles[peer], band)
+        draw_median(left, [r[peer] for r in results], by_peer[peer], band)
     left.axhline(TARGET, color="0.4", lw=0.7)
     left.set_ylim(1e-7, 1e3)
     _plain_counts(left)
@@ -223,7 +240,7 @@ def suite_figure(name: str, results: Sequence[Result], figure: Figure | None = N
     return figure
 
 
-def draw_median(ax: Axes, solves: Sequence[Solve], style: dict[str, Any], band: bool) -> None:
+def draw_median(ax: Axes, solves: Sequence[PeerSolve], style: dict[str, Any], band: bool) -> None:
     """Draw the median error of many solves, with the 10th to 90th percentile as a band."""
     length = max(len(s.errors) for s in solves)
     # A finished solve keeps its last error while the others go on.
@@ -236,9 +253,9 @@ def draw_median(ax: Axes, solves: Sequence[Solve], style: dict[str, Any], band: 
         ax.fill_between(k, low, high, color=style["color"], alpha=0.15, lw=0)
 
 
-def draw_profile(ax: Axes, results: Sequence[Result], names: Sequence[str]) -> None:
-    """Draw the fraction of problems solved to :data:`TARGET` within so many formal solutions."""
-    styles = _styles(names)
+def draw_profile(ax: Axes, results: Sequence[ProblemResult], names: Sequence[str]) -> None:
+    """Draw the fraction of problems solved to :data:`TARGET` against formal solutions."""
+    by_peer = styles(names)
     for peer in names:
         counts = np.sort([np.inf if (c := r[peer].to(TARGET)) is None else c for r in results])
         solved = counts[np.isfinite(counts)]
@@ -246,7 +263,7 @@ def draw_profile(ax: Axes, results: Sequence[Result], names: Sequence[str]) -> N
             continue
         fraction = np.arange(1, solved.size + 1) / len(results)
         ax.step(
-            np.append(solved[0], solved), np.append(0.0, fraction), where="post", **styles[peer]
+            np.append(solved[0], solved), np.append(0.0, fraction), where="post", **by_peer[peer]
         )
     ax.set_xscale("log")
     _plain_counts(ax)
@@ -256,13 +273,13 @@ def draw_profile(ax: Axes, results: Sequence[Result], names: Sequence[str]) -> N
     _finish(ax, "solved to a true error of $10^{-3}$")
 
 
-def draw_grid(ax: Axes, results: Sequence[Result], names: Sequence[str]) -> None:
+def draw_grid(ax: Axes, results: Sequence[ProblemResult], names: Sequence[str]) -> None:
     """Draw formal solutions to :data:`TARGET` against the number of depths."""
-    styles = _styles(names)
+    by_peer = styles(names)
     for peer in names:
         points = [(r.Nspace, c) for r in results if (c := r[peer].to(TARGET)) is not None]
         if points:
-            ax.loglog(*zip(*points, strict=True), marker="o", ms=4, **styles[peer])
+            ax.loglog(*zip(*points, strict=True), marker="o", ms=4, **by_peer[peer])
     depths = sorted({r.Nspace for r in results})
     ax.set_xticks(depths, [str(d) for d in depths])
     ax.minorticks_off()

@@ -16,6 +16,8 @@ from pathlib import Path
 from ..errors import ReadmeError
 from ..files import write_atomically
 
+__all__ = ["example", "renew", "renew_block", "replace_block", "require_blocks", "run_example"]
+
 _EXAMPLE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 _OUTPUT = "example-output"
 

@@ -10,16 +10,30 @@ from typing import Any
 
 import numpy as np
 
+from ..policies import card_of, make_policy
+from ..policies.base import PolicyLike
 from ..problems import ENTROPY
 from ..provenance import versions
-from ..schemes import make_policy
 from .measure import depthwise_name
-from .solves import POPS_TOL, TARGET, THRESHOLDS, Result, Solve
+from .solves import POPS_TOL, TARGET, THRESHOLDS, PeerSolve, ProblemResult
+
+__all__ = [
+    "FORMAT",
+    "cost_lines",
+    "distribution",
+    "document",
+    "label",
+    "peer_names",
+    "policy_costs",
+    "result_as_dict",
+    "solve_as_dict",
+    "statistics",
+]
 
 #: Version of the layout of the JSON document.
-FORMAT = 1
+FORMAT = 2
 
-_PACKAGES = ("lw-rl", "lightweaver", "numpy", "scipy")
+Results = Sequence[ProblemResult]
 
 
 def label(threshold: float) -> str:
@@ -27,13 +41,9 @@ def label(threshold: float) -> str:
     return f"1e{round(np.log10(threshold)):d}"
 
 
-def peer_names(results: Sequence[Result]) -> list[str]:
+def peer_names(results: Results) -> list[str]:
     """Return the names of the schemes in results, in the order of their first appearance."""
     return list(dict.fromkeys(s.peer for r in results for s in r.solves))
-
-
-def _solves(results: Sequence[Result], name: str) -> list[Solve]:
-    return [s for r in results for s in r.solves if s.peer == name]
 
 
 def _finite(value: float) -> float | None:
@@ -42,63 +52,65 @@ def _finite(value: float) -> float | None:
 
 def distribution(counts: Sequence[int | None]) -> dict[str, float | None]:
     """Return median, 90th and 99th percentile and worst of counts; None, in and out, is "never"."""
-    values = np.array([np.inf if c is None else c for c in counts], dtype=float)
-    # Of an even number the middle two are averaged only where both are finite.
-    ranks = np.sort(values)
-    middle = ranks[(ranks.size - 1) // 2], ranks[ranks.size // 2]
+    ranks = np.sort([np.inf if c is None else c for c in counts])
+    low, high = ranks[(ranks.size - 1) // 2], ranks[ranks.size // 2]
     return {
-        "median": _finite(
-            middle[0] + 0.5 * (middle[1] - middle[0]) if middle[0] < np.inf else np.inf
-        ),
-        "p90": _finite(np.percentile(values, 90, method="inverted_cdf")),
-        "p99": _finite(np.percentile(values, 99, method="inverted_cdf")),
-        "worst": _finite(values.max()),
+        # Of an even number the middle two are averaged, unless that would be inf - inf.
+        "median": _finite(low + 0.5 * (high - low) if low < np.inf else np.inf),
+        "p90": _finite(np.percentile(ranks, 90, method="inverted_cdf")),
+        "p99": _finite(np.percentile(ranks, 99, method="inverted_cdf")),
+        "worst": _finite(ranks[-1]),
     }
 
 
-def statistics(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
+def statistics(results: Results) -> dict[str, dict[str, Any]]:
     """Summarise the results of a suite, scheme by scheme.
 
     Returns
     -------
     statistics : dict
-        By the scheme's name: ``formal_solutions`` (by threshold: median, p90, p99, worst; None if
-        not reached), ``most_over_anderson10`` (the largest number of formal solutions more than
-        Anderson (10) on one problem, by threshold; None without it), ``seconds`` (median and worst
-        of the wall time), ``failed``, ``false_stops``, ``elsewhere``, ``problems``.
+        By the scheme's name: ``problems``; ``formal_solutions`` (by threshold: median, p90, p99,
+        worst; None if not reached); ``most_over_anderson10`` (the largest number of formal
+        solutions more than Anderson (10) on one problem, by threshold; None without it);
+        ``seconds`` (median and worst of the wall time [s]); and how many ``failed``, stopped with
+        an error above the tolerance (``false_convergence``), converged to another solution than
+        the reference (``other_fixed_point``).
     """
-    summary: dict[str, dict[str, Any]] = {}
-    for name in peer_names(results):
-        solves = _solves(results, name)
-        seconds = [s.seconds for s in solves if s.seconds is not None]
-        summary[name] = {
-            "problems": len(solves),
-            "formal_solutions": {
-                label(t): distribution([s.to(t) for s in solves]) for t in THRESHOLDS
-            },
-            "most_over_anderson10": {label(t): _excess(results, name, t) for t in THRESHOLDS},
-            "seconds": {"median": float(np.median(seconds)), "worst": max(seconds)}
-            if seconds
-            else None,
-            "failed": sum(s.failed for s in solves),
-            "false_stops": sum(s.false_stop for s in solves),
-            "elsewhere": sum(s.elsewhere is not None for s in solves),
-        }
-    return summary
+    return {name: _summary(results, name) for name in peer_names(results)}
 
 
-def _excess(results: Sequence[Result], name: str, threshold: float) -> float | None:
+def _summary(results: Results, name: str) -> dict[str, Any]:
+    solves = [s for r in results for s in r.solves if s.peer == name]
+    seconds = [s.seconds for s in solves if s.seconds is not None]
+    return {
+        "problems": len(solves),
+        "formal_solutions": {label(t): distribution([s.to(t) for s in solves]) for t in THRESHOLDS},
+        "most_over_anderson10": {label(t): _excess(results, name, t) for t in THRESHOLDS},
+        "seconds": {"median": float(np.median(seconds)), "worst": max(seconds)}
+        if seconds
+        else None,
+        "failed": sum(s.failed for s in solves),
+        "false_convergence": sum(s.false_convergence for s in solves),
+        "other_fixed_point": sum(s.other_fixed_point is not None for s in solves),
+    }
+
+
+def _excess(results: Results, name: str, threshold: float) -> float | None:
     """Return by how many formal solutions a scheme exceeds Anderson (10) at most."""
     most = -np.inf
-    for r in results:
-        found = {s.peer: s.to(threshold) for s in r.solves if s.peer in (name, "anderson10")}
-        if len(found) == 2 and found["anderson10"] is not None:
-            mine = found[name]
-            most = max(most, np.inf if mine is None else mine - found["anderson10"])
+    for theirs, mine in _pairs(results, name, threshold):
+        if theirs is not None:
+            most = max(most, np.inf if mine is None else mine - theirs)
     return _finite(most)
 
 
-def solve_as_dict(solve: Solve, with_errors: bool = True) -> dict[str, Any]:
+def _pairs(results: Results, name: str, threshold: float) -> list[tuple[int | None, int | None]]:
+    """Return formal solutions of Anderson (10) and of a scheme, where both were measured."""
+    counts = [{s.peer: s.to(threshold) for s in r.solves} for r in results]
+    return [(c["anderson10"], c[name]) for c in counts if len({"anderson10", name} & c.keys()) == 2]
+
+
+def solve_as_dict(solve: PeerSolve, with_errors: bool = True) -> dict[str, Any]:
     """Return a solve as JSON-ready values."""
     fields: dict[str, Any] = {
         "setting": solve.setting,
@@ -108,9 +120,9 @@ def solve_as_dict(solve: Solve, with_errors: bool = True) -> dict[str, Any]:
         "seconds": solve.seconds,
         "rejected": solve.rejected,
         "failed": solve.failed,
-        "false_stop": solve.false_stop,
+        "false_convergence": solve.false_convergence,
         "failure": solve.failure,
-        "elsewhere": solve.elsewhere,
+        "other_fixed_point": solve.other_fixed_point,
     }
     if with_errors:
         # Three figures are what a figure shows; more would only make the file large.
@@ -118,7 +130,7 @@ def solve_as_dict(solve: Solve, with_errors: bool = True) -> dict[str, Any]:
     return fields
 
 
-def result_as_dict(result: Result, with_errors: bool = True) -> dict[str, Any]:
+def result_as_dict(result: ProblemResult, with_errors: bool = True) -> dict[str, Any]:
     """Return a problem's result as JSON-ready values."""
     return {
         "problem": {**asdict(result.problem), "Nspace": result.Nspace},
@@ -128,7 +140,7 @@ def result_as_dict(result: Result, with_errors: bool = True) -> dict[str, Any]:
 
 
 def policy_costs(
-    policies: Sequence[Any], suites: Mapping[str, Sequence[Result]]
+    policies: Sequence[PolicyLike], suites: Mapping[str, Results]
 ) -> dict[str, dict[str, Any]]:
     """Return what each policy's training cost, and after how many solves that is earned back.
 
@@ -136,22 +148,20 @@ def policy_costs(
     ----------
     policies : sequence of str, path-like or Policy
         As for :func:`lw_rl.benchmark.measure.peers`.
-    suites : mapping of str to sequence of Result
+    suites : mapping of str to sequence of ProblemResult
         Results by suite.
 
     Returns
     -------
     costs : dict
-        By the scheme's name: ``training_formal_solutions`` (from the policy's
-        card, None if it does not say) and ``break_even_solves``, by suite: that number over the
-        mean of the formal solutions saved against Anderson (10) to the target error; None if none
-        are saved.
+        By the scheme's name: ``training_formal_solutions`` (from the policy's card, None if it
+        does not say) and ``break_even_solves``, by suite: that number over the mean of the formal
+        solutions saved against Anderson (10) to the target error; None if none are saved.
     """
     costs: dict[str, dict[str, Any]] = {}
     for policy in policies:
         name = depthwise_name(policy)
-        card = getattr(make_policy(policy), "card", {})
-        spent = card.get("training_formal_solutions")
+        spent = card_of(make_policy(policy)).get("training_formal_solutions")
         costs[name] = {
             "training_formal_solutions": spent,
             "break_even_solves": {
@@ -161,12 +171,12 @@ def policy_costs(
     return costs
 
 
-def _break_even(spent: float | None, results: Sequence[Result], name: str) -> int | None:
-    saved = []
-    for r in results:
-        counts = [s.to(TARGET) for peer in ("anderson10", name) for s in r.solves if s.peer == peer]
-        if len(counts) == 2 and counts[0] is not None and counts[1] is not None:
-            saved.append(counts[0] - counts[1])
+def _break_even(spent: float | None, results: Results, name: str) -> int | None:
+    saved = [
+        theirs - mine
+        for theirs, mine in _pairs(results, name, TARGET)
+        if theirs is not None and mine is not None
+    ]
     if spent is None or not saved or np.mean(saved) <= 0.0:
         return None
     return int(np.ceil(spent / np.mean(saved)))
@@ -187,14 +197,14 @@ def cost_lines(costs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def document(command: str, suites: Mapping[str, Sequence[Result]], **more: Any) -> dict[str, Any]:
+def document(command: str, suites: Mapping[str, Results], **more: Any) -> dict[str, Any]:
     """Return everything about a run of the benchmark as JSON-ready values.
 
     Parameters
     ----------
     command : str
         The command that made it.
-    suites : mapping of str to sequence of Result
+    suites : mapping of str to sequence of ProblemResult
         Results by suite.
     **more
         Further entries.

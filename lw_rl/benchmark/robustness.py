@@ -1,114 +1,69 @@
-"""Endurance: many problems, every solve held against the true solution and against MALI's cost.
+"""Many problems, every solve compared with the true solution and with MALI's cost.
 
 How it is measured
 ------------------
-Every problem is solved to `popsTol` by MALI under the certified stop, within a budget of
-iterations, by the schemes that are tested, and, in turn, by one of the hostile policies of
-:data:`HOSTILE`. The *true error* is the largest ``|n / n_ref - 1|`` over levels and depths, where
-`n_ref` comes from going on with the best of the solves until an independent MALI iteration shows a
-residual that leaves less than a hundredth of the tolerance; a problem without such a reference
-is counted as one. A stop is *false* if the true error is above the tolerance, *held* if it is not
-above the estimate, and *dear* if it took more than 1.1 times MALI's formal solutions and 3. That is
-judged where MALI did solve the problem: it ended within its budget, and its populations are
-confirmed by the reference.
+Every problem is solved to `popsTol` with the certified stop: by MALI, within a limited number of
+iterations; by the schemes under test; and by one of the adversarial policies
+(`lw_rl.benchmark.adversarial`), in turn. The *true error* is the largest ``|n / n_ref - 1|`` over
+levels and depths. `n_ref` comes from the best of the solves, continued until an independent MALI
+iteration shows a residual that leaves less than a hundredth of the tolerance; a problem without
+such a reference is counted as one.
 
-The host's equations can have several solutions (`lw_rl.benchmark.measure`): a stop that would be
-false is judged against the solution that is found by going on from *its* end, if that is confirmed
-in the same way and is another one. It is then counted as *elsewhere*. MALI leads away from some of
-them: these are confirmed by a Newton step of the host's own equations, with derivatives by
-differences.
+A stop is a *false convergence* if the true error is above the tolerance; its *estimate covers the
+error* if the true error is not above it. A solve is *over budget* if it took more than 1.1 times
+MALI's formal solutions and 3. That is judged where MALI did solve the problem: it ended within its
+iterations, and its populations are confirmed by the reference.
+
+The host's equations can have several solutions (`lw_rl.benchmark.measure`). A stop that would be a
+false convergence is judged against the solution found by continuing from *its* end, if that is
+confirmed in the same way and differs from the reference; it is then counted as converged to
+*another fixed point*. MALI leaves some of these: they are confirmed by a Newton step of the host's
+own equations, with derivatives by differences.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import process_time
-from typing import Any, Protocol
+from typing import NamedTuple
 
 import lightweaver as lw
 import numpy as np
 
-from ..certificate.certificate import Certificate
 from ..errors import LwRlError
 from ..host.adapter import Adapter
-from ..iterate import accelerate, solve
-from ..problems import random_problem
-from ..processes import (
-    processes,
-)
+from ..iterate import solve
+from ..policies.base import PolicyLike
+from ..problems import Problem, random_problem
+from ..processes import processes
 from ..result import Result
-from .reference import newton_correction, true_error
+from ..schemes import make_scheme
+from .adversarial import ADVERSARIAL
+from .reference import confirmed_equilibrium, repelling_equilibrium, true_error
 from .robustness_problems import HostileProblem
+
+__all__ = ["REFERENCE_SHARE", "ProblemRecord", "Soak", "SolveRecord", "run"]
 
 Array = np.ndarray
 
 #: Formal solutions that MALI is given.
-BUDGET = 250
-#: Part of the tolerance within which a reference must be known.
+_MALI_ITERATIONS = 250
+#: A solve is over budget with more than `_FACTOR` times MALI's formal solutions and `_EXTRA`.
+_FACTOR, _EXTRA = 1.1, 3
+#: Entries that have no budget.
+_CLASSICAL = ("mali", "lambda")
+#: Part of the tolerance to which a reference is known.
 REFERENCE_SHARE = 0.01
-_REFERENCE_ITERATIONS = 300
-#: Plain steps that confirm it.
-_PLAIN_LEAST, _PLAIN_MOST = 10, 30
-#: Unknowns up to which an equilibrium from which MALI leads away is looked for.
-_REPELLING = 300
+#: Unknowns up to which an equilibrium that MALI leaves is looked for.
+_NEWTON_UNKNOWNS = 300
 #: Problems that a process is given at once.
 _CHUNK = 4
-#: Dear is what exceeds `_FACTOR` times MALI and `_EXTRA`.
-_FACTOR, _EXTRA = 1.1, 3
-
-
-class Soaked(Protocol):
-    """What a problem must have to be soaked; `Problem` and `HostileProblem` have it."""
-
-    @property
-    def name(self) -> str:
-        """What lists call it."""
-        ...
-
-    def context(self) -> lw.Context:
-        """Build a fresh context, the populations in LTE."""
-        ...
 
 
 @dataclass(frozen=True)
-class Says:
-    """A policy that says the same whatever it sees."""
-
-    answer: Callable[[int], Any]
-
-    def predict(self, observation: Array, deterministic: bool = True) -> tuple[Any, None]:
-        """Return the answer for so many points."""
-        return self.answer(observation.shape[1]), None
-
-
-def _raises(N: int) -> Any:
-    raise RuntimeError("a policy that raises")
-
-
-def _noise(N: int) -> Array:
-    return np.random.default_rng(N).uniform(-1.0, 1.0, N)
-
-
-#: Policies that mean no good, by name.
-HOSTILE: dict[str, Says] = {
-    "zeros": Says(np.zeros),
-    "ones": Says(np.ones),
-    "minus ones": Says(lambda N: -np.ones(N)),
-    "halves": Says(lambda N: np.full(N, 0.5)),
-    "small": Says(lambda N: np.full(N, 0.1)),
-    "jagged": Says(lambda N: (-1.0) ** np.arange(N)),
-    "noise": Says(_noise),
-    "huge": Says(lambda N: np.full(N, 1e300)),
-    "nan": Says(lambda N: np.full(N, np.nan)),
-    "shape": Says(lambda N: np.zeros(7)),
-    "raises": Says(_raises),
-}
-
-
-@dataclass(frozen=True)
-class Trial:
+class SolveRecord:
     """One solve of one problem.
 
     Attributes
@@ -119,15 +74,15 @@ class Trial:
         As of `Result`, or the name of an exception.
     Nformal : int
         Formal solutions.
-    limit : float
-        More than this is dear.
+    budget : float
+        Formal solutions beyond which it is over budget; infinite if MALI did not solve the problem.
     estimate, method, bound
         As of `ErrorEstimate`.
     error : float or None
         True error of the populations; None without a reference.
     physical : bool
         Whether the populations are finite, positive and sum to `nTotal`.
-    elsewhere : bool
+    other_fixed_point : bool
         Whether the true error is against another solution than the problem's reference.
     message : str
         Of an exception.
@@ -136,29 +91,50 @@ class Trial:
     entry: str
     outcome: str
     Nformal: int
-    limit: float
+    budget: float
     estimate: float
     method: str
     bound: float | None
     error: float | None
     physical: bool
-    elsewhere: bool = False
+    other_fixed_point: bool = False
     message: str = ""
 
     @property
     def converged(self) -> bool:
-        """Whether it claims to be."""
+        """Whether the solve reports convergence."""
         return self.outcome == "converged"
 
     @property
-    def dear(self) -> bool:
-        """Whether it took more than MALI's formal solutions allow."""
-        return self.Nformal > self.limit
+    def over_budget(self) -> bool:
+        """Whether it took more formal solutions than its budget."""
+        return self.Nformal > self.budget
+
+
+@dataclass(frozen=True)
+class ProblemRecord:
+    """The solves of one problem.
+
+    Attributes
+    ----------
+    name : str
+        The problem's.
+    solves : list of SolveRecord
+    has_reference : bool
+        Whether its true solution is known.
+    seconds : float
+        Processor time [s].
+    """
+
+    name: str
+    solves: list[SolveRecord]
+    has_reference: bool
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Soak:
-    """What is asked of every problem of a soak.
+    """What is solved, and how, for every problem of a soak; called with a problem's index.
 
     Attributes
     ----------
@@ -170,34 +146,43 @@ class Soak:
         Names of schemes, besides MALI.
     policy : str
         Of the schemes that have one.
-    hostile : tuple of str
-        Names of :data:`HOSTILE`, taken in turn.
+    adversarial : tuple of str
+        Names of :data:`ADVERSARIAL`, taken in turn.
     popsTol : float
         Tolerance on the error.
+
+    Raises
+    ------
+    UnknownNameError, PolicyFileError, SchemaError
+        If a scheme or the policy cannot be used.
     """
 
     seed: int
     family: str
     schemes: tuple[str, ...]
     policy: str
-    hostile: tuple[str, ...]
+    adversarial: tuple[str, ...]
     popsTol: float
 
-    def __call__(self, index: int) -> tuple[str, list[Trial], bool, float]:
-        """Return a problem's name, what :func:`run` returns, and the processor time [s]."""
+    def __post_init__(self) -> None:
+        for scheme in self.schemes:
+            make_scheme(scheme, _policy_of(scheme, self.policy))
+
+    def __call__(self, index: int) -> ProblemRecord:
+        """Solve the problem of an index, from 0."""
         start = process_time()
-        problem: Soaked = (
+        problem: Problem | HostileProblem = (
             HostileProblem(self.seed, index)
             if self.family == "hostile"
             else random_problem(self.family, index)
         )
-        hostile = self.hostile[index % len(self.hostile)] if self.hostile else None
-        trials, known = run(problem, self.schemes, self.policy, hostile, self.popsTol)
-        return problem.name, trials, known, process_time() - start
+        adversarial = None
+        if self.adversarial:
+            adversarial = self.adversarial[index % len(self.adversarial)]
+        solves, known = run(problem, self.schemes, self.policy, adversarial, self.popsTol)
+        return ProblemRecord(problem.name, solves, known, process_time() - start)
 
-    def over(
-        self, indices: Sequence[int], workers: int = 1
-    ) -> Iterator[tuple[str, list[Trial], bool, float]]:
+    def over(self, indices: Sequence[int], workers: int = 1) -> Iterator[ProblemRecord]:
         """Go through problems in order, in so many processes, each on one thread."""
         if workers == 1:
             yield from map(self, indices)
@@ -206,14 +191,20 @@ class Soak:
             yield from pool.map(self, indices, chunksize=_CHUNK)
 
 
+def _policy_of(scheme: str, policy: PolicyLike) -> PolicyLike:
+    """Return the policy for a scheme; those that have none are refused any but the default."""
+    return policy if scheme in ("depthwise", "sigmoid") else "default"
+
+
 def run(
-    problem: Soaked,
+    problem: Problem | HostileProblem,
     schemes: tuple[str, ...] = ("depthwise",),
-    policy: Any = "default",
-    hostile: str | None = None,
+    policy: PolicyLike = "default",
+    adversarial: str | None = None,
     popsTol: float = 1e-3,
-) -> tuple[list[Trial], bool]:
-    """Solve one problem in every way that is asked for.
+    newton_unknowns: int = _NEWTON_UNKNOWNS,
+) -> tuple[list[SolveRecord], bool]:
+    """Solve one problem by MALI, by schemes, and by an adversarial policy.
 
     Parameters
     ----------
@@ -222,134 +213,110 @@ def run(
         Names of schemes, besides MALI (default: ``("depthwise",)``).
     policy : str, path-like or Policy, optional
         Of the schemes that have one.
-    hostile : str, optional
-        A name of :data:`HOSTILE`, to be tried as a policy too.
+    adversarial : str, optional
+        A name of :data:`ADVERSARIAL` (default: none).
     popsTol : float, optional
         Tolerance on the error (default: 1e-3).
+    newton_unknowns : int, optional
+        Unknowns up to which an equilibrium that MALI leaves is looked for, which takes two formal
+        solutions for each (default: 300).
 
     Returns
     -------
-    trials : list of Trial
-    known : bool
-        Whether there is a reference.
+    solves : list of SolveRecord
+        MALI's first.
+    has_reference : bool
     """
+    entries: list[tuple[str, str, PolicyLike]] = [("mali", "mali", "default")]
+    entries += [(s, s, _policy_of(s, policy)) for s in schemes if s != "mali"]
+    if isinstance(problem, HostileProblem) and problem.lambda_iterate:
+        entries.append(("lambda", "lambda", "default"))
+    if adversarial is not None:
+        entries.append((f"adversarial {adversarial}", "depthwise", ADVERSARIAL[adversarial]))
     start = problem.context()
-    prd = bool(getattr(problem, "prd", False))
-    entries: list[tuple[str, str, Any]] = [("mali", "mali", None)]
-    entries += [(s, s, policy) for s in schemes if s != "mali"]
-    if getattr(problem, "lambda_iterate", False):
-        entries.append(("lambda", "lambda", None))
-    if hostile is not None:
-        entries.append((f"hostile {hostile}", "depthwise", HOSTILE[hostile]))
-    solves = []
-    most = int(_FACTOR * BUDGET + _EXTRA)
-    for entry, scheme, policy_used in entries:
-        ctx = copy.deepcopy(start)
-        NmaxIter = BUDGET if entry in ("mali", "lambda") else most
-        outcome, result, message = _solve(ctx, policy_used, scheme, NmaxIter, prd, popsTol)
-        solves.append((entry, ctx, outcome, result, message))
-    n_ref = _reference([(c, r) for _, c, _, r, _ in solves], prd, popsTol)
-    trials: list[Trial] = []
-    limit = float("inf")
-    for entry, ctx, outcome, result, message in solves:
-        error, elsewhere = _judge(ctx, result, n_ref, prd, popsTol)
-        if entry == "mali" and result.converged and error is not None and error <= popsTol:
-            limit = _FACTOR * result.Nformal + _EXTRA
-        trials.append(
-            Trial(
-                entry=entry,
-                outcome=outcome,
+    ends = [
+        _solve(entry, copy.deepcopy(start), scheme, used, problem.prd, popsTol)
+        for entry, scheme, used in entries
+    ]
+    best = min(
+        (e for e in ends if e.result.converged), key=lambda e: e.result.estimate.value, default=None
+    )
+    n_ref = None
+    if best is not None:
+        n_ref = confirmed_equilibrium(best.ctx, REFERENCE_SHARE * popsTol, problem.prd)
+    solves: list[SolveRecord] = []
+    budget = float("inf")
+    for end in ends:
+        result = end.result
+        error, other = _judge(end, n_ref, problem.prd, popsTol, newton_unknowns)
+        if end.entry == "mali" and result.converged and error is not None and error <= popsTol:
+            budget = _FACTOR * result.Nformal + _EXTRA
+        solves.append(
+            SolveRecord(
+                entry=end.entry,
+                outcome=end.error or result.outcome,
                 Nformal=result.Nformal,
-                limit=limit if entry not in ("mali", "lambda") else float("inf"),
+                budget=float("inf") if end.entry in _CLASSICAL else budget,
                 estimate=result.estimate.value,
                 method=result.estimate.method,
                 bound=result.estimate.bound,
                 error=error,
-                physical=_physical(ctx),
-                elsewhere=elsewhere,
-                message=message,
+                physical=_physical(end.ctx),
+                other_fixed_point=other,
+                message=end.message,
             )
         )
-    return trials, n_ref is not None
+    return solves, n_ref is not None
+
+
+class _End(NamedTuple):
+    """How a solve ended; `error` is the name of an exception, and `message` says what it was."""
+
+    entry: str
+    ctx: lw.Context
+    result: Result
+    error: str = ""
+    message: str = ""
+
+
+def _solve(
+    entry: str, ctx: lw.Context, scheme: str, policy: PolicyLike, prd: bool, popsTol: float
+) -> _End:
+    most = _MALI_ITERATIONS
+    if entry not in _CLASSICAL:
+        most = int(_FACTOR * most + _EXTRA)
+    try:
+        result = solve(
+            ctx, policy=policy, scheme=scheme, NmaxIter=most, prd=prd, popsTol=popsTol, quiet=True
+        )
+    except LwRlError:
+        raise
+    except Exception as err:  # to find these is what a soak is for
+        name = type(err).__name__
+        return _End(entry, ctx, Result(), name, f"{name}: {err}")
+    return _End(entry, ctx, result)
 
 
 def _judge(
-    ctx: lw.Context, result: Result, n_ref: list[Array] | None, prd: bool, popsTol: float
+    end: _End, n_ref: list[Array] | None, prd: bool, popsTol: float, newton_unknowns: int
 ) -> tuple[float | None, bool]:
     """Return the true error of a solve's end, and whether it is that of another solution."""
     if n_ref is None:
         return None, False
-    n = Adapter(ctx).populations()
+    adapter = Adapter(end.ctx)
+    n = adapter.populations()
     error = true_error(n, n_ref)
-    if result.converged and not error <= popsTol:
-        for find in (_reference, _repelling):
-            own = find([(ctx, result)], prd, popsTol)
-            if own is not None and true_error(own, n_ref) > popsTol:
-                return true_error(n, own), True
+    if not end.result.converged or error <= popsTol:
+        return error, False
+    tolerance = REFERENCE_SHARE * popsTol
+    own = confirmed_equilibrium(end.ctx, tolerance, prd)
+    if own is not None and true_error(own, n_ref) > popsTol:
+        return true_error(n, own), True
+    if not prd and adapter.read().size <= newton_unknowns:
+        own = repelling_equilibrium(end.ctx, tolerance)
+        if own is not None and true_error(own, n_ref) > popsTol:
+            return true_error(n, own), True
     return error, False
-
-
-def _solve(
-    ctx: lw.Context, policy: Any, scheme: str, NmaxIter: int, prd: bool, popsTol: float
-) -> tuple[str, Result, str]:
-    try:
-        result = solve(ctx, policy, scheme, NmaxIter=NmaxIter, prd=prd, popsTol=popsTol, quiet=True)
-    except LwRlError:
-        raise
-    except Exception as err:  # which is what the soak is there to find
-        return type(err).__name__, Result(), f"{type(err).__name__}: {err}"
-    return result.outcome, result, ""
-
-
-def _reference(
-    solves: list[tuple[lw.Context, Result]], prd: bool, popsTol: float
-) -> list[Array] | None:
-    """Go on with the best solve until an independent iteration confirms it; None if it does not."""
-    ended = [(c, r) for c, r in solves if r.converged]
-    if not ended:
-        return None
-    best = min(ended, key=lambda entry: entry[1].estimate.value)[0]
-    ctx = copy.deepcopy(best)
-    goal = REFERENCE_SHARE * popsTol
-    for scheme in ("depthwise", "anderson"):
-        _go_on(ctx, scheme, prd, popsTol)
-        # Ten plain steps know nothing of what led here. Where the host's limiter makes the last
-        # digits jitter it takes some more to see that they contract.
-        proxy = accelerate(ctx, scheme="mali")
-        certificate: Certificate = proxy.certificate
-        try:
-            for k in range(_PLAIN_MOST):
-                proxy.formal_sol_gamma_matrices()
-                proxy.stat_equil()
-                if prd:
-                    # With the default tolerance the host can go round in circles.
-                    proxy.prd_redistribute(maxIter=3, tol=0.0)
-                if k + 1 >= _PLAIN_LEAST and certificate.estimate().value < goal:
-                    return proxy.adapter.populations()
-        except lw.ExplodingMatrixError:
-            # A state in which the host's own equations cannot be solved is no reference.
-            continue
-    return None
-
-
-def _repelling(
-    solves: list[tuple[lw.Context, Result]], prd: bool, popsTol: float
-) -> list[Array] | None:
-    """Return the equilibrium that a solve led to, if it is one from which MALI leads away."""
-    ctx = copy.deepcopy(solves[0][0])
-    adapter = Adapter(ctx)
-    if prd or adapter.read().size > _REPELLING:
-        return None
-    _go_on(ctx, "depthwise", prd, popsTol)
-    return adapter.populations() if newton_correction(ctx) < REFERENCE_SHARE * popsTol else None
-
-
-def _go_on(ctx: lw.Context, scheme: str, prd: bool, popsTol: float) -> None:
-    """Solve a context far enough for a reference."""
-    solve(
-        ctx, scheme=scheme, NmaxIter=_REFERENCE_ITERATIONS, prd=prd, JTol=np.inf,
-        popsTol=0.1 * REFERENCE_SHARE * popsTol, quiet=True, bound=False,
-    )  # fmt: skip
 
 
 def _physical(ctx: lw.Context) -> bool:

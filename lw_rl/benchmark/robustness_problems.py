@@ -1,4 +1,4 @@
-"""Hostile problems: atmospheres that no star has, in numbers, from a seed."""
+"""Hostile problems: atmospheres more extreme than any star's, any number of them, from a seed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from .. import atmospheres, atoms
 from ..host.context import build_context
 from ..problems import ATOMS
 
+__all__ = ["HostileProblem"]
+
+Array = np.ndarray
+
 #: Kinds of temperature structure, and how often each is drawn.
 _KINDS = {
     "family": 0.25,  # `lw_rl.atmospheres.random`
     "isothermal": 0.10,
-    "gradient": 0.10,  # monotone, either way round
+    "gradient": 0.10,  # monotone, rising or falling
     "shock": 0.20,  # jumps of temperature, density and velocity
     "steps": 0.20,  # a new temperature at every few depths
     "noise": 0.15,  # a new temperature at every depth
@@ -32,7 +36,18 @@ class HostileProblem:
     Attributes
     ----------
     seed, index : int
-        What everything about it is drawn from.
+        Everything else is drawn from these.
+    kind : str
+        Kind of temperature structure.
+    atom : str
+        One of ``lw_rl.atoms.known()``, or ``"H_6"``.
+    collision_scale : float
+        Factor on the collisional rates.
+    Nspace, Nthreads : int
+        Depths, and threads of the context.
+    prd, switching, conserve, lambda_iterate : bool
+        Partial redistribution, collisional-radiative switching, conservation of charge, and
+        whether classical Lambda iteration is tried as well.
     """
 
     seed: int
@@ -126,7 +141,7 @@ class HostileProblem:
             vlos=np.clip(v, -1e5, 1e5),
         )
 
-    def _temperature(self, rng: np.random.Generator, N: int) -> np.ndarray:
+    def _temperature(self, rng: np.random.Generator, N: int) -> Array:
         low, high = np.log10(3e3), np.log10(5e4)
         if self.kind == "isothermal":
             return np.full(N, 10.0 ** rng.uniform(low, high))
@@ -142,7 +157,7 @@ class HostileProblem:
         return 10.0 ** levels[np.searchsorted(edges, np.arange(N), side="right")]
 
     @staticmethod
-    def _velocity(rng: np.random.Generator, N: int) -> np.ndarray:
+    def _velocity(rng: np.random.Generator, N: int) -> Array:
         size = 10.0 ** rng.uniform(2.0, 5.0)
         draw = rng.random()
         if draw < 0.4:

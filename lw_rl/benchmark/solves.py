@@ -1,4 +1,4 @@
-"""What a scheme did on a problem: the counts, the errors, and how it ended."""
+"""What schemes did on a problem: formal solutions, true errors, wall time, and how they ended."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..problems import Problem
+
+__all__ = ["POPS_TOL", "TARGET", "THRESHOLDS", "PeerSolve", "ProblemResult"]
 
 #: True errors to which formal solutions are counted.
 THRESHOLDS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6)
@@ -19,7 +21,7 @@ POPS_TOL = 1e-3
 
 
 @dataclass(frozen=True)
-class Solve:
+class PeerSolve:
     """What one scheme did on one problem.
 
     Attributes
@@ -33,15 +35,15 @@ class Solve:
     stop_error : float or None
         True error there.
     seconds : float or None
-        Wall time to a true error of :data:`TARGET`; for Lightweaver's own driver, to its stop.
+        Wall time [s] to a true error of :data:`TARGET`; for Lightweaver's own driver, to its stop.
     rejected : int
         Steps that the safeguard undid.
     failure : str
         The exception that ended it, if any.
-    elsewhere : float or None
-        How far, as a true error, the equilibrium that it came to is from the reference, where the
-        host's equations have more than one solution; `errors` and `stop_error` are then against
-        the former.
+    other_fixed_point : float or None
+        None if it converged to the reference. Where the host's equations have more than one
+        solution and it converged to another: the distance between the two, as a true error.
+        `errors` and `stop_error` are then relative to the solution that it converged to.
     """
 
     peer: str
@@ -52,7 +54,7 @@ class Solve:
     seconds: float | None
     rejected: int = 0
     failure: str = ""
-    elsewhere: float | None = None
+    other_fixed_point: float | None = None
 
     def to(self, threshold: float) -> int | None:
         """Return the formal solutions after which the error stays below a threshold."""
@@ -63,17 +65,17 @@ class Solve:
 
     @property
     def failed(self) -> bool:
-        """Whether it never came to stay below :data:`TARGET`, given the chance to go on."""
+        """Whether the error never came to stay below :data:`TARGET`, and it did not stop either."""
         return self.to(TARGET) is None and self.stop != len(self.errors)
 
     @property
-    def false_stop(self) -> bool:
+    def false_convergence(self) -> bool:
         """Whether it stopped although its true error exceeds :data:`POPS_TOL`."""
         return self.stop_error is not None and not self.stop_error <= POPS_TOL
 
 
 @dataclass(frozen=True)
-class Result:
+class ProblemResult:
     """One problem's solves.
 
     Attributes
@@ -83,16 +85,16 @@ class Result:
         Number of depths.
     reference_change : float
         Relative change of the last MALI step of the reference.
-    solves : tuple of Solve
+    solves : tuple of PeerSolve
         One per peer name.
     """
 
     problem: Problem
     Nspace: int
     reference_change: float
-    solves: tuple[Solve, ...] = field(default=())
+    solves: tuple[PeerSolve, ...] = field(default=())
 
-    def __getitem__(self, peer: str) -> Solve:
+    def __getitem__(self, peer: str) -> PeerSolve:
         """Return the solve of a peer by name."""
         for solve in self.solves:
             if solve.peer == peer:

@@ -1,4 +1,9 @@
-"""The command `lw-rl`: a group whose commands are imported when they are asked for."""
+"""The command `lw-rl`: a group whose commands are imported when they are run.
+
+One module for every command, which holds arguments, calls and printing, nothing else; what it runs
+is imported inside, so that help and bad arguments are answered at once. Change it to add a command.
+It imports everything in `lw_rl`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,8 @@ from typing import Any
 import click
 
 from ..errors import LwRlError
+
+__all__ = ["LazyGroup", "main"]
 
 #: Command, module and attribute it lives at, and its line in `lw-rl --help`. The line stands here
 #: so that the help of the group imports none of them.
@@ -25,13 +32,11 @@ _COMMANDS = {
     "cube-bench": ("lw_rl.cli.cube_bench", "cube_bench", "Measure cubes: rate, memory, kills."),
     "soak": ("lw_rl.cli.soak", "soak", "Solve hostile problems and count what goes wrong."),
     "entropy-report": (
-        "lw_rl.cli.entropy_report",
-        "entropy_report",
-        "Measure maximum-entropy control.",
+        "lw_rl.cli.entropy_report", "entropy_report", "Measure maximum-entropy control.",
     ),
     "plot": ("lw_rl.cli.plot", "plot", "Draw a training run from its log."),
     "info": ("lw_rl.cli.info", "info", "List atoms, atmospheres, schemes, suites and policies."),
-}
+}  # fmt: skip
 
 
 class _Failure(click.ClickException):
@@ -54,6 +59,8 @@ class LazyGroup(click.Group):
         """Import a command."""
         if cmd_name not in _COMMANDS:
             return None
+        # A user of the command line is told of old spellings too.
+        warnings.filterwarnings("default", category=DeprecationWarning, module=r"lw_rl\.cli")
         # The host's advice on tuning, three lines at every start; the README gives it once.
         warnings.filterwarnings("ignore", message="No config file found", category=UserWarning)
         module, attribute, _ = _COMMANDS[cmd_name]

@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ..terminal import (
-    output,
-    progress_bar,
-)
-from .options import (
-    command_line,
-    folder_option,
-    json_option,
-    quiet_option,
-    readme_option,
-)
+from ..terminal import output, progress_bar
+from .options import command_line, folder_option, json_option, quiet_option, readme_option
+
+if TYPE_CHECKING:
+    from ..benchmark.measure import Peer
+    from ..benchmark.overhead import Overhead
+    from ..benchmark.solves import ProblemResult
+    from ..problems import Problem
+
+__all__ = ["bench"]
 
 
 @click.command()
@@ -78,13 +78,16 @@ def bench(
       lw-rl bench --suite fal --suite grid --readme README.md
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     from .. import problems
-    from ..benchmark import measure as benchmark
-    from ..benchmark import overhead, report, tables
+    from ..benchmark import report
+    from ..benchmark.measure import peers
     from ..benchmark.plots import save, suite_figure
-    from ..errors import NoReferenceError, UnknownNameError
+    from ..benchmark.readme import renew, require_blocks
+    from ..benchmark.tables import suite_markdown
+    from ..errors import UnknownNameError
     from ..files import write_atomically
 
-    entries = benchmark.peers(() if no_policy else policies)
+    used = () if no_policy else policies
+    entries = peers(used)
     known = {p.name for p in entries}
     for name in names:
         if name not in known:
@@ -93,56 +96,79 @@ def bench(
         entries = [p for p in entries if p.name in names or p.name.startswith("depthwise")]
     chosen = {suite: problems.suite(suite, number) for suite in suites}
     if readme is not None:
-        from ..benchmark.readme import require_blocks
-
         require_blocks(readme.read_text(), suites)
 
-    results: dict[str, list[benchmark.Result]] = {suite: [] for suite in chosen}
-    no_reference: dict[str, str] = {}
-    with progress_bar(quiet) as bar:
-        task = bar.add_task("", total=sum(map(len, chosen.values())))
-        for suite, members in chosen.items():
-            for problem in members:
-                bar.update(task, description=problem.name)
-                try:
-                    results[suite].append(benchmark.measure(problem, entries, repeats))
-                except NoReferenceError as err:
-                    # Told at the end and kept in the result file, not left out in silence.
-                    no_reference[problem.name] = str(err)
-                bar.advance(task)
-
-    costs = {
-        benchmark.depthwise_name(p): overhead.measure_overhead(
-            problems.shipped_problem("CaII_K", "FALC"), p
-        )
-        for p in (policies if repeats and not no_policy else ())
-    }
+    results, no_reference = _measure(chosen, entries, repeats, quiet)
+    overheads = _overheads(used if repeats else ())
     document = report.document(
         command_line(ctx), results,
-        policies={} if no_policy else report.policy_costs(policies, results),
-        overhead={name: asdict(cost) for name, cost in costs.items()},
+        policies=report.policy_costs(used, results),
+        overhead={name: asdict(cost) for name, cost in overheads.items()},
         no_reference=no_reference,
     )  # fmt: skip
     write_atomically(out / "bench.json", (json.dumps(document, indent=1) + "\n").encode())
     for suite, measured in results.items():
         save(suite_figure(suite, measured), out / f"{suite}.png")
     if readme is not None:
-        from ..benchmark.readme import renew
-
-        text = renew(readme.read_text(), {s: tables.suite_markdown(r) for s, r in results.items()})
+        text = renew(readme.read_text(), {s: suite_markdown(r) for s, r in results.items()})
         write_atomically(readme, text.encode())
     if as_json:
         click.echo(json.dumps({s: report.statistics(r) for s, r in results.items()}, indent=2))
     elif not quiet:
-        console = output(quiet, width=150)
-        for suite, measured in results.items():
-            console.print(tables.suite_table(suite, measured))
-            if suite == "grid":
-                console.print(tables.depth_table(measured))
-        for line in report.cost_lines(document["policies"]):
-            console.print(line)
-        for name, cost in costs.items():
-            console.print(f"{name}: {overhead.describe(cost)}")
-        for name, reason in no_reference.items():
-            console.print(f"{name} is not in the tables: {reason}")
+        _print(results, report.cost_lines(document["policies"]), overheads, no_reference)
         click.echo(f"results: {out / 'bench.json'}")
+
+
+def _measure(
+    suites: dict[str, list[Problem]], entries: list[Peer], repeats: int, quiet: bool
+) -> tuple[dict[str, list[ProblemResult]], dict[str, str]]:
+    """Return results by suite, and why problems have no reference, by their names."""
+    from ..benchmark import measure
+    from ..errors import NoReferenceError
+
+    results: dict[str, list[ProblemResult]] = {suite: [] for suite in suites}
+    no_reference: dict[str, str] = {}
+    with progress_bar(quiet) as bar:
+        task = bar.add_task("", total=sum(map(len, suites.values())))
+        for suite, members in suites.items():
+            for problem in members:
+                bar.update(task, description=problem.name)
+                try:
+                    results[suite].append(measure.measure(problem, entries, repeats))
+                except NoReferenceError as err:
+                    # Reported at the end and in the result file.
+                    no_reference[problem.name] = str(err)
+                bar.advance(task)
+    return results, no_reference
+
+
+def _overheads(policies: tuple[str, ...]) -> dict[str, Overhead]:
+    """Return what the plugin costs on FAL-C Ca II K with every policy, by name in tables."""
+    from ..benchmark.measure import depthwise_name
+    from ..benchmark.overhead import measure_overhead
+    from ..problems import shipped_problem
+
+    problem = shipped_problem("CaII_K", "FALC")
+    return {depthwise_name(p): measure_overhead(problem, p) for p in policies}
+
+
+def _print(
+    results: dict[str, list[ProblemResult]],
+    costs: list[str],
+    overheads: dict[str, Overhead],
+    no_reference: dict[str, str],
+) -> None:
+    from ..benchmark.overhead import describe
+    from ..benchmark.tables import depth_table, suite_table
+
+    console = output(quiet=False, width=170)
+    for suite, measured in results.items():
+        console.print(suite_table(suite, measured))
+        if suite == "grid":
+            console.print(depth_table(measured))
+    for line in costs:
+        console.print(line)
+    for name, cost in overheads.items():
+        console.print(f"{name}: {describe(cost)}")
+    for name, reason in no_reference.items():
+        console.print(f"{name} is not in the tables: {reason}")

@@ -7,13 +7,10 @@ from pathlib import Path
 
 import click
 
-from ..terminal import (
-    progress_bar,
-)
-from .options import (
-    json_option,
-    quiet_option,
-)
+from ..terminal import progress_bar
+from .options import json_option, quiet_option
+
+__all__ = ["calibrate"]
 
 
 @click.command()

@@ -11,15 +11,10 @@ from typing import Any
 import click
 import numpy as np
 
-from ..terminal import (
-    output,
-)
-from .options import (
-    command_line,
-    folder_option,
-    json_option,
-    quiet_option,
-)
+from ..terminal import output
+from .options import command_line, folder_option, json_option, quiet_option
+
+__all__ = ["RESULT", "control"]
 
 RESULT = "control.json"
 _KINDS = ("auto", "fixed", "scheduled", "target")
@@ -126,11 +121,8 @@ def control(
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     # Imported late: the help must not wait for torch.
     from ..errors import MissingExtraError
-    from ..experiments.max_entropy.cells import SAMPLERS
-    from ..files import (
-        plain,
-        write_atomically,
-    )
+    from ..experiments.max_entropy.experiments import SAMPLERS
+    from ..files import plain, write_atomically
 
     if find_spec("stable_baselines3") is None:
         raise MissingExtraError("`lw-rl control` trains: pip install 'lw-rl[train]'")
@@ -138,11 +130,11 @@ def control(
     from ..training.temperature import described
 
     chosen = _temperature(temperature, alpha, last_alpha, levels)
-    sampler = {
+    given = {
         "particles": particles, "steps": sampler_steps, "step_size": step_size,
         "bandwidth": bandwidth,
     }  # fmt: skip
-    sampler = {name: value for name, value in sampler.items() if value is not None}
+    sampler = {name: value for name, value in given.items() if value is not None}
     if learner == "sac" and (sampler or fixed_start):
         raise click.UsageError("sac has no sampler: these options are S2AC's")
     if learner == "s2ac-langevin" and bandwidth is not None:

@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 
-from .options import (
-    json_option,
-    quiet_option,
-)
+from .options import json_option, quiet_option
+
+__all__ = ["info"]
 
 #: Fields of a policy's card that only a program wants to see.
 _TECHNICAL = ("architecture", "sha256", "gain", "name", "max_points")

@@ -1,14 +1,28 @@
-"""Options that commands share, and the line that repeats a run."""
+"""Options that commands share, options made from a dataclass, and the line that repeats a run."""
 
 from __future__ import annotations
 
 import shlex
+import warnings
 from collections.abc import Callable, Container
+from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 from click.core import ParameterSource
+
+__all__ = [
+    "command_line",
+    "dataclass_options",
+    "folder_option",
+    "json_option",
+    "policy_option",
+    "quiet_option",
+    "readme_option",
+    "renamed",
+    "workers_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any] | click.Command)
 Option = Callable[[F], F]
@@ -57,6 +71,46 @@ def policy_option() -> Option[Any]:
     )  # fmt: skip
 
 
+def dataclass_options(cls: type) -> list[click.Parameter]:
+    """Return an option for every field of a dataclass, whose fields all have a default.
+
+    Parameters
+    ----------
+    cls : type
+        Its fields are str, int, float, bool or a Literal, with the entry ``"help"`` in their
+        metadata.
+    """
+    hints = get_type_hints(cls)
+    return [_field_option(field, hints[field.name]) for field in fields(cls)]
+
+
+def _field_option(field: Field[Any], hint: Any) -> click.Option:
+    name = field.name.replace("_", "-")
+    names = [f"--{name}/--no-{name}"] if hint is bool else [f"--{name}"]
+    kind = click.Choice(get_args(hint)) if get_origin(hint) is Literal else hint
+    return click.Option(
+        names, type=kind, default=field.default, show_default=True, help=field.metadata["help"]
+    )
+
+
+def renamed(old: str, new: str) -> type[click.Command]:
+    """Return a class of commands that accept an option's old spelling, with a DeprecationWarning.
+
+    Parameters
+    ----------
+    old, new : str
+        The spellings, such as ``"--from"`` and ``"--start"``.
+    """
+
+    class Renamed(click.Command):
+        def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+            if old in args:
+                warnings.warn(f"{old} is now spelled {new}", DeprecationWarning, stacklevel=1)
+            return super().parse_args(ctx, [new if arg == old else arg for arg in args])
+
+    return Renamed
+
+
 def command_line(ctx: click.Context, leave_out: Container[str] = ()) -> str:
     """Return the command that was given, options as they were set, defaults left out.
 
@@ -65,7 +119,7 @@ def command_line(ctx: click.Context, leave_out: Container[str] = ()) -> str:
     ctx : click.Context
         Of the command.
     leave_out : container of str, optional
-        Parameters that change nothing in the result, such as where it is written.
+        Parameters that do not change the result, such as where it is written.
     """
     words = ["lw-rl", ctx.command.name or ""]
     for parameter in ctx.command.params:

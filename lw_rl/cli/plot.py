@@ -7,11 +7,9 @@ from pathlib import Path
 
 import click
 
-from .options import (
-    folder_option,
-    json_option,
-    quiet_option,
-)
+from .options import folder_option, json_option, quiet_option
+
+__all__ = ["plot"]
 
 
 @click.command()

@@ -8,30 +8,23 @@ from pathlib import Path
 
 import click
 
-from ..terminal import (
-    output,
-    progress_bar,
-)
-from .options import (
-    command_line,
-    json_option,
-    policy_option,
-    quiet_option,
-    readme_option,
-)
+from ..terminal import output, progress_bar
+from .options import command_line, json_option, policy_option, quiet_option, readme_option, renamed
 
-#: Options that change nothing in the result.
-_OF_NO_MATTER = ("out", "workers", "quiet", "as_json", "readme")
-#: That the safeguards were developed on.
+__all__ = ["soak"]
+
+#: Options that do not change the result.
+_NOT_IN_COMMAND = ("out", "workers", "quiet", "as_json", "readme")
+#: The seed that the safeguards were developed on.
 _SEED = 1
 #: Problems between two saves of the result file.
 _EVERY = 20
 
 
-@click.command()
+@click.command(cls=renamed("--no-hostile-policies", "--no-adversarial-policies"))
 @click.option(
     "--n", "number", type=click.IntRange(min=1), default=200, show_default=True,
-    help="Problems in all; a soak that was interrupted goes on where its result file ends.",
+    help="Problems in all; an interrupted soak continues where its result file ends.",
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=_SEED, show_default=True)
 @click.option(
@@ -43,7 +36,7 @@ _EVERY = 20
     metavar="NAME", help="Scheme to try, besides MALI; may be repeated.",
 )  # fmt: skip
 @policy_option()
-@click.option("--no-hostile-policies", is_flag=True, help="Try no hostile policies.")
+@click.option("--no-adversarial-policies", is_flag=True, help="Try no adversarial policies.")
 @click.option(
     "--tolerance", type=click.FloatRange(min=0.0, min_open=True), default=1e-3, show_default=True,
     help="Tolerance on the error of the populations.",
@@ -70,7 +63,7 @@ def soak(
     family: str,
     schemes: tuple[str, ...],
     policy: str,
-    no_hostile_policies: bool,
+    no_adversarial_policies: bool,
     tolerance: float,
     out: Path,
     workers: int,
@@ -80,8 +73,8 @@ def soak(
 ) -> None:
     """Solve hostile problems and count what goes wrong.
 
-    Counts false convergences, exceptions, broken populations, and solves that took more than 1.1
-    times MALI's formal solutions and 3.
+    Counts false convergences, exceptions, unphysical populations, and solves over budget: with more
+    than 1.1 times MALI's formal solutions and 3.
 
     \b
     Examples:
@@ -89,39 +82,34 @@ def soak(
       lw-rl soak --n 10000 --seed 1 --workers 2 --out soak.json
       lw-rl soak --family test --n 2000 --scheme depthwise --scheme anderson --scheme ng
     """  # noqa: D301 (click needs the escape itself, not a raw string)
+    from ..benchmark.adversarial import ADVERSARIAL
     from ..benchmark.readme import renew_block, require_blocks
-    from ..benchmark.robustness import HOSTILE, Soak
+    from ..benchmark.robustness import Soak
     from ..benchmark.robustness_report import load, markdown, table
-    from ..provenance import (
-        versions,
-    )
-    from ..schemes import make_scheme
+    from ..provenance import versions
 
-    for scheme in schemes:
-        make_scheme(scheme, policy)
-    hostile = () if no_hostile_policies else tuple(HOSTILE)
-    asked = Soak(seed, family, schemes, policy, hostile, tolerance)
-    # As JSON has it, which knows no tuples.
-    tally = load(out, json.loads(json.dumps(asdict(asked))))
+    adversarial = () if no_adversarial_policies else tuple(ADVERSARIAL)
+    soaked = Soak(seed, family, schemes, policy, adversarial, tolerance)
+    # As JSON has it, which has no tuples.
+    tally = load(out, json.loads(json.dumps(asdict(soaked))))
     block = f"soak-{family}" if seed == _SEED else f"soak-{family}-{seed}"
     if readme is not None:
         require_blocks(readme.read_text(), [block])
     if tally.done < number:
-        tally.command = command_line(ctx, leave_out=_OF_NO_MATTER)
+        tally.command = command_line(ctx, leave_out=_NOT_IN_COMMAND)
     with progress_bar(quiet) as bar:
         task = bar.add_task("soaking", total=number, completed=tally.done)
-        todo = range(tally.done, number)
-        for k, (name, trials, known, seconds) in zip(todo, asked.over(todo, workers), strict=True):
-            tally.add(name, trials, known, seconds)
-            if k % _EVERY == _EVERY - 1 or k == number - 1:
+        for record in soaked.over(range(tally.done, number), workers):
+            tally.add(record)
+            if tally.done % _EVERY == 0 or tally.done == number:
                 tally.save(out, versions())
             bar.advance(task)
     if readme is not None:
         renew_block(readme, block, markdown(tally))
     if as_json:
-        click.echo(json.dumps(asdict(tally), indent=1))
+        click.echo(json.dumps(tally.as_dict(), indent=1))
     elif not quiet:
-        output(quiet, width=130).print(table(tally))
+        output(quiet, width=170).print(table(tally))
         for offender in tally.offenders[:10]:
             click.echo(
                 f"{offender['problem']}: {offender['entry']}: {', '.join(offender['wrong'])}"

@@ -7,16 +7,10 @@ from pathlib import Path
 
 import click
 
-from ..terminal import (
-    output,
-    progress_bar,
-)
-from .options import (
-    command_line,
-    json_option,
-    policy_option,
-    quiet_option,
-)
+from ..terminal import output, progress_bar
+from .options import command_line, json_option, policy_option, quiet_option
+
+__all__ = ["solve"]
 
 
 @click.command()
@@ -72,6 +66,7 @@ def solve(
     from ..benchmark import measure as benchmark
     from ..benchmark import report, tables
     from ..iterate import solve as solve_context
+    from ..provenance import versions
     from ..schemes import make_scheme
 
     problem = problems.shipped_problem(atom, atmosphere, depths)
@@ -98,7 +93,7 @@ def solve(
     if as_json:
         fields = {
             "command": command_line(ctx),
-            "versions": report.versions(),
+            "versions": versions(),
             "solved": solved.as_dict(),
             **report.result_as_dict(result),
             "figure": None if path is None else str(path),

@@ -7,17 +7,10 @@ from pathlib import Path
 
 import click
 
-from ..terminal import (
-    output,
-    progress_bar,
-)
-from .options import (
-    command_line,
-    folder_option,
-    json_option,
-    quiet_option,
-    readme_option,
-)
+from ..terminal import output, progress_bar
+from .options import command_line, folder_option, json_option, quiet_option, readme_option
+
+__all__ = ["study"]
 
 
 @click.command()

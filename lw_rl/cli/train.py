@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import types
-import typing
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from ..errors import MissingExtraError, PolicyFileError
-from .options import (
-    json_option,
-    quiet_option,
-)
+from .options import dataclass_options, json_option, quiet_option
 
 _NEEDED = ("torch", "stable_baselines3", "tensorboard", "tqdm")
 _missing = [name for name in _NEEDED if find_spec(name) is None]
@@ -27,62 +21,27 @@ if _missing:
     )
 
 # After the check, so that its message is what a user without the extra sees.
-from ..schemes import make_policy  # noqa: E402
+from ..policies import card_of, make_policy  # noqa: E402
 from ..training.rate import describe, measure_rate  # noqa: E402
 from ..training.train import Args  # noqa: E402
 from ..training.train import train as run_training  # noqa: E402
 
+__all__ = ["arguments_of", "train"]
 
-def _option(field: dataclasses.Field[Any], hint: Any) -> click.Option:
-    """Return the option that sets a field; its help is the field's own sentence."""
-    name = f"--{field.name.replace('_', '-')}"
-    arguments = [arg for arg in typing.get_args(hint) if arg is not types.NoneType]
-    optional = types.NoneType in typing.get_args(hint)
-    if typing.get_origin(hint) in (typing.Union, types.UnionType) and arguments:
-        hint = arguments[0]
-    default = field.default
-    if field.default_factory is not dataclasses.MISSING:
-        default = field.default_factory()
-    settings: dict[str, Any] = {
-        "help": field.metadata.get("help", ""),
-        "show_default": not optional,
-        "required": default is dataclasses.MISSING,
-    }
-    if default is not dataclasses.MISSING:
-        settings["default"] = default
-    origin = typing.get_origin(hint)
-    if hint is bool:
-        return click.Option([f"{name}/--no-{name[2:]}"], **settings)
-    if origin is typing.Literal:
-        return click.Option([name], type=click.Choice(typing.get_args(hint)), **settings)
-    if origin in (tuple, list):
-        kind = typing.get_args(hint)[0]
-        return click.Option([name], type=kind, multiple=True, **settings)
-    kind = click.Path(path_type=Path) if hint is Path else hint
-    return click.Option([name], type=kind, **settings)
-
-
-def _options() -> list[click.Parameter]:
-    hints = typing.get_type_hints(Args)
-    options: list[click.Parameter] = [
-        _option(f, hints[f.name]) for f in dataclasses.fields(Args) if f.init
-    ]
-    options.append(
-        click.Option(
-            ["--reproduce"],
-            metavar="NAME|FILE",
-            help="Take the arguments from this policy's card; options given here go before them.",
-        )
-    )
-    options.append(
-        click.Option(
-            ["--rate", "rate_only"],
-            is_flag=True,
-            help="Train nothing: measure --envs environments in processes of their own beside the "
-            "bare formal solution in as many; take as many as there are cores.",
-        )
-    )
-    return options
+_OPTIONS: list[click.Parameter] = [
+    *dataclass_options(Args),
+    click.Option(
+        ["--reproduce"],
+        metavar="NAME|FILE",
+        help="Take the arguments from this policy's card; options given here go before them.",
+    ),
+    click.Option(
+        ["--rate", "rate_only"],
+        is_flag=True,
+        help="Train nothing: measure --envs environments in processes of their own beside the "
+        "bare formal solution in as many; take as many as there are cores.",
+    ),
+]
 
 
 def arguments_of(policy: str) -> dict[str, Any]:
@@ -93,7 +52,7 @@ def arguments_of(policy: str) -> dict[str, Any]:
     UnknownNameError, PolicyFileError, SchemaError
         If there is no such policy, or its card does not hold the arguments of this training.
     """
-    card = getattr(make_policy(policy), "card", {})
+    card = card_of(make_policy(policy))
     arguments = card.get("arguments")
     names = {f.name for f in dataclasses.fields(Args)}
     if not isinstance(arguments, dict) or not arguments.keys() <= names:
@@ -138,7 +97,7 @@ def _run(
 
 train = click.command(
     "train",
-    params=_options(),
+    params=_OPTIONS,
     help="""Train a depth-wise policy by Soft Actor-Critic on the random family.
 
     Resumes from its last checkpoint where there is one.  The policy that it writes is used with

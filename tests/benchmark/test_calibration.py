@@ -14,14 +14,17 @@ so is how far off a policy is asked                 test_a_policy_is_asked_withi
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import error
 
 import lw_rl
 from lw_rl.benchmark.calibration import (
-    Range,
+    ObservedRange,
     calibrate,
+    card_entries,
     error_factor,
     factor_of,
     observation_range,
@@ -51,7 +54,7 @@ def test_an_observation_out_of_range_is_left_to_the_operator(ctx, untrained, ref
     k = CHANNELS.index("epsilon")
     entry = {"low": list(WIDE["low"]), "high": list(WIDE["high"])}
     entry["low"][k], entry["high"][k] = 5.0, 6.0
-    result = lw_rl.solve(ctx, with_range(untrained, entry), quiet=True)
+    result = lw_rl.solve(ctx, policy=with_range(untrained, entry), quiet=True)
     assert result.converged
     assert error(ctx, reference) < 1e-3
     assert set(result.steps_by) == {"nonlocal"}
@@ -90,32 +93,29 @@ def test_how_far_off_a_policy_is_asked_is_its_cards_to_say(untrained):
     assert Actor(untrained.network, untrained.gain, {"asked_within": 2}).asked_within == 2.0
 
 
-@pytest.fixture
-def quick_problems(monkeypatch):
-    monkeypatch.setattr(
-        "lw_rl.benchmark.calibration.random_problem",
-        lambda stream, k: shipped_problem("CaII_K", "FALC", 34 + 4 * k),
-    )
+EASY = [shipped_problem("CaII_K", "FALC", 34 + 4 * k) for k in range(2)]
 
 
-def test_the_range_is_what_was_seen(quick_problems, untrained):
-    entry = observation_range(untrained, problems=1)
+def test_the_range_is_what_was_seen(untrained):
+    entry = observation_range(untrained, EASY[:1])
     assert entry["channels"] == list(CHANNELS)
     low, high = np.array(entry["low"]), np.array(entry["high"])
     # Nothing moves in FAL-C, and a range is a range all the same.
     assert np.all(low < high)
-    seen = Range(untrained)
-    seen.look_at(make_frame(physics_of(shipped_problem("CaII_K", "FALC"))))
+    seen = ObservedRange()
+    seen.note_static(make_frame(physics_of(shipped_problem("CaII_K", "FALC"))))
     assert [np.isinf(v) for v in seen.low] == [c in CHANGING for c in CHANNELS]
-    seen = Range(untrained)
-    seen.predict(np.ones((NCHANNELS, 64), dtype=np.float32))
+    seen = ObservedRange()
+    seen.note(np.ones((NCHANNELS, 64), dtype=np.float32))
     np.testing.assert_array_equal(seen.low, 1.0)
     np.testing.assert_array_equal(seen.high, 1.0)
 
 
-def test_the_factor_makes_the_estimate_hold(quick_problems):
-    policy = lw_rl.schemes.make_policy("default")
-    entry = error_factor(policy, problems=2)
+def test_the_factor_makes_the_estimate_cover_the_error():
+    policy = actor.load_shipped("default")
+    watched = []
+    entry = error_factor(policy, EASY, lambda: watched.append(1))
+    assert len(watched) == 2
     assert 1.0 <= entry["factor"] < 20.0
     assert entry["stops"] >= 5
     assert 0.0 <= entry["within_5x"] <= 1.0
@@ -130,7 +130,7 @@ def test_a_factor_is_a_quantile_and_never_below_one():
 
 
 def test_ratios_are_of_the_stops_by_the_policy(ctx, reference):
-    policy = lw_rl.schemes.make_policy("default")
+    policy = actor.load_shipped("default")
     found = stops(policy, shipped_problem("CaII_K", "FALC", 34).context())
     assert 1 <= len(found.ratios) <= 5 and all(0.0 <= r < 3.0 for r in found.ratios)
     assert 4 <= found.Nformal <= 15
@@ -142,16 +142,41 @@ def test_ratios_are_of_the_stops_by_the_policy(ctx, reference):
     assert error(ctx, reference) < 1e-7
 
 
-def test_what_is_not_solved_has_no_solution(ctx, monkeypatch):
-    monkeypatch.setattr("lw_rl.benchmark.calibration._NMAX", 2)
-    found = stops(lw_rl.schemes.make_policy("default"), ctx)
+def test_what_is_not_solved_has_no_solution(ctx):
+    found = stops(actor.load_shipped("default"), ctx, NmaxIter=2)
     assert found == ([], None, 2)
 
 
-def test_a_policy_that_is_not_asked_has_no_range(quick_problems, untrained, monkeypatch):
-    monkeypatch.setattr("lw_rl.schemes.depthwise._NEAR", 0.0)
-    with pytest.raises(NoReferenceError, match="asked in none of 1 problems of stream 'train'"):
-        observation_range(untrained, problems=1)
+def test_a_policy_that_is_not_asked_has_no_range(untrained):
+    # Policies are trained in complete redistribution.
+    with pytest.raises(NoReferenceError, match="asked in none of 1 problems"):
+        observation_range(untrained, [replace(EASY[0], prd=True)])
+
+
+def test_a_policy_that_stops_no_solve_has_no_factor(untrained):
+    nobody = Actor(untrained.network, untrained.gain, {"asked_within": 1e-12})
+    with pytest.raises(NoReferenceError, match="stopped none of 2 problems"):
+        error_factor(nobody, EASY)
+
+
+@pytest.fixture
+def quick_problems(monkeypatch):
+    """Every random problem is an easy one; return which were drawn."""
+    drawn = []
+    monkeypatch.setattr(
+        "lw_rl.benchmark.calibration.random_problem",
+        lambda stream, k: drawn.append((stream, k)) or EASY[k % 2],
+    )
+    return drawn
+
+
+def test_ranges_come_from_the_training_stream_and_factors_from_the_validation_stream(
+    quick_problems,
+):
+    entries = card_entries(actor.load_shipped("default").without_limits(), problems=1)
+    assert quick_problems == [*(("train", k) for k in range(5)), ("validation", 0)]
+    assert entries["error_estimate"]["stream"] == "validation"
+    assert entries["observation_range"]["channels"] == list(CHANNELS)
 
 
 @pytest.fixture

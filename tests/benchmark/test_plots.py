@@ -9,19 +9,19 @@ import lw_rl
 from lw_rl import problems
 from lw_rl.benchmark import measure as benchmark
 from lw_rl.benchmark import plots
-from lw_rl.benchmark.solves import Result, Solve
+from lw_rl.benchmark.solves import PeerSolve, ProblemResult
 
 PROBLEM = problems.shipped_problem("CaII_K", "FALC", 24)
 
 
 def result(Nspace=24, seconds=1.0):
     solves = (
-        Solve("mali", "", tuple(10.0**-k for k in range(9)), 3, 0.01, seconds),
-        Solve("lambda", "", (1.0, 0.9, float("nan"), float("inf")), None, None, None),
-        Solve("depthwise (mine)", "", (1e-2, 1e-8), 2, 1e-8, seconds),
-        Solve("lightweaver", "", (1.0, 0.1), 2, 0.1, seconds),
+        PeerSolve("mali", "", tuple(10.0**-k for k in range(9)), 3, 0.01, seconds),
+        PeerSolve("lambda", "", (1.0, 0.9, float("nan"), float("inf")), None, None, None),
+        PeerSolve("depthwise (mine)", "", (1e-2, 1e-8), 2, 1e-8, seconds),
+        PeerSolve("lightweaver", "", (1.0, 0.1), 2, 0.1, seconds),
     )
-    return Result(PROBLEM, Nspace, 1e-13, solves)
+    return ProblemResult(PROBLEM, Nspace, 1e-13, solves)
 
 
 def labels(figure):
@@ -57,5 +57,5 @@ def test_suite_figure(name, tmp_path):
 
 def test_every_peer_has_a_style_of_its_own():
     names = [p.name for p in benchmark.peers(())] + ["depthwise", "depthwise (a)", "depthwise (b)"]
-    styles = plots._styles(list(dict.fromkeys(names)))
+    styles = plots.styles(list(dict.fromkeys(names)))
     assert len({s["color"] for s in styles.values()}) == len(styles)

@@ -1,0 +1,59 @@
+"""Tables, in the terminal and in Markdown."""
+
+from __future__ import annotations
+
+import pytest
+from rich.console import Console
+
+from lw_rl.benchmark import tables
+
+
+def printed(table):
+    console = Console(width=170, record=True, file=None, quiet=False)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
+
+
+def test_markdown_of_a_suite(results):
+    lines = tables.suite_markdown(results).splitlines()
+    assert lines[0] == (
+        "| scheme | 1e-1 | 1e-2 | 1e-3 | 1e-4 | 1e-6 | ms | failed | false convergence | "
+        "other fixed point |"
+    )
+    assert lines[1] == "|---|" + 9 * "--:|"
+    assert len(lines) == 2 + 3
+    assert len({line.count("|") for line in lines}) == 1
+    assert lines[2] == (
+        "| mali | 2 / 2 / 2 | 3 / 3 / 3 | 3 / 3 / 3 | 3 / 3 / 3 | 3 / 3 / 3 | 400.0 | 0 | 1 | 0 |"
+    )
+    assert lines[4].endswith("| 100.0 | 0 | 0 | 1 |")
+
+
+def test_the_table_of_a_suite_says_what_its_columns_are(results):
+    text = printed(tables.suite_table("fal", results))
+    assert "fal (1 problems): formal solutions to a true error of" in text
+    for head in ("false", "convergence", "other fixed", "point", "failed", "ms"):
+        assert head in text
+    assert "…" not in text, "no cell is cut"
+
+
+def test_the_table_of_a_problem(results):
+    text = printed(tables.solve_table(results[0]))
+    mali = next(line for line in text.splitlines() if "mali" in line)
+    assert [word for word in mali.replace("│", " ").split()] == [
+        "mali", "2", "3", "3", "3", "3", "400.0", "1.0", "2", "1.0e-02",
+    ]  # fmt: skip
+    ours = next(line for line in text.splitlines() if "depthwise (u)" in line)
+    assert "4.0" in ours, "times faster than MALI"
+
+
+def test_the_table_by_depth_has_a_column_per_grid(results):
+    table = tables.depth_table(results + results)
+    assert table.row_count == 3 and len(table.columns) == 3
+
+
+@pytest.mark.parametrize("rows", [[], [["a", "1"]], [["a", "1"], ["b", "2"]]])
+def test_markdown_table(rows):
+    lines = tables.markdown_table(["x", "y"], rows).splitlines()
+    assert lines == ["| x | y |", "|---|--:|", *(f"| {a} | {b} |" for a, b in rows)]
