@@ -13,9 +13,10 @@ import lightweaver as lw
 
 from ..host.adapter import Adapter
 from ..iterate import AcceleratedContext, accelerate
+from ..norms import to_log
 from ..operator.two_level import TwoLevelOperator
 from ..policies.base import PolicyLike
-from ..policies.observation import make_frame, observe, to_log
+from ..policies.observation import make_frame, observe
 from ..problems import Problem
 from ..schemes import Depthwise, Mali, make_policy
 from .adversarial import ADVERSARIAL

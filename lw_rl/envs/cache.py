@@ -3,7 +3,7 @@
 Training, validation and benchmarks meet the same problems again and again. What is kept is keyed
 by everything that the solution depends on, the line's local physics bit by bit, so a changed atom,
 atmosphere or host is another problem. Any number of processes may share a cache: files appear
-whole or not at all, and who comes second writes the same.
+in one step, and who comes second writes the same.
 
 The cache lies in the directory ``$LW_RL_CACHE``, or in the user's cache directory; an empty
 ``$LW_RL_CACHE`` turns it off.
@@ -24,6 +24,8 @@ import numpy as np
 
 from ..files import write_atomically
 from ..host.state import LinePhysics
+
+__all__ = ["directory", "kept", "key"]
 
 Array = np.ndarray
 
@@ -76,7 +78,7 @@ def kept(name: str, find: Callable[[], Mapping[str, Array]]) -> dict[str, Array]
             return dict(arrays)
     except (OSError, ValueError, EOFError, KeyError, SystemError):
         # Not there, or damaged, or met a race that parsing has in threads before Python 3.11.8
-        # (https://github.com/python/cpython/issues/106905): found anew.
+        # (https://github.com/python/cpython/issues/106905): found again.
         pass
     arrays = dict(find())
     stream = io.BytesIO()

@@ -9,6 +9,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+__all__ = ["ReducedBasis", "cosine_basis"]
+
 Array = NDArray[np.float32]
 
 
@@ -60,8 +62,8 @@ class ReducedBasis(gym.Wrapper[Any, Any, Any, Any]):
 
     def step(self, action: Any) -> tuple[Array, Any, bool, bool, dict[str, Any]]:
         """See Gymnasium."""
-        whole = np.clip(np.asarray(action, float) @ self.basis, -1.0, 1.0).astype(np.float32)
-        observation, reward, terminated, truncated, info = self.env.step(whole)
+        full = np.clip(np.asarray(action, float) @ self.basis, -1.0, 1.0).astype(np.float32)
+        observation, reward, terminated, truncated, info = self.env.step(full)
         return self._reduce(observation), reward, terminated, truncated, info
 
     def _reduce(self, observation: Any) -> Array:

@@ -1,4 +1,4 @@
-"""A plane with several goals that are equally good: where a policy with one mode must choose."""
+"""A plane with several equal goals: a policy with one mode has to choose."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["EXTENT", "REACHED", "MultiGoal"]
 
 Array = NDArray[np.float32]
 

@@ -15,10 +15,22 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
-from lw_rl.errors import UnknownNameError
-from lw_rl.slab.peers import ali
-from lw_rl.slab.slab import Slab, paper_slab
-from lw_rl.slab.source_shapes import S_MAX, source_shape
+from ..errors import UnknownNameError
+from ..slab.peers import ali
+from ..slab.slab import Slab, paper_slab
+from ..slab.source_shapes import S_MAX, source_shape
+
+__all__ = [
+    "BONUS",
+    "PAPER_MSE",
+    "REWARD_FLOOR",
+    "SigmoidSource",
+    "SourceStep",
+    "StepOutcome",
+    "action_space",
+    "converged_ali",
+    "observation_space",
+]
 
 Array = NDArray[np.float64]
 
@@ -32,7 +44,7 @@ REWARD_FLOOR = 1e-3
 """Relative correction below which the logarithmic reward becomes a quadratic one."""
 
 
-class Outcome(NamedTuple):
+class StepOutcome(NamedTuple):
     """What one step returns for each of ``Nepisode`` episodes."""
 
     S: Array  # [Nepisode, Nspace]
@@ -104,7 +116,7 @@ class SourceStep:
         self.source = source_shape(self.shape, np.log10(self.slab.tau))
         self.target = converged_ali(self.slab) if self.stop == "paper" else None
 
-    def __call__(self, action: ArrayLike, count: NDArray[np.int_]) -> Outcome:
+    def __call__(self, action: ArrayLike, count: NDArray[np.int_]) -> StepOutcome:
         """Replace ``S`` by the one that each action selects, and judge it.
 
         Parameters
@@ -116,7 +128,7 @@ class SourceStep:
 
         Returns
         -------
-        Outcome
+        StepOutcome
 
         Raises
         ------
@@ -146,7 +158,7 @@ class SourceStep:
         else:
             reward = -0.5 * np.log10(1.0 + np.mean(relative**2, axis=-1) / REWARD_FLOOR**2)
         reward = np.where(count % self.reward_every == 0, reward, 0.0) + BONUS * terminated
-        return Outcome(S, reward, terminated, truncated, mse, largest)
+        return StepOutcome(S, reward, terminated, truncated, mse, largest)
 
 
 def converged_ali(slab: Slab, tolerance: float = 1e-4) -> Array:

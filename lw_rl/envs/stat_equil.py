@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ..host.state import LinePhysics
+from ..norms import to_log
 from ..policies.observation import (
     MAX_POINTS,
     NCHANNELS,
@@ -19,7 +20,6 @@ from ..policies.observation import (
     observe,
     observe_depths,
     size_of,
-    to_log,
 )
 from ..problems import Problem, random_problem
 from .prepared import Prepared, prepare
@@ -240,7 +240,7 @@ class StatEquil(gym.Env[Array, Array]):
             self._costs[self._index] += 1.0
         valid = self._evaluate(y_before + delta)
         if not valid:
-            # A state without a residual is of no use to anyone: go back to the last good one.
+            # A state without a residual cannot be observed: go back to the last one that has one.
             self._y, self._r, self._error = y_before, r_before, error_before
             rewards = np.full(self.Npoints, -REWARD_CLIP)
             return self._observe(), -REWARD_CLIP, True, False, self._info(rewards)
@@ -249,7 +249,7 @@ class StatEquil(gym.Env[Array, Array]):
         converged = size_of(self._error) < self.tolerance
         return self._observe(), float(rewards.mean()), converged, False, self._info(rewards)
 
-    # ---- what a learner may know besides ------------------------------------------------------
+    # ---- beyond observation and info     ------------------------------------------------------
 
     @property
     def physics(self) -> LinePhysics:

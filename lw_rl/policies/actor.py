@@ -35,6 +35,8 @@ from .observation import (
     points_to_action,
 )
 
+__all__ = ["Actor", "known", "load", "load_shipped", "parse", "save"]
+
 Array = np.ndarray
 
 #: Files larger than this are refused unread: a policy of a megabyte or so is a large one.
@@ -84,7 +86,7 @@ class Actor:
 
     @property
     def asked_within(self) -> float | None:
-        """Estimated error up to which the policy is of use; None if the card does not say."""
+        """Estimated error up to which the policy is of use; None if the card has no limit."""
         return self.card.asked_within
 
     def operator_factor(self, static: Array) -> float | None:
@@ -120,7 +122,7 @@ class Actor:
         Raises
         ------
         OutOfRangeError
-            If the card says what the policy was trained on, and this is outside.
+            If the card has the range that the policy was trained on, and this is outside.
         """
         self._check_range(observation)
         size = 10.0 ** (4.0 * float(observation[1, 0]))
@@ -299,7 +301,7 @@ def save(
     gain : float
         Factor of the network's output.
     card : mapping
-        Everything else that the card is to say.
+        The card's other entries.
 
     Returns
     -------

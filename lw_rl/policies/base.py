@@ -1,4 +1,4 @@
-"""What a policy is, and how one is had from a name, a file or an object."""
+"""What a policy is, and how to make one from a name, a file or an object."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Policy", "PolicyLike", "make_policy"]
 class Policy(Protocol):
     """Anything that maps an observation to an action, as stable-baselines3's models do.
 
-    One that also has a card (`lw_rl.policies.card.Carded`) says with it where it is of use.
+    One that also has a card (`lw_rl.policies.card.Carded`) is used within the limits set there.
     """
 
     def predict(

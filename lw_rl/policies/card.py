@@ -1,7 +1,7 @@
 """A policy's card: how it was made, and what it may be relied on for.
 
 A card is a mapping of JSON values. Most entries are for people and for ``lw-rl train --reproduce``;
-four of them set limits that schemes and certificates ask for, and are checked here:
+four of them set limits that schemes and certificates use, and are checked here:
 
 =====================  =============================================================================
 entry                  meaning
@@ -98,7 +98,7 @@ class Card(dict[str, Any]):
         return self._operator_factor if np.all(within[UNCHANGING]) else None
 
     def without_limits(self) -> Card:
-        """Return the card without what it says of the policy's training range and estimates."""
+        """Return the card without its training range and its factors on estimates."""
         return Card({k: v for k, v in self.items() if k not in _LIMITS})
 
 

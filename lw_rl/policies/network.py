@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+__all__ = ["Architecture", "Network"]
+
 Array = np.ndarray
 
 #: Rows of a matrix product. A BLAS would hand larger ones to its threads, which gains nothing at

@@ -11,11 +11,11 @@ of 32 (:func:`policy_points`), so the points stay where the model concentrates t
 
 The action
 ----------
-The non-local approximate operator (`lw_rl.operator.two_level`) says how far the state is from
+The non-local approximate operator (`lw_rl.operator.two_level`) estimates how far the state is from
 the solution: the *estimate*. A policy adds to it one number in [-1, 1] per point, mapped to the
 logarithm of the source function by ``scale * sinh(4 a) / sinh(4)`` with
 ``scale = min(2 max|estimate|, 8)``: linear near zero, wide at the ends, and zero at statistical
-equilibrium whatever the policy says. An action of zero is the operator's own step.
+equilibrium whatever the policy does. An action of zero is the operator's own step.
 """
 
 from __future__ import annotations
@@ -26,6 +26,29 @@ import numpy as np
 
 from ..host.state import LinePhysics
 from ..resample import Table, resample, table
+
+__all__ = [
+    "CHANGING",
+    "CHANNELS",
+    "MAX_CORRECTION",
+    "MAX_POINTS",
+    "MAX_RATIO",
+    "NCHANNELS",
+    "POINT_MULTIPLE",
+    "SCHEMA",
+    "STEEPNESS",
+    "UNCHANGING",
+    "Frame",
+    "Previous",
+    "action_to_points",
+    "correction",
+    "make_frame",
+    "observe",
+    "observe_depths",
+    "points_to_action",
+    "policy_points",
+    "size_of",
+]
 
 Array = np.ndarray
 
@@ -54,7 +77,7 @@ CHANNELS = (
     "last_surprise",  # what became of e less what should have / the correction's maximum * 3
 )
 
-#: Those that change along a solve; the others tell of the problem.
+#: Those that change along a solve; the others describe the problem.
 CHANGING = (
     "estimate",
     "estimate_size",
@@ -66,7 +89,7 @@ CHANGING = (
 )
 
 NCHANNELS = len(CHANNELS)
-#: Which channels tell of the problem alone, shape [NCHANNELS].
+#: Which channels describe the problem alone, shape [NCHANNELS].
 UNCHANGING = np.array([c not in CHANGING for c in CHANNELS])
 _DEPARTURE = CHANNELS.index("departure")
 
@@ -79,8 +102,6 @@ STEEPNESS = 4.0
 #: Largest correction of the logarithm, and largest one in units of the estimate.
 MAX_CORRECTION = 8.0
 MAX_RATIO = 2.0
-#: An estimate of less than this, relative, is not believed at once.
-_LEAST = 0.05
 _SINH = float(np.sinh(STEEPNESS))
 #: Sizes below this are rounding; dividing by them would show the policy noise.
 _TINY = 1e-300
@@ -186,14 +207,6 @@ def size_of(values: Array) -> float:
     return max(float(values.max()), -float(values.min()), _TINY)
 
 
-def to_log(error: Array) -> Array:
-    """Return the change of ln S that an estimated relative error ``S*/S - 1`` stands for.
-
-    A source function that is estimated to be negative is taken for small instead.
-    """
-    return np.log(np.maximum(1.0 + error, _LEAST))
-
-
 def observe(
     frame: Frame, y: Array, r: Array, estimate: Array, previous: Previous | None = None
 ) -> Array:
@@ -204,8 +217,8 @@ def observe(
     frame : Frame
         From :func:`make_frame`.
     y, r, estimate : Array
-        Unknown, residual of the plain update, and the operator's estimate of the correction that
-        is due, shape [Nspace].
+        Unknown, residual of the plain update, and the operator's estimate of the remaining
+        correction, shape [Nspace].
     previous : Previous, optional
         The step before; its channels are zero if there was none.
 
@@ -260,7 +273,7 @@ def correction(frame: Frame, action: Array, estimate: Array) -> Array:
     action : Array
         Values in [-1, 1], shape [Npoints].
     estimate : Array
-        The operator's estimate of the correction that is due, shape [Nspace].
+        The operator's estimate of the remaining correction, shape [Nspace].
 
     Returns
     -------

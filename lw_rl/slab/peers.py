@@ -30,9 +30,28 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.sparse.linalg import gmres as scipy_gmres
 
-from lw_rl.errors import UnknownNameError
-from lw_rl.extrapolation import anderson_mix, ng_extrapolate
-from lw_rl.slab.slab import Slab
+from ..errors import UnknownNameError
+from ..extrapolation import anderson_mix, ng_extrapolate
+from .slab import Slab
+
+__all__ = [
+    "PEERS",
+    "SET_UP_COST",
+    "Iteration",
+    "Trace",
+    "ali",
+    "ali_map",
+    "ali_spectral_radius",
+    "anderson",
+    "best_omega",
+    "gauss_seidel",
+    "gmres",
+    "lambda_iteration",
+    "ng",
+    "run_peer",
+    "sor",
+    "spectral_radius",
+]
 
 Array = NDArray[np.float64]
 Iteration = Callable[[Slab, Array], Iterator[Array]]
@@ -161,7 +180,7 @@ class Trace:
     S : ndarray [Niterate + 1, Nspace]
         The start and every iterate.
     cost : ndarray of int [Niterate + 1]
-        Formal solutions spent when each was had.
+        Formal solutions spent up to each.
     solution : ndarray [Nspace]
         The exact solution on the same grid.
     """

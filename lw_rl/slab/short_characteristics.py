@@ -14,6 +14,8 @@ from math import factorial
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["Sweep", "moments"]
+
 Array = NDArray[np.float64]
 
 

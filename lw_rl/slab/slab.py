@@ -26,7 +26,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lw_rl.slab.short_characteristics import Array, Sweep
+from .short_characteristics import Array, Sweep
+
+__all__ = ["LINE_OPACITY_RATIO", "Slab", "paper_slab", "slab", "two_stream_slab"]
 
 LINE_OPACITY_RATIO = 1e3
 """Line-to-continuum opacity ratio of the paper: ``tau_line = 1e3 tau_c phi(x)``."""
@@ -144,7 +146,7 @@ class Slab:
         return S @ self.Lambda.T + self.B[..., -1:] * self.from_below
 
     def implied_source(self, S: ArrayLike, Jbar: Array | None = None) -> Array:
-        """Source function that statistical equilibrium asks for in the radiation field of ``S``.
+        """Source function of statistical equilibrium in the radiation field of ``S``.
 
         Parameters
         ----------
@@ -170,7 +172,7 @@ class Slab:
     def system(self) -> tuple[Array, Array]:
         """``A`` [..., Nspace, Nspace] and ``b`` [..., Nspace] of statistical equilibrium, A S = b.
 
-        The residual of a trial ``S`` is ``b - A S``, that is ``implied_source(S) - S``.
+        The residual of any ``S`` is ``b - A S``, that is ``implied_source(S) - S``.
         """
         albedo = 1.0 - self.eps
         A = np.eye(self.Nspace) - albedo[..., :, None] * self.Lambda

@@ -15,7 +15,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import BSpline
 
-from lw_rl.errors import UnknownNameError
+from ..errors import UnknownNameError
+
+__all__ = [
+    "SHAPES",
+    "S_MAX",
+    "S_MIN",
+    "MonotoneSpline",
+    "SigmoidShape",
+    "SourceShape",
+    "shape_parameters",
+    "source_shape",
+]
 
 Array = NDArray[np.float64]
 
@@ -39,7 +50,7 @@ class SourceShape(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Sigmoid:
+class SigmoidShape:
     """The four-parameter sigmoid of Panos & Milic (2025, arXiv:2504.15679).
 
     ``S = clip(floor + amplitude / (1 + exp(-(log10 tau - centre) / width)), 1e-10, 1.5)``.
@@ -154,7 +165,7 @@ class MonotoneSpline:
         return np.asarray(np.clip(np.exp(coefficients @ self.basis.T), S_MIN, S_MAX))
 
 
-SHAPES = {"sigmoid": Sigmoid, "spline": MonotoneSpline}
+SHAPES = {"sigmoid": SigmoidShape, "spline": MonotoneSpline}
 
 
 def shape_parameters(name: str) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from ..host.state import LinePhysics
 from .hindsight import HindsightBuffer
 from .sac import DepthwiseSAC
 
+__all__ = ["Spent", "load", "restore", "save"]
+
 #: Arrays of the replay buffer that a resumed run needs.
 _BUFFER = (
     "observations",

@@ -13,12 +13,15 @@ import torch
 from stable_baselines3 import SAC
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import PolicyPredictor
 
 from ..errors import MissingExtraError, TrainingError, UnknownNameError
 from .recorder import TrainingRecorder
 from .s2ac import S2AC
 from .stein import Langevin, Sampler, Stein
-from .temperature import Progress, TargetEntropy, TemperedSAC
+from .temperature import Schedule, TargetEntropy, TemperedSAC
+
+__all__ = ["ALGORITHMS", "Algorithm", "ControlSettings", "environment", "evaluate", "train_control"]
 
 Algorithm = Literal["sac", "s2ac", "s2ac-langevin"]
 ALGORITHMS: tuple[Algorithm, ...] = ("sac", "s2ac", "s2ac-langevin")
@@ -30,7 +33,7 @@ class ControlSettings:
 
     algorithm: Algorithm = "sac"
     steps: int = 10_000  # Environment steps.
-    temperature: float | str | Progress | TargetEntropy = "auto_0.1"  # See `temperature`.
+    temperature: float | str | Schedule | TargetEntropy = "auto_0.1"  # See `temperature`.
     target_entropy: float | str = "auto"  # Of the automatic temperature [nat].
     learn_start: bool = True  # Of S2AC: whether the start is a function of the state.
     sampler: dict[str, Any] = field(default_factory=dict)  # ControlSettings of S2AC's sampler.
@@ -173,7 +176,10 @@ def train_control(
 
 
 def evaluate(
-    model: Any, env: str | gym.Env[Any, Any], seeds: Sequence[int], deterministic: bool = True
+    model: PolicyPredictor,
+    env: str | gym.Env[Any, Any],
+    seeds: Sequence[int],
+    deterministic: bool = True,
 ) -> tuple[list[float], list[dict[str, Any]]]:
     """Return each episode's return and the last info, one episode for each seed."""
     made = environment(env)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+__all__ = ["EntropyController"]
+
 if TYPE_CHECKING:
     from .temperature import TargetEntropy
 

@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from stable_baselines3 import SAC
 from stable_baselines3.sac.policies import Actor
+
+__all__ = [
+    "EntropyMeter",
+    "is_gaussian",
+    "measured_entropy",
+    "replayed_states",
+    "squashed_entropies",
+]
 
 Tensor = torch.Tensor
 
@@ -23,7 +32,7 @@ _NODES = torch.as_tensor(_hermite[0] * math.sqrt(2.0), dtype=torch.float32)
 _WEIGHTS = torch.as_tensor(_hermite[1] / math.sqrt(math.pi), dtype=torch.float32)
 
 
-def measured_entropy(model: Any) -> float:
+def measured_entropy(model: SAC) -> float:
     """Return the policy's entropy [nat]: its mean over the states of :func:`replayed_states`.
 
     A Gaussian actor's is exact in the actions; any other's is estimated from one action in
@@ -37,13 +46,14 @@ def measured_entropy(model: Any) -> float:
     return -float(log_prob.mean())
 
 
-def replayed_states(model: Any, most: int = _STATES) -> Tensor:
+def replayed_states(model: SAC, most: int = _STATES) -> Tensor:
     """Return every state in a model's replay buffer, evenly spaced ones if they are too many.
 
     Entropies differ by nats from state to state, so that a mean over a few hundred drawn at random
     jitters by more than what a requested one may be off.
     """
     buffer = model.replay_buffer
+    assert buffer is not None
     each = max(most // buffer.n_envs, 1)
     index = np.linspace(0, buffer.size() - 1, min(buffer.size(), each)).astype(int)
     states = buffer.observations[index].reshape(-1, *buffer.obs_shape)
@@ -65,7 +75,7 @@ def squashed_entropies(mean: Tensor, log_std: Tensor) -> Tensor:
     return (_HALF_LOG_2_PI_E + log_std + shrunk @ _WEIGHTS).sum(dim=1)
 
 
-def is_gaussian(actor: Any) -> bool:
+def is_gaussian(actor: Actor) -> bool:
     """Whether an actor draws as stable-baselines3's own does: from a squashed Gaussian."""
     return type(actor).action_log_prob is Actor.action_log_prob and not actor.use_sde
 
@@ -73,42 +83,45 @@ def is_gaussian(actor: Any) -> bool:
 class EntropyMeter:
     """The entropy of :func:`measured_entropy` after every update, at a fraction of its cost.
 
-    It is the change since the last look at all states that is averaged over some of them (a control
+    The change since the last sweep over all states is averaged over some of them (a control
     variate, as in Johnson and Zhang 2013, NeurIPS 26, 315).
 
     Parameters
     ----------
     model : TemperedSAC
         With a :class:`~lw_rl.training.target_entropy.TargetEntropyActor`.
+    some : int, optional
+        States between two sweeps (default: 1024).
     """
 
-    def __init__(self, model: Any):
-        self.model = model
+    def __init__(self, model: SAC, some: int = _SOME):
+        self.model, self.some = model, some
         self.left = 0
 
     @torch.no_grad()
-    def look(self) -> tuple[Tensor, Tensor, float]:
-        """Return the actor's means and widths in some states, and what else the mean entropy has.
+    def measure(self) -> tuple[Tensor, Tensor, float]:
+        """Return means and widths in some states, and what to add to their mean entropy.
 
         Returns
         -------
         mean, width : Tensor [n, d]
             As :meth:`~lw_rl.training.target_entropy.TargetEntropyActor.mean_and_width`.
-        rest : float
-            Entropy of the policy minus the mean over these states [nat].
+        offset : float
+            Entropy over all states minus that over these [nat].
         """
-        actor = self.model.actor
+        actor: Any = self.model.actor
         if self.left == 0:
             self.states = replayed_states(self.model)
             self.entropies = self._entropies(*actor.mean_and_width(self.states))
             # A young buffer soon holds states that no sweep has seen.
             self.left = min(_EVERY, 1 + len(self.states) // 100)
         self.left -= 1
-        if len(self.states) <= _SOME:
+        if len(self.states) <= self.some:
             return *actor.mean_and_width(self.states), 0.0
-        some = torch.randint(len(self.states), (_SOME,))
-        rest = float(self.entropies.mean() - self.entropies[some].mean())
-        return *actor.mean_and_width(self.states[some]), rest
+        some = torch.randint(len(self.states), (self.some,))
+        offset = float(self.entropies.mean() - self.entropies[some].mean())
+        return *actor.mean_and_width(self.states[some]), offset
 
     def _entropies(self, mean: Tensor, width: Tensor) -> Tensor:
-        return squashed_entropies(mean, self.model.actor.log_std_of(width))
+        actor: Any = self.model.actor
+        return squashed_entropies(mean, actor.log_std_of(width))

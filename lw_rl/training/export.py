@@ -12,6 +12,8 @@ from ..policies.network import Network
 from .policy import DepthwiseActor
 from .sac import DepthwiseSAC
 
+__all__ = ["export", "in_numpy"]
+
 
 def export(path: Path, model: DepthwiseSAC, card: dict[str, Any], calibration: int = 0) -> Path:
     """Write the policy's weights without pickle, and its card.
@@ -25,9 +27,8 @@ def export(path: Path, model: DepthwiseSAC, card: dict[str, Any], calibration: i
     card : dict
         How it was made.
     calibration : int, optional
-        Problems that the card's limits are taken from (`lw_rl.benchmark.calibration.card_entries`).
-        With 0, and where a policy is of so little use that it has none, the card does not tell any
-        (default: 0).
+        Problems that the card's limits are taken from (`lw_rl.benchmark.calibration.card_entries`);
+        with 0, and for a policy of so little use that it has none, the card sets none (default: 0).
     """
     policy = in_numpy(model)
     if calibration:

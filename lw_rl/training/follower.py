@@ -24,6 +24,8 @@ from . import checkpoint
 from .export import export, in_numpy
 from .sac import DepthwiseSAC
 
+__all__ = ["Follower", "Validation", "error_curve", "scores", "validation_problems"]
+
 Array = np.ndarray
 
 #: Formal solutions after which a validation solve is given up.

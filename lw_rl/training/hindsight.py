@@ -23,6 +23,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
 from ..host.state import LinePhysics
+from ..norms import to_log
 from ..policies.observation import (
     Frame,
     Previous,
@@ -31,7 +32,6 @@ from ..policies.observation import (
     observe_depths,
     policy_points,
     size_of,
-    to_log,
 )
 from .visits import Visits
 
@@ -149,7 +149,7 @@ handle_timeout_termination
         super().add(obs, next_obs, action, reward, done, infos)
 
     def visit(self, info: dict[str, Any]) -> None:
-        """Remember what `lw_rl.training.visits.WithVisits` tells of an environment."""
+        """Remember the states in the info of `lw_rl.training.visits.WithVisits`."""
         name = info["problem"]
         if name not in self.visits:
             self.register(name, info["physics"])
@@ -157,7 +157,7 @@ handle_timeout_termination
             self.visits[name].add(visit)
 
     def register(self, name: str, physics: LinePhysics) -> None:
-        """Make room for a problem."""
+        """Begin to keep states of a problem."""
         N = policy_points(physics.log_tau.shape[0])
         self.visits[name] = Visits(physics, make_frame(physics, N))
         self.buckets.setdefault(N, []).append(name)
@@ -220,14 +220,17 @@ handle_timeout_termination
 
 
 def real_pair(visits: Visits, rng: np.random.Generator) -> Pair | None:
-    """Return a state as it was seen, and the correction that the end of the iteration shows."""
+    """Return a state as it was seen and the correction that the end of the iteration shows.
+
+    None if the iteration has not settled.
+    """
     i = int(rng.integers(len(visits) - 1))
     y_i, r_i, e_i, starts = visits[i]
     y_end, _, e_end, _ = visits[len(visits) - 1]
-    estimate, rest = to_log(e_i), to_log(e_end)
-    target = y_end + rest - y_i
+    estimate, left = to_log(e_i), to_log(e_end)
+    target = y_end + left - y_i
     size = size_of(estimate)
-    if not (_ROUNDING < size and size_of(rest) < _SETTLED * size_of(target)):
+    if not (_ROUNDING < size and size_of(left) < _SETTLED * size_of(target)):
         return None
     previous = None
     if i > 0 and not starts:
@@ -237,7 +240,10 @@ def real_pair(visits: Visits, rng: np.random.Generator) -> Pair | None:
 
 
 def relabelled_pair(visits: Visits, rng: np.random.Generator) -> Pair | None:
-    """Return what would have been seen if one visited state had been another's solution."""
+    """Return what would have been seen if one visited state had been another's solution.
+
+    None if the relabelled problem is unlike any real one.
+    """
     K = len(visits)
     i = int(rng.integers(K))
     # Late states look like solutions: they are the better goals.

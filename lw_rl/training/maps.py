@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from stable_baselines3 import SAC
 
+__all__ = ["ALPHAS", "action_values", "boltzmann_slice", "policy_maps", "sampled_actions"]
+
 _GRID = 41
 #: Temperatures over the trained one at which the Boltzmann policy is shown.
 ALPHAS = (0.1, 0.3, 1.0, 3.0, 10.0)

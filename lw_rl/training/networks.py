@@ -9,6 +9,8 @@ from torch.nn import functional
 
 from ..policies.network import Architecture, Network
 
+__all__ = ["DepthwiseNet", "load_weights"]
+
 
 class DepthwiseNet(nn.Module):
     """A U-Net over the policy's points.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from stable_baselines3.common.noise import ActionNoise
 
+__all__ = ["SmoothNoise"]
+
 
 class SmoothNoise(ActionNoise):
     """Gaussian bumps of random width, height and amplitude on the action.

@@ -22,10 +22,22 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
-from lw_rl.envs.sigmoid_source import SourceStep, action_space, observation_space
+from ..envs.sigmoid_source import SourceStep, action_space, observation_space
+
+__all__ = [
+    "Curve",
+    "CurveRecorder",
+    "SACSettings",
+    "SlabPolicy",
+    "SlabVecEnv",
+    "as_policy",
+    "policy_seconds",
+    "rollout",
+    "train_sac",
+]
 
 Array = NDArray[np.float64]
-Policy = Callable[[Array], NDArray[Any]]
+SlabPolicy = Callable[[Array], NDArray[Any]]
 """From source functions [Nepisode, Nspace] to actions [Nepisode, Naction]."""
 
 
@@ -34,7 +46,7 @@ class SACSettings:
     """Hyper-parameters of SAC; the defaults are the paper's.
 
     ``gradient_steps`` is not published.  Stable-Baselines3 makes one per call of the vectorised
-    environment, that is one for four transitions, unless told otherwise, and so do we.
+    environment, that is one for four transitions by default, and so do we.
     """
 
     steps: int = 100_000  # Environment steps in all, over the four environments.
@@ -65,14 +77,14 @@ class SlabVecEnv(VecEnv):
     """
 
     def __init__(self, advance: SourceStep, environments: int):
-        self.advance = advance  # First: the base class asks for an attribute at once.
+        self.advance = advance  # First: the base class reads an attribute in its constructor.
         super().__init__(environments, observation_space(advance), action_space(advance))
         self._start = advance.source.start.astype(np.float32)
         self._count = np.zeros(environments, int)
         self._return = np.zeros(environments)
 
     def reset(self) -> NDArray[np.float32]:
-        """Start every episode anew."""
+        """Start every episode again."""
         self._count[:] = 0
         self._return[:] = 0.0
         return np.repeat(self._start[None], self.num_envs, axis=0)
@@ -120,8 +132,10 @@ class SlabVecEnv(VecEnv):
         return [False] * self.num_envs
 
 
-def rollout(policy: Policy, advance: SourceStep, steps: int, start: Array | None = None) -> Array:
-    """Let a policy act for a number of steps, whatever the stop says.
+def rollout(
+    policy: SlabPolicy, advance: SourceStep, steps: int, start: Array | None = None
+) -> Array:
+    """Let a policy act for a number of steps, without a stop.
 
     Parameters
     ----------
@@ -145,7 +159,7 @@ def rollout(policy: Policy, advance: SourceStep, steps: int, start: Array | None
     return np.array(S)
 
 
-def as_policy(model: SAC) -> Policy:
+def as_policy(model: SAC) -> SlabPolicy:
     """Return the deterministic policy of a trained model."""
     return lambda S: model.predict(S.astype(np.float32), deterministic=True)[0]
 

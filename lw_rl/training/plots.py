@@ -21,6 +21,22 @@ from matplotlib.ticker import LogFormatter
 from ..errors import RunFolderError
 from ..files import write_atomically
 
+__all__ = [
+    "LOG",
+    "MAPS",
+    "PANELS",
+    "SECONDS",
+    "STEPS",
+    "LogColumns",
+    "boltzmann",
+    "boltzmann_panels",
+    "draw_run",
+    "maps_figure",
+    "read_log",
+    "run_figure",
+    "save_figure",
+]
+
 LOG = "progress.csv"
 MAPS = "maps.json"
 #: Panels of a run: columns of the log, label of the axis.
@@ -35,10 +51,10 @@ STEPS, SECONDS = "time/total_timesteps", "time/time_elapsed"
 _COLOURS = ("#0072B2", "#D55E00")
 _BLUES = "cividis"
 
-Columns = dict[str, np.ndarray]
+LogColumns = dict[str, np.ndarray]
 
 
-def read_log(run: str | Path) -> Columns:
+def read_log(run: str | Path) -> LogColumns:
     """Return the columns of a run's log; what a row lacks is NaN.
 
     A run that was resumed has one log for each start, below it; they are put in the order of their
@@ -70,7 +86,7 @@ def read_log(run: str | Path) -> Columns:
     return {name: np.array([_number(row.get(name)) for row in rows]) for name in names}
 
 
-def run_figure(columns: Columns, title: str = "", figure: Figure | None = None) -> Figure:
+def run_figure(columns: LogColumns, title: str = "", figure: Figure | None = None) -> Figure:
     """Draw return, entropy, temperature and losses against steps (above) and wall time (below).
 
     Parameters
@@ -201,21 +217,21 @@ def draw_run(run: str | Path, out: str | Path | None = None) -> list[Path]:
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure whole, as PNG, and return its path."""
+    """Write a figure as PNG, in one step, and return its path."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
     write_atomically(path, buffer.getvalue())
     return path
 
 
-def _panel(ax: Axes, columns: Columns, clock: str, names: Sequence[str]) -> None:
+def _panel(ax: Axes, columns: LogColumns, clock: str, names: Sequence[str]) -> None:
     drawn = [name for name in names if _has(columns, name)]
     for name, colour in zip(drawn, _COLOURS, strict=False):
         there = np.isfinite(columns[name])
-        asked = name.endswith("target_entropy")
+        target = name.endswith("target_entropy")
         ax.plot(
             columns[clock][there], columns[name][there], color=colour, lw=1.3,
-            ls="--" if asked else "-", label=name.split("/")[1].replace("_", " "),
+            ls="--" if target else "-", label=name.split("/")[1].replace("_", " "),
         )  # fmt: skip
         if name.endswith(("ent_coef", "critic_loss")) and np.all(columns[name][there] > 0.0):
             ax.set_yscale("log")
@@ -227,7 +243,7 @@ def _panel(ax: Axes, columns: Columns, clock: str, names: Sequence[str]) -> None
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _has(columns: Columns, name: str) -> bool:
+def _has(columns: LogColumns, name: str) -> bool:
     return name in columns and bool(np.isfinite(columns[name]).any())
 
 

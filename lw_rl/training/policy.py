@@ -20,6 +20,14 @@ from ..policies import observation as obs
 from ..policies.network import Architecture
 from .networks import DepthwiseNet
 
+__all__ = [
+    "DepthwiseActor",
+    "DepthwiseCritic",
+    "DepthwisePolicy",
+    "estimate_size",
+    "points_to_action",
+]
+
 _LOG_STD_MIN, _LOG_STD_MAX = -7.0, -0.5
 #: tanh saturates in float32 beyond this action.
 _ACTION_MAX = 0.999

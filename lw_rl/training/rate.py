@@ -13,6 +13,8 @@ from ..host.adapter import Adapter
 from ..problems import Problem, random_problem
 from .train import Args, environments
 
+__all__ = ["Rate", "describe", "measure_rate"]
+
 #: Steps of an episode, as in training.
 _EPISODE = 10
 

@@ -19,13 +19,15 @@ from .entropy_meter import measured_entropy
 from .maps import policy_maps
 from .plots import MAPS, draw_run
 
+__all__ = ["TrainingRecorder", "curve"]
+
 
 class TrainingRecorder(BaseCallback):
     """Write ``progress.csv`` at equal intervals of steps, and draw it now and then.
 
     Every row has stable-baselines3's own entries and ``train/entropy``, measured on replayed states
-    apart from any measurement inside the algorithm, ``train/target_entropy`` where one is asked
-    for, ``time/cpu`` [s] and ``rollout/ep_rew_mean`` over the last 20 episodes.
+    apart from any measurement inside the algorithm, ``train/target_entropy`` where there is
+    one, ``time/cpu`` [s] and ``rollout/ep_rew_mean`` over the last 20 episodes.
 
     Parameters
     ----------
@@ -89,7 +91,7 @@ class TrainingRecorder(BaseCallback):
         """Take the progress bar away, and draw what a run left that was cut short."""
         self._bar.stop()
         if self.folder is not None and self._shown < len(self.rows):
-            # Of the log alone: what ended the run may be a policy that cannot be asked.
+            # Of the log alone: what ended the run may be a policy that cannot be evaluated.
             self._shown = len(self.rows)
             draw_run(self.folder)
 

@@ -16,6 +16,8 @@ from .s2ac_policy import PolicySamples, S2ACPolicy, SteinActor
 from .stein import Sampler
 from .temperature import Tempered
 
+__all__ = ["S2AC", "Logs"]
+
 Logs = dict[str, list[float]]
 
 

@@ -19,6 +19,8 @@ from torch.nn import functional
 
 from .stein import Sampler, Samples, Stein
 
+__all__ = ["PolicySamples", "S2ACPolicy", "SteinActor"]
+
 Tensor = torch.Tensor
 
 _LOG_STD_RANGE = (-4.0, 0.7)

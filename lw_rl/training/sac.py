@@ -20,6 +20,8 @@ from ..envs.stat_equil import REWARD_CLIP, REWARD_FLOOR
 from .hindsight import Demonstrations, HindsightBuffer
 from .policy import DepthwiseActor, estimate_size, points_to_action
 
+__all__ = ["DepthwiseSAC"]
+
 _MAX_GRADIENT = 10.0
 #: An operator that is right to this leaves nothing to imitate.
 _EXACT = 0.01

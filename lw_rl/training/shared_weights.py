@@ -16,6 +16,8 @@ from stable_baselines3.sac.policies import Actor, SACPolicy
 from torch import nn
 from torch.nn import functional
 
+__all__ = ["DepthNet", "SharedActor", "SharedCritic", "SharedPolicy", "equal_width", "weights"]
+
 _KERNEL = 5
 
 

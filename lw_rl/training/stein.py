@@ -26,6 +26,18 @@ import torch
 
 from ..errors import CriticError, InvertibilityError, SamplerError
 
+__all__ = [
+    "Field",
+    "Langevin",
+    "Sampler",
+    "Samples",
+    "Score",
+    "Stein",
+    "field",
+    "lipschitz_bound",
+    "median_bandwidth",
+]
+
 Tensor = torch.Tensor
 Score = Callable[[Tensor], Tensor]
 """Gradient of the log density aimed at, from points [batch, n, d] to the same shape."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ from .entropy_meter import EntropyMeter, squashed_entropies
 from .target_entropy import TargetEntropyActor, TargetEntropyPolicy, shift_for
 
 __all__ = [
-    "Progress",
+    "Schedule",
     "TargetEntropy",
     "Tempered",
     "TemperedSAC",
@@ -43,7 +43,7 @@ __all__ = [
     "described",
 ]
 
-Progress = Callable[[float], float]
+Schedule = Callable[[float], float]
 """A function of the remaining progress, which falls from 1 to 0 while training."""
 
 
@@ -90,7 +90,7 @@ class TargetEntropy:
         If a setting is out of range.
     """
 
-    target: float | Progress
+    target: float | Schedule
     initial: float = 0.1
     width: bool = True
     correction: float = 2.0
@@ -132,12 +132,12 @@ class Tempered:
         policy: Any,
         env: Any,
         *args: Any,
-        ent_coef: float | str | Progress | TargetEntropy = "auto",
+        ent_coef: float | str | Schedule | TargetEntropy = "auto",
         **kwargs: Any,
     ):
         if env is not None:
             check_action_space(env if isinstance(env, str) else env.action_space)
-        self.temperature: Progress | TargetEntropy | None = None
+        self.temperature: Schedule | TargetEntropy | None = None
         coefficient: float | str
         if isinstance(ent_coef, TargetEntropy):
             self.temperature = ent_coef
@@ -201,8 +201,8 @@ class TemperedSAC(Tempered, SAC):
 
     def __init__(self, policy: Any, env: Any, *args: Any, **kwargs: Any):
         self._meter: EntropyMeter | None = None
-        asked = kwargs.get("ent_coef")
-        if policy == "MlpPolicy" and isinstance(asked, TargetEntropy) and asked.width:
+        given = kwargs.get("ent_coef")
+        if policy == "MlpPolicy" and isinstance(given, TargetEntropy) and given.width:
             policy = TargetEntropyPolicy
         super().__init__(policy, env, *args, **kwargs)
 
@@ -225,10 +225,10 @@ class TemperedSAC(Tempered, SAC):
         """Shift the actor's widths such that the entropy is the target; alpha learns from it."""
         if self._meter is None:
             self._meter = EntropyMeter(self)
-        mean, width, rest = self._meter.look()
+        mean, width, offset = self._meter.measure()
 
         def entropy(shift: float) -> float:
-            return rest + float(squashed_entropies(mean, actor.log_std_of(width + shift)).mean())
+            return offset + float(squashed_entropies(mean, actor.log_std_of(width + shift)).mean())
 
         level = float(self.target_entropy)
         with torch.no_grad():
@@ -240,7 +240,9 @@ class TemperedSAC(Tempered, SAC):
         return [*super()._excluded_save_params(), "_meter"]
 
 
-def described(temperature: Any) -> float | str | Progress | TargetEntropy:
+def described(
+    temperature: float | str | Mapping[str, Any],
+) -> float | str | Schedule | TargetEntropy:
     """Return the temperature that plain data describes.
 
     Parameters
@@ -256,7 +258,7 @@ def described(temperature: Any) -> float | str | Progress | TargetEntropy:
     TemperatureError
         If a temperature is not positive and finite.
     """
-    if not isinstance(temperature, dict):
+    if not isinstance(temperature, Mapping):
         return temperature
     if "schedule" in temperature:
         first, last = (check_temperature(alpha) for alpha in temperature["schedule"])

@@ -31,6 +31,8 @@ from .policy import DepthwisePolicy
 from .sac import DepthwiseSAC
 from .visits import WithVisits
 
+__all__ = ["Args", "command", "environments", "train"]
+
 #: Arguments with which a run may go on that was begun with others.
 _FREE = ("out", "steps", "threads", "workers", "calibration")
 

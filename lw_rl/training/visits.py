@@ -40,23 +40,25 @@ class WithVisits(gym.Wrapper[Any, Any, Any, Any]):
     def __init__(self, env: gym.Env[Any, Any]):
         super().__init__(env)
         if not isinstance(env.unwrapped, StatEquil):
-            raise TypeError(f"{type(env.unwrapped).__name__} does not tell which states it visits")
+            raise TypeError(
+                f"{type(env.unwrapped).__name__} does not record which states it visits"
+            )
         self._inner = env.unwrapped
-        self._told = 0
+        self._passed_on = 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """See gymnasium."""
-        self._told = 0
+        self._passed_on = 0
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """See gymnasium."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         visited = self._inner.visited
-        info |= {"physics": self._inner.physics, "visited": visited[self._told :]}
-        self._told = len(visited)
+        info |= {"physics": self._inner.physics, "visited": visited[self._passed_on :]}
+        self._passed_on = len(visited)
         return observation, reward, terminated, truncated, info
 
 

@@ -10,7 +10,7 @@ from gymnasium.utils.env_checker import check_env
 import lw_rl  # noqa: F401 -- registers the environments
 from lw_rl.envs.sigmoid_source import SigmoidSource, SourceStep, converged_ali
 from lw_rl.slab.slab import paper_slab
-from lw_rl.slab.source_shapes import MonotoneSpline, Sigmoid
+from lw_rl.slab.source_shapes import MonotoneSpline, SigmoidShape
 
 OPTIONS = [
     {},
@@ -25,7 +25,7 @@ OPTIONS = [
 def fit_solution(step: SourceStep) -> np.ndarray:
     """Return the action of the sigmoid of least true error, found by direct search."""
     parameters = np.array([0.010211, 1.05153, 0.010866, 0.617265])
-    return (parameters - Sigmoid.midpoint) / Sigmoid.half_range
+    return (parameters - SigmoidShape.midpoint) / SigmoidShape.half_range
 
 
 @pytest.mark.parametrize("options", OPTIONS)
@@ -57,7 +57,7 @@ def test_same_actions_give_the_same_episode(options):
 def test_action_table_and_start_are_the_papers():
     env = SigmoidSource()
     sigmoid = env.advance.source
-    assert isinstance(sigmoid, Sigmoid)
+    assert isinstance(sigmoid, SigmoidShape)
     np.testing.assert_allclose(sigmoid.parameters(np.zeros(4)), [0.5, 0.55, -1.25, 1.25])
     np.testing.assert_allclose(sigmoid.parameters(-np.ones(4)), [0, 0, -3, 0.2], atol=1e-15)
     np.testing.assert_allclose(sigmoid.parameters(np.ones(4)), [1, 1.1, 0.5, 2.3])
@@ -82,7 +82,7 @@ def test_reward_is_the_mean_square_residual_of_equilibrium(formal_solver):
 def test_preconditioned_reward_ranks_the_better_solution_first_and_the_published_does_not():
     # (floor, amplitude, centre, width): close to the solution, and off by 97 per cent at the top.
     good, bad = ([0.010211, 1.05153, 0.010866, 0.617265], [3.2e-4, 1.0, 0.5, 0.2])
-    actions = (np.array([good, bad]) - Sigmoid.midpoint) / Sigmoid.half_range
+    actions = (np.array([good, bad]) - SigmoidShape.midpoint) / SigmoidShape.half_range
     slab, count = paper_slab(), np.ones(2, int)
     published = SourceStep(slab, tolerance=1e-9)(actions, count)
     righted = SourceStep(slab, reward="preconditioned", tolerance=1e-9)(actions, count)
@@ -112,7 +112,7 @@ def test_the_papers_stop_is_beyond_every_sigmoid_but_recognises_the_solution():
     assert not near.terminated.any()
     assert np.mean((near.S - step.target) ** 2) < 1e-4
 
-    class Exact(Sigmoid):
+    class Exact(SigmoidShape):
         def __call__(self, action):
             return step.slab.solution[None]
 

@@ -11,6 +11,7 @@ import lw_rl  # noqa: F401 (registers the environments)
 from lw_rl.envs.prepared import prepare
 from lw_rl.envs.stat_equil import REWARD_CLIP, StatEquil, reward_map
 from lw_rl.host.adapter import Adapter
+from lw_rl.norms import to_log
 from lw_rl.operator.two_level import TwoLevelOperator
 from lw_rl.policies.observation import (
     CHANNELS,
@@ -18,7 +19,6 @@ from lw_rl.policies.observation import (
     observe_depths,
     points_to_action,
     size_of,
-    to_log,
 )
 from lw_rl.problems import random_problem, shipped_problem
 

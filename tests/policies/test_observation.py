@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from lw_rl import atmospheres
 from lw_rl.host.adapter import Adapter
 from lw_rl.host.context import build_context
+from lw_rl.norms import to_log
 from lw_rl.operator.two_level import TwoLevelOperator
 from lw_rl.policies.observation import (
     CHANNELS,
@@ -28,7 +29,6 @@ from lw_rl.policies.observation import (
     points_to_action,
     policy_points,
     size_of,
-    to_log,
 )
 
 
@@ -39,7 +39,7 @@ def problem():
     adapter = Adapter(build_context("CaII_K", atmos, Nrays=2))
     evaluation = adapter.evaluate()
     physics = adapter.line_physics(adapter.blocks[0])
-    operator, _ = TwoLevelOperator.first(physics)
+    operator = TwoLevelOperator.first(physics)
     estimate = to_log(operator.error(evaluation.y, evaluation.lambda_residual))
     return make_frame(physics), evaluation.y, evaluation.r, estimate, physics
 

@@ -8,7 +8,7 @@ from lw_rl.errors import PolicyOutputError
 from lw_rl.host.adapter import Adapter
 from lw_rl.iterate import iterate_ctx_rl
 from lw_rl.schemes.sigmoid import PAPER_GRID, Sigmoid
-from lw_rl.slab.source_shapes import Sigmoid as Shape
+from lw_rl.slab.source_shapes import SigmoidShape
 
 
 class Constant:
@@ -67,7 +67,7 @@ def test_policy_sees_the_papers_observation_and_sets_a_sigmoid(ctx):
         assert observation.dtype == np.float32
         assert np.all((observation >= 0) & (observation <= 1.5))
     log_tau_line = physics.log_tau / np.log(10)
-    shape = Shape(log_tau_line - np.log10(1e3 / np.sqrt(np.pi)))
+    shape = SigmoidShape(log_tau_line - np.log10(1e3 / np.sqrt(np.pi)))
     np.testing.assert_allclose(np.exp(y - physics.log_B), shape(np.array(policy.action)), rtol=1e-9)
 
 

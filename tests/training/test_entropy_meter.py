@@ -12,7 +12,6 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
 
 import lw_rl  # noqa: F401 (registers the environments)
-from lw_rl.training import entropy_meter
 from lw_rl.training.entropy_meter import (
     EntropyMeter,
     is_gaussian,
@@ -75,8 +74,7 @@ def test_the_policy_of_s2ac_is_no_gaussian():
     assert abs(found - drawn) < 0.2 * abs(of_start - drawn)
 
 
-def test_the_meter_knows_the_mean_over_all_states_from_some(monkeypatch):
-    monkeypatch.setattr(entropy_meter, "_SOME", 256)
+def test_the_meter_knows_the_mean_over_all_states_from_some():
     model = learner(steps=9, ent_coef=TargetEntropy(-1.0))
     buffer, actor = model.replay_buffer, model.actor
     buffer.observations[:, 0] = 3.0 * np.random.default_rng(1).normal(size=(2000, 2))
@@ -85,29 +83,29 @@ def test_the_meter_knows_the_mean_over_all_states_from_some(monkeypatch):
     def entropies(mean, width):
         return squashed_entropies(mean, actor.log_std_of(width))
 
-    meter = EntropyMeter(model)
-    meter.look()
+    meter = EntropyMeter(model, some=256)
+    meter.measure()
     with torch.no_grad():
         actor.log_std.weight *= 3.0
     meter.left = 0
-    meter.look()
+    meter.measure()
     with torch.no_grad():
         for parameter in actor.parameters():
             parameter += 0.02 * torch.randn_like(parameter)
-        mean, width, rest = meter.look()
+        mean, width, offset = meter.measure()
         some = float(entropies(mean, width).mean())
     exact = measured_entropy(model)
     assert len(mean) == 256
-    assert abs(rest + some - exact) < 0.5 * abs(some - exact)
+    assert abs(offset + some - exact) < 0.5 * abs(some - exact)
 
 
 def test_states_that_are_new_are_soon_among_the_meters():
     model = learner(steps=30, ent_coef=TargetEntropy(-1.0))
     meter = EntropyMeter(model)
     for _ in range(2):
-        meter.look()
+        meter.measure()
     model.replay_buffer.pos = 20
-    meter.look()
+    meter.measure()
     assert len(meter.states) == 20
 
 

@@ -8,6 +8,7 @@ pytest.importorskip("stable_baselines3")
 
 from lw_rl.envs.stat_equil import StatEquil, Visit
 from lw_rl.host.adapter import Adapter
+from lw_rl.norms import to_log
 from lw_rl.operator.two_level import TwoLevelOperator
 from lw_rl.policies.observation import (
     CHANNELS,
@@ -16,7 +17,6 @@ from lw_rl.policies.observation import (
     observe_depths,
     policy_points,
     size_of,
-    to_log,
 )
 from lw_rl.problems import random_problem, shipped_problem
 from lw_rl.training.hindsight import HindsightBuffer, relabelled_pair

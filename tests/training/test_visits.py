@@ -53,7 +53,7 @@ def test_vectors_of_stable_baselines3_hand_it_on():
 
 
 def test_other_environments_visit_nothing():
-    with pytest.raises(TypeError, match="MultiGoal does not tell"):
+    with pytest.raises(TypeError, match="MultiGoal does not record"):
         WithVisits(gym.make("lw_rl/MultiGoal-v0"))
 
 
