@@ -43,6 +43,10 @@ class PolicyFileError(LwRlError, ValueError):
     """A policy file that is truncated, tampered with, or not a policy at all."""
 
 
+class UnusedPolicyError(LwRlError, ValueError):
+    """A policy for a scheme that does not ask one."""
+
+
 class SchemaError(PolicyFileError):
     """A policy that was trained on another definition of the observation."""
 

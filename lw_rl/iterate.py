@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
 
 import lightweaver as lw
+import numpy as np
 
 from .certificate.certificate import DEFAULT_FACTOR, Certificate
 from .certificate.convergence import Certified
 from .host.adapter import Adapter
-from .host.threads import blas_threads, on_the_contexts_threads
+from .host.state import Block
+from .host.threads import on_the_contexts_threads
+from .operator.base import EquilibriumOperator
+from .operator.scattering import SolvedScattering
+from .policies.base import Policy, PolicyLike
+from .policies.card import card_of
 from .result import Outcome, Record, Report, Result
-from .schemes import Depthwise, Safeguarded, Scheme, Step, make_scheme
+from .schemes import Safeguarded, Scheme, Step, make_scheme
 from .schemes.depthwise import ALONE
+from .schemes.safeguard_state import SafeguardState
+
+__all__ = ["AcceleratedContext", "Callback", "accelerate", "iterate_ctx_rl", "solve"]
+
+Array = np.ndarray
 
 #: The host's solver may fail after a wild step, which is undone; more often than this it is over.
 _MAX_FAILURES = 3
@@ -22,11 +34,26 @@ _MAX_FAILURES = 3
 Callback = Callable[["AcceleratedContext"], None]
 
 
+class _Running:
+    """A scheme's state along a solve; None before the scheme has seen the context."""
+
+    def __init__(self, scheme: Safeguarded):
+        self.scheme = scheme
+        self.state: SafeguardState | None = None
+
+    def operators(self) -> Mapping[Block, EquilibriumOperator]:
+        """Return the operators that the scheme has made."""
+        return {} if self.state is None else self.scheme.operators(self.state)
+
+
 class AcceleratedContext:
     """A context whose ``stat_equil`` is an accelerated scheme; everything else is the context's.
 
-    Made by :func:`accelerate`. The scheme's history begins with the object, so make a new one for
-    a new solve.
+    Made by :func:`accelerate`. Attributes are read from and set on the context. Every formal
+    solution that is asked for is made. What a scheme remembers belongs to one solve: it is
+    forgotten, and a new one begins, where the populations or the atmosphere were changed by
+    somebody else since the last call (``time_dep_update``, ``update_deps``, an edit in place).
+    Pickles and deep copies hold the context and the scheme, and begin a new solve.
 
     Attributes
     ----------
@@ -40,34 +67,67 @@ class AcceleratedContext:
         Whether the convergence criterion of a loop of ours was met.
     """
 
-    def __init__(self, ctx: Any, scheme: Safeguarded, callback: Callback | None = None):
+    #: What is the proxy's; all else is the context's.
+    _OWN = frozenset(
+        {
+            "_callback",
+            "_circumstances",
+            "_ctx",
+            "_factors",
+            "_failures",
+            "_left",
+            "_note",
+            "_restarted",
+            "_running",
+            "_scattering",
+            "_scheme",
+            "adapter",
+            "certificate",
+            "met",
+            "report",
+        }
+    )
+
+    def __init__(self, ctx: lw.Context, scheme: Safeguarded, callback: Callback | None = None):
         self._ctx = ctx
         self._scheme = scheme
         self._callback = callback
         self.adapter = Adapter(ctx)
         self.report = Report()
         self.met = False
-        with blas_threads(self.adapter.Nthreads):
-            state = scheme.init(self.adapter)
-        self._state = state
-        self._factors = _factors(scheme, scheme.operator_factor(state))
-        # Not through this object: a cycle would keep the context until the garbage is collected.
-        self.certificate = Certificate(
-            self.adapter, lambda: scheme.operators(state), scheme.lambdaIterate
-        )
-        self._pending: lw.IterationUpdate | None = None
+        self._running = _Running(scheme)
+        self._factors: dict[str, float] = {}
+        self.certificate = Certificate(self.adapter, self._running.operators, scheme.lambdaIterate)
+        solved = scheme.solves_scattering and self.certificate.radiation_settles
+        one_dimension = self.adapter.grid.Ndim == 1
+        self._scattering = SolvedScattering(self.adapter) if solved and one_dimension else None
         self._failures = 0
         # Whether the last step went back to where the host began.
-        self._anew = False
+        self._restarted = False
+        # The unknown and the atmosphere as the last call left them, if a solve has begun.
+        self._left: Array | None = None
+        self._circumstances: tuple[Array, ...] = ()
+        self._note = ""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "_ctx":
+        if name.startswith("__") or name in self._OWN:
             raise AttributeError(name)
         return getattr(self._ctx, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._OWN:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._ctx, name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return AcceleratedContext, (self._ctx, self._scheme, self._callback)
 
     @property
     def outcome(self) -> Outcome:
         """How the iteration stands, once the loop is over."""
+        if self.certificate.at_floor:
+            return "rounding"
         if self.met:
             return "converged"
         residuals = [r.residual for r in self.report.records]
@@ -85,24 +145,56 @@ class AcceleratedContext:
         return self._factors.get(ALONE)
 
     @on_the_contexts_threads
-    def formal_sol_gamma_matrices(self, **kwargs: Any) -> lw.IterationUpdate:
-        """Make the formal solution, as ``Context.formal_sol_gamma_matrices`` does.
+    def begin(self) -> None:
+        """Begin a solve, where the scheme begins it: this may change the populations.
 
-        A formal solution that repeats the last one, with no update of the populations between, is
-        not made again: the initial lambda iterations of ``iterate_ctx_se`` only settle the
-        background's scattering, and the scheme takes J along anyway. The last report is returned.
+        The loops of this package call it before their first formal solution. In any other loop a
+        solve begins with the first ``stat_equil``, from the populations as they are.
         """
-        if self._pending is not None:
-            return self._pending
-        if self.report.Nformal == 0:
-            y = self._scheme.start(self.adapter.read(), self._state)
-            if y is not None:
-                self.adapter.write(y)
+        if not self.adapter.valid():
+            return
+        state = self._init()
+        y = self._scheme.start(self.adapter.read(), state)
+        if y is not None:
+            self.adapter.write(y)
+        self._remember()
+
+    def _init(self) -> SafeguardState:
+        state = self._running.state = self._scheme.init(self.adapter)
+        self._factors = _factors(self._scheme, self._scheme.operator_factor(state))
+        return state
+
+    def _remember(self) -> None:
+        """Note how this leaves the context."""
+        self._left = self.adapter.read()
+        self._circumstances = self.adapter.circumstances()
+
+    def _forget_if_changed(self) -> None:
+        """Forget the solve if somebody else has changed populations or atmosphere."""
+        if self._left is None:
+            return
+        same = np.array_equal(self._left, self.adapter.read(), equal_nan=True) and all(
+            map(np.array_equal, self._circumstances, self.adapter.circumstances())
+        )
+        if not same:
+            self._running.state = self._left = None
+            self.certificate.clear()
+            self._note = "populations or atmosphere were changed from outside: a new solve"
+
+    @on_the_contexts_threads
+    def formal_sol_gamma_matrices(self, **kwargs: Any) -> lw.IterationUpdate:
+        """Make the formal solution, as ``Context.formal_sol_gamma_matrices`` does."""
+        self._forget_if_changed()
         if self._scheme.lambdaIterate:
             kwargs["lambdaIterate"] = True
-        self._pending = self.adapter.formal_solution(**kwargs)
+        update = (
+            self.adapter.formal_solution(**kwargs)
+            if self._scattering is None
+            else self._scattering.formal_solution(**kwargs)
+        )
+        self.certificate.note_radiation(update.dJMax)
         self.report.Nformal += 1
-        return self._pending
+        return update
 
     @on_the_contexts_threads
     def prd_redistribute(
@@ -113,16 +205,18 @@ class AcceleratedContext:
         Where a scheme accelerates it, the profile is iterated `maxIter` times whatever `tol` is:
         the iteration of profile and populations has to be one map, the same every time.
         """
-        if self._anew:
+        if self._restarted:
             # Populations and profile are the host's first, which begins with a formal solution.
             return None
+        state = self._running.state
         before = self.adapter.profiles()
-        if self._scheme.accelerates_profiles(self._state):
+        if state is not None and self._scheme.accelerates_profiles(state):
             tol = 0.0
         update = self._ctx.prd_redistribute(maxIter=maxIter, tol=tol, **kwargs)
-        if update is not None and update.dRho:
-            mixed = self._scheme.redistribute(update.dRhoMax, before, self._state)
+        if state is not None and update is not None and update.dRho:
+            mixed = self._scheme.redistribute(update.dRhoMax, before, state)
             self.certificate.redistribute(update.dRhoMax, mixed)
+            self._remember()
         return update
 
     @on_the_contexts_threads
@@ -138,17 +232,23 @@ class AcceleratedContext:
             If the host's solver fails three times in a row; the populations are then those
             before the call.
         """
-        self._pending = None
-        self._anew = False
+        self._restarted = False
         adapter = self.adapter
+        state = self._running.state
+        if state is None and adapter.valid():
+            state = self._init()
         # The radiation field does not change here, so that it need not be copied.
         before = adapter.snapshot(radiation=False)
         try:
             update, evaluation = adapter.plain_update(**kwargs)
-            step = self._scheme.step(evaluation, self._state)
+            step = (
+                Step(None, estimate=1.0, note="populations were not positive: a step of MALI")
+                if state is None
+                else self._scheme.step(evaluation, state)
+            )
             if step.y is not None:
                 adapter.write(step.y)
-            self._failures = 0 if evaluation.valid else self._failures + 1
+            self._failures = 0 if evaluation.valid or state is None else self._failures + 1
             if self._failures >= _MAX_FAILURES:
                 raise lw.ExplodingMatrixError(
                     f"{_MAX_FAILURES} times in a row, the statistical equilibrium equations had no "
@@ -171,11 +271,13 @@ class AcceleratedContext:
             method = "operator" if step.by == ALONE else "policy"
             factor = self._factors.get(step.by)
             self.certificate.add(evaluation, step.y, factor, method, step.estimate)
-        elif step.anew:
-            self._anew = True
+        elif step.restart:
+            self._restarted = True
             self.certificate.clear()
         else:
-            self.certificate.skip(undone=True)
+            self.certificate.skip(undone=step.accepted is False)
+        notes = "; ".join(note for note in (self._note, step.note) if note)
+        self._note = ""
         self.report.records.append(
             Record(
                 self.report.Nformal,
@@ -183,9 +285,11 @@ class AcceleratedContext:
                 step.estimate,
                 step.by,
                 step.accepted,
-                step.note,
+                notes,
             )
         )
+        if state is not None:
+            self._remember()
         if self._callback is not None:
             self._callback(self)
         return update
@@ -193,17 +297,16 @@ class AcceleratedContext:
 
 def _factors(scheme: Safeguarded, operator: float | None) -> dict[str, float]:
     """Return by which factor steps estimate the error, by whose they are."""
-    inner = scheme.scheme
-    if not isinstance(inner, Depthwise):
+    if not scheme.has_operators:
         return {}
-    entry = getattr(inner.policy, "card", {}).get("error_estimate", {})
     alone = DEFAULT_FACTOR if operator is None else operator
-    return {ALONE: alone, inner.name: float(entry.get("factor", DEFAULT_FACTOR))}
+    known = None if scheme.policy is None else card_of(scheme.policy).error_factor
+    return {ALONE: alone, scheme.name: DEFAULT_FACTOR if known is None else known}
 
 
 def accelerate(
-    ctx: Any,
-    policy: Any = "default",
+    ctx: lw.Context,
+    policy: PolicyLike = "default",
     scheme: str | Scheme = "depthwise",
     callback: Callback | None = None,
 ) -> AcceleratedContext:
@@ -215,7 +318,7 @@ def accelerate(
     ----------
     ctx : lightweaver.Context
         The context; it is solved in place.
-    policy : str, path-like or object, optional
+    policy : str, path-like or Policy, optional
         A shipped policy's name, a file, or anything with ``predict(obs, deterministic=True)``
         (default: ``"default"``).
     scheme : str or Scheme, optional
@@ -231,16 +334,14 @@ def accelerate(
     ------
     ContextError
         If the context has no active atoms or is not physical; it is not touched.
-    UnknownNameError, PolicyFileError, SchemaError, TypeError
+    UnknownNameError, PolicyFileError, SchemaError, UnusedPolicyError, TypeError
         If scheme or policy cannot be used.
     """
     return AcceleratedContext(ctx, make_scheme(scheme, policy), callback)
 
 
 def iterate_ctx_rl(
-    ctx: Any,
-    policy: Any = "default",
-    scheme: str | Scheme = "depthwise",
+    ctx: lw.Context,
     Nscatter: int = 0,
     NmaxIter: int = 2000,
     prd: bool = False,
@@ -253,34 +354,36 @@ def iterate_ctx_rl(
     quiet: bool = False,
     convergence: type[lw.ConvergenceCriteria] | None = None,
     returnFinalConvergence: bool = False,
+    *,
+    policy: PolicyLike = "default",
+    scheme: str | Scheme = "depthwise",
     callback: Callback | None = None,
-) -> Any:
+) -> int | tuple[int, list[lw.IterationUpdate]]:
     """Iterate a context to statistical equilibrium, driven by a policy.
 
-    A drop-in for ``lightweaver.iterate_ctx_se``: the same keywords, printing and return values;
-    only `Nscatter` defaults to 0. Whether it returns, raises or is interrupted, the context then
-    holds finite, positive populations that sum to `nTotal`. :func:`solve` does the same and
-    returns what happened.
+    A drop-in for ``lightweaver.iterate_ctx_se``: the same arguments in the same order, the same
+    printing and return values; only `Nscatter` defaults to 0. Whether it returns, raises or is
+    interrupted, the context then holds finite, positive populations that sum to `nTotal`.
+    :func:`solve` does the same and returns what happened.
 
     Parameters
     ----------
     ctx : lightweaver.Context
         The context; it is solved in place.
-    policy, scheme, callback
-        As for :func:`accelerate`.
     popsTol : float, optional
         Tolerance on the relative *error* of the populations (default: 1e-3).
     convergence : type of lightweaver.ConvergenceCriteria, optional
-        When to stop (default: :class:`~lw_rl.certificate.convergence.Certified`, by an estimate of
-        the error). With ``lightweaver.DefaultConvergenceCriteria`` it is the change of the
-        populations and the size of the scheme's step that must be below `popsTol`: what
-        ``iterate_ctx_se`` does.
+        When to stop (default: `Certified`, by an estimate of the error). With
+        ``lightweaver.DefaultConvergenceCriteria`` it is the change of the populations and the size
+        of the scheme's step that must be below `popsTol`: what ``iterate_ctx_se`` does.
     prdIterTol : float, optional
         As for ``lightweaver.iterate_ctx_se``, for schemes that do not accelerate emission profiles
         with the populations; with the others they are iterated `maxPrdSubIter` times every time.
     Nscatter, NmaxIter, prd, JTol, rhoTol, maxPrdSubIter, printInterval, quiet, \
 returnFinalConvergence
         As for ``lightweaver.iterate_ctx_se``.
+    policy, scheme, callback
+        As for :func:`accelerate`.
 
     Returns
     -------
@@ -291,11 +394,13 @@ returnFinalConvergence
 
     Raises
     ------
-    ContextError, UnknownNameError, PolicyFileError, SchemaError, TypeError, ValueError
+    ContextError, UnknownNameError, PolicyFileError, SchemaError, UnusedPolicyError, TypeError, \
+ValueError
         Before the first formal solution, with the context untouched.
     lightweaver.ExplodingMatrixError
         If the host's solver fails three times in a row.
     """
+    Nscatter, NmaxIter, policy, scheme = _positions(Nscatter, NmaxIter, policy, scheme)
     it, updates = _loop(
         accelerate(ctx, policy, scheme, callback),
         Nscatter=Nscatter,
@@ -314,25 +419,33 @@ returnFinalConvergence
 
 
 def solve(
-    ctx: Any,
-    policy: Any = "default",
-    scheme: str | Scheme = "depthwise",
+    ctx: lw.Context,
+    Nscatter: int = 0,
+    NmaxIter: int = 2000,
+    prd: bool = False,
+    JTol: float = 5e-3,
+    popsTol: float = 1e-3,
+    rhoTol: float | None = None,
+    prdIterTol: float = 1e-2,
+    maxPrdSubIter: int = 3,
+    printInterval: float = 0.2,
+    quiet: bool = False,
+    convergence: type[lw.ConvergenceCriteria] | None = None,
     *,
+    policy: PolicyLike = "default",
+    scheme: str | Scheme = "depthwise",
     callback: Callback | None = None,
     bound: bool = True,
-    **keywords: Any,
 ) -> Result:
     """Iterate a context to statistical equilibrium and say how it went.
 
     Parameters
     ----------
-    ctx, policy, scheme, callback
-        As for :func:`iterate_ctx_rl`.
+    ctx, Nscatter, NmaxIter, prd, JTol, popsTol, rhoTol, prdIterTol, maxPrdSubIter, \
+printInterval, quiet, convergence, policy, scheme, callback
+        As for :func:`iterate_ctx_rl`, with the same defaults.
     bound : bool, optional
         Also compute the bound on the error, some milliseconds after the solve (default: True).
-    **keywords
-        The others of :func:`iterate_ctx_rl`, with the same defaults, less
-        `returnFinalConvergence`.
 
     Returns
     -------
@@ -343,14 +456,29 @@ def solve(
 
     Raises
     ------
-    ContextError, UnknownNameError, PolicyFileError, SchemaError, TypeError, ValueError
+    ContextError, UnknownNameError, PolicyFileError, SchemaError, UnusedPolicyError, TypeError, \
+ValueError
         Before the first formal solution, with the context untouched.
     """
+    Nscatter, NmaxIter, policy, scheme = _positions(Nscatter, NmaxIter, policy, scheme)
     start = perf_counter()
     proxy = accelerate(ctx, policy, scheme, callback)
     outcome: Outcome
     try:
-        _loop(proxy, **keywords)
+        _loop(
+            proxy,
+            Nscatter=Nscatter,
+            NmaxIter=NmaxIter,
+            prd=prd,
+            JTol=JTol,
+            popsTol=popsTol,
+            rhoTol=rhoTol,
+            prdIterTol=prdIterTol,
+            maxPrdSubIter=maxPrdSubIter,
+            printInterval=printInterval,
+            quiet=quiet,
+            convergence=convergence,
+        )
         outcome = proxy.outcome
     except lw.ExplodingMatrixError:
         outcome = "nonfinite"
@@ -367,16 +495,34 @@ def solve(
         seconds=seconds,
         estimate=estimate,
     )
-    if not keywords.get("quiet", False):
+    if not quiet:
         print(result)
     return result
 
 
+def _positions(
+    Nscatter: Any, NmaxIter: Any, policy: PolicyLike, scheme: str | Scheme
+) -> tuple[int, int, PolicyLike, str | Scheme]:
+    """Return the arguments with policy and scheme where 0.1 had them: in the second and third."""
+    if isinstance(Nscatter, str | Policy):
+        warnings.warn(
+            "policy and scheme are keyword arguments since 0.2: the second and third position are "
+            "the host's Nscatter and NmaxIter",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        policy, Nscatter = Nscatter, 0
+        if isinstance(NmaxIter, str | Scheme):
+            scheme, NmaxIter = NmaxIter, 2000
+    return Nscatter, NmaxIter, policy, scheme
+
+
 def _loop(
     proxy: AcceleratedContext,
-    Nscatter: int = 0,
-    NmaxIter: int = 2000,
-    convergence: type[lw.ConvergenceCriteria] | None = None,
+    *,
+    Nscatter: int,
+    NmaxIter: int,
+    convergence: type[lw.ConvergenceCriteria] | None,
     **keywords: Any,
 ) -> tuple[int, list[lw.IterationUpdate]]:
     """Run the host's own loop and note in the proxy whether its criterion was met."""
@@ -387,7 +533,7 @@ def _loop(
         )
     criterion = Certified if convergence is None else convergence
 
-    class Noted(lw.ConvergenceCriteria):
+    class Noted(lw.ConvergenceCriteria):  # type: ignore[misc]
         def __init__(self, *arguments: Any):
             self.criterion = criterion(*arguments)
 
@@ -396,7 +542,8 @@ def _loop(
             return proxy.met
 
     try:
-        return lw.iterate_ctx_se(
+        proxy.begin()
+        it, updates = lw.iterate_ctx_se(
             proxy,
             Nscatter=Nscatter,
             NmaxIter=NmaxIter,
@@ -408,3 +555,4 @@ def _loop(
         # An interrupt may come while populations are written, one level after the other.
         proxy.adapter.renormalise()
         raise
+    return it, updates

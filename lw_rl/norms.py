@@ -6,9 +6,12 @@ import math
 
 import numpy as np
 
-__all__ = ["largest", "limit_step", "relative"]
+__all__ = ["largest", "limit_step", "relative", "to_log"]
 
 Array = np.ndarray
+
+#: A quantity is not taken to be less than this share of what it is estimated from.
+_LEAST = 0.05
 
 
 def largest(values: Array) -> float:
@@ -23,4 +26,14 @@ def relative(size: float) -> float:
 
 def limit_step(y: Array, y_next: Array, max_step: float) -> Array:
     """Return `y_next` with every component within `max_step` of `y`."""
-    return np.clip(y_next, y - max_step, y + max_step)
+    limited: Array = np.clip(y_next, y - max_step, y + max_step)
+    return limited
+
+
+def to_log(error: Array) -> Array:
+    """Return the change of ln S that an estimated relative error ``S*/S - 1`` stands for.
+
+    A source function that is estimated to be negative is taken for small instead.
+    """
+    change: Array = np.log(np.maximum(1.0 + error, _LEAST))
+    return change

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-#: How a solve ends; see :class:`Result`.
-Outcome = Literal["converged", "max_iterations", "diverged", "nonfinite", "interrupted"]
+__all__ = ["UNKNOWN", "ErrorEstimate", "Outcome", "Record", "Report", "Result"]
 
-_SENTENCES: dict[str, str] = {
+#: How a solve ends; see :class:`Result`.
+Outcome = Literal["converged", "rounding", "max_iterations", "diverged", "nonfinite", "interrupted"]
+
+_SENTENCES: dict[Outcome, str] = {
     "converged": "converged",
+    "rounding": "stopped at the floor of rounding: the residual no longer falls, and the tolerance "
+    "is below it",
     "max_iterations": "not converged: the iterations were used up",
     "diverged": "diverged: the iterations were used up and the residual is no smaller than at the "
     "start",
@@ -127,7 +131,9 @@ class Result(Report):
     Attributes
     ----------
     outcome : str
-        ``"converged"``: the convergence criterion was met. ``"max_iterations"``: it was not met
+        ``"converged"``: the convergence criterion was met. ``"rounding"``: the tolerance is below
+        what rounding allows; the context holds the state of the smallest residual.
+        ``"max_iterations"``: it was not met
         within `NmaxIter` iterations. ``"diverged"``: nor is the residual smaller than at the
         start. ``"nonfinite"``: the host's solver found no finite, positive populations.
         ``"interrupted"``: by the user (KeyboardInterrupt). Whatever it is, the context holds

@@ -1,7 +1,7 @@
 """What is known of the error of the populations along a solve.
 
 Estimates of the error, none of which costs a formal solution. The certified stop
-(`lw_rl.certificate.convergence`) goes by the tightest that can be trusted in the state at hand:
+(`lw_rl.certificate.convergence`) goes by the tightest that can be plain in the state at hand:
 
 ``"policy"``
     A policy proposes a step to the solution, so the size of its step is an estimate of the error
@@ -36,11 +36,11 @@ Estimates of the error, none of which costs a formal solution. The certified sto
     solution itself. :meth:`Certificate.bound` sharpens it at the end of a solve. It is widened
     where the operator, which interpolates as the host does, is not quite monotone.
 
-**Rough equations.** The host's interpolation has a limiter, and its equations have kinks. Where the
-second opinion saw one among the last states, or a plain step raised the residual, all of the above
-but the bound, which is not given there, is multiplied by ten. Classical Lambda iteration of an atom
-without an operator is taken to contract by 0.9999 per step, whatever is observed: it can stand
-still far from the solution.
+**Rough equations.** The host's interpolation has a limiter, and its equations have switches. Where
+the second opinion saw one among the last states, or a plain step raised the residual, all of the
+above but the bound, which is not given there, is multiplied by ten. Classical Lambda iteration of
+an atom without an operator is taken to contract by 0.9999 per step, whatever is observed: it can
+stand still far from the solution.
 
 **Which state is certified.** The estimates are of a state at which a formal solution was made, or
 of its plain update. Where a scheme has moved on to a state that no formal solution has seen, the
@@ -67,15 +67,11 @@ import numpy as np
 from ..host.adapter import Adapter
 from ..host.state import Block, Evaluation
 from ..host.threads import on_the_contexts_threads
-from ..norms import (
-    largest,
-    relative,
-)
-from ..policies.observation import to_log
+from ..norms import largest, relative, to_log
 from ..result import UNKNOWN, ErrorEstimate
 from .bounds import enclosure_bound, weight_bound
 from .defect_correction import DefectCorrection, Operators
-from .history import MAX_RHO, History
+from .history import MAX_RHO, History, contraction
 from .redistribution import Redistribution
 
 Array = np.ndarray
@@ -98,6 +94,8 @@ _ROUNDING = float(np.finfo(np.float64).eps)
 _ROUGH = 10.0
 #: What classical Lambda iteration is taken to contract by where no operator tells.
 _LAMBDA_RHO = 0.9999
+#: Changes of the radiation field over which its contraction is observed.
+_FIELD_MEMORY = 9
 #: Plain steps in a row that are MALI left to itself.
 _PLAIN_STEPS = 8
 #: Plain steps in a row after which what accelerated ones left does not count any more.
@@ -126,21 +124,25 @@ class Certificate:
     ----------
     evaluation : Evaluation or None
         The last one that counts.
+    at_floor : bool
+        Whether a stop was made because residuals no longer fall, for rounding.
     """
 
     def __init__(self, adapter: Adapter, operators: Operators = dict, lambdaIterate: bool = False):
         self.adapter = adapter
         self.clear()
         self._log_b: dict[Block, Array] = {}
-        self._opinion = DefectCorrection(adapter, operators)
+        self._defect = DefectCorrection(adapter, operators)
         self._lambda = lambdaIterate
         self._settled = True
+        self._dJ: deque[float] = deque(maxlen=_FIELD_MEMORY)
+        self.at_floor = False
 
     def clear(self) -> None:
         """Forget the visited states."""
         self.evaluation: Evaluation | None = None
         self._before: Evaluation | None = None
-        self._visited = History()
+        self._history = History()
         # Size of the step that is proposed, and of the one that led here if it was accelerated.
         self._step = self._came = 0.0
         # What accelerated steps in a row left of each other's size.
@@ -163,8 +165,43 @@ class Certificate:
         by_policy = self._factor is not None and self._method == "policy"
         if undone and not by_policy:
             # A policy may mean no good; what others propose is no worse on smooth ground.
-            self._visited.undone()
+            self._history.undone()
         self.evaluation = self._estimate = None
+
+    def note_radiation(self, change: float) -> None:
+        """Note the largest relative change of the radiation field in a formal solution."""
+        self._dJ.append(change)
+
+    @property
+    def _radiation_error(self) -> float:
+        """The error that a radiation field which is still changing leaves in the populations.
+
+        Scattered light of the background is iterated by the host, and can be the slowest part of
+        all: populations follow it, and their residual is what one of its changes does to them. With
+        a contraction rho of these changes ``r rho / (1 - rho)`` is still to come. Zero where every
+        atom has an operator: their estimates do not rest on the last radiation field.
+        """
+        if self._defect.complete:
+            return 0.0
+        if len(self._dJ) < 2:
+            return float("inf")
+        rho = min(contraction(self._dJ), MAX_RHO)
+        return self.residual * rho / (1.0 - rho)
+
+    @property
+    def radiation_settles(self) -> bool:
+        """Whether a stop needs a settled radiation field: an atom has no operator."""
+        return not self._defect.complete
+
+    @property
+    def floor_reached(self) -> bool:
+        """Whether residuals no longer fall, for rounding."""
+        return self.evaluation is not None and self._history.at_floor
+
+    def settle_at_floor(self) -> None:
+        """Put the visited state with the smallest residual into the context."""
+        self.at_floor = True
+        self.adapter.go_back(self._history.best())
 
     @on_the_contexts_threads
     def redistribute(self, change: float, mixed: Array | None = None) -> None:
@@ -184,7 +221,7 @@ class Certificate:
         # Plain steps are too slow for their combination to tell.
         together = mixed is not None and self._factor is not None
         self._profile.step(max(self._step, away), together)
-        errors = self._opinion.errors(self.evaluation)
+        errors = self._defect.errors(self.evaluation)
         if errors is None:
             self._profile.without_operator(self.residual, self._observed().value)
         else:
@@ -225,7 +262,7 @@ class Certificate:
         # After a step that was undone residuals are not compared.
         plainly = self.evaluation is not None and self._plain
         self._before, self.evaluation = self.evaluation, evaluation
-        self._visited.add(evaluation, plainly)
+        self._history.add(evaluation, plainly)
         before, after_plain = self._step, self._plain
         self._came = 0.0 if after_plain else before
         self._plain = y_next is None
@@ -253,7 +290,7 @@ class Certificate:
 
     @on_the_contexts_threads
     def estimate(self, within: float = float("inf")) -> ErrorEstimate:
-        """Return the tightest estimate that can be trusted of the error of :attr:`state`.
+        """Return the tightest estimate that can be plain of the error of :attr:`state`.
 
         Parameters
         ----------
@@ -273,14 +310,15 @@ class Certificate:
                 rough = self._rough
                 seen = self._second_opinion()
                 if self._rough != rough:
-                    # A kink that it has seen counts for the others as well.
+                    # A switch that it has seen counts for the others as well.
                     estimate = self._tightest(within)
                 estimate = max(estimate, seen, key=lambda e: e.value)
             self._estimate = _at_least(self._profile.at_least(), estimate)
-        self._estimate = _at_least(_ROUNDING, self._estimate)
+        least = max(_ROUNDING, self._radiation_error)
+        self._estimate = _at_least(least, self._estimate)
         left = _LEAVES * self._came if self._factor is not None else 0.0
         if self._estimate.value < within <= left:
-            # That nothing was left is chance, or a kink.
+            # That nothing was left is chance, or a switch.
             return ErrorEstimate(left, "operator")
         return self._estimate
 
@@ -288,7 +326,7 @@ class Certificate:
     def bound(self) -> float | None:
         """Return the bound on the error of :attr:`state`, or None where there is none.
 
-        It takes some milliseconds, a linear programme for each two-level atom. What it rests on
+        It takes some milliseconds, a linear programme for each two-level atom. What it backoffs on
         (`lw_rl.certificate.bounds`) does not hold where the approximate operator, which
         interpolates as the host does, takes the error for larger: there is none then.
         """
@@ -298,7 +336,7 @@ class Certificate:
             self._largest_over_blocks(self._weight_bound),
             self._largest_over_blocks(self._enclosure_bound),
         )
-        seen = self._opinion.worst(self.evaluation, plain=False)
+        seen = self._defect.worst(self.evaluation, plain=False)
         return bound if seen is not None and seen < bound < np.inf else None
 
     def settle(self) -> None:
@@ -311,7 +349,7 @@ class Certificate:
     @property
     def _rough(self) -> bool:
         """Whether linear estimates are worth little among the last states."""
-        return not self._profile and self._visited.rough
+        return not self._profile and self._history.rough
 
     def _tightest(self, within: float) -> ErrorEstimate:
         """Return the tightest of the estimates, before the second opinion."""
@@ -319,7 +357,7 @@ class Certificate:
         estimate = UNKNOWN
         if relative(self._step) < within:
             estimate = self._observed()
-            seen = self._opinion.worst(self.evaluation, self._plain)
+            seen = self._defect.worst(self.evaluation, self._plain)
             if seen is None and self._lambda:
                 slow = PLAIN_SAFETY * relative(self._step / (1.0 - _LAMBDA_RHO))
                 estimate = ErrorEstimate(slow, "contraction")
@@ -339,15 +377,15 @@ class Certificate:
         It is asked only where the iteration would stop otherwise: it takes some milliseconds.
         """
         assert self.evaluation is not None
-        seen, kinked = self._opinion.closer(self.evaluation, self._plain)
-        if kinked:
-            self._visited.kink()
+        seen, switched = self._defect.two_steps(self.evaluation, self._plain)
+        if switched:
+            self._history.switch()
         if self._factor is None:
             # What it left of its own errors before, it does not see of this one.
             seen *= OPERATOR_SAFETY / (1.0 - self._accelerated())
         elif self._method == "policy":
             # What it has not seen of a large error is still there.
-            safety = OPERATOR_SAFETY if self._visited.first < _NEAR_START else DEFAULT_FACTOR
+            safety = OPERATOR_SAFETY if self._history.first < _NEAR_START else DEFAULT_FACTOR
             seen *= max(safety, self._stays())
         else:
             seen *= max(self._factor, OPERATOR_SAFETY, self._stays())
@@ -355,15 +393,15 @@ class Certificate:
 
     def _observed(self) -> ErrorEstimate:
         """Return the estimate from the step, the visited states and the contraction."""
-        distance = self._visited.distance(self.state, self.adapter.blocks)
-        rho = self._visited.contraction()
+        distance = self._history.distance(self.state, self.adapter.blocks)
+        rho = self._history.contraction()
         safety = PLAIN_SAFETY if self._plain_steps >= _PLAIN_STEPS else SAFETY
         if distance == float("inf"):
             if self._method == "operator" and self._factor is not None:
                 # Calibrated on problems of this kind, it is worth more than the general one.
                 safety = min(safety, self._factor) if self._factor < DEFAULT_FACTOR else safety
             step = self._step / (1.0 - min(rho, MAX_RHO))
-            known = len(self._visited) > 1
+            known = len(self._history) > 1
             return ErrorEstimate(safety * relative(step), "contraction") if known else UNKNOWN
         if self._factor is not None:
             rho = max(rho, self._accelerated())
@@ -372,14 +410,14 @@ class Certificate:
         if not self._plain:
             distance = max(self._step, distance)
         elif self._plain_steps >= _PLAIN_STEPS:
-            distance = max(distance, self._visited.remainder())
+            distance = max(distance, self._history.remainder())
         return ErrorEstimate(safety * relative(distance), "combination")
 
     def _stays(self) -> float:
         """Return the factor on what the operator sees where some of it stays from step to step."""
         if self._before is None or self.evaluation is None:
             return OPERATOR_SAFETY
-        left = self._opinion.left(self._before, self.evaluation)
+        left = self._defect.left(self._before, self.evaluation)
         return OPERATOR_SAFETY / (1.0 - min(left, _MAX_LEFT))
 
     def _accelerated(self) -> float:
@@ -391,34 +429,35 @@ class Certificate:
     def _largest_over_blocks(self, bound: Any) -> float:
         if self._profile:
             return float("inf")
-        if not (self.adapter.ctx.crswDone and all(b.two_level for b in self.adapter.blocks)):
+        if not (self.adapter.settled and self._defect.complete):
             return float("inf")
-        if not self._visited.monotone:
+        if not self._history.monotone:
             return float("inf")
         return max(bound(b) for b in self.adapter.blocks)
 
-    def _thermal(self, block: Block) -> Array:
+    def _thermal(self, block: Block, y: Array) -> Array:
         """Return ln(eps B) in the unit of the unknown, shape [Nspace]."""
         if block not in self._log_b:
-            physics = self.adapter.line_physics(block)
-            self._log_b[block] = np.log(np.maximum(physics.epsilon, 1e-300)) + physics.log_B
+            thermal = self._defect.operator(block, y).thermal
+            self._log_b[block] = np.log(np.maximum(thermal, 1e-300))
         return self._log_b[block]
 
     def _weight_bound(self, block: Block) -> float:
         assert self.evaluation is not None
         y, r = self.evaluation.y[block.span], self.evaluation.r[block.span]
-        bound = weight_bound(y, r, self._thermal(block))
+        bound = weight_bound(y, r, self._thermal(block, y))
         if bound < np.inf:
-            bound *= self._opinion.widening(block, y)
+            bound *= self._defect.widening(block, y)
         # The plain update is no further from the solution than its step and the bound together.
         return bound + relative(largest(r)) * (1.0 + bound) if self._plain else bound
 
     def _enclosure_bound(self, block: Block) -> float:
         assert self.evaluation is not None
         span = block.span
-        widening = self._opinion.widening(block, self.evaluation.y[span])
-        ys, rs = self._visited.settled(span)
-        return widening * enclosure_bound(ys, rs, self._thermal(block), self.state[span])
+        y = self.evaluation.y[span]
+        widening = self._defect.widening(block, y)
+        ys, rs = self._history.settled(span)
+        return widening * enclosure_bound(ys, rs, self._thermal(block, y), self.state[span])
 
 
 def _at_least(least: float, estimate: ErrorEstimate) -> ErrorEstimate:

@@ -6,7 +6,7 @@ the error where convergence is slow. What the error is, `lw_rl.certificate` esti
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import lightweaver as lw
 import numpy as np
@@ -15,6 +15,18 @@ from ..host.adapter import Adapter
 from ..host.state import Evaluation
 from ..result import UNKNOWN
 from .certificate import Certificate
+
+__all__ = ["Certified", "HasCertificate"]
+
+
+@runtime_checkable
+class HasCertificate(Protocol):
+    """A context that knows the error along its own solve."""
+
+    @property
+    def certificate(self) -> Certificate:
+        """What is known of the error."""
+        ...
 
 
 class Certified(lw.ConvergenceCriteria):
@@ -25,8 +37,14 @@ class Certified(lw.ConvergenceCriteria):
     context, when the populations are within 1e-3 of statistical equilibrium, not when they change
     by less.
 
-    J need not be within `JTol` of the one before where the error of the populations that it
-    belongs to is: the relative error of J is no larger than that of the source function.
+    Where every active atom has an operator (`lw_rl.operator`), J need not be within `JTol` of the
+    one before if the error of the populations that it belongs to is: the relative error of J is no
+    larger than that of the source function. Elsewhere the background's scattered light, which the
+    host iterates, can be slower than the populations: J has to be within `JTol`, and what is left
+    of it by its contraction counts as an error of the populations.
+
+    A tolerance that rounding does not allow ends the iteration where residuals no longer fall, with
+    the state of the smallest one, and the outcome ``"rounding"`` (`lw_rl.solve`).
 
     Parameters
     ----------
@@ -44,9 +62,9 @@ class Certified(lw.ConvergenceCriteria):
     def __init__(self, ctx: Any, JTol: float, popsTol: float, rhoTol: float | None):
         self.ctx, self.JTol, self.popsTol, self.rhoTol = ctx, JTol, popsTol, rhoTol
         self.value = UNKNOWN
-        own = getattr(ctx, "certificate", None)
-        self.certificate: Certificate = Certificate(Adapter(ctx)) if own is None else own
-        self._before = None if own is not None else self.certificate.adapter.read()
+        certified = isinstance(ctx, HasCertificate)
+        self.certificate = ctx.certificate if certified else Certificate(Adapter(ctx))
+        self._before = None if certified else self.certificate.adapter.read()
 
     def is_converged(
         self,
@@ -57,20 +75,31 @@ class Certified(lw.ConvergenceCriteria):
         """Return whether the context is converged; if so it holds the certified state."""
         certificate = self.certificate
         if self._before is not None:
+            certificate.note_radiation(JUpdate.dJMax)
             self._watch(popsUpdate)
             if prdUpdate is not None and prdUpdate.dRho:
                 certificate.redistribute(prdUpdate.dRhoMax)
-        if not certificate.residual < self.popsTol or not self.ctx.crswDone:
+        if not certificate.adapter.settled:
             return False
-        self.value = certificate.estimate(within=self.popsTol)
-        if not self.value.value < self.popsTol:
-            return False
-        if not min(JUpdate.dJMax, self.value.value + certificate.residual) < self.JTol:
+        if not self._within_tolerance():
+            if not certificate.floor_reached:
+                return False
+            certificate.settle_at_floor()
+            return True
+        within = self.value.value + certificate.residual
+        settles = certificate.radiation_settles
+        if not (JUpdate.dJMax if settles else min(JUpdate.dJMax, within)) < self.JTol:
             return False
         if prdUpdate is not None and not self._redistributed(prdUpdate):
             return False
         certificate.settle()
         return True
+
+    def _within_tolerance(self) -> bool:
+        if not self.certificate.residual < self.popsTol:
+            return False
+        self.value = self.certificate.estimate(within=self.popsTol)
+        return self.value.value < self.popsTol
 
     def _redistributed(self, update: lw.IterationUpdate) -> bool:
         settled = update.dJMax < self.JTol and update.dPopsMax < self.popsTol

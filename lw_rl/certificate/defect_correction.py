@@ -1,16 +1,16 @@
-"""What the approximate operator takes for the error of a state, whichever scheme led there.
+"""The defect-correction estimate: the error of a state by the operator, whichever scheme led there.
 
-The operator (`lw_rl.operator.two_level`) is an approximation of the host's formal solver that
-costs no formal solution. Of a two-level atom's state at which the host made one, it knows the
-defect: what the host's residual is over and above its own. Statistical equilibrium is then the
-solution of its own equations with that defect added, and the error is the distance to it (defect
-correction: Böhmer, Hemker and Stetter 1984, Computing Suppl. 5, 1).
+The operator (`lw_rl.operator`) is an approximation of the host's formal solver that costs no formal
+solution. Of a state at which the host made one, the *defect* is known: the host's residual minus
+the operator's own. Statistical equilibrium is then the solution of the operator's equations with
+that defect added, and the error is the distance to it (Böhmer, Hemker and Stetter 1984, Computing
+Suppl. 5, 1).
 
-One Newton step is what the schemes make of it (`DefectCorrection.error`). Where an iteration would
-stop a second one is made, around the solution of the first (`DefectCorrection.closer`). The host's
-interpolation has a limiter with kinks, and through a kink that lies between the state and the
-solution linear estimates cannot see: a residual of 1e-5 can stand beside an error of one half. The
-second step sees it: where the equations are smooth it is the square of the first.
+One Newton step is what the schemes use (`DefectCorrection.error`). Before an iteration stops a
+second one is made (`DefectCorrection.two_steps`). The host's interpolation has a limiter, and where
+it switches between the state and the solution, linear estimates do not see it: a residual of 1e-5
+can stand beside an error of one half. The second step does: the operator's own residual is not
+linearised, and where the equations are smooth the step is a small part of the first.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ..host.adapter import Adapter
-from ..host.state import Block, Evaluation
-from ..norms import (
-    largest,
-)
-from ..operator.two_level import TwoLevelOperator
-from ..policies.observation import to_log
+from ..host.state import Atom, Block, Evaluation
+from ..norms import largest, to_log
+from ..operator.base import EquilibriumOperator, geometry_for, has_operator, operator_for
+from .history import NOISE
+
+__all__ = ["DefectCorrection", "Operators"]
 
 Array = np.ndarray
 
-Operators = Callable[[], Mapping[Block, TwoLevelOperator]]
+Operators = Callable[[], Mapping[Block, EquilibriumOperator]]
+"""Returns the operators that a scheme has made, by atom, so that none is made twice."""
 
 #: Share of an error that the operator may be wrong by.
 _ERRS = 0.05
-#: Change of ln S beyond which the operator is made anew.
-_MOVED = 0.3
-#: A second Newton step of more than this part of the first is one across a kink.
-_KINKED = 0.2
+#: Change of ln S beyond which the operator is relinearised; and where a switch is looked for.
+_MOVED, _MOVED_TWICE = 0.3, 0.1
+#: A second Newton step of more than this part of the first is one across a switch of the limiter.
+_SWITCHED = 0.2
 #: Negative part of the operator's inverse, over the positive one, beyond which there is no bound;
 #: and how many times as large the host's may be.
 _NEGATIVE, _HOST = 0.02, 5.0
@@ -45,59 +46,59 @@ _NONLINEAR = 1.5
 
 
 class DefectCorrection:
-    """The approximate operators of a context's two-level atoms, and what they say of the error.
+    """The operators of a context's active atoms, and what they say of the error.
 
     Parameters
     ----------
     adapter : Adapter
         Access to the context.
     operators : callable
-        Returns what a scheme has made, by atom, so that it is not made twice.
+        See `Operators`.
+
+    Attributes
+    ----------
+    complete : bool
+        Whether every active atom has an operator.
     """
 
     def __init__(self, adapter: Adapter, operators: Operators):
-        self.adapter = adapter
-        self._scheme = operators
-        self._own: dict[Block, TwoLevelOperator] = {}
-
-    def error(self, block: Block, evaluation: Evaluation) -> Array | None:
-        """Return what an operator takes for the relative error, ``S*/S - 1``, shape [Nspace].
-
-        None where there is no operator.
-        """
-        if evaluation.lambda_residual is None or not block.two_level:
-            return None
-        y, lambda_residual = evaluation.y[block.span], evaluation.lambda_residual[block.span]
-        error = self._operator(block, y).error(y, lambda_residual)
-        return error if np.isfinite(error.sum()) else None
+        self._geometry = geometry_for(adapter.grid)
+        self._atoms: dict[Block, Atom] = {b: adapter.atom(b) for b in adapter.blocks}
+        self.complete = all(has_operator(a, self._geometry) for a in self._atoms.values())
+        self._of_scheme = operators
+        self._own: dict[Block, EquilibriumOperator] = {}
 
     def errors(self, evaluation: Evaluation) -> Array | None:
-        """Return the same of all atoms, shape [Nunknown], if there is one of each."""
-        errors = [self.error(block, evaluation) for block in self.adapter.blocks]
-        known = [e for e in errors if e is not None]
-        return np.concatenate(known) if len(known) == len(errors) else None
+        """Return the relative error by one Newton step, ``S*/S - 1``, shape [Nunknown].
+
+        None where an atom has no operator, or its operator is not regular.
+        """
+        if not self.complete or evaluation.lambda_residual is None:
+            return None
+        errors = []
+        for block in self._atoms:
+            y, lambda_residual = evaluation.y[block.span], evaluation.lambda_residual[block.span]
+            errors.append(self.operator(block, y).error(y, lambda_residual))
+        joined = np.concatenate(errors)
+        return joined if np.isfinite(joined.sum()) else None
 
     def worst(self, evaluation: Evaluation, plain: bool) -> float | None:
-        """Return the largest relative error that the operators see.
+        """Return the largest relative error by one Newton step, None where there is no operator.
 
         Parameters
         ----------
         evaluation : Evaluation
+            The state.
         plain : bool
             Whether of its plain update instead.
-
-        Returns
-        -------
-        worst : float or None
-            None if there is an atom without an operator.
         """
         errors = self.errors(evaluation)
         return None if errors is None else _largest(errors, evaluation, plain)
 
     def left(self, before: Evaluation, evaluation: Evaluation) -> float:
-        """Return what is left of the error that was seen before, at the depth that is worst now.
+        """Return what is left of the error before, at the depth that is worst now.
 
-        Zero if there is an atom without an operator.
+        Zero where there is no operator.
         """
         now, then = self.errors(evaluation), self.errors(before)
         if now is None or then is None:
@@ -105,22 +106,34 @@ class DefectCorrection:
         worst = np.abs(now).argmax()
         return float(abs(now[worst]) / max(abs(then[worst]), 1e-300))
 
-    def closer(self, evaluation: Evaluation, plain: bool) -> tuple[float, bool]:
-        """Return the same from two Newton steps, and whether there is a kink between them.
+    def two_steps(self, evaluation: Evaluation, plain: bool) -> tuple[float, bool]:
+        """Return the largest relative error by two Newton steps, and whether the limiter switches.
 
-        Zero if there is an atom without an operator. It takes as long as a formal solution or two.
-        Where there is a kink it is the host's kinks that count, of which the operator's are an
-        approximation: what is returned tells little then.
+        Zero where there is no operator. Where the limiter switches it is the host's limiter that
+        counts, of which the operator's is an approximation: the error returned tells little then.
         """
-        kinked, errors = False, []
-        for block in self.adapter.blocks:
-            if evaluation.lambda_residual is None or not block.two_level:
-                return 0.0, False
-            error, across = self._two_steps(block, evaluation)
+        if not self.complete or evaluation.lambda_residual is None:
+            return 0.0, False
+        switches, errors = False, []
+        for block in self._atoms:
+            y, lambda_residual = evaluation.y[block.span], evaluation.lambda_residual[block.span]
+            operator = self.operator(block, y, _MOVED_TWICE)
+            error, across = self._two_steps(operator, y, lambda_residual)
             errors.append(error)
-            kinked = kinked or across
+            switches = switches or across
         worst = _largest(np.concatenate(errors), evaluation, plain)
-        return (worst if np.isfinite(worst) else 0.0), kinked
+        return (worst if np.isfinite(worst) else 0.0), switches
+
+    @staticmethod
+    def _two_steps(
+        operator: EquilibriumOperator, y: Array, lambda_residual: Array
+    ) -> tuple[Array, bool]:
+        defect = np.exp(y) * np.expm1(lambda_residual) - operator.residual(y)
+        first = operator.error(y, lambda_residual)
+        y_first = y + to_log(first)
+        second = operator.solve(operator.residual(y_first) + defect) / np.exp(y_first)
+        switches = largest(second) > max(_SWITCHED * largest(first), NOISE)
+        return np.expm1(y_first + to_log(second) - y), switches
 
     def widening(self, block: Block, y: Array) -> float:
         """Return by what factor a bound from the maximum principle is to be widened.
@@ -128,37 +141,35 @@ class DefectCorrection:
         The principle is that the inverse `P - Q` of the equations has no negative part `Q`. With
         ``Q w <= nu P w`` for the weight `w` of the bound, ``(P + Q) w`` is no larger than
         ``(1 + nu) / (1 - nu)`` times ``(P - Q) w``. Infinite where that is no principle any more.
-        The limiter, which makes the equations kink, and the opacity, which depends on S, are taken
-        for what they are at `y`; half as much again is added for that.
+        The limiter, which may switch, and the opacity, which depends on S, are taken for what they
+        are at `y`; half as much again is added for that.
         """
-        negative = self._operator(block, y).negative_share
+        negative = self.operator(block, y).negative_share
         if not negative <= _NEGATIVE:
             return float("inf")
         return _NONLINEAR * (1.0 + _HOST * negative) / (1.0 - _HOST * negative)
 
-    def _two_steps(self, block: Block, evaluation: Evaluation) -> tuple[Array, bool]:
-        """Return the relative error from two Newton steps, and whether there is a kink."""
-        assert evaluation.lambda_residual is not None
-        physics = self.adapter.line_physics(block)
-        y, lambda_residual = evaluation.y[block.span], evaluation.lambda_residual[block.span]
-        S = np.exp(y)
-        here = TwoLevelOperator(physics, y)
-        defect = S * np.expm1(lambda_residual) - here.residual(S)
-        first = here.error(y, lambda_residual)
-        y_first = y + to_log(first)
-        S = np.exp(y_first)
-        there = TwoLevelOperator(physics, y_first)
-        second = there.solve(there.residual(S) + defect) / S
-        kinked = largest(second) > _KINKED * largest(first)
-        return np.expm1(y_first + to_log(second) - y), kinked
+    def operator(self, block: Block, y: Array, within: float = _MOVED) -> EquilibriumOperator:
+        """Return an operator linearised around a state within `within` of `y`.
 
-    def _operator(self, block: Block, y: Array) -> TwoLevelOperator:
-        """Return an approximate operator around `y`, made anew where that has moved."""
-        for known in (self._own.get(block), self._scheme().get(block)):
-            if known is not None and known.y is not None and largest(known.y - y) <= _MOVED:
+        Raises
+        ------
+        LookupError
+            If the atom has none.
+        """
+        own = self._own.get(block)
+        for known in (own, self._of_scheme().get(block)):
+            if known is not None and known.y is not None and largest(known.y - y) <= within:
                 return known
-        self._own[block] = TwoLevelOperator(self.adapter.line_physics(block), y)
-        return self._own[block]
+        made = (
+            operator_for(self._atoms[block], self._geometry, y)
+            if own is None
+            else own.relinearised(y)
+        )
+        if made is None:
+            raise LookupError(f"{self._atoms[block].element} has no operator")
+        self._own[block] = made
+        return made
 
 
 def _largest(errors: Array, evaluation: Evaluation, plain: bool) -> float:

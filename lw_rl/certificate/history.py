@@ -16,17 +16,24 @@ from ..norms import (
 )
 from .bounds import NEAR
 
+__all__ = ["MAX_RHO", "NOISE", "History", "contraction"]
+
 Array = np.ndarray
 
 #: History states that are combined.
 _WINDOW = 20
-#: Steps for which kinks and raised residuals are remembered.
+#: Steps for which switches and raised residuals are remembered.
 _MEMORY = 40
 #: Steps over which the contraction of the residual is observed.
 _SPANS = (2, 4, 8)
 #: A residual, in the logarithm, below which a plain step that raises it, or another one that has to
 #: be undone, tells of rough equations.
 _SMALL = 0.01
+#: Below this residual, in the logarithm, rounding can be what is left: it is where a residual is not
+#: smaller than this part of that so many steps before.
+_ROUNDING, _SMALLER, _STEPS = 1e-9, 0.5, 6
+#: Residuals, in the logarithm, and corrections below this are rounding: they tell of nothing else.
+NOISE = 1e-11
 #: Contraction beyond which a plain iteration is not extrapolated.
 MAX_RHO = 0.999
 
@@ -48,7 +55,7 @@ class History:
         self._residual_norms: deque[float] = deque(maxlen=max(_SPANS) + 1)
         # From which residual a plain step had raised it, or one that was undone, if it did.
         self._raised: deque[float] = deque(maxlen=_MEMORY)
-        self._kinks: deque[bool] = deque(maxlen=_MEMORY)
+        self._switches: deque[bool] = deque(maxlen=_MEMORY)
 
     def __len__(self) -> int:
         return len(self._ys)
@@ -74,33 +81,46 @@ class History:
         self._ys.append(evaluation.y)
         self._rs.append(evaluation.r)
         self._residual_norms.append(residual_norm)
-        self._raised.append(before if plainly and before < residual_norm else float("inf"))
-        self._kinks.append(False)
+        raised = plainly and NOISE < before < residual_norm
+        self._raised.append(before if raised else float("inf"))
+        self._switches.append(False)
 
-    def kink(self) -> None:
-        """Note a kink of the host's limiter near the last state."""
-        self._kinks[-1] = True
+    def switch(self) -> None:
+        """Note a switch of the host's limiter near the last state."""
+        self._switches[-1] = True
 
     def undone(self) -> None:
         """Note that a step from the last state led to where the residual is many times larger."""
-        if self._residual_norms:
+        if self._residual_norms and self._residual_norms[-1] > NOISE:
             self._raised[-1] = self._residual_norms[-1]
 
     @property
     def rough(self) -> bool:
-        """Whether linear estimates are worth little: a kink was seen, or nothing contracts."""
-        return any(self._kinks) or min(self._raised) < _SMALL
+        """Whether linear estimates are worth little: a switch was seen, or nothing contracts."""
+        return any(self._switches) or min(self._raised) < _SMALL
 
     @property
     def monotone(self) -> bool:
         """Whether nothing in the last states speaks against a maximum principle."""
-        smooth = not any(self._kinks) and min(self._raised) == float("inf")
+        smooth = not any(self._switches) and min(self._raised) == float("inf")
         return smooth and self._settled[-1]
 
     def settled(self, span: slice) -> tuple[list[Array], list[Array]]:
         """Return an atom's unknowns and residuals, of states with their own background light."""
         ys = [y[span] for y in compress(self._ys, self._settled)]
         return ys, [r[span] for r in compress(self._rs, self._settled)]
+
+    @property
+    def at_floor(self) -> bool:
+        """Whether residuals are small, and no smaller any more: what is left is rounding."""
+        norms = [largest(r) for r in self._rs]
+        if len(norms) <= _STEPS or not min(norms) < _ROUNDING:
+            return False
+        return norms[-1] > _SMALLER * norms[-1 - _STEPS]
+
+    def best(self) -> Array:
+        """Return the visited state with the smallest residual."""
+        return min(zip(self._ys, self._rs, strict=True), key=lambda state: largest(state[1]))[0]
 
     def distance(self, state: Array, blocks: Sequence[Block]) -> float:
         """Return how far the best combination of the states is from one, in the logarithm.
@@ -132,10 +152,12 @@ class History:
 
     def contraction(self) -> float:
         """Return the largest factor per step by which the residual fell over the last steps."""
-        residual_norms = self._residual_norms
-        if len(residual_norms) < 2:
-            return 0.5
-        spans = [n for n in _SPANS if n < len(residual_norms)] or [1]
-        return max(
-            (residual_norms[-1] / max(residual_norms[-1 - n], 1e-300)) ** (1.0 / n) for n in spans
-        )
+        return contraction(self._residual_norms)
+
+
+def contraction(sizes: Sequence[float]) -> float:
+    """Return the largest factor per step by which sizes fell; 0.5 if that is not known."""
+    if len(sizes) < 2:
+        return 0.5
+    spans = [n for n in _SPANS if n < len(sizes)] or [1]
+    return max((sizes[-1] / max(sizes[-1 - n], 1e-300)) ** (1.0 / n) for n in spans)

@@ -1,4 +1,4 @@
-"""The one room that reads and writes the insides of a Lightweaver context.
+"""The one class that reads and writes the insides of a Lightweaver context.
 
 Statistical equilibrium is sought for one vector `y`, the active atoms' blocks one after another,
 each what `lw_rl.host.unknown` says.
@@ -9,8 +9,8 @@ One formal solution at `y` gives, through the host's own update of the populatio
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
 import lightweaver as lw
@@ -19,8 +19,10 @@ from lightweaver.constants import CLight
 
 from ..errors import ContextError
 from . import line_physics
-from .state import Block, EmergentLine, Evaluation, LinePhysics, Snapshot
-from .unknown import Unknown
+from .state import Atom, Block, Continuum, Evaluation, Grid, Line, LinePhysics, Snapshot
+from .unknown import LineSource, LogPopulations, Unknown
+
+__all__ = ["Adapter"]
 
 Array = np.ndarray
 
@@ -64,12 +66,15 @@ class Adapter:
         start = 0
         for atom in ctx.activeAtoms:
             n = np.asarray(atom.n)
-            two_level = self._is_two_level(atom)
-            size = n.shape[1] if two_level else n.size
-            block = Block(start, start + size, n.shape[1:] if two_level else n.shape, two_level)
-            levels = atom.atomicModel.levels
-            g_ratio = levels[1].g / levels[0].g
-            self._atoms.append(Unknown(n, np.asarray(atom.nTotal), block, g_ratio))
+            lines = self._line_is_unknown(atom)
+            size = n.shape[1] if lines else n.size
+            block = Block(start, start + size, n.shape[1:] if lines else n.shape)
+            nTotal = np.asarray(atom.nTotal)
+            if lines:
+                levels = atom.atomicModel.levels
+                self._atoms.append(LineSource(n, nTotal, block, levels[1].g / levels[0].g))
+            else:
+                self._atoms.append(LogPopulations(n, nTotal, block))
             start += size
             if not (np.all(np.isfinite(n)) and np.all(n >= 0.0)):
                 bad = float(n[~(np.isfinite(n) & (n >= 0.0))][0])
@@ -78,6 +83,7 @@ class Adapter:
                     "(eqPops.atomicPops[...].set_n_to_lte()) before iterating"
                 )
         self.blocks: tuple[Block, ...] = tuple(a.block for a in self._atoms)
+        self._sources = [self._line_is_unknown(atom) for atom in ctx.activeAtoms]
         # The host redistributes with the rates of the last formal solution, so they belong to the
         # state. Those of atoms whose populations are given are iterated as well.
         active = [t for atom in ctx.activeAtoms for t in _redistributed(atom)]
@@ -98,7 +104,8 @@ class Adapter:
 
     # ---- checks -----------------------------------------------------------------------------
 
-    def _is_two_level(self, atom: Any) -> bool:
+    def _line_is_unknown(self, atom: Any) -> bool:
+        """Whether an atom's unknown is the source function of its only line."""
         return (
             atom.Nlevel == 2
             and len(atom.trans) == 1
@@ -121,6 +128,11 @@ class Adapter:
     def Nspace(self) -> int:
         """Number of depths."""
         return int(self.ctx.kwargs["atmos"].Nspace)
+
+    @property
+    def line_sources(self) -> bool:
+        """Whether the unknown of every active atom is a line source function."""
+        return all(self._sources)
 
     @property
     def Nthreads(self) -> int:
@@ -187,6 +199,34 @@ class Adapter:
         self.Nformal += 1
         return self.ctx.formal_sol_gamma_matrices(**kwargs)
 
+    def formal_solution_with_opacity(self, **kwargs: Any) -> lw.IterationUpdate:
+        """Make a formal solution that stores the opacity (:meth:`opacity`)."""
+        data = self.ctx.depthData
+        fill, data.fill = data.fill, True
+        try:
+            return self.formal_solution(**kwargs)
+        finally:
+            data.fill = fill
+
+    # ---- scattering in the background -------------------------------------------------------
+
+    def radiation(self, waves: Array | slice = slice(None)) -> Array:
+        """Return a copy of the mean intensity at some wavelengths, [Nwave, Nspace]."""
+        return np.array(self.ctx.spect.J[waves])
+
+    def write_radiation(self, waves: Array, J: Array) -> None:
+        """Set the mean intensity at some wavelengths, the source of scattered background light."""
+        self.ctx.spect.J[waves] = J
+
+    def opacity(self, waves: Array | slice = slice(None)) -> Array:
+        """Return the total opacity of the last formal solution, mean over rays, [Nwave, Nspace]."""
+        mean: Array = np.asarray(self.ctx.depthData.chi)[waves].mean(axis=(1, 2))
+        return mean
+
+    def scattering(self, waves: Array | slice = slice(None)) -> Array:
+        """Return the background's scattering opacity [m-1], [Nwave, Nspace]."""
+        return np.asarray(self.ctx.background.sca)[waves]
+
     def plain_update(self, **kwargs: Any) -> tuple[lw.IterationUpdate | None, Evaluation]:
         """Apply the host's own update of the populations after a formal solution.
 
@@ -212,18 +252,17 @@ class Adapter:
         return update, Evaluation(y, r, self.blocks, bool(np.isfinite(r.sum())), lambda_residual)
 
     def _lambda_residual(self, y: Array) -> Array:
-        """Return what the rates of the last formal solution imply for two-level atoms, minus y."""
-        lambda_residual = np.zeros_like(y)
-        for atom, state in zip(self.ctx.activeAtoms, self._atoms, strict=True):
-            if state.block.two_level:
-                # Switching scales the collisional rates in the host's equations.
-                trans, C = atom.trans[0], np.asarray(atom.C) * self.ctx.crswCallback.val
-                # C[i, j] is the rate from j to i.
-                up, down = trans.Rij + C[1, 0], trans.Rji + C[0, 1]
-                lambda_residual[state.block.span] = (
-                    state.lambda_residual(up, down) - y[state.block.span]
-                )
-        return lambda_residual
+        """Return the residual of Lambda iteration by the rates of the last formal solution."""
+        residual = np.zeros_like(y)
+        for atom, unknown in zip(self.ctx.activeAtoms, self._atoms, strict=True):
+            # Switching scales the collisional rates in the host's equations.
+            trans, C = atom.trans[0], np.asarray(atom.C) * self.ctx.crswCallback.val
+            # C[i, j] is the rate from j to i.
+            iterated = unknown.lambda_iterated(trans.Rij + C[1, 0], trans.Rji + C[0, 1])
+            if iterated is not None:
+                span = unknown.block.span
+                residual[span] = iterated - y[span]
+        return residual
 
     def evaluate(self, y: Array | None = None, lambdaIterate: bool = False) -> Evaluation:
         """Make one formal solution at `y` and return the plain update's residual there.
@@ -351,29 +390,73 @@ class Adapter:
 
     # ---- physics ----------------------------------------------------------------------------
 
-    def line_physics(self, block: Block) -> LinePhysics:
-        """Return what the policy may know about the line of a two-level atom.
+    @property
+    def grid(self) -> Grid:
+        """Where the depths of the atmosphere are."""
+        atmos = self.ctx.kwargs["atmos"]
+        return Grid(int(atmos.Ndim), np.array(atmos.z))
+
+    def circumstances(self) -> tuple[Array, ...]:
+        """Return copies of what a solve takes for given: temperature, velocities, densities."""
+        atmos = self.ctx.kwargs["atmos"]
+        given = [atmos.temperature, atmos.vz, atmos.vturb, atmos.nHTot]
+        if not self.conserves_charge:
+            given.append(atmos.ne)
+        return tuple([np.array(values) for values in given])
+
+    def atom(self, block: Block) -> Atom:
+        """Return the levels and transitions of an active atom.
 
         Parameters
         ----------
         block : Block
-            One of :attr:`blocks`, of a two-level atom.
+            One of :attr:`blocks`.
+        """
+        index = self.blocks.index(block)
+        atom = self.ctx.activeAtoms[index]
+        lines = len(atom.atomicModel.lines)
+        transitions = tuple(
+            Line(t.i, t.j, cache(partial(self._line_physics, index, k)))
+            if k < lines
+            else Continuum(t.i, t.j)
+            for k, t in enumerate(atom.trans)
+        )
+        source = transitions[0] if self._sources[index] else None
+        assert source is None or isinstance(source, Line)
+        return Atom(str(atom.element), int(atom.Nlevel), transitions, source)
+
+    def line(self, block: Block) -> LinePhysics | None:
+        """Return the line whose source function is the unknown; None for other atoms."""
+        index = self.blocks.index(block)
+        return self._line_physics(index, 0) if self._sources[index] else None
+
+    def line_physics(self, block: Block) -> LinePhysics:
+        """Return what the policy may know about the line whose source function is the unknown.
+
+        Parameters
+        ----------
+        block : Block
+            One of :attr:`blocks`.
 
         Raises
         ------
         ContextError
-            If the block is not of a two-level atom.
+            If the block is of another atom.
         """
-        if not block.two_level:
+        physics = self.line(block)
+        if physics is None:
             raise ContextError("line physics is defined for two-level atoms with one line only")
-        index = self.blocks.index(block)
-        atom, state = self.ctx.activeAtoms[index], self._atoms[index]
-        trans, atmos = atom.trans[0], self.ctx.kwargs["atmos"]
-        line = atom.atomicModel.lines[0]
+        return physics
+
+    def _line_physics(self, index: int, k: int) -> LinePhysics:
+        atom = self.ctx.activeAtoms[index]
+        trans, atmos = atom.trans[k], self.ctx.kwargs["atmos"]
+        line = atom.atomicModel.lines[k]
+        levels = atom.atomicModel.levels
         # C[i, j] is the rate from j to i.
-        C_ul = np.asarray(atom.C)[0, 1]
+        C_ul = np.asarray(atom.C)[line.i, line.j]
         if not np.any(C_ul > 0.0):
-            C_ul = self._collisions(index)
+            C_ul = self._collisions(index)[line.i, line.j]
         spect, background = self.ctx.spect, self.ctx.background
         wave = int(np.argmin(np.abs(np.asarray(spect.wavelength) - line.lambda0)))
         offset = np.abs(np.asarray(trans.wavelength) / line.lambda0 - 1.0)
@@ -383,91 +466,25 @@ class Adapter:
             vlos=np.asarray(atmos.vz),
             vBroad=np.asarray(atom.vBroad),
             aDamp=np.asarray(trans.aDamp),
-            nTotal=state.nTotal,
+            nTotal=np.asarray(atom.nTotal),
             C_ul=C_ul,
             chi=np.asarray(background.chi)[wave],
             sca=np.asarray(background.sca)[wave],
             lambda0=line.lambda0_m,
             Aji=line.Aji,
             Bij=line.Bij,
-            g_ratio=state.g_ratio,
+            g_ratio=levels[line.j].g / levels[line.i].g,
             extent=float(offset.max()) * CLight,
         )
 
-    def emergent_line(self, block: Block, mu: float = 1.0) -> EmergentLine:
-        """Return the line of a two-level atom as it leaves the atmosphere.
-
-        Parameters
-        ----------
-        block : Block
-            One of :attr:`blocks`, of a two-level atom.
-        mu : float, optional
-            Cosine of the angle with the vertical (default: 1, disc centre).
-
-        Raises
-        ------
-        ContextError
-            If the block is not of a two-level atom.
-        """
-        if not block.two_level:
-            raise ContextError("the emergent line is defined for two-level atoms only")
-        trans = self.ctx.activeAtoms[self.blocks.index(block)].trans[0]
-        # The line's own grid, which is made for integrals, four times finer, which is for the eye.
-        grid = np.asarray(trans.wavelength)
-        N = grid.shape[0]
-        wavelength = np.interp(np.linspace(0.0, N - 1.0, 4 * N - 3), np.arange(N), grid)
-        intensity = np.asarray(self.ctx.compute_rays(wavelengths=wavelength, mus=mu))
-        return EmergentLine(float(trans.lambda0), wavelength, intensity.reshape(-1))
-
-    def emergent_rays(
-        self, mus: tuple[float, ...], opacity: bool = False
-    ) -> tuple[Array, Array, Array | None]:
-        """Return the first active atom's line as it leaves the atmosphere along rays.
-
-        A third of the cost of ``ctx.compute_rays``, which copies the whole model first: the rays
-        get a context of their own that shares the populations, and a copy of J.
-
-        Parameters
-        ----------
-        mus : tuple of float
-            Cosines of the angles with the vertical.
-        opacity : bool, optional
-            Whether to return the opacity too (default: False).
-
-        Returns
-        -------
-        intensity : Array
-            Specific intensity [J s-1 m-2 sr-1 Hz-1] on the line's wavelengths, shape [Nmu, Nwave].
-        height : Array
-            Height of every depth point [m], shape [Nspace].
-        chi : Array or None
-            Opacity [m-1], shape [Nwave, Nmu, Nspace].
-        """
-        kwargs = self.ctx.kwargs
-        atmos = copy.copy(kwargs["atmos"])
-        atmos.rays(list(mus), upOnly=True)
-        # One context: the populations in `eqPops` are taken as they are.
-        rays = lw.Context(atmos, kwargs["spect"], kwargs["eqPops"], Nthreads=1)
-        rays.spect.J[:] = self.ctx.spect.J
-        rays.formal_sol(upOnly=True)
-        wavelength = np.asarray(rays.spect.wavelength)
-        line = np.isin(wavelength, np.asarray(rays.activeAtoms[0].trans[0].wavelength))
-        intensity = np.asarray(rays.spect.I).reshape(wavelength.size, len(mus))[line].T.copy()
-        if not opacity:
-            return intensity, np.array(atmos.z), None
-        rays.depthData.fill = True
-        # The rays' weights are zero, so that the rates which this computes as well mean nothing.
-        rays.formal_sol_gamma_matrices()
-        return intensity, np.array(atmos.z), np.asarray(rays.depthData.chi)[line][:, :, 1]
-
     def _collisions(self, index: int) -> Array:
-        """Return C_ul [s-1] before the first formal solution has filled the host's array."""
+        """Return C [s-1] before the first formal solution has filled the host's array."""
         atom = self.ctx.activeAtoms[index]
         eqPops, atmos = self.ctx.kwargs["eqPops"], self.ctx.kwargs["atmos"]
         C = np.zeros((atom.Nlevel, atom.Nlevel, self.Nspace))
         for rate in atom.atomicModel.collisions:
             rate.compute_rates(atmos, eqPops, C)
-        return C[0, 1]
+        return C
 
 
 def _redistributed(atom: Any) -> list[Any]:

@@ -1,10 +1,25 @@
-"""What the adapter hands out: the unknown's layout, evaluations, snapshots, a line's physics."""
+"""What the adapter hands out: the unknown's layout, atoms, evaluations, snapshots."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+
+__all__ = [
+    "Atom",
+    "Block",
+    "Continuum",
+    "EmergentLine",
+    "Evaluation",
+    "Grid",
+    "Line",
+    "LinePhysics",
+    "Snapshot",
+    "Transition",
+]
 
 Array = np.ndarray
 
@@ -18,15 +33,12 @@ class Block:
     start, stop : int
         The block is ``y[start:stop]``.
     shape : tuple of int
-        Its own shape: [Nspace] for a two-level atom, else [Nlevel, Nspace].
-    two_level : bool
-        Whether it is a two-level atom with one line, in one dimension.
+        Its own shape: [Nspace] of a line source function, else [Nlevel, Nspace].
     """
 
     start: int
     stop: int
     shape: tuple[int, ...]
-    two_level: bool
 
     @property
     def span(self) -> slice:
@@ -97,6 +109,89 @@ class LinePhysics:
     extent: float
 
 
+class Transition(Protocol):
+    """A line or a continuum of an atom.
+
+    Attributes
+    ----------
+    lower, upper : int
+        Its levels.
+    """
+
+    @property
+    def lower(self) -> int:
+        """The lower level."""
+        ...
+
+    @property
+    def upper(self) -> int:
+        """The upper level."""
+        ...
+
+
+@dataclass(frozen=True)
+class Line:
+    """A spectral line.
+
+    Attributes
+    ----------
+    lower, upper : int
+        Its levels.
+    physics : callable
+        Returns its local physics, found once.
+    """
+
+    lower: int
+    upper: int
+    physics: Callable[[], LinePhysics]
+
+
+@dataclass(frozen=True)
+class Continuum:
+    """A bound-free continuum, from its lower level to the upper one of the next ion."""
+
+    lower: int
+    upper: int
+
+
+@dataclass(frozen=True)
+class Atom:
+    """What an operator is made of: an active atom's levels and transitions.
+
+    Attributes
+    ----------
+    element : str
+        Its element, as the host writes it.
+    Nlevel : int
+        Number of levels.
+    transitions : tuple of Transition
+        Lines and continua.
+    source : Line or None
+        The line whose source function is the atom's unknown.
+    """
+
+    element: str
+    Nlevel: int
+    transitions: tuple[Transition, ...]
+    source: Line | None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the depths of an atmosphere are.
+
+    Attributes
+    ----------
+    Ndim : int
+        Dimensions.
+    height : Array
+        Heights, downwards [m]; in one dimension shape [Nspace].
+    """
+
+    Ndim: int
+    height: Array
+
+
 @dataclass(frozen=True)
 class EmergentLine:
     """The line that leaves an atmosphere.
@@ -125,14 +220,14 @@ class Evaluation:
     y : Array
         The unknown, shape [Nunknown].
     r : Array
-        Residual of the host's plain update, ``y_plain - y``; NaN where there is none.
+        Residual of the host's own update, ``y_plain - y``; NaN where there is none.
     blocks : tuple of Block
         The active atoms within `y`.
     valid : bool
         Whether `y` and `r` are finite everywhere.
     lambda_residual : Array or None
-        What the radiation field implies for a two-level atom, minus `y`: the residual of plain
-        Lambda iteration, ``ln((1 - epsilon) J + epsilon B) - ln S``. Zero for other atoms.
+        Residual of Lambda iteration where the unknown is a line source function,
+        ``ln((1 - epsilon) J + epsilon B) - ln S``. Zero for other atoms.
     """
 
     y: Array
@@ -143,8 +238,9 @@ class Evaluation:
 
     @property
     def y_plain(self) -> Array:
-        """The host's plain update of `y`."""
-        return self.y + self.r
+        """The host's own update of `y`."""
+        y: Array = self.y + self.r
+        return y
 
     @property
     def residual_norm(self) -> float:

@@ -1,17 +1,25 @@
-"""Bezier short characteristics as stencils: what each step adds to the intensity at its end.
+"""Cubic Bezier short characteristics along rays, compiled: what each step adds, and sweeps of it.
 
 The host's default formal solver interpolates the source function between depths by cubic Bezier
 curves with limited derivatives (de la Cruz Rodriguez and Piskunov 2013, ApJ 764, 33). Linearised
 around an estimate of the source function, what a step adds is a weighted sum over its neighbours;
 without an estimate the source function is taken for linear, which is monotone.
 
-`lw_rl.slab.short_characteristics` holds the parabolic ones of the paper's slab, for sweeps.
+Arrays have shape [Nspace, Nray], rays contiguous. A *stencil*, [Nspace, 5, Nray], has what the step
+that ends at a depth adds to the intensity there, per source function from two depths above to two
+below. Compiled code is kept on disk by numba and runs without the global interpreter lock.
+
+`lw_rl.slab.short_characteristics` holds the parabolic ones of the paper's slab.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+from numba import njit
+
+__all__ = ["REACH", "bezier", "linear", "mean_intensity", "stencils", "unit_responses"]
 
 Array = np.ndarray
 
@@ -20,80 +28,82 @@ _SERIES = 0.03
 #: A step sees the source function up to this many depths from its end.
 REACH = 2
 
+#: Sums over rays may be taken in any order.
+_compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 
-def bezier(step: Array) -> tuple[Array, Array, Array, Array]:
+
+@_compiled
+def bezier(t: float) -> tuple[float, float, float, float]:
     """Return the weights of a step's four control points, that of its end first.
 
     de la Cruz Rodriguez and Piskunov (2013), equations 14-17; where the step is thin, their series.
     """
-    t = np.maximum(step, _SERIES)
-    e = np.exp(-t)
+    if t < _SERIES:
+        # Integrals of x^n (1 - x)^(3 - n) exp(-t x): Euler's beta function, term by term.
+        return (
+            t * (1 / 4 - t * (1 / 20 - t / 120)),
+            t * (1 / 4 - t * (1 / 10 - t / 40)),
+            t * (1 / 4 - t * (3 / 20 - t / 20)),
+            t * (1 / 4 - t * (1 / 5 - t / 12)),
+        )
+    e = math.exp(-t)
     t2 = t * t
     t3 = t2 * t
-    weights = (
+    return (
         (6.0 * e - 6.0 + 6.0 * t - 3.0 * t2 + t3) / t3,
         (18.0 - 12.0 * t + 3.0 * t2 - (6.0 * t + 18.0) * e) / t3,
         (6.0 * t - 18.0 + (18.0 + 12.0 * t + 3.0 * t2) * e) / t3,
         (6.0 - (6.0 + 6.0 * t + 3.0 * t2 + t3) * e) / t3,
     )
-    thin = step < _SERIES
-    t = step[thin]
-    # Integrals of x^n (1 - x)^(3 - n) exp(-t x): Euler's beta function, term by term.
-    weights[0][thin] = t * (1 / 4 - t * (1 / 20 - t / 120))
-    weights[1][thin] = t * (1 / 4 - t * (1 / 10 - t / 40))
-    weights[2][thin] = t * (1 / 4 - t * (3 / 20 - t / 20))
-    weights[3][thin] = t * (1 / 4 - t * (1 / 5 - t / 12))
-    return weights
 
 
-def linear(step: Array) -> tuple[Array, Array]:
+@_compiled
+def linear(t: float) -> tuple[float, float]:
     """Return the weights of a step's end and beginning where the source function is linear."""
-    t = np.maximum(step, _SERIES)
-    e = np.exp(-t)
+    if t < _SERIES:
+        return t * (1 / 2 - t * (1 / 6 - t / 24)), t * (1 / 2 - t * (1 / 3 - t / 8))
+    e = math.exp(-t)
     mean = (1.0 - e) / t
-    end, begin = 1.0 - mean, mean - e
-    thin = step < _SERIES
-    t = step[thin]
-    end[thin] = t * (1 / 2 - t * (1 / 6 - t / 24))
-    begin[thin] = t * (1 / 2 - t * (1 / 3 - t / 8))
-    return end, begin
+    return 1.0 - mean, mean - e
 
 
-def slopes(step: Array, source: Array) -> tuple[Array, Array]:
+@_compiled
+def _slopes(step: Array, source: Array) -> tuple[Array, Array]:
     """Return how the limited derivative depends on the differences before and after a depth.
 
-    The derivative is the weighted harmonic mean of the two slopes, or zero at an extremum
-    (Fritsch and Butland 1984, SIAM J. Sci. Stat. Comput. 5, 300); here it is linearised.
-
-    Returns
-    -------
-    before, after : Array
-        [Nspace, Nray]; the derivative is ``before (S_i - S_i-1) + after (S_i+1 - S_i)``.
+    The derivative ``before (S_i - S_i-1) + after (S_i+1 - S_i)`` is the weighted harmonic mean of
+    the two slopes, or zero at an extremum (Fritsch and Butland 1984, SIAM J. Sci. Stat. Comput. 5,
+    300); here it is linearised.
     """
-    before, after = np.zeros_like(source), np.zeros_like(source)
-    slope = np.diff(source, axis=0) / step
-    left, right = slope[:-1], slope[1:]
-    weight = (1.0 + step[1:] / (step[1:] + step[:-1])) / 3.0
-    mean = weight * right + (1.0 - weight) * left
-    limited = left * right <= 0.0
-    mean[limited] = np.inf
-    before[1:-1] = weight * (right / mean) ** 2 / step[:-1]
-    after[1:-1] = (1.0 - weight) * (left / mean) ** 2 / step[1:]
-    after[0] = 1.0 / step[0]
-    before[-1] = 1.0 / step[-1]
+    N, K = source.shape
+    before, after = np.zeros((N, K)), np.zeros((N, K))
+    for k in range(K):
+        after[0, k] = 1.0 / step[0, k]
+        before[N - 1, k] = 1.0 / step[N - 2, k]
+    for i in range(1, N - 1):
+        for k in range(K):
+            left = (source[i, k] - source[i - 1, k]) / step[i - 1, k]
+            right = (source[i + 1, k] - source[i, k]) / step[i, k]
+            if left * right > 0.0:
+                weight = (1.0 + step[i, k] / (step[i, k] + step[i - 1, k])) / 3.0
+                mean = weight * right + (1.0 - weight) * left
+                before[i, k] = weight * (right / mean) ** 2 / step[i - 1, k]
+                after[i, k] = (1.0 - weight) * (left / mean) ** 2 / step[i, k]
     return before, after
 
 
-def stencils(step: Array, source: Array | None) -> tuple[Array, Array]:
+@_compiled
+def stencils(step: Array, source: Array, monotone: bool) -> tuple[Array, Array]:
     """Return what each step adds to the intensity at its end, inward and outward.
 
     Parameters
     ----------
     step : Array
         Steps of optical depth, [Nspace - 1, Nray].
-    source : Array or None
-        Estimate of the source function around which the limiter is linearised, [Nspace, Nray];
-        None interpolates linearly.
+    source : Array
+        Estimate of the source function around which the limiter is linearised, [Nspace, Nray].
+    monotone : bool
+        Interpolate linearly instead, whatever the estimate.
 
     Returns
     -------
@@ -102,63 +112,123 @@ def stencils(step: Array, source: Array | None) -> tuple[Array, Array]:
     """
     N, K = step.shape[0] + 1, step.shape[1]
     inward, outward = np.zeros((N, 5, K)), np.zeros((N, 5, K))
-    if source is None:
-        end, begin = linear(step)
-        inward[1:, 2], inward[1:, 1] = end, begin
-        outward[:-1, 2], outward[:-1, 3] = end, begin
+    if monotone:
+        for i in range(1, N):
+            for k in range(K):
+                end, begin = linear(step[i - 1, k])
+                inward[i, 2, k], inward[i, 1, k] = end, begin
+                outward[i - 1, 2, k], outward[i - 1, 3, k] = end, begin
         return inward, outward
-    own, near, far, upwind = bezier(step)
-    before, after = slopes(step, source)
-    third = step / 3.0
-    g, d = near * third, far * third
-    own += near
-    upwind += far
-    b, a, b_up, a_up = before[1:], after[1:], before[:-1], after[:-1]
-    inward[1:, 3] = -g * a
-    inward[1:, 2] = own - g * (b - a) + d * a_up
-    inward[1:, 1] = upwind + g * b + d * (b_up - a_up)
-    inward[1:, 0] = -d * b_up
-    outward[:-1, 1] = -g * b_up
-    outward[:-1, 2] = own + g * (b_up - a_up) + d * b
-    outward[:-1, 3] = upwind + g * a_up - d * (b - a)
-    outward[:-1, 4] = -d * a
+    before, after = _slopes(step, source)
+    for i in range(1, N):
+        for k in range(K):
+            t = step[i - 1, k]
+            own, near, far, upwind = bezier(t)
+            own += near
+            upwind += far
+            g, d = near * t / 3.0, far * t / 3.0
+            b, a, b_up, a_up = before[i, k], after[i, k], before[i - 1, k], after[i - 1, k]
+            inward[i, 3, k] = -g * a
+            inward[i, 2, k] = own - g * (b - a) + d * a_up
+            inward[i, 1, k] = upwind + g * b + d * (b_up - a_up)
+            inward[i, 0, k] = -d * b_up
+            outward[i - 1, 1, k] = -g * b_up
+            outward[i - 1, 2, k] = own + g * (b_up - a_up) + d * b
+            outward[i - 1, 3, k] = upwind + g * a_up - d * (b - a)
+            outward[i - 1, 4, k] = -d * a
     return inward, outward
 
 
-def contributions(
-    stencil: Array, share: Array, background: Array, incident: Array | None = None
+@_compiled
+def mean_intensity(
+    inward: Array, outward: Array, step: Array, weight: Array, source: Array, incident: Array
 ) -> Array:
-    """Return what each step adds per line source function, and what it adds anyway.
+    """Return the mean intensity of a source function, shape [Nspace].
 
     Parameters
     ----------
-    stencil : Array
-        One of the two of :func:`stencils`.
-    share : Array
-        The line's share of the opacity, [Nspace, Nray].
-    background : Array
-        What the background adds to the source function, [Nspace, Nray].
-    incident : Array, optional
+    inward, outward : Array
+        From :func:`stencils`, [Nspace, 5, Nray].
+    step : Array
+        Steps of optical depth, [Nspace - 1, Nray].
+    weight : Array
+        Quadrature weights, their sum over rays one, [Nspace, Nray].
+    source : Array
+        [Nspace, Nray].
+    incident : Array
         Intensity that enters at the last depth, [Nray].
-
-    Returns
-    -------
-    cells : Array
-        [Nspace, 6, Nray]: five neighbours' source functions, and what is known.
     """
-    N, reach, K = stencil.shape
-    cells = np.empty((N, reach + 1, K))
-    np.multiply(stencil, _windows(share), out=cells[:, :reach])
-    np.einsum("imk,imk->ik", stencil, _windows(background), out=cells[:, reach])
-    if incident is not None:
-        cells[-1, reach] += incident
-    return cells
+    N, K = source.shape
+    J, beam = np.zeros(N), np.zeros(K)
+    for i in range(1, N):
+        for k in range(K):
+            beam[k] *= math.exp(-step[i - 1, k])
+        for m in range(max(0, REACH - i), min(2 * REACH + 1, N + REACH - i)):
+            for k in range(K):
+                beam[k] += inward[i, m, k] * source[i + m - REACH, k]
+        for k in range(K):
+            J[i] += 0.5 * weight[i, k] * beam[k]
+    beam[:] = incident
+    for i in range(N - 1, -1, -1):
+        if i < N - 1:
+            for k in range(K):
+                beam[k] *= math.exp(-step[i, k])
+            for m in range(max(0, REACH - i), min(2 * REACH + 1, N + REACH - i)):
+                for k in range(K):
+                    beam[k] += outward[i, m, k] * source[i + m - REACH, k]
+        for k in range(K):
+            J[i] += 0.5 * weight[i, k] * beam[k]
+    return J
 
 
-def _windows(values: Array) -> Array:
-    """Return every depth's neighbours, [Nspace, 5, Nray], zero beyond the ends."""
-    N, K = values.shape
-    padded = np.zeros((N + 2 * REACH, K))
-    padded[REACH:-REACH] = values
-    rows, columns = padded.strides
-    return as_strided(padded, (N, 2 * REACH + 1, K), (rows, rows, columns))
+@_compiled
+def unit_responses(
+    inward: Array, outward: Array, step: Array, weight: Array, share: Array
+) -> Array:
+    """Return the mean intensity at every depth per source function at another, [Nspace, Nspace].
+
+    Parameters
+    ----------
+    inward, outward, step, weight
+        As for :func:`mean_intensity`.
+    share : Array
+        Part of the rays' source function that a depth's source function makes, [Nspace, Nray].
+    """
+    N, K = weight.shape
+    Lambda, beam = np.zeros((N, N)), np.empty(K)
+    decay = np.exp(-step)
+    half = 0.5 * weight
+    for s in range(N):
+        beam[:] = 0.0
+        for i in range(max(1, s - REACH), N):
+            m = s - i + REACH
+            if m >= 0:
+                for k in range(K):
+                    beam[k] = beam[k] * decay[i - 1, k] + inward[i, m, k] * share[s, k]
+            else:
+                for k in range(K):
+                    beam[k] *= decay[i - 1, k]
+            seen, size = 0.0, 0.0
+            for k in range(K):
+                seen += half[i, k] * beam[k]
+                size += half[i, k] * abs(beam[k])
+            Lambda[i, s] += seen
+            if m < 0 and size < 1e-290:
+                break
+        beam[:] = 0.0
+        for i in range(min(N - 2, s + REACH), -1, -1):
+            m = s - i + REACH
+            if m <= 2 * REACH:
+                for k in range(K):
+                    beam[k] = beam[k] * decay[i, k] + outward[i, m, k] * share[s, k]
+            else:
+                for k in range(K):
+                    beam[k] *= decay[i, k]
+            seen, size = 0.0, 0.0
+            for k in range(K):
+                seen += half[i, k] * beam[k]
+                size += half[i, k] * abs(beam[k])
+            Lambda[i, s] += seen
+            if m > 2 * REACH and size < 1e-290:
+                break
+    return Lambda

@@ -21,16 +21,14 @@ sigmoid    the four-parameter policy of Panos and Milic  to see what a parametri
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from typing import Any
 
-from ..errors import UnknownNameError
-from ..policies import actor
+from ..errors import UnknownNameError, UnusedPolicyError
+from ..policies.base import Policy, PolicyLike, make_policy
 from .anderson import Anderson
 from .base import Scheme, Step
-from .depthwise import ALONE, Depthwise, Policy
-from .mali import Lambda, Mali
+from .depthwise import ALONE, Depthwise
+from .mali import Lambda, Mali, MaliScattering
 from .ng import Ng
 from .safeguarded import Safeguarded
 from .sigmoid import Sigmoid
@@ -40,6 +38,7 @@ __all__ = [
     "Depthwise",
     "Lambda",
     "Mali",
+    "MaliScattering",
     "Ng",
     "Policy",
     "Safeguarded",
@@ -53,53 +52,29 @@ __all__ = [
 
 #: Fruitless formal solutions that schemes are allowed where they were asked for: those that combine
 #: plain updates, and the operator.
-_PATIENCE, _OPERATOR_PATIENCE = 20.0, 8.0
+_COMBINING_ALLOWANCE, _OPERATOR_ALLOWANCE = 20.0, 8.0
 
-_SCHEMES: dict[str, Callable[[Any], Scheme]] = {
-    "lambda": lambda policy: Lambda(),
-    "mali": lambda policy: Mali(),
-    "ng": lambda policy: Ng(),
-    "anderson": lambda policy: Anderson(),
+#: Schemes by name: those without a policy, and those with one.
+_WITHOUT_POLICY: dict[str, Callable[[], Scheme]] = {
+    "lambda": Lambda,
+    "mali": Mali,
+    "mali_scattering": MaliScattering,
+    "ng": Ng,
+    "anderson": Anderson,
+    "nonlocal": lambda: Depthwise(None, name=ALONE),
+}
+_WITH_POLICY: dict[str, Callable[[PolicyLike], Scheme]] = {
     "sigmoid": lambda policy: Sigmoid(None if policy == "default" else make_policy(policy)),
-    "nonlocal": lambda policy: Depthwise(None, name=ALONE),
     "depthwise": lambda policy: Depthwise(make_policy(policy)),
 }
 
 
 def known() -> list[str]:
     """Return the names of the iteration schemes."""
-    return list(_SCHEMES)
+    return [*_WITHOUT_POLICY, *_WITH_POLICY]
 
 
-def make_policy(policy: Any) -> Policy:
-    """Return a policy from a name, a path, or anything with a ``predict`` method.
-
-    Raises
-    ------
-    UnknownNameError
-        If a name is not that of a shipped policy, nor of a file.
-    PolicyFileError
-        If a file is not a policy.
-    TypeError
-        If the object has no ``predict`` method.
-    """
-    if isinstance(policy, os.PathLike):
-        return actor.load(policy)
-    if isinstance(policy, str):
-        if policy in actor.known():
-            return actor.load_shipped(policy)
-        if os.sep in policy or policy.endswith((".json", ".safetensors")):
-            return actor.load(policy)
-        raise UnknownNameError("policy", policy, actor.known())
-    if not callable(getattr(policy, "predict", None)):
-        raise TypeError(
-            "a policy is a name, a path, or an object with predict(obs, deterministic=True); got "
-            f"{type(policy).__name__}"
-        )
-    return policy
-
-
-def make_scheme(scheme: str | Scheme, policy: Any = "default") -> Safeguarded:
+def make_scheme(scheme: str | Scheme, policy: PolicyLike = "default") -> Safeguarded:
     """Return a scheme from a name or a scheme object, guarded.
 
     Parameters
@@ -108,30 +83,45 @@ def make_scheme(scheme: str | Scheme, policy: Any = "default") -> Safeguarded:
         One of :func:`known`, or a configured scheme; it is wrapped in :class:`Safeguarded` with
         the default settings unless it is one already.
     policy : str, path-like or Policy, optional
-        The policy for schemes that have one (default: the shipped ``"default"``).
+        The policy of schemes that have one (default: the shipped ``"default"``).
 
     Raises
     ------
     UnknownNameError
         If the name is not known; the message lists those that are.
+    UnusedPolicyError
+        If a policy is given that the scheme does not ask.
     TypeError
         If the object is not a scheme.
     """
     if isinstance(scheme, str):
-        if scheme not in _SCHEMES:
-            raise UnknownNameError("scheme", scheme, _SCHEMES)
-        scheme = _SCHEMES[scheme](policy)
+        if scheme in _WITH_POLICY:
+            return _guarded(_WITH_POLICY[scheme](policy))
+        if scheme not in _WITHOUT_POLICY:
+            raise UnknownNameError("scheme", scheme, known())
+    if policy != "default":
+        name = scheme if isinstance(scheme, str) else f"a {type(scheme).__name__} object"
+        raise UnusedPolicyError(
+            f"a policy was given, but the scheme is {name}, which does not ask it; leave it out, "
+            f"or name one of {', '.join(_WITH_POLICY)}"
+        )
+    if isinstance(scheme, str):
+        return _guarded(_WITHOUT_POLICY[scheme]())
     if isinstance(scheme, type) or not isinstance(scheme, Scheme):
         raise TypeError(
-            f"a scheme is one of {', '.join(_SCHEMES)} or an object with init and step; got "
+            f"a scheme is one of {', '.join(known())} or an object with init and step; got "
             f"{type(scheme).__name__}"
         )
+    return _guarded(scheme)
+
+
+def _guarded(scheme: Scheme) -> Safeguarded:
     if isinstance(scheme, Safeguarded):
         return scheme
     # Accelerations of plain updates keep their residual for a while, to drop it at once later; the
     # operator, which dismisses a policy by itself, removes what the residual hardly sees.
     if isinstance(scheme, Anderson | Ng):
-        return Safeguarded(scheme, in_foldings=True, allowance=_PATIENCE)
+        return Safeguarded(scheme, in_foldings=True, allowance=_COMBINING_ALLOWANCE)
     if isinstance(scheme, Depthwise):
-        return Safeguarded(scheme, allowance=_OPERATOR_PATIENCE)
+        return Safeguarded(scheme, allowance=_OPERATOR_ALLOWANCE)
     return Safeguarded(scheme)

@@ -24,10 +24,11 @@ Array = np.ndarray
 
 @dataclass
 class Iterates:
-    """Iterates and their images, oldest first."""
+    """Iterates and their images, oldest first, and how many there were."""
 
     xs: deque[Array]
     gs: deque[Array]
+    made: int = 0
 
     @classmethod
     def empty(cls, window: int) -> Iterates:
@@ -62,13 +63,17 @@ class Anderson:
         Combine logarithms instead (default: False).
     max_step : float, optional
         Limit of a step in the logarithm, at every depth (default: 2).
+    delay : int, optional
+        Plain steps before the first that is accelerated; they are not combined (default: 0).
     """
 
     window: int = 10
     logarithmic: bool = False
     max_step: float = 2.0
+    delay: int = 0
     name: str = field(default="anderson")
     lambdaIterate: bool = False
+    solves_scattering: bool = True
 
     def __post_init__(self) -> None:
         if self.window < 1 or not self.max_step > 0.0:
@@ -95,6 +100,9 @@ class Anderson:
 
     def mix(self, y: Array, image: Array, history: Iterates) -> Array:
         """Add an iterate and its image to a history and return the next iterate."""
+        history.made += 1
+        if history.made <= self.delay:
+            return image
         history.add(y, image)
         if self.logarithmic:
             return limit_step(y, anderson_mix(history.xs, history.gs), self.max_step)

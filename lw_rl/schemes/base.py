@@ -3,17 +3,35 @@
 A scheme sees an :class:`~lw_rl.host.adapter.Evaluation` (the unknown at which a formal solution was
 made, and the residual of the host's plain update) and proposes the next unknown. All that evolves
 sits in the state that ``init`` returns and ``step`` is given; the one driver owns the loop.
+
+What some schemes can do besides is in the protocols `Starts`, `HasOperators`, `AcceleratesProfiles`
+and `AsksPolicy`; :func:`with_abilities` finds out once which of them a scheme has.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from ..host.adapter import Adapter
-from ..host.state import Evaluation
+from ..host.state import Block, Evaluation
+from ..operator.base import EquilibriumOperator
+from ..policies.base import Policy
+
+__all__ = [
+    "AcceleratesProfiles",
+    "AsksPolicy",
+    "HasOperators",
+    "Scheme",
+    "SolvesScattering",
+    "Starts",
+    "Step",
+    "WithAbilities",
+    "with_abilities",
+]
 
 Array = np.ndarray
 
@@ -34,7 +52,7 @@ class Step:
         Which scheme made the step.
     accepted : bool
         False if the step before was undone.
-    anew : bool
+    restart : bool
         Whether the solve begins again where the host began: what was seen so far does not count.
     note : str
         What happened, where that is out of the ordinary.
@@ -44,17 +62,13 @@ class Step:
     estimate: float = 0.0
     by: str = "mali"
     accepted: bool = True
-    anew: bool = False
+    restart: bool = False
     note: str = ""
 
 
 @runtime_checkable
 class Scheme(Protocol):
     """The signature that every iteration scheme has.
-
-    A scheme that knows a better beginning than the populations as they are has one more method,
-    ``start(y, state)``: it returns the unknown at which the first formal solution is to be made,
-    or None.
 
     Attributes
     ----------
@@ -81,3 +95,82 @@ class Scheme(Protocol):
     def step(self, evaluation: Evaluation, state: Any) -> Step:
         """Propose the next unknown; `state` is updated in place."""
         ...
+
+
+@runtime_checkable
+class Starts(Protocol):
+    """A scheme that knows a better beginning than the populations as they are."""
+
+    def start(self, y: Array, state: Any) -> Array | None:
+        """Return the unknown at which the first formal solution is to be made, or None."""
+        ...
+
+
+@runtime_checkable
+class HasOperators(Protocol):
+    """A scheme that makes operators, which safeguard and certificate share."""
+
+    def operators(self, state: Any) -> Mapping[Block, EquilibriumOperator]:
+        """Return the operators that there are, by atom."""
+        ...
+
+    def operator_factor(self, state: Any) -> float | None:
+        """Return the factor on the operators' own estimate of the error, if it was calibrated."""
+        ...
+
+    def plain_steps(self, state: Any, most: int) -> int | None:
+        """Return how many steps MALI would take from LTE; None if unknown or more than `most`."""
+        ...
+
+
+@runtime_checkable
+class AcceleratesProfiles(Protocol):
+    """A scheme whose steps can be combined with those of emission profiles (coupled)."""
+
+    def redistribute(self, change: float, state: Any) -> None:
+        """Note that the emission profiles have changed, by so much at the most, relatively."""
+        ...
+
+
+@runtime_checkable
+class AsksPolicy(Protocol):
+    """A scheme that asks a policy."""
+
+    @property
+    def policy(self) -> Policy | None:
+        """The policy; None if it does without."""
+        ...
+
+
+@runtime_checkable
+class SolvesScattering(Protocol):
+    """A scheme that says whether the background's scattering is solved along with it."""
+
+    @property
+    def solves_scattering(self) -> bool:
+        """Whether it is, where some atom has no operator."""
+        ...
+
+
+@dataclass(frozen=True)
+class WithAbilities:
+    """A scheme, and what it can do besides stepping: None or False where it cannot."""
+
+    scheme: Scheme
+    starts: Starts | None
+    has_operators: HasOperators | None
+    accelerates_profiles: AcceleratesProfiles | None
+    policy: Policy | None
+    solves_scattering: bool
+
+
+def with_abilities(scheme: Scheme) -> WithAbilities:
+    """Find out what a scheme can do besides stepping."""
+    return WithAbilities(
+        scheme,
+        scheme if isinstance(scheme, Starts) else None,
+        scheme if isinstance(scheme, HasOperators) else None,
+        scheme if isinstance(scheme, AcceleratesProfiles) else None,
+        scheme.policy if isinstance(scheme, AsksPolicy) else None,
+        scheme.solves_scattering if isinstance(scheme, SolvesScattering) else False,
+    )

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from ..errors import OutOfRangeError, PolicyOutputError
 from ..extrapolation import combine_linear
 from ..host.adapter import Adapter
-from ..host.state import Block, Evaluation, LinePhysics
-from ..norms import (
-    largest,
-    relative,
-)
-from ..operator.two_level import TwoLevelOperator
-from ..policies.observation import Frame, Previous, correction, make_frame, observe, size_of, to_log
+from ..host.state import Block, Evaluation
+from ..norms import largest, relative, to_log
+from ..operator.base import EquilibriumOperator, Geometry, geometry_for, operator_for
+from ..policies.base import Policy
+from ..policies.card import card_of
+from ..policies.observation import Frame, Previous, correction, make_frame, observe, size_of
 from .anderson import Anderson, Iterates
-from .base import (
-    Step,
-)
+from .base import Step
 
 Array = np.ndarray
 
 #: What atoms get that are not two-level atoms, and lines whose operator cannot be inverted.
-_OTHERS = Anderson()
+_OTHERS = Anderson(logarithmic=True, max_step=1.5, delay=5)
 #: Whose the steps are that no policy had a part in.
 ALONE = "nonlocal"
 #: A policy whose step leaves more than this of the estimated error is not asked again.
@@ -41,20 +37,12 @@ _ENOUGH = 0.8
 _LAG_ENOUGH = 0.9
 #: The plain update is fast where it would leave less than this of the error.
 _FAST = 0.7
-#: The operator is made anew around the present state where that is further from what it was made
-#: around, in the logarithm; where its last step left more than `_HALF`, at the shorter distance.
+#: The operator is relinearised around the present state where that is further from what it was
+#: linearised around, in the logarithm; at the shorter distance where its last step left more than
+#: `_HALF`.
 _FAR, _OFF, _HALF = 0.3, 0.03, 0.5
-#: Slow plain steps that end the operator's rest after its first failure, and at most.
-_FIRST_REST, _LONGEST_REST = 2, 64
-
-
-@runtime_checkable
-class Policy(Protocol):
-    """Anything that maps an observation to an action, as stable-baselines3's models do."""
-
-    def predict(self, observation: Array, *, deterministic: bool = True) -> tuple[Array, Any]:
-        """Return the action in [-1, 1], shape [Npoints], and a recurrent state (ignored)."""
-        ...
+#: Slow plain steps that end the operator's backoff after its first failure, and at most.
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 2, 64
 
 
 @dataclass
@@ -67,10 +55,8 @@ class BlockState:
         Which one it is.
     others : Iterates or None
         For atoms without an operator.
-    operator, initial : TwoLevelOperator or None
+    operator, initial : EquilibriumOperator or None
         Of a two-level atom, and that of the beginning.
-    physics : LinePhysics or None
-        What it is made of.
     frame : Frame or None
         Of a two-level atom, if there is a policy.
     near : float
@@ -94,17 +80,16 @@ class BlockState:
         Whether the last step was the plain update.
     redistributed : bool
         Whether the emission profile is iterated too.
-    resting, rest : int
-        Slow plain steps that end the operator's rest, this one and the next.
+    backoff, next_backoff : int
+        Slow plain steps that end the operator's backoff, this one and the next.
     note : str
         What the next step is to say.
     """
 
     block: Block
     others: Iterates | None
-    operator: TwoLevelOperator | None = None
-    initial: TwoLevelOperator | None = None
-    physics: LinePhysics | None = None
+    operator: EquilibriumOperator | None = None
+    initial: EquilibriumOperator | None = None
     frame: Frame | None = None
     near: float = _NEAR
     factor: float | None = None
@@ -117,8 +102,8 @@ class BlockState:
     off: float = np.inf
     plain: bool = False
     redistributed: bool = False
-    resting: int = 0
-    rest: int = _FIRST_REST
+    backoff: int = 0
+    next_backoff: int = _FIRST_BACKOFF
     note: str = ""
 
     def clear(self) -> None:
@@ -176,7 +161,7 @@ class Depthwise:
 
     Where the solve has moved away from what the operator was made around, it is made anew. Where
     the plain update would remove most of the error and the operator's last step did not, the
-    operator rests: MALI is fast there.
+    operator backoffs: MALI is fast there.
 
     Populations in LTE carry no information about the radiation field: then the operator's own
     solution is the zeroth step, before the first formal solution.
@@ -204,9 +189,10 @@ class Depthwise:
     window: int = 8
     name: str = field(default="depthwise")
     lambdaIterate: bool = False
+    solves_scattering: bool = True
 
     def __post_init__(self) -> None:
-        if self.policy is not None and not hasattr(self.policy, "predict"):
+        if self.policy is not None and not isinstance(self.policy, Policy):
             raise TypeError(
                 f"a policy needs a method predict(obs, deterministic=True); "
                 f"{type(self.policy).__name__} has none"
@@ -216,33 +202,31 @@ class Depthwise:
 
     def init(self, adapter: Adapter) -> list[BlockState]:
         """Prepare operator and observation of every two-level atom."""
-        states = []
-        for block in adapter.blocks:
-            # Policies are trained at complete redistribution.
-            policy = None if adapter.redistributes(block) else self.policy
-            others = None if adapter.conserves_charge else Iterates.empty(_OTHERS.window)
-            s = BlockState(block, others, visited=deque(maxlen=self.window))
-            if block.two_level:
-                physics = adapter.line_physics(block)
-                y = adapter.read()[block.span]
-                if adapter.in_lte(block):
-                    s.operator, s.first = TwoLevelOperator.first(physics)
-                    # Collisional-radiative switching begins as another problem, from LTE.
-                    s.lte = y if adapter.settled else None
-                else:
-                    s.operator = TwoLevelOperator(physics, y)
-                s.physics, s.initial = physics, s.operator
-                if not s.operator.regular:
-                    s.operator = s.first = s.lte = None
-                elif policy is not None:
-                    s.frame = make_frame(physics)
-                    s.near = getattr(policy, "asked_within", None) or _NEAR
-                    known = getattr(policy, "operator_factor", None)
-                    s.factor = None if known is None else known(s.frame.static)
-            states.append(s)
-        return states
+        geometry = geometry_for(adapter.grid)
+        return [self._prepared(adapter, block, geometry) for block in adapter.blocks]
 
-    def operators(self, state: list[BlockState]) -> dict[Block, TwoLevelOperator]:
+    def _prepared(self, adapter: Adapter, block: Block, geometry: Geometry | None) -> BlockState:
+        others = None if adapter.conserves_charge else Iterates.empty(_OTHERS.window)
+        s = BlockState(block, others, visited=deque(maxlen=self.window))
+        atom, y = adapter.atom(block), adapter.read()[block.span]
+        lte = adapter.in_lte(block)
+        operator = operator_for(atom, geometry, None if lte else y)
+        if operator is None or not operator.regular:
+            return s
+        s.operator = s.initial = operator
+        if lte:
+            s.first = operator.start()
+            # Collisional-radiative switching begins as another problem, from LTE.
+            s.lte = y if adapter.settled else None
+        # Policies are trained at complete redistribution.
+        if self.policy is not None and atom.source and not adapter.redistributes(block):
+            card = card_of(self.policy)
+            s.frame = make_frame(atom.source.physics())
+            s.near = card.asked_within or _NEAR
+            s.factor = card.operator_factor(s.frame.static)
+        return s
+
+    def operators(self, state: list[BlockState]) -> dict[Block, EquilibriumOperator]:
         """Return the approximate operators that there are, by atom."""
         return {s.block: s.operator for s in state if s.operator is not None}
 
@@ -323,25 +307,28 @@ class Depthwise:
         return Step(y_next, estimate=estimate, by=by, note=note)
 
     @staticmethod
-    def _rests(estimate: Array, r: Array, s: BlockState) -> bool:
+    def _backs_off(estimate: Array, r: Array, s: BlockState) -> bool:
         """Whether the next step is to be the plain update.
 
         It is where the operator's last step left much of the error, and the plain update would
         remove much of what the operator sees: MALI is fast there, and an operator that is not the
-        host's gets in its way. It rests until two plain steps were slow after its first failure,
-        four after the second, and so on up to sixty-four: where the host's limiter has kinks plain
-        steps come through only if they are left alone.
+        host's gets in its way. It backoffs until two plain steps were slow after its first failure,
+        four after the second, and so on up to sixty-four: where the host's limiter has switches
+        plain steps come through only if they are left alone.
         """
         size = size_of(estimate)
         off = max(size, size_of(r))
         left, s.off = off / s.off, off
         if s.plain:
-            s.resting -= left > _FAST
+            s.backoff -= left > _FAST
         elif left > (_LAG_ENOUGH if s.redistributed else _ENOUGH):
             # No error is below half of the residual where plain steps contract: the operator errs.
             if size_of(estimate - r) < _FAST * off or size < 0.5 * off:
-                s.resting, s.rest = s.rest, min(2 * s.rest, _LONGEST_REST)
-        s.plain = s.resting > 0
+                s.backoff, s.next_backoff = (
+                    s.next_backoff,
+                    min(2 * s.next_backoff, _LONGEST_BACKOFF),
+                )
+        s.plain = s.backoff > 0
         return s.plain
 
     @staticmethod
@@ -351,10 +338,10 @@ class Depthwise:
         Returns
         -------
         error : Array
-            What the operator takes for the relative error of the last state, shape [Nspace].
+            The relative error of the last state by the operator, shape [Nspace].
         start, left, plain : Array
-            The combination's unknown, what the operator takes for its relative error, and MALI's
-            relative residual.
+            The combination's unknown, its relative error by the operator, and MALI's relative
+            residual.
         """
         assert s.operator is not None
         ys, lambdas, plains = zip(*s.visited, strict=True)
@@ -367,11 +354,11 @@ class Depthwise:
         return errors[-1], *(last if combined is None else combined)
 
     @staticmethod
-    def _is_old(start: Array, off: float, s: BlockState) -> bool:
-        """Whether the operator is to be made anew, around where its step is to begin.
+    def _outdated(start: Array, off: float, s: BlockState) -> bool:
+        """Whether the operator is to be relinearised, around where its step is to begin.
 
-        The host's interpolation is not linear: where its limiter has kinks between here and what
-        the operator was made around, the operator's steps lead astray. In partial redistribution
+        The host's interpolation is not linear: where its limiter switches between here and what the
+        operator was linearised around, the operator's steps lead astray. In partial redistribution
         it stays, since what is accelerated there has to be one map (`lw_rl.schemes.coupled`).
 
         Parameters
@@ -398,18 +385,17 @@ class Depthwise:
             s.visited.clear()
         s.visited.append((y, lambda_residual, np.expm1(r)))
         error, start, left, plain = self._combined(s)
-        if self._is_old(start, max(size_of(to_log(error)), size_of(r)), s):
-            assert s.physics is not None
-            anew = TwoLevelOperator(s.physics, start)
-            if anew.regular:
-                s.operator = anew
+        if self._outdated(start, max(size_of(to_log(error)), size_of(r)), s):
+            relinearised = s.operator.relinearised(start)
+            if relinearised.regular:
+                s.operator = relinearised
                 error, start, left, plain = self._combined(s)
         estimate = to_log(left)
         size = largest(error)
         if not (size < _USEFUL * s.size and size < s.near):
             s.frame = None
         s.size = size
-        if self._rests(to_log(error), r, s):
+        if self._backs_off(to_log(error), r, s):
             s.last = None
             return y + r, size
         if self.policy is None or s.frame is None:

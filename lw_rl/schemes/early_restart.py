@@ -1,14 +1,14 @@
 """When a scheme that begins somewhere else than the host is given up, and the solve begins again.
 
-Where MALI is fast there is little to win, and much to lose: a start or a first step that a kink of
-the host's limiter leads astray can cost more formal solutions than MALI takes in all. A scheme that
-brings its own start (`lw_rl.schemes.depthwise`) is watched as long as it costs next to nothing to
-begin again where the host began, with plain steps: as all that was lost is what was made so far.
+Where MALI is fast there is little to win, and much to lose: a start or a first step that a switch
+of the host's limiter leads astray can cost more formal solutions than MALI takes in all. A scheme
+that brings its own start (`lw_rl.schemes.depthwise`) is watched as long as it costs next to nothing
+to begin again where the host began, with plain steps: as all that was lost is what was made so far.
 
 It is given up if its first few steps reduce the residual so slowly that it would take a good part
 of what the approximate operator predicts for MALI, where MALI is fast. It is given up later, where
 the prediction says that what was made is no more than a twentieth of what MALI takes, if an
-accelerated step raises a small residual: that is a kink, from which plain steps may not come back
+accelerated step raises a small residual: that is a switch, from which plain steps may not come back
 either. In partial redistribution, where nothing predicts what MALI takes, it is given up if the
 first iterations raise the residual, lead to negative emission or to a step that has to be undone.
 """

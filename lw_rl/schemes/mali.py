@@ -18,6 +18,7 @@ class Mali:
 
     name: str = "mali"
     lambdaIterate: bool = False
+    solves_scattering: bool = False
 
     def init(self, adapter: Adapter) -> None:
         """There is no state."""
@@ -25,6 +26,14 @@ class Mali:
     def step(self, evaluation: Evaluation, state: None) -> Step:
         """Keep the host's update."""
         return Step(None, by=self.name)
+
+
+@dataclass(frozen=True)
+class MaliScattering(Mali):
+    """MALI with the background's coherent scattering solved (`lw_rl.operator.scattering`)."""
+
+    name: str = "mali_scattering"
+    solves_scattering: bool = True
 
 
 @dataclass(frozen=True)

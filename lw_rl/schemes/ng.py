@@ -55,6 +55,7 @@ class Ng:
     max_step: float = 4.0
     name: str = field(default="ng")
     lambdaIterate: bool = False
+    solves_scattering: bool = True
 
     def __post_init__(self) -> None:
         if self.order < 1 or self.period < 1 or self.delay < 0:

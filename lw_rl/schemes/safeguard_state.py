@@ -8,18 +8,19 @@ from typing import Any
 
 from ..host.adapter import Adapter
 from ..host.state import Evaluation, Snapshot
-from ..norms import (
-    relative,
-)
+from ..norms import relative
 from .coupled import CoupledHistory
 from .early_restart import EarlyRestart
 
+__all__ = ["SafeguardState"]
+
 #: A hand-over begins at the best state if its residual is below this fraction of the first one.
 _PROGRESS = 0.1
-#: Formal solutions in which the smallest residual has to fall to this part of what it was.
-_LONG, _STALLED = 150, 0.7
+#: Formal solutions in which the smallest residual has to fall to this part of what it was: any
+#: steady contraction does. Below the last number rounding may be what is left.
+_LONG, _STALLED, _ROUNDING = 150, 0.99, 1e-8
 #: Plain steps after a solve has stalled for the first time.
-_PATIENT = 250
+_PLAIN_AFTER_STALL = 250
 #: Visited states that the next scheme is given.
 _REMEMBERED = 8
 
@@ -43,34 +44,36 @@ class SafeguardState:
         The context as the host would have begun, or after its first plain step.
     least : float
         The smallest residual so far that was clearly smaller than the one before.
-    idle, patient : int
+    idle, plain_after_stall : int
         Formal solutions since then, and plain steps to be made if these become too many, doubled
         each time.
-    trusted : bool
+    accelerated : bool
+        Whether any step was another one than the plain update.
+    plain : bool
         Whether the last step was the plain update, which is never undone.
     rejected_last : bool
         Whether the last step was undone.
-    earned, pending, wasted : int
+    earned, pending, fruitless : int
         Formal solutions that count as plain steps, those since the last of them, and those that
         were fruitless.
     base : float
         Residual at the last earned formal solution.
-    resting, rests : int
-        Plain steps to be made before the scheme is asked again, and how often it rested. From the
-        third time on each rest is twice as long as the one before: where plain steps converge
-        slowly, each new try throws them back.
-    strikes : int
+    backoff, backoffs : int
+        Plain steps to be made before the scheme is asked again, and how often there were some. From
+        the third time on each backoff is twice as long as the one before: where plain steps
+        converge slowly, each new try throws them back.
+    rejections : int
         Rejected steps of the scheme in use.
     estimate : float
         The last estimate of the error.
     by : str
         Whose the last step was.
-    joint : CoupledHistory
+    coupled : CoupledHistory
         Iterations in partial redistribution.
-    trial : EarlyRestart or None
+    early_restart : EarlyRestart or None
         The first steps of a scheme that brought its own start.
-    retreat : int
-        Plain steps to be made where a solve has begun again.
+    plain_left : int
+        Plain steps still to be made after a restart.
     plain_only : bool
         Whether nothing is accelerated: in partial redistribution, of atoms with more levels, where
         charge is conserved, and where it is only the profile that has to be iterated.
@@ -87,26 +90,27 @@ class SafeguardState:
     origin: Snapshot | None = None
     least: float = float("inf")
     idle: int = 0
-    patient: int = _PATIENT
-    trusted: bool = True
+    plain_after_stall: int = _PLAIN_AFTER_STALL
+    accelerated: bool = False
+    plain: bool = True
     rejected_last: bool = False
     earned: float = 0.0
     pending: int = 0
-    wasted: int = 0
+    fruitless: int = 0
     base: float = float("inf")
-    resting: int = 0
-    rests: int = 0
-    strikes: int = 0
+    backoff: int = 0
+    backoffs: int = 0
+    rejections: int = 0
     estimate: float = 1.0
     by: str = ""
-    joint: CoupledHistory = field(default_factory=CoupledHistory)
-    trial: EarlyRestart | None = None
-    retreat: int = 0
+    coupled: CoupledHistory = field(default_factory=CoupledHistory)
+    early_restart: EarlyRestart | None = None
+    plain_left: int = 0
     plain_only: bool = False
     note: str = ""
 
     @property
-    def refuge(self) -> tuple[Snapshot, float]:
+    def fallback(self) -> tuple[Snapshot, float]:
         """Where a hand-over begins: the best state, if it is clearly better than the first.
 
         A scheme that is lost leaves states behind that are far from the solution and have a
@@ -116,15 +120,15 @@ class SafeguardState:
         return self.best if self.best[1] < _PROGRESS * self.first[1] else self.first
 
     def has_stalled(self, residual_norm: float) -> bool:
-        """Note a residual, and return whether none was clearly smaller for a long time."""
+        """Note a residual, and return whether accelerated steps have led into a cycle."""
         self.idle += 1
         if residual_norm < _STALLED * self.least:
             self.least, self.idle = residual_norm, 0
-        return self.idle >= _LONG
+        return self.accelerated and self.idle >= _LONG and self.least > _ROUNDING
 
     def stall(self) -> int:
         """Note that it has, and return the plain steps to be made after that."""
-        steps, self.patient = self.patient, 2 * self.patient
+        steps, self.plain_after_stall = self.plain_after_stall, 2 * self.plain_after_stall
         return steps
 
     def contraction_estimate(self, residual_norm: float) -> float:
@@ -133,7 +137,7 @@ class SafeguardState:
         With a convergence factor rho the error is ``r / (1 - rho)`` (Auer, Fabiani Bendicho and
         Trujillo Bueno 1994, A&A 292, 599).
         """
-        if not self.trusted or not 0.0 < self.base < float("inf"):
+        if not self.plain or not 0.0 < self.base < float("inf"):
             return max(self.estimate, relative(residual_norm))
         rho = min(residual_norm / self.base, 0.999)
         return relative(residual_norm / (1.0 - rho))

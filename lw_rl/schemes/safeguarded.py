@@ -4,12 +4,12 @@ Why it converges whenever MALI does
 -----------------------------------
 MALI, the *plain* step, converges from every positive start where its amplification matrix has a
 spectral radius below one, as it has for a monotone formal solver at fixed opacity (a regular
-splitting of an M-matrix: Varga 1962, Matrix Iterative Analysis, th. 3.29; for the nonlinear
-problem that is the hypothesis "MALI converges"). The wrapped scheme is asked for a step at most
-while its *fruitless* steps are within an allowance, or else only after ten more plain steps, and
-fruitful steps divide the best residual by a fixed factor each, so there are finitely many of them
-before any tolerance is met. Rejections are limited to `patience`. So either the tolerance is met,
-or from some state on there are plain steps in a share of at least ten in eleven, each of which
+splitting of an M-matrix: Varga 1962, Matrix Iterative Analysis, th. 3.29; for the nonlinear problem
+that is the hypothesis "MALI converges"). The wrapped scheme is asked for a step at most while its
+*fruitless* steps are within an allowance, or else only after ten more plain steps, and fruitful
+steps divide the best residual by a fixed factor each, so there are finitely many of them before any
+tolerance is met. Rejections are limited to `max_rejections`. So either the tolerance is met, or
+from some state on there are plain steps in a share of at least ten in eleven, each of which
 contracts, with steps between that cannot raise the residual over `growth` times the best without
 being undone; in the worst case all are plain. No property of the wrapped scheme is used.
 
@@ -47,7 +47,7 @@ with plain steps. It then takes what MALI takes and the trial: the hypothesis is
 same where it goes wrong a little later at a small residual, or in partial redistribution, as long
 as what was made is a small part of what MALI takes.
 
-The last scheme that is left is not dismissed, but rests, from the third time on twice as long as
+The last scheme that is left is not dismissed, but backoffs, from the third time on twice as long as
 before: a try can throw plain steps back to where they were, and between the tries they have all the
 time that they take.
 
@@ -62,8 +62,9 @@ state, or begins again where the host began, if that is early.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -71,17 +72,15 @@ import numpy as np
 from ..errors import PolicyOutputError
 from ..host.adapter import Adapter
 from ..host.state import Block, Evaluation, Snapshot
-from ..norms import (
-    relative,
-)
-from ..operator.two_level import TwoLevelOperator
+from ..norms import relative
+from ..operator.base import EquilibriumOperator
+from ..policies.base import Policy
 from .anderson import Anderson
-from .base import (
-    Scheme,
-    Step,
-)
+from .base import Scheme, Step, WithAbilities, with_abilities
 from .early_restart import EarlyRestart
 from .safeguard_state import SafeguardState
+
+__all__ = ["Safeguarded"]
 
 Array = np.ndarray
 
@@ -101,11 +100,11 @@ class Safeguarded:
 
     A step is judged by the residual at the next formal solution. If that is not finite, or more
     than `growth` times the best so far, populations *and* J go back to what they were after the
-    plain update of the best evaluation. A scheme that is rejected `patience` times, that uses up
-    its allowance of fruitless steps, or whose policy fails (raises, or returns what is not an
+    plain update of the best evaluation. A scheme that is rejected `max_rejections` times, that uses
+    up its allowance of fruitless steps, or whose policy fails (raises, or returns what is not an
     action) hands over to the next of `fallbacks`, and the last one to MALI; the step's note says
-    so. The last of them, unless it asks a policy, is not dismissed for being fruitless, but rests
-    until plain steps have earned it another try.
+    so. The last of them, unless it asks a policy, is not dismissed for being fruitless, but
+    backoffs until plain steps have earned it another try.
 
     The error that is reported is never below the change that a plain step would make: a scheme
     that hardly moves does not stop the iteration.
@@ -119,7 +118,7 @@ class Safeguarded:
     growth : float, optional
         Factor by which an accepted residual may exceed the best one (default: 10; an accelerated
         step may raise the fast modes while it removes the slow ones).
-    patience : int, optional
+    max_rejections : int, optional
         Rejections before a scheme hands over (default: 2).
     allowance, share : float, optional
         Fruitless formal solutions: so many, and so many for each that was not (default: 3, 0.1).
@@ -136,7 +135,7 @@ class Safeguarded:
 
     scheme: Scheme
     growth: float = 10.0
-    patience: int = 2
+    max_rejections: int = 2
     allowance: float = 3.0
     share: float = 0.1
     rate: float = 0.8
@@ -144,10 +143,10 @@ class Safeguarded:
     in_foldings: bool = False
 
     def __post_init__(self) -> None:
-        if not self.growth >= 1.0 or self.patience < 1 or not 0.0 < self.rate <= 1.0:
+        if not self.growth >= 1.0 or self.max_rejections < 1 or not 0.0 < self.rate <= 1.0:
             raise ValueError(
-                "Safeguarded needs growth >= 1, patience >= 1, 0 < rate <= 1; got "
-                f"growth={self.growth}, patience={self.patience}, rate={self.rate}"
+                "Safeguarded needs growth >= 1, max_rejections >= 1, 0 < rate <= 1; got "
+                f"growth={self.growth}, max_rejections={self.max_rejections}, rate={self.rate}"
             )
         if not self.allowance >= 0.0 or not self.share > 0.0:
             raise ValueError(
@@ -165,9 +164,25 @@ class Safeguarded:
         """The guarded scheme's kind of formal solution."""
         return self.scheme.lambdaIterate
 
+    @cached_property
+    def _schemes(self) -> tuple[WithAbilities, ...]:
+        others = (f for f in self.fallbacks if f.name != self.scheme.name)
+        return tuple(with_abilities(s) for s in (self.scheme, *others))
+
     @property
-    def _schemes(self) -> tuple[Scheme, ...]:
-        return (self.scheme, *(f for f in self.fallbacks if f.name != self.scheme.name))
+    def policy(self) -> Policy | None:
+        """The policy that the guarded scheme asks, if it asks one."""
+        return self._schemes[0].policy
+
+    @property
+    def solves_scattering(self) -> bool:
+        """Whether the background's scattering is solved along with the guarded scheme."""
+        return self._schemes[0].solves_scattering
+
+    @property
+    def has_operators(self) -> bool:
+        """Whether the guarded scheme makes operators."""
+        return self._schemes[0].has_operators is not None
 
     def init(self, adapter: Adapter) -> SafeguardState:
         """Start with the guarded scheme."""
@@ -175,28 +190,28 @@ class Safeguarded:
 
     def start(self, y: Array, state: SafeguardState) -> Array | None:
         """Return where the guarded scheme begins, or None to begin where the context is."""
-        begin = getattr(self.scheme, "start", None)
-        y_start: Array | None = None if begin is None else begin(y, state.state)
+        starts = self._schemes[0].starts
+        y_start = None if starts is None else starts.start(y, state.state)
         if y_start is not None:
-            state.origin, state.trial = state.adapter.snapshot(), EarlyRestart()
+            state.origin, state.early_restart = state.adapter.snapshot(), EarlyRestart()
         return y_start
 
-    def operators(self, state: SafeguardState) -> dict[Block, TwoLevelOperator]:
+    def operators(self, state: SafeguardState) -> Mapping[Block, EquilibriumOperator]:
         """Return the approximate operators of the guarded scheme, by atom, while it is in use."""
-        made = getattr(self.scheme, "operators", None)
-        return {} if made is None or state.active > 0 else made(state.state)
+        made = self._schemes[0].has_operators
+        return {} if made is None or state.active > 0 else made.operators(state.state)
 
     def operator_factor(self, state: SafeguardState) -> float | None:
         """Return the factor on the operator's estimate of the error, if it was calibrated."""
-        known = getattr(self.scheme, "operator_factor", None)
-        return None if known is None else known(state.state)
+        made = self._schemes[0].has_operators
+        return None if made is None else made.operator_factor(state.state)
 
     def accelerates_profiles(self, state: SafeguardState) -> bool:
         """Whether the guarded scheme goes together with an acceleration of emission profiles.
 
         After a start that was given up the host iterates them as it does.
         """
-        return hasattr(self.scheme, "redistribute") and state.retreat == 0
+        return self._schemes[0].accelerates_profiles is not None and state.plain_left == 0
 
     def redistribute(self, change: float, profiles: Array, state: SafeguardState) -> Array | None:
         """Note a change of the emission profiles, and accelerate them together with the unknown.
@@ -218,39 +233,39 @@ class Safeguarded:
         """
         if state.best is not None and relative(state.best[1]) < change:
             state.best, state.base = None, max(state.base, math.log1p(change))
-        if state.trial is not None and not state.trial.redistributed:
+        if state.early_restart is not None and not state.early_restart.redistributed:
             # What MALI would take with the profile iterated as well is not known, unless there is
             # nothing but the profile to iterate.
-            state.trial.redistributed = True
+            state.early_restart.redistributed = True
             state.plain_only = self._predicted(state, _NOTHING) is not None
         adapter, active = state.adapter, self._active(state)
-        if adapter.conserves_charge or not all(b.two_level for b in adapter.blocks):
+        if adapter.conserves_charge or not adapter.line_sources:
             # Nothing would be gained for atoms with more levels, and no estimate of the error of
             # accelerated steps holds.
             state.plain_only = True
         if state.plain_only:
-            state.trial = None
-        goes_together = hasattr(active, "redistribute")
-        if goes_together:
-            active.redistribute(change, state.state)
-        plain = state.plain_only or state.trusted or not goes_together
+            state.early_restart = None
+        accelerates = None if active is None else active.accelerates_profiles
+        if accelerates is not None:
+            accelerates.redistribute(change, state.state)
+        plain = state.plain_only or state.plain or accelerates is None
         image = adapter.profiles()
         if plain or not image.size or not adapter.valid():
-            state.joint.clear()
+            state.coupled.clear()
             return None
         if not image.min() >= _LEAST_EMISSION:
             # No emission is: the populations are nowhere near equilibrium. The radiation field is
             # made anew by the next formal solution; the populations are for the guard to judge.
             adapter.write_profiles(profiles)
-            state.joint.clear()
-            state.strikes += 1
-            if state.trial is not None:
-                state.trial.astray = True
-            elif state.strikes >= self.patience:
+            state.coupled.clear()
+            state.rejections += 1
+            if state.early_restart is not None:
+                state.early_restart.astray = True
+            elif state.rejections >= self.max_rejections:
                 self._hand_over(state, "it led to negative emission")
             return None
         y = state.visited[-1].y
-        mixed = state.joint.mix(state.by, y, profiles, adapter.read(), image)
+        mixed = state.coupled.mix(state.by, y, profiles, adapter.read(), image)
         if mixed is None:
             return None
         # In this order: whatever an interrupt leaves, populations are positive and sum to nTotal.
@@ -258,7 +273,7 @@ class Safeguarded:
         adapter.write(mixed[0])
         return mixed[0]
 
-    def _active(self, state: SafeguardState) -> Any:
+    def _active(self, state: SafeguardState) -> WithAbilities | None:
         """Return the scheme in use, or None where that is the plain update."""
         return self._schemes[state.active] if state.active < len(self._schemes) else None
 
@@ -269,37 +284,37 @@ class Safeguarded:
         grown = state.best is not None and not size(residual_norm) <= self.growth * size(
             state.best[1]
         )
-        undone = grown and not (state.trusted and evaluation.valid)
-        if state.trial is not None:
+        undone = grown and not (state.plain and evaluation.valid)
+        if state.early_restart is not None:
             predict = partial(self._predicted, state)
-            steps = state.trial.verdict(residual_norm, undone, not state.trusted, predict)
+            steps = state.early_restart.verdict(residual_norm, undone, not state.plain, predict)
             if steps is not None:
-                return self._begin_again(steps, state.trial.made, state)
-            if state.trial.over:
-                state.trial = None
+                return self._restart(steps, state.early_restart.made, state)
+            if state.early_restart.over:
+                state.early_restart = None
         if undone:
             return self._reject(evaluation, state)
         if not evaluation.valid:
-            if not state.trusted and state.first is not None:
+            if not state.plain and state.first is not None:
                 # Its steps and the emission profile led where no residual is a measure any more.
-                state.strikes = self.patience
+                state.rejections = self.max_rejections
                 state.best = state.first
                 return self._reject(evaluation, state)
             # A plain step from an unphysical start (populations of zero, say): take the next.
-            state.trusted = True
+            state.plain = True
             return Step(None, estimate=state.estimate)
         estimate = state.contraction_estimate(residual_norm)
         state.rejected_last = False
         # After a failure a plain step that does better than most accelerated ones has another.
-        fast = state.trusted and state.wasted > 0 and residual_norm < _FAST * state.base
+        fast = state.plain and state.fruitless > 0 and residual_norm < _FAST * state.base
         self._account(residual_norm, state)
         state.visited.append(evaluation)
         self._remember(residual_norm, state)
         if self._has_stalled(residual_norm, state):
             if state.active < len(self._schemes) - 1:
                 self._hand_over(state, "no residual was clearly smaller")
-            return self._begin_again(state.stall(), state.idle, state)
-        if not state.trusted and self._next_is_too_much(state):
+            return self._restart(state.stall(), state.idle, state)
+        if not state.plain and self._next_is_too_much(state):
             back = self._exhausted(residual_norm, state)
             if back is not None:
                 return back
@@ -311,23 +326,24 @@ class Safeguarded:
             state.visited.clear()
             return Step(None, estimate=estimate)
         if fast:
-            state.resting = max(state.resting, 1)
+            state.backoff = max(state.backoff, 1)
         step = self._propose(evaluation, state, estimate)
         if step.y is not None:
             # A scheme that hardly moves, or a policy that says so, is no sign of equilibrium.
             step = replace(step, estimate=max(step.estimate, relative(residual_norm)))
-        state.trusted, state.by = step.y is None, step.by
+        state.plain, state.by = step.y is None, step.by
+        state.accelerated = state.accelerated or not state.plain
         state.estimate = step.estimate
         return self._annotate(step, state)
 
     def _predicted(self, state: SafeguardState, most: int) -> int | None:
         """Return the plain steps that MALI would take from the populations given, up to `most`."""
-        predict = getattr(self.scheme, "plain_steps", None)
-        return None if predict is None or state.active > 0 else predict(state.state, most)
+        made = self._schemes[0].has_operators
+        return None if made is None or state.active > 0 else made.plain_steps(state.state, most)
 
     def _has_stalled(self, residual_norm: float, state: SafeguardState) -> bool:
         """Whether residuals that can be compared have hardly fallen for a long time."""
-        if state.retreat > 0 or state.plain_only or not state.adapter.settled:
+        if state.plain_left > 0 or state.plain_only or not state.adapter.settled:
             return False
         # In partial redistribution a change of the profile raises them.
         adapter = state.adapter
@@ -335,33 +351,33 @@ class Safeguarded:
             map(adapter.redistributes, adapter.blocks)
         )
 
-    def _begin_again(self, steps: int, made: int, state: SafeguardState) -> Step:
+    def _restart(self, steps: int, made: int, state: SafeguardState) -> Step:
         """Go back to where the host began, with so many plain steps, after `made` for nothing."""
         assert state.origin is not None
         state.adapter.restore(state.origin)
-        state.trial = state.first = state.best = None
+        state.early_restart = state.first = state.best = None
         state.visited.clear()
-        state.retreat = steps
-        state.wasted, state.pending = made, 0
-        state.base, state.trusted = float("inf"), True
-        state.strikes = state.resting = state.rests = 0
-        state.least, state.idle = float("inf"), 0
-        state.joint.clear()
+        state.plain_left = steps
+        state.fruitless, state.pending = made, 0
+        state.base, state.plain = float("inf"), True
+        state.rejections = state.backoff = state.backoffs = 0
+        state.least, state.idle, state.accelerated = float("inf"), 0, False
+        state.coupled.clear()
         note = f"{made} formal solutions led nowhere: plain steps from the populations given"
         note = f"{state.note}; {note}" if state.note else note
         state.note = ""
-        return Step(None, estimate=1.0, accepted=False, anew=True, note=note)
+        return Step(None, estimate=1.0, accepted=False, restart=True, note=note)
 
     def _next_is_too_much(self, state: SafeguardState) -> bool:
         """Whether one more fruitless formal solution would be beyond the allowance."""
-        return state.pending + state.wasted + 1 > self.allowance + self.share * state.earned
+        return state.pending + state.fruitless + 1 > self.allowance + self.share * state.earned
 
     def _account(self, residual_norm: float, state: SafeguardState) -> None:
         """Count the formal solution that was just made as earned or pending."""
-        if state.trusted:
+        if state.plain:
             # An accelerated step that plain ones follow is judged by what they make of it.
             if residual_norm > state.base:
-                state.wasted += state.pending
+                state.fruitless += state.pending
             else:
                 state.earned += state.pending
             state.earned += 1
@@ -381,7 +397,7 @@ class Safeguarded:
     def _asks_policy(self, state: SafeguardState) -> bool:
         """Whether a policy had a part in the last step; one that is dismissed has none."""
         asked = state.active == 0 and state.by == self.scheme.name
-        return asked and getattr(self.scheme, "policy", None) is not None
+        return asked and self.policy is not None
 
     @staticmethod
     def _remember(residual_norm: float, state: SafeguardState) -> None:
@@ -395,36 +411,36 @@ class Safeguarded:
 
     def _exhausted(self, residual_norm: float, state: SafeguardState) -> Step | None:
         """Let the scheme in use rest or hand over; return the step back, if there is one."""
-        state.wasted += state.pending
+        state.fruitless += state.pending
         state.pending = 0
         if state.active == len(self._schemes) - 1 and not self._asks_policy(state):
-            over = state.wasted + 1 - self.allowance - self.share * state.earned
-            state.resting = math.ceil(over / self.share) * 2 ** max(state.rests - 1, 0)
-            state.rests += 1
+            over = state.fruitless + 1 - self.allowance - self.share * state.earned
+            state.backoff = math.ceil(over / self.share) * 2 ** max(state.backoffs - 1, 0)
+            state.backoffs += 1
             return None
-        self._hand_over(state, f"{state.wasted} fruitless steps")
-        refuge = state.refuge
+        self._hand_over(state, f"{state.fruitless} fruitless steps")
+        fallback = state.fallback
         return (
             None
-            if refuge is state.best and residual_norm <= refuge[1]
-            else self._go_back(state, *refuge)
+            if fallback is state.best and residual_norm <= fallback[1]
+            else self._go_back(state, *fallback)
         )
 
     def _propose(self, evaluation: Evaluation, state: SafeguardState, estimate: float) -> Step:
         """Ask the scheme in use; one that fails hands over to the next at once."""
-        if state.retreat > 0:
-            state.retreat -= 1
+        if state.plain_left > 0:
+            state.plain_left -= 1
             active = self._active(state)
-            if state.retreat == 0 and active is not None:
-                state.state = active.init(state.adapter)
+            if state.plain_left == 0 and active is not None:
+                state.state = active.scheme.init(state.adapter)
             return Step(None, estimate=estimate)
         while state.active < len(self._schemes):
-            scheme = self._schemes[state.active]
+            scheme = self._schemes[state.active].scheme
             try:
                 step = scheme.step(evaluation, state.state)
-                if state.resting > 0:
+                if state.backoff > 0:
                     # It has seen the evaluation, which is all that it is to do for now.
-                    state.resting -= 1
+                    state.backoff -= 1
                     return Step(None, estimate=estimate)
                 if step.y is None or _usable(step.y, evaluation.y):
                     return step
@@ -442,16 +458,16 @@ class Safeguarded:
     def _reject(self, evaluation: Evaluation, state: SafeguardState) -> Step:
         assert state.best is not None and state.first is not None
         snapshot, least = state.best
-        state.wasted += state.pending + 1
+        state.fruitless += state.pending + 1
         state.pending = 0
-        if not state.trusted:
-            state.strikes += 1
+        if not state.plain:
+            state.rejections += 1
         # What was restored and has failed in its turn is spoilt in something already.
-        if state.strikes >= self.patience or state.rejected_last:
-            snapshot, least = state.first if state.rejected_last else state.refuge
+        if state.rejections >= self.max_rejections or state.rejected_last:
+            snapshot, least = state.first if state.rejected_last else state.fallback
             self._hand_over(state, "its steps were undone")
         elif state.active < len(self._schemes):
-            state.state = self._schemes[state.active].init(state.adapter)
+            state.state = self._schemes[state.active].scheme.init(state.adapter)
         if not evaluation.valid:
             state.estimate = max(state.estimate, 1.0)
         return self._go_back(state, snapshot, least)
@@ -461,20 +477,20 @@ class Safeguarded:
         state.base = least
         state.rejected_last = True
         # The restored populations are a plain update: what follows is judged as one.
-        state.trusted = True
+        state.plain = True
         # What is known of the restored state: its error is no less than its residual.
         step = Step(None, estimate=max(state.estimate, relative(least)), accepted=False)
         return self._annotate(step, state)
 
     def _hand_over(self, state: SafeguardState, reason: str) -> None:
         if state.active < len(self._schemes):
-            names = [*(s.name for s in self._schemes), "mali"]
+            names = [*(s.scheme.name for s in self._schemes), "mali"]
             said = f"{names[state.active]} handed over to {names[state.active + 1]}: {reason}"
             state.note = f"{state.note}; {said}" if state.note else said
         state.active += 1
-        state.strikes = state.resting = state.rests = state.retreat = 0
+        state.rejections = state.backoff = state.backoffs = state.plain_left = 0
         if state.active < len(self._schemes):
-            scheme = self._schemes[state.active]
+            scheme = self._schemes[state.active].scheme
             state.state = scheme.init(state.adapter)
             for evaluation in state.visited:
                 scheme.step(evaluation, state.state)

@@ -16,17 +16,11 @@ from scipy.optimize import least_squares
 from ..errors import PolicyOutputError
 from ..host.adapter import Adapter
 from ..host.state import Evaluation
-from ..norms import (
-    largest,
-    relative,
-)
+from ..norms import largest, relative
+from ..policies.base import Policy
 from ..slab.slab import LINE_OPACITY_RATIO
-from ..slab.source_shapes import S_MAX, S_MIN
-from ..slab.source_shapes import Sigmoid as Shape
-from .base import (
-    Step,
-)
-from .depthwise import Policy
+from ..slab.source_shapes import S_MAX, S_MIN, SigmoidShape
+from .base import Step
 
 Array = np.ndarray
 
@@ -43,7 +37,7 @@ class BlockState:
 
     Attributes
     ----------
-    shape : Sigmoid
+    shape : SigmoidShape
         The sigmoid on the atom's own depths.
     log_B : Array
         Planck function in the unit of the unknown, shape [Nspace].
@@ -51,7 +45,7 @@ class BlockState:
         The last action, shape [4].
     """
 
-    shape: Shape
+    shape: SigmoidShape
     log_B: Array
     action: Array
 
@@ -77,9 +71,10 @@ class Sigmoid:
     policy: Policy | None = None
     name: str = field(default="sigmoid")
     lambdaIterate: bool = False
+    solves_scattering: bool = True
 
     def __post_init__(self) -> None:
-        if self.policy is not None and not callable(getattr(self.policy, "predict", None)):
+        if self.policy is not None and not isinstance(self.policy, Policy):
             raise TypeError(
                 "a policy needs a method predict(obs, deterministic=True); "
                 f"{type(self.policy).__name__} has none"
@@ -89,12 +84,14 @@ class Sigmoid:
         """Note depth scale and Planck function of every two-level atom; None for the others."""
         states: list[BlockState | None] = []
         for block in adapter.blocks:
-            if not block.two_level:
+            line = adapter.line(block)
+            if line is None:
                 states.append(None)
                 continue
-            line = adapter.line_physics(block)
-            shape = Shape(line.log_tau / np.log(10.0) - _LINE_CENTRE)
-            start = (Shape.start_parameters - Shape.midpoint) / Shape.half_range
+            shape = SigmoidShape(line.log_tau / np.log(10.0) - _LINE_CENTRE)
+            start = (
+                SigmoidShape.start_parameters - SigmoidShape.midpoint
+            ) / SigmoidShape.half_range
             states.append(BlockState(shape, line.log_B, start))
         return states
 

@@ -1,0 +1,121 @@
+"""The protocols of operators and geometries, and which operator an atom has.
+
+=================================== ==================================================
+atom                                operator
+=================================== ==================================================
+two levels and one line, 1D         `lw_rl.operator.two_level.TwoLevelOperator`
+any other                           none: its populations are accelerated without one
+=================================== ==================================================
+
+A new kind of atom or geometry is a module beside `two_level` and `lambda_1d`, and a row here.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from ..host.state import Atom, Grid, LinePhysics
+from .lambda_1d import Plane1D
+from .line_quadrature import Rays
+from .two_level import TwoLevelOperator
+
+__all__ = ["EquilibriumOperator", "Geometry", "geometry_for", "has_operator", "operator_for"]
+
+Array = np.ndarray
+
+
+class Geometry(Protocol):
+    """Where the points of an atmosphere are, and how light goes from one to another."""
+
+    def rays(self, line: LinePhysics) -> Rays:
+        """Return the frequencies and angles on which a line is seen."""
+        ...
+
+    def mean_intensity(
+        self, line: LinePhysics, rays: Rays, y: Array, linear: bool = False
+    ) -> Array:
+        """Return a line's mean intensity at the state `y`, as c^2 J / 2 h nu^3."""
+        ...
+
+
+class EquilibriumOperator(Protocol):
+    """An approximation of statistical equilibrium of one atom, linearised and invertible.
+
+    Attributes
+    ----------
+    y : Array or None
+        The state that it was linearised around.
+    regular : bool
+        Whether it can be inverted.
+    """
+
+    y: Array | None
+    regular: bool
+
+    def solve(self, residual: Array) -> Array:
+        """Return the correction that removes a residual."""
+        ...
+
+    def error(self, y: Array, lambda_residual: Array) -> Array:
+        """Return the relative error at `y`, negated, that a residual stands for."""
+        ...
+
+    def residual(self, y: Array) -> Array:
+        """Return the operator's own residual at `y`, not linearised."""
+        ...
+
+    def start(self) -> Array:
+        """Return the operator's own solution, where a solve can begin."""
+        ...
+
+    def relinearised(self, y: Array) -> EquilibriumOperator:
+        """Return the operator linearised around another state."""
+        ...
+
+    def plain_steps(self, y: Array, most: int) -> int | None:
+        """Return how many steps MALI takes from `y`; None if more than `most`."""
+        ...
+
+    @property
+    def negative_share(self) -> float:
+        """How far it is from monotone: the negative part of its inverse over the positive one."""
+        ...
+
+    @property
+    def thermal(self) -> Array:
+        """What is created locally, in the unit of the residual."""
+        ...
+
+
+def geometry_for(grid: Grid) -> Geometry | None:
+    """Return the geometry of a grid, None if no operator is at home in it."""
+    return Plane1D(grid.height) if grid.Ndim == 1 else None
+
+
+def has_operator(atom: Atom, geometry: Geometry | None) -> bool:
+    """Return whether there is an operator for an atom in a geometry."""
+    return atom.source is not None and isinstance(geometry, Plane1D)
+
+
+def operator_for(
+    atom: Atom, geometry: Geometry | None, y: Array | None = None
+) -> EquilibriumOperator | None:
+    """Return the operator of an atom, None if there is none of its kind (see above).
+
+    Parameters
+    ----------
+    atom : Atom
+        Its levels and transitions.
+    geometry : Geometry or None
+        Where it is.
+    y : Array, optional
+        The state to linearise it around (default: its own solution).
+    """
+    if atom.source is None or not isinstance(geometry, Plane1D):
+        return None
+    line = atom.source.physics()
+    if y is None:
+        return TwoLevelOperator.first(line, geometry)
+    return TwoLevelOperator(line, y, geometry)

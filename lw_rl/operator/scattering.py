@@ -1,0 +1,154 @@
+"""Coherent scattering in the background, solved instead of lambda-iterated.
+
+The host takes the mean intensity of the last formal solution for the source of scattered light in
+the next one (Rayleigh and Thomson scattering): a Lambda iteration, which in the ultraviolet of a
+chromosphere, with albedos above 0.999, is the slowest part of a solve. Here the change of the mean
+intensity J in a formal solution is taken to its limit,
+
+    J <- J_old + (1 - Lambda a)^-1 (J_FS - J_old),    a = scattering / total opacity,
+
+wavelength by wavelength, with Lambda from short characteristics on a few angles (Olson and Kunasz
+1987, JQSRT 38, 325). The fixed point is the host's whatever Lambda is. Interpolation is linear: it
+loses more light than the host's does, so that a step is too short rather than too long: Feautrier's
+method, of second order, overshoots where the host's limiter is at work, and diverges.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightweaver as lw
+import numpy as np
+from scipy.linalg.lapack import dgetrf, dgetrs
+
+from ..host.adapter import Adapter
+from .bezier_1d import stencils, unit_responses
+
+__all__ = ["BackgroundScattering", "SolvedScattering", "matters"]
+
+Array = np.ndarray
+
+#: Cosines of the angles, three Gauss-Legendre points, and their weights.
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(3)
+_MU, _WEIGHT_MU = 0.5 * (1.0 + _NODES), 0.5 * _WEIGHTS
+#: Scattering matters where albedo times optical depth, or albedo where thick, is above this.
+_MATTERS = 1e-2
+#: Steps of optical depth beyond which nothing changes.
+_THIN, _THICK = 1e-12, 1e12
+#: Relative change of opacity or scattering beyond which a wavelength's matrix is made again.
+_CHANGED = 0.1
+#: The mean intensity is not below this share of that of the formal solution.
+_LEAST = 0.05
+
+
+def matters(height: Array, chi: Array, sca: Array) -> Array:
+    """Return the indices of the wavelengths at which scattering matters.
+
+    Parameters
+    ----------
+    height : Array
+        Height of the depths, downwards [m], shape [Nspace].
+    chi, sca : Array
+        Total opacity and the part of it that scatters coherently [m-1], [Nwave, Nspace].
+    """
+    tau = np.zeros_like(chi)
+    np.cumsum(0.5 * (chi[:, 1:] + chi[:, :-1]) * -np.diff(height), axis=1, out=tau[:, 1:])
+    share = (sca / chi * np.minimum(tau, 1.0)).max(axis=1)
+    found: Array = np.flatnonzero(share > _MATTERS)
+    return found
+
+
+class BackgroundScattering:
+    """Background scattering at some wavelengths of a plane-parallel atmosphere.
+
+    Parameters
+    ----------
+    height : Array
+        Height of the depths, downwards [m], shape [Nspace].
+
+    Attributes
+    ----------
+    made : int
+        Matrices made so far.
+    """
+
+    def __init__(self, height: Array):
+        self.height = height
+        self.made = 0
+        self._known: dict[int, tuple[Array, Array, Array, Array]] = {}
+
+    def solve(self, waves: Array, before: Array, after: Array, chi: Array, sca: Array) -> Array:
+        """Return the mean intensity with scattering solved, shape [Nwave, Nspace].
+
+        Parameters
+        ----------
+        waves : Array
+            What names the wavelengths: matrices are kept for them, [Nwave].
+        before, after : Array
+            Mean intensity that was the source of scattered light in a formal solution, and that
+            which it led to, [Nwave, Nspace].
+        chi, sca : Array
+            Total opacity and the part of it that scatters coherently [m-1], [Nwave, Nspace].
+        """
+        solved = np.empty_like(after)
+        for k, wave in enumerate(waves):
+            factors, pivots = self._factors(int(wave), chi[k], sca[k])
+            J = before[k] + dgetrs(factors, pivots, after[k] - before[k])[0]
+            solved[k] = np.maximum(J, _LEAST * after[k])
+        return solved
+
+    def _factors(self, wave: int, chi: Array, sca: Array) -> tuple[Array, Array]:
+        """Return ``1 - Lambda a`` of a wavelength, factorised."""
+        known = self._known.get(wave)
+        if known is not None:
+            changed = np.abs(chi / known[2] - 1.0).max(), np.abs(sca / known[3] - 1.0).max()
+            if max(changed) < _CHANGED:
+                return known[0], known[1]
+        step = 0.5 * (chi[1:] + chi[:-1]) * -np.diff(self.height)
+        step = np.minimum(np.maximum(step[:, None] / _MU, _THIN), _THICK)
+        weight = np.broadcast_to(_WEIGHT_MU, (len(chi), len(_MU))).copy()
+        albedo = np.broadcast_to((sca / chi)[:, None], weight.shape).copy()
+        A = -unit_responses(*stencils(step, albedo, True), step, weight, albedo)
+        A.flat[:: len(A) + 1] += 1.0
+        factors, pivots, _ = dgetrf(A)
+        self.made += 1
+        self._known[wave] = factors, pivots, chi.copy(), sca.copy()
+        return factors, pivots
+
+
+class SolvedScattering:
+    """Formal solutions of a context after which its background scattering is solved.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        Access to a context in one dimension.
+    """
+
+    def __init__(self, adapter: Adapter):
+        self._adapter = adapter
+        self._scattering = BackgroundScattering(adapter.grid.height)
+        self._waves: Array | None = None
+
+    def formal_solution(self, **kwargs: Any) -> lw.IterationUpdate:
+        """Make the formal solution and solve the scattering at the wavelengths where it matters.
+
+        Keyword arguments are those of ``ctx.formal_sol_gamma_matrices``.
+        """
+        adapter = self._adapter
+        before = adapter.radiation() if self._waves is None else adapter.radiation(self._waves)
+        update = adapter.formal_solution_with_opacity(**kwargs)
+        if self._waves is None:
+            chi, sca = adapter.opacity(), adapter.scattering()
+            self._waves = matters(adapter.grid.height, chi, sca)
+            before = before[self._waves]
+        waves = self._waves
+        J = self._scattering.solve(
+            waves,
+            before,
+            adapter.radiation(waves),
+            adapter.opacity(waves),
+            adapter.scattering(waves),
+        )
+        adapter.write_radiation(waves, J)
+        return update
