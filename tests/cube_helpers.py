@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-import numpy as np
-import xarray as xr
+from collections.abc import Iterator
 
+import numpy as np
+import pytest
+import xarray as xr
+from distributed import Client, LocalCluster
+
+import lw_rl.cube
 from lw_rl import atmospheres
 from lw_rl.cube.synthetic import synthetic_cube
 
 DEPTHS = 32
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[Client]:
+    """One worker in this process: quick to start, and no different to the engine."""
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(processes=False, **options) as cluster, Client(cluster, set_as_default=False) as found:
+        yield found
+
+
+def solve(cube: xr.Dataset, out, **arguments) -> xr.Dataset:
+    """Solve a cube in small blocks, with one policy."""
+    return lw_rl.cube.solve(cube, out, **{"frozen": True, "block": (2, 2), **arguments})
 
 
 def small_cube(nx: int = 4, ny: int = 3, **arguments) -> xr.Dataset:

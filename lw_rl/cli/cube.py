@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.progress import (
@@ -19,15 +20,17 @@ from rich.progress import (
 )
 
 from ..cube import require_extra
-from ..terminal import (
-    progress_bar,
-)
-from .options import (
-    command_line,
-    json_option,
-    policy_option,
-    quiet_option,
-)
+from ..errors import CubeOutputError
+from ..terminal import progress_bar
+from .options import command_line, json_option, policy_option, quiet_option
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from distributed import Client
+
+    from ..cube.progress import Progress as CubeProgress
+
+__all__ = ["cube", "cube_synthetic", "quiet_dask"]
 
 # Before anything of a cube is imported, so that its message is what a user without it sees.
 require_extra()
@@ -40,7 +43,7 @@ def cube_bar(quiet: bool) -> Progress:
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[status]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(elapsed_when_finished=False),
@@ -49,7 +52,7 @@ def cube_bar(quiet: bool) -> Progress:
 
 
 def quiet_dask() -> None:
-    """Keep Dask's logs of processes that die off the terminal: the engine tells what matters."""
+    """Keep Dask's logs of processes that die off the terminal: the run reports what matters."""
     import distributed  # noqa: F401 (its loggers are there, with levels of their own, after this)
 
     for name in list(logging.root.manager.loggerDict):
@@ -65,8 +68,6 @@ def check_place(path: Path) -> None:
     CubeOutputError
         If it cannot be.
     """
-    from ..errors import CubeOutputError
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
@@ -77,7 +78,7 @@ def check_place(path: Path) -> None:
         ) from err
 
 
-def told(progress: Any, rate: float | None) -> str:
+def status(progress: CubeProgress, rate: float | None) -> str:
     """Return what the progress bar says beside the count of columns."""
     words = [f"{rate:.3g}/s" if rate else "-/s"]
     words.append(f"{progress.mean_Nformal:.1f} FS" if progress.Nformal else "- FS")
@@ -115,7 +116,7 @@ def told(progress: Any, rate: float | None) -> str:
     help="Begin as the scheme does by itself, at the solved neighbour's departure coefficients, or "
     "as was cheaper so far.",
 )  # fmt: skip
-@click.option("--frozen", is_flag=True, help="One policy throughout: no learning as it goes.")
+@click.option("--frozen", is_flag=True, help="One policy throughout: no learning.")
 @click.option(
     "--block", type=click.IntRange(min=1), nargs=2, metavar="NX NY",
     help="Columns of a block, which is what a kill can lose.  [default: by the size of the cube]",
@@ -170,23 +171,23 @@ def cube(
     if path is not None:
         check_place(path)
     with cube_bar(quiet) as bar:
-        task = bar.add_task("cube", total=None, told="starting")
+        task = bar.add_task("cube", total=None, status="starting")
         last = ""
 
-        def show(progress: Any) -> None:
+        def show(progress: CubeProgress) -> None:
             nonlocal last
             bar.update(
                 task,
                 description="cube" if progress.workers else "cube: waiting for workers",
                 total=progress.total,
                 completed=progress.columns,
-                told=told(progress, bar.tasks[0].speed),
+                status=status(progress, bar.tasks[0].speed),
             )
             if progress.note and progress.note != last and progress.workers and not quiet:
                 bar.console.print(progress.note)
             last = progress.note
 
-        def connected(client: Any) -> None:
+        def connected(client: Client) -> None:
             if not quiet and "dashboard" in client.scheduler_info()["services"]:
                 bar.console.print(f"dashboard: {client.dashboard_link}", soft_wrap=True)
 
@@ -220,10 +221,8 @@ def cube(
             click.echo(f"figure: {path}")
 
 
-def summary(ds: Any) -> dict[str, Any]:
+def summary(ds: xr.Dataset) -> dict[str, Any]:
     """Return what a finished output amounts to, JSON-ready."""
-    from collections import Counter
-
     from ..cube.column import OUTCOMES
 
     outcome = ds.outcome.values

@@ -8,10 +8,7 @@ from typing import Any
 
 import click
 
-from ..terminal import (
-    output,
-    progress_bar,
-)
+from ..terminal import output, progress_bar
 from .cube import quiet_dask
 from .options import (
     command_line,
@@ -21,6 +18,8 @@ from .options import (
     readme_option,
     workers_option,
 )
+
+__all__ = ["cube_bench"]
 
 #: Block of a README that says what was measured.
 _BLOCK = "cubes"
@@ -74,7 +73,7 @@ def cube_bench(
     second against a plain process pool around iterate_ctx_se at the same true error and against
     one worker, memory per worker on a small, a middle and a large cube, and from these the cost
     of 10^7 columns.  kills: worker, scheduler and client killed at random moments; the output
-    must be that of a run in peace.  learn: a cube with shocks, with learning and with a frozen
+    must be that of an undisturbed run.  learn: a cube with shocks, with learning and with a frozen
     policy.  Each part is written when it is done; the same command goes on with those that are
     missing, or were measured with other settings, another policy or another version.
 

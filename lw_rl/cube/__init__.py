@@ -4,6 +4,12 @@
 itself and returns the output as an xarray Dataset; the command is ``lw-rl cube``. Needs the extra
 ``lw-rl[cube]``; the public names are imported when they are first used.
 
+The way of a column: `source` reads it, `run` sends it to a worker in a block, `column` solves it
+there, `store` writes what came back (`layout` says which arrays), and `learn` fine-tunes the policy
+on the states that `recorder` kept. Another format of cubes goes beside `rh_format`, another array
+of the output into `layout` and `block.gather`. Imports from here go to schemes, host and leaves;
+nothing here imports torch.
+
 On a cluster
 ------------
 Any Dask cluster does: hand in a ``Client``, or the address of a scheduler. Under SLURM, with
@@ -45,6 +51,7 @@ cube and the output are read and written by the client alone; workers need no ac
 
 from __future__ import annotations
 
+import warnings as _warnings
 from importlib import import_module as _import_module
 from importlib.util import find_spec as _find_spec
 from typing import TYPE_CHECKING, Any
@@ -52,16 +59,20 @@ from typing import TYPE_CHECKING, Any
 from ..errors import MissingExtraError as _MissingExtraError
 
 if TYPE_CHECKING:
-    from .engine import Progress, solve
+    from .engine import solve
     from .figure import cube_figure
-    from .settings import Settings
+    from .learn import LearningSchedule
+    from .progress import Progress
+    from .settings import CubeSettings
     from .source import Source, write
     from .store import open_output
     from .synthetic import synthetic_cube
 
+#: Module of every public name.
 _HOMES = {
-    "Progress": "engine",
-    "Settings": "settings",
+    "CubeSettings": "settings",
+    "LearningSchedule": "learn",
+    "Progress": "progress",
     "Source": "source",
     "cube_figure": "figure",
     "open_output": "store",
@@ -69,13 +80,17 @@ _HOMES = {
     "synthetic_cube": "synthetic",
     "write": "source",
 }
+#: Names of release 0.1 that still work, with a warning.
+_RENAMED = {"Settings": "CubeSettings"}
 
 __all__ = [
+    "CubeSettings",
+    "LearningSchedule",
     "Progress",
-    "Settings",
     "Source",
     "cube_figure",
     "open_output",
+    "require_extra",
     "solve",
     "synthetic_cube",
     "write",
@@ -101,6 +116,14 @@ def require_extra() -> None:
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used (PEP 562)."""
+    if name in _RENAMED:
+        now = _RENAMED[name]
+        _warnings.warn(
+            f"lw_rl.cube.{name} is called {now}; the old name goes with the next release",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return __getattr__(now)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     require_extra()

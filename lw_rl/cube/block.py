@@ -5,15 +5,18 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 
 from ..errors import ClusterError
-from . import sample, starts
+from ..policies.base import Policy
+from . import sample
 from .column import FINISHERS, OUTCOMES, Solved, workshop
-from .settings import Settings
+from .settings import CubeSettings
 from .source import Columns
+from .starts import StartChoice
+
+__all__ = ["Order", "gather", "lost", "mismatch", "required_versions", "snake", "solve_block"]
 
 Array = np.ndarray
 
@@ -23,7 +26,7 @@ _SAME = ("lw-rl", "lightweaver")
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker is to do with a block.
+    """The block that a worker solves, and how.
 
     Attributes
     ----------
@@ -31,26 +34,26 @@ class Order:
         The columns, y fastest.
     shape : tuple of int
         How many there are in x and y.
-    settings : Settings
+    settings : CubeSettings
         What they are solved with.
     version : int
         Version of the policy.
     versions : dict
-        The client's versions of the packages that must agree (:func:`versions`).
+        The client's versions of the packages that must agree (:func:`required_versions`).
     record : bool
-        Whether the worker is to keep a sample of the states visited.
+        Whether the worker keeps a sample of the states visited.
     """
 
     columns: Columns
     shape: tuple[int, int]
-    settings: Settings
+    settings: CubeSettings
     version: int
     versions: dict[str, str]
     record: bool = False
 
 
-def versions() -> dict[str, str]:
-    """Return the versions that must be the same in client and workers."""
+def required_versions() -> dict[str, str]:
+    """Return the versions of the packages that client and workers must have alike."""
     return {name: version(name) for name in _SAME}
 
 
@@ -60,7 +63,7 @@ def snake(shape: tuple[int, int]) -> list[int]:
     return [i * ny + (j if i % 2 == 0 else ny - 1 - j) for i in range(nx) for j in range(ny)]
 
 
-def solve_block(order: Order, policy: Any = None) -> dict[str, Array]:
+def solve_block(order: Order, policy: Policy | None = None) -> dict[str, Array]:
     """Solve a block; a task of a worker.
 
     A column's result depends on the block alone, never on what the worker did before.
@@ -75,11 +78,11 @@ def solve_block(order: Order, policy: Any = None) -> dict[str, Array]:
     ClusterError
         If this worker has another version of what must agree.
     """
-    mine = versions()
+    mine = required_versions()
     if mine != order.versions:
         raise ClusterError(mismatch({"this worker": mine}, order.versions))
     shop = workshop(order.settings, threading.get_ident())
-    choice = starts.Choice(order.settings.start)
+    choice = StartChoice(order.settings.start)
     solved: dict[int, Solved] = {}
     neighbour = None
     for k in snake(order.shape):
@@ -91,7 +94,7 @@ def solve_block(order: Order, policy: Any = None) -> dict[str, Array]:
         if done.outcome == "converged":
             choice.note(begin, done.Nformal)
         if done.visited is not None:
-            sample.offer(done.visited, done.Nformal, order.version)
+            sample.offer(done.visited)
         # A failed column is no place to begin at: the last one that was solved is.
         neighbour = done.neighbour or neighbour
         solved[k] = done

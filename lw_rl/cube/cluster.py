@@ -7,7 +7,6 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import cloudpickle
 import dask
@@ -15,10 +14,10 @@ from distributed import Client, LocalCluster
 
 from ..errors import ClusterError
 from ..policies.actor import Actor
-from .block import mismatch, versions
+from ..policies.base import Policy
+from .block import mismatch, required_versions
 
-#: Seconds after which a scheduler is taken not to be there.
-_TIMEOUT = 10
+__all__ = ["check_versions", "connect", "policy_id"]
 
 
 @contextmanager
@@ -26,8 +25,9 @@ def connect(
     client: Client | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
+    timeout: float = 10.0,
 ) -> Iterator[Client]:
-    """Give a client of a cluster whose workers can do the work.
+    """Give a client of a Dask cluster whose workers have the client's versions.
 
     Parameters
     ----------
@@ -38,11 +38,13 @@ def connect(
         ``dask scheduler --scheduler-file`` writes.
     workers : int, optional
         Processes of a local cluster, if neither is given (default: one for every core).
+    timeout : float, optional
+        Seconds after which a scheduler that does not answer is taken not to be there (default: 10).
 
     Raises
     ------
     ClusterError
-        If there is no scheduler, the client is of no use, a worker has another version of lw_rl,
+        If there is no scheduler, the client cannot be used, a worker has another version of lw_rl,
         or no local processes can be started.
     """
     if workers is not None and workers < 1:
@@ -58,7 +60,7 @@ def connect(
         yield client
         return
     if scheduler is not None:
-        with _client_of(scheduler) as found:
+        with _client_of(scheduler, timeout) as found:
             check_versions(found)
             yield found
         return
@@ -88,15 +90,15 @@ def connect(
         yield local
 
 
-def _client_of(scheduler: str) -> Client:
+def _client_of(scheduler: str, timeout: float) -> Client:
     try:
         if "://" not in scheduler and os.path.exists(scheduler):
-            return Client(scheduler_file=scheduler, timeout=_TIMEOUT)
-        return Client(scheduler, timeout=_TIMEOUT)
+            return Client(scheduler_file=scheduler, timeout=timeout)
+        return Client(scheduler, timeout=timeout)
     except Exception as err:  # no scheduler, no address, no scheduler's file: each has its own
         why = str(err) or type(err).__name__
         raise ClusterError(
-            f"there is no Dask scheduler at {scheduler!r}, waited {_TIMEOUT} s ({why}); start one "
+            f"there is no Dask scheduler at {scheduler!r}, waited {timeout:g} s ({why}); start one "
             "with `dask scheduler`, or leave --scheduler out for a local cluster"
         ) from err
 
@@ -111,8 +113,8 @@ def check_versions(client: Client) -> None:
     ClusterError
         If one has not; the message names worker and versions.
     """
-    ours = versions()
-    answers = client.run(versions, on_error="return")
+    ours = required_versions()
+    answers = client.run(required_versions, on_error="return")
     broken = {name: a for name, a in answers.items() if isinstance(a, BaseException)}
     if broken:
         name, err = next(iter(broken.items()))
@@ -125,7 +127,7 @@ def check_versions(client: Client) -> None:
         raise ClusterError(mismatch(other, ours))
 
 
-def policy_id(policy: Any) -> str:
+def policy_id(policy: Policy | None) -> str:
     """Return a policy's name and a digest of what it does."""
     if policy is None:
         return "none"

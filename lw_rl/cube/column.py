@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from time import perf_counter
-from typing import Any
 
 import lightweaver as lw
 import numpy as np
@@ -16,11 +15,14 @@ from ..host.adapter import Adapter
 from ..host.context import radiative_set
 from ..host.state import LinePhysics
 from ..iterate import solve
+from ..policies.base import Policy
 from ..result import Result
 from .profile import with_symmetric_profiles
 from .rays import Emergent, emergent
-from .recorder import Recorder, Visited
-from .settings import Settings
+from .recorder import StateRecorder, VisitedStates
+from .settings import CubeSettings
+
+__all__ = ["FINISHERS", "OUTCOMES", "Neighbour", "Solved", "Workshop", "workshop"]
 
 Array = np.ndarray
 
@@ -34,14 +36,13 @@ OUTCOMES = (
     "nonfinite",
     "error",
     "worker_lost",
+    "rounding",
 )
 #: Which scheme made the last step, in the order of their codes.
 FINISHERS = ("none", *schemes.known(), "other")
 
-#: What a column gets that its own scheme fails on, each from LTE.
+#: What is tried on a column that its own scheme fails on, each from LTE.
 _SAFER = ("anderson", "mali")
-#: Iterations of the last of them.
-_PATIENCE = 2000
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Solved:
-    """A column when it is done with.
+    """What came of a column.
 
     Attributes
     ----------
@@ -81,7 +82,7 @@ class Solved:
         Departure coefficients or populations [m-3], shape [Nlevel, Nspace].
     neighbour : Neighbour or None
         For the next column, if it is to begin here.
-    visited : Visited or None
+    visited : VisitedStates or None
         The states visited, if they were recorded.
     """
 
@@ -95,7 +96,7 @@ class Solved:
     line: Emergent | None = None
     kept: Array | None = None
     neighbour: Neighbour | None = None
-    visited: Visited | None = None
+    visited: VisitedStates | None = None
 
 
 class Workshop:
@@ -103,12 +104,15 @@ class Workshop:
 
     Parameters
     ----------
-    settings : Settings
+    settings : CubeSettings
         What the cube is solved with.
+    patience : int, optional
+        Iterations of the last attempt at a column (default: 2000).
     """
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: CubeSettings, patience: int = 2000):
         self.settings = settings
+        self.patience = patience
         atom = with_symmetric_profiles(atoms.make(settings.line))
         self.radSet, self.spect = radiative_set(atom)
         self._quadrature: tuple[Array, Array] | None = None
@@ -154,7 +158,7 @@ class Workshop:
     def solve(
         self,
         column: dict[str, Array],
-        policy: Any = None,
+        policy: Policy | None = None,
         neighbour: Neighbour | None = None,
         record: bool = False,
     ) -> Solved:
@@ -164,7 +168,7 @@ class Workshop:
         ----------
         column : dict
             Keywords of :func:`lw_rl.atmospheres.from_arrays`.
-        policy : object, optional
+        policy : Policy, optional
             The policy of the scheme, if that has one.
         neighbour : Neighbour, optional
             Where the first attempt begins instead of where the scheme does by itself.
@@ -172,35 +176,36 @@ class Workshop:
             Whether to return the states visited (default: False).
         """
         start = perf_counter()
-        outcome, Nformal = "error", 0
+        Nformal = 0
+        outcome: str
         reasons: list[str] = []
         attempts = self._attempts()
-        along = None
         for k, name in enumerate(attempts):
             try:
                 ctx = self.context(column)
-                guarded = schemes.make_scheme(name, policy if k == 0 else "default")
-                if self.settings.start != "policy":
-                    along = _begin_at(ctx, neighbour if k == 0 else None)
-                recorder = Recorder(ctx) if record and k == 0 else None
+                # Only the scheme that was asked for takes the policy, and the neighbour's start.
+                scheme = schemes.make_scheme(name, "default" if k or policy is None else policy)
+                physics = self._begin(ctx, None if k else neighbour)
+                recorder = StateRecorder(ctx) if record and k == 0 else None
                 last = k == len(attempts) - 1
                 result = solve(
                     ctx,
-                    scheme=guarded,
+                    scheme=scheme,
                     callback=recorder,
                     # It would take a fifth of the time of a column, and nothing stops by it.
                     bound=False,
                     popsTol=self.settings.popsTol,
-                    NmaxIter=_PATIENCE if last else self.settings.NmaxIter,
+                    NmaxIter=self.patience if last else self.settings.NmaxIter,
                     quiet=True,
                 )
                 Nformal += result.Nformal
                 if result.outcome == "interrupted":
                     raise KeyboardInterrupt
                 if result.converged:
-                    return self._answer(
-                        ctx, column, result, k + 1, Nformal, start, reasons, recorder, along
-                    )
+                    solved = self._answer(ctx, result, physics)
+                    if recorder is not None:
+                        solved = replace(solved, visited=recorder.visited(column))
+                    break
                 outcome, reason = result.outcome, f"after {result.Nformal} formal solutions"
             except AtmosphereError as err:
                 return Solved("invalid_atmosphere", reason=str(err), seconds=perf_counter() - start)
@@ -209,26 +214,35 @@ class Workshop:
                 if not isinstance(err, LwRlError):
                     reason = f"{type(err).__name__}: {err}"
             reasons.append(f"{name}: {outcome}: {reason}")
-        return Solved(
-            outcome,
+            solved = Solved(outcome)
+        return replace(
+            solved,
             reason="; ".join(reasons),
-            attempts=len(attempts),
+            attempts=k + 1,
             Nformal=Nformal,
             seconds=perf_counter() - start,
         )
 
-    def _answer(
-        self,
-        ctx: lw.Context,
-        column: dict[str, Array],
-        result: Result,
-        attempts: int,
-        Nformal: int,
-        start: float,
-        reasons: list[str],
-        recorder: Recorder | None,
-        along: LinePhysics | None,
-    ) -> Solved:
+    def _begin(self, ctx: lw.Context, neighbour: Neighbour | None) -> LinePhysics | None:
+        """Start a column from its neighbour's departure coefficients at equal optical depth.
+
+        Returns
+        -------
+        physics : LinePhysics or None
+            The line's physics in LTE, by whose optical depth all columns are compared; None where
+            columns do not begin at their neighbours.
+        """
+        if self.settings.start == "policy":
+            return None
+        adapter = Adapter(ctx)
+        physics = adapter.line_physics(adapter.blocks[0])
+        if neighbour is not None:
+            departure = np.interp(physics.log_tau, neighbour.log_tau, neighbour.departure)
+            adapter.write(physics.log_B + departure)
+        return physics
+
+    def _answer(self, ctx: lw.Context, result: Result, physics: LinePhysics | None) -> Solved:
+        """Return what leaves a converged column, and what is kept of it."""
         settings = self.settings
         line = emergent(ctx, settings.mus, settings.tau_one)
         if not np.all(np.isfinite(line.intensity)):
@@ -238,41 +252,21 @@ class Workshop:
         kept = None
         if settings.keep != "none":
             kept = n if settings.keep == "populations" else n / adapter.lte_populations()[0]
+        neighbour = None
+        if physics is not None:
+            neighbour = Neighbour(physics.log_tau, adapter.read() - physics.log_B)
         by = result.records[-1].by
         return Solved(
             "converged",
             finisher=by if by in FINISHERS else "other",
-            reason="; ".join(reasons),
-            attempts=attempts,
-            Nformal=Nformal,
             estimate=result.estimate.value,
-            seconds=perf_counter() - start,
             line=line,
             kept=kept,
-            neighbour=None
-            if along is None
-            else Neighbour(along.log_tau, adapter.read() - along.log_B),
-            visited=recorder.visited(column) if recorder is not None else None,
+            neighbour=neighbour,
         )
 
 
 @cache
-def workshop(settings: Settings, thread: int) -> Workshop:
+def workshop(settings: CubeSettings, thread: int) -> Workshop:
     """Return the workshop of a thread, made once: the host's objects are not for two at a time."""
     return Workshop(settings)
-
-
-def _begin_at(ctx: lw.Context, neighbour: Neighbour | None) -> LinePhysics:
-    """Start a column from its neighbour's departure coefficients at equal optical depth.
-
-    Returns
-    -------
-    physics : LinePhysics
-        The line's physics in LTE, whose optical depth all columns are compared by.
-    """
-    adapter = Adapter(ctx)
-    physics = adapter.line_physics(adapter.blocks[0])
-    if neighbour is not None:
-        departure = np.interp(physics.log_tau, neighbour.log_tau, neighbour.departure)
-        adapter.write(physics.log_B + departure)
-    return physics

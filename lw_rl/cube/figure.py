@@ -8,19 +8,23 @@ import lightweaver as lw
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .column import OUTCOMES
 
+__all__ = ["cube_figure"]
+
 Array = np.ndarray
+Extent = tuple[float, float, float, float]
 
 _SIZE = 9
 #: Distance of the wing from line centre, in Doppler widths of the coolest solar gas or so [km/s].
 _WING = 60.0
 _LIGHT = 299792.458
-#: Okabe and Ito: done, not there yet, failed.
+#: Colours of Okabe and Ito (2008): converged, not solved yet, failed.
 _DONE, _PENDING, _FAILED = "#56B4E9", "#DDDDDD", "#D55E00"
 
 
@@ -73,7 +77,7 @@ def cube_figure(ds: xr.Dataset, t: int = 0, mu: int = 0, figure: Figure | None =
     return figure
 
 
-def _extent(ds: xr.Dataset) -> tuple[tuple[float, float, float, float], str]:
+def _extent(ds: xr.Dataset) -> tuple[Extent, str]:
     """Return the edges of the map and the unit of its axes, columns if there is none."""
     lengths = [_edges(ds, axis) for axis in ("x", "y")]
     if all(lengths):
@@ -95,7 +99,7 @@ def _edges(ds: xr.Dataset, axis: str) -> tuple[float, float] | None:
     return (values[0] - half, values[-1] + half) if half > 5e-5 else None
 
 
-def _map(ax: Axes, values: Array, extent: Any, label: str, **kwargs: Any) -> Any:
+def _map(ax: Axes, values: Array, extent: Extent, label: str, **kwargs: Any) -> Colorbar:
     ax.set_facecolor("0.85")
     image = ax.imshow(
         values.T, origin="lower", extent=extent, interpolation="nearest", aspect="equal", **kwargs
@@ -107,7 +111,7 @@ def _map(ax: Axes, values: Array, extent: Any, label: str, **kwargs: Any) -> Any
     return bar
 
 
-def _draw_counts(ax: Axes, counts: Array, extent: Any) -> None:
+def _draw_counts(ax: Axes, counts: Array, extent: Extent) -> None:
     finite = counts[np.isfinite(counts)]
     mean = f"{finite.mean():.1f}" if finite.size else "none"
     if finite.size:
@@ -123,7 +127,7 @@ def _draw_counts(ax: Axes, counts: Array, extent: Any) -> None:
     ax.set_title(f"cost, mean {mean}", fontsize=_SIZE + 1, loc="left")
 
 
-def _draw_outcomes(ax: Axes, outcome: Array, extent: Any) -> None:
+def _draw_outcomes(ax: Axes, outcome: Array, extent: Extent) -> None:
     state = np.where(outcome == 0, 1, np.where(outcome == 1, 0, 2))
     colours = ListedColormap([_DONE, _PENDING, _FAILED])
     bar = _map(

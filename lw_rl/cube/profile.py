@@ -20,6 +20,8 @@ from lightweaver.atomic_model import (
 )
 from lightweaver.constants import CLight
 
+__all__ = ["SymmetricVoigtLine", "with_symmetric_profiles"]
+
 
 @dataclass(eq=False, repr=False)
 class SymmetricVoigtLine(VoigtLine):

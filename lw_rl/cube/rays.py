@@ -8,6 +8,9 @@ import lightweaver as lw
 import numpy as np
 
 from ..host.adapter import Adapter
+from ..host.emergent import emergent_rays
+
+__all__ = ["Emergent", "emergent", "height_of_tau_one"]
 
 Array = np.ndarray
 
@@ -41,13 +44,13 @@ def emergent(ctx: lw.Context, mus: tuple[float, ...], tau_one: bool = False) -> 
     tau_one : bool, optional
         Whether to find the heights of tau = 1 too (default: False).
     """
-    intensity, z, chi = Adapter(ctx).emergent_rays(mus, opacity=tau_one)
+    intensity, z, chi = emergent_rays(Adapter(ctx), mus, opacity=tau_one)
     if chi is None:
         return Emergent(intensity, None)
-    return Emergent(intensity, _tau_one(z, chi, np.asarray(mus)).T)
+    return Emergent(intensity, height_of_tau_one(z, chi, np.asarray(mus)).T)
 
 
-def _tau_one(z: Array, chi: Array, mus: Array) -> Array:
+def height_of_tau_one(z: Array, chi: Array, mus: Array) -> Array:
     """Return the height of tau = 1 along each ray, shape [Nwave, Nmu].
 
     Parameters

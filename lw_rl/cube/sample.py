@@ -6,7 +6,9 @@ import threading
 
 import numpy as np
 
-from .recorder import Visited
+from .recorder import VisitedStates
+
+__all__ = ["SIZE", "Reservoir", "offer", "take"]
 
 #: Columns that a worker keeps.
 SIZE = 128
@@ -19,51 +21,48 @@ class Reservoir:
     ----------
     size : int, optional
         How many to keep (default: :data:`SIZE`).
+    seed : int, optional
+        Seed of the draws (default: 0).
+
+    Attributes
+    ----------
+    offered : int
+        Columns offered since the sample was last taken.
     """
 
-    def __init__(self, size: int = SIZE):
+    def __init__(self, size: int = SIZE, seed: int = 0):
         self.size = size
         self.offered = 0
-        self.kept: list[tuple[Visited, int, int]] = []
-        self._rng = np.random.default_rng(0)
+        self._kept: list[VisitedStates] = []
+        self._rng = np.random.default_rng(seed)
         self._lock = threading.Lock()
 
-    def offer(self, visited: Visited, Nformal: int, version: int) -> None:
+    def offer(self, visited: VisitedStates) -> None:
         """Keep a column, or not."""
         with self._lock:
             self.offered += 1
-            if len(self.kept) < self.size:
-                self.kept.append((visited, Nformal, version))
+            if len(self._kept) < self.size:
+                self._kept.append(visited)
                 return
             k = int(self._rng.integers(self.offered))
             if k < self.size:
-                self.kept[k] = (visited, Nformal, version)
+                self._kept[k] = visited
 
-    def take(self) -> list[tuple[Visited, int, int]]:
-        """Return what was kept and start anew."""
+    def take(self) -> list[VisitedStates]:
+        """Return the sample, and begin another."""
         with self._lock:
-            kept, self.kept, self.offered = self.kept, [], 0
+            kept, self._kept, self.offered = self._kept, [], 0
             return kept
 
 
 _reservoir = Reservoir()
 
 
-def offer(visited: Visited, Nformal: int, version: int) -> None:
-    """Offer a column to this process's sample.
-
-    Parameters
-    ----------
-    visited : Visited
-        The column and the states visited on it.
-    Nformal : int
-        Formal solutions that it took.
-    version : int
-        Version of the policy that it was solved with.
-    """
-    _reservoir.offer(visited, Nformal, version)
+def offer(visited: VisitedStates) -> None:
+    """Offer a column, with the states visited on it, to this process's sample."""
+    _reservoir.offer(visited)
 
 
-def take() -> list[tuple[Visited, int, int]]:
-    """Return this process's sample and start anew; run on every worker by the client."""
+def take() -> list[VisitedStates]:
+    """Return this process's sample, and begin another; run on every worker by the client."""
     return _reservoir.take()

@@ -10,7 +10,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from .. import atoms, schemes
 from ..errors import CubeSettingsError, UnknownNameError
+
+__all__ = ["CubeSettings", "Keep", "Start", "as_plain", "differences"]
 
 #: What is kept of a column's solution: departure coefficients, populations, or neither.
 Keep = Literal["departure", "populations", "none"]
@@ -20,7 +23,7 @@ Start = Literal["policy", "neighbour", "measured"]
 
 
 @dataclass(frozen=True)
-class Settings:
+class CubeSettings:
     """Settings of a cube; two runs with equal settings make equal outputs.
 
     Parameters
@@ -70,8 +73,6 @@ class Settings:
     frozen: bool = False
 
     def __post_init__(self) -> None:
-        from .. import atoms, schemes
-
         try:
             mus = tuple(map(float, np.atleast_1d(self.mus)))
             object.__setattr__(self, "mus", mus)
@@ -104,7 +105,7 @@ class Settings:
         return json.dumps(asdict(self))
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
     """Return what differs between two sets of settings, one phrase for each difference."""
     return [
         f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
@@ -113,6 +114,6 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def as_plain(settings: Settings) -> dict[str, Any]:
+def as_plain(settings: CubeSettings) -> dict[str, Any]:
     """Return the settings as JSON would give them back (tuples become lists)."""
     return json.loads(settings.to_json())

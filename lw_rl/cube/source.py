@@ -1,76 +1,32 @@
 """Cubes to read: the RH 1.5D atmosphere format, and any xarray Dataset with the same names.
 
-The format (Pereira and Uitenbroek 2015, A&A 574, A3) is netCDF4/HDF5 in SI: ``temperature``,
-``velocity_z``, ``electron_density``, ``velocity_turbulent`` with dimensions (nt, nx, ny, nz),
-``hydrogen_populations`` with (nt, nhydr, nx, ny, nz), and ``z`` with (nt, nz) or
-(nt, nx, ny, nz), from the top downwards. Nothing is read before it is needed.
+Nothing is read before it is needed. The format is described in `lw_rl.cube.rh_format`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
-import astropy.units as u
 import numpy as np
 import xarray as xr
 
 from ..errors import CubeInputError
+from .rh_format import (
+    DIMENSIONS,
+    VARIABLES,
+    canonical,
+    check_heights,
+    conversion_factor,
+    open_cube,
+)
+from .window import Window
+
+__all__ = ["Columns", "Source", "write"]
 
 Array = np.ndarray
-
-#: Names that the dimensions go by, canonical name first.
-_DIMENSIONS = {
-    "t": ("t", "nt", "time", "snapshot_number", "snapshot"),
-    "x": ("x", "nx"),
-    "y": ("y", "ny"),
-    "depth": ("depth", "nz", "height", "z", "index"),
-    "nhydr": ("nhydr", "level", "hydrogen_level"),
-}
-#: The order in which the format declares them, for files without names of dimensions.
-_ORDER = ("t", "x", "y", "depth")
-
-
-@dataclass(frozen=True)
-class Variable:
-    """What the format says of a variable: its unit, and whether a cube may lack it."""
-
-    unit: u.UnitBase
-    required: bool
-
-
-VARIABLES = {
-    "temperature": Variable(u.K, True),
-    "electron_density": Variable(u.m**-3, True),
-    "hydrogen_populations": Variable(u.m**-3, True),
-    "z": Variable(u.m, True),
-    "velocity_z": Variable(u.m / u.s, False),
-    "velocity_turbulent": Variable(u.m / u.s, False),
-}
-
-
-@dataclass(frozen=True)
-class Window:
-    """A rectangle of columns in one snapshot: ``[t, x0:x1, y0:y1]``."""
-
-    t: int
-    x0: int
-    x1: int
-    y0: int
-    y1: int
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Number of columns in x and in y."""
-        return self.x1 - self.x0, self.y1 - self.y0
-
-    @property
-    def slices(self) -> tuple[slice, slice, slice]:
-        """The rectangle as an index into (t, x, y)."""
-        return slice(self.t, self.t + 1), slice(self.x0, self.x1), slice(self.y0, self.y1)
 
 
 @dataclass(frozen=True)
@@ -93,6 +49,10 @@ class Columns:
 
     def __len__(self) -> int:
         return self.temperature.shape[0]
+
+    def only(self, k: int) -> Columns:
+        """Return the columns that consist of one of these."""
+        return Columns(*(getattr(self, f.name)[k : k + 1] for f in fields(self)))
 
     def column(self, k: int) -> dict[str, Array]:
         """Return one column in double precision, named as ``lw_rl.atmospheres.from_arrays``."""
@@ -134,8 +94,12 @@ class Source:
 
     def __init__(self, data: str | os.PathLike[str] | xr.Dataset):
         self.name = "dataset" if isinstance(data, xr.Dataset) else str(data)
-        self._data = data if isinstance(data, xr.Dataset) else _open(Path(data))
-        self._factor = {name: self._check(name) for name in VARIABLES if name in self._data}
+        self._data = data if isinstance(data, xr.Dataset) else open_cube(Path(data))
+        self._factor = {
+            name: conversion_factor(self._data, name, self.name)
+            for name in VARIABLES
+            if name in self._data
+        }
         missing = [n for n, v in VARIABLES.items() if v.required and n not in self._data]
         if missing:
             raise CubeInputError(
@@ -144,7 +108,7 @@ class Source:
                 "the RH 1.5D atmosphere format"
             )
         temperature = self._variable("temperature")
-        sizes = dict(zip(temperature.dims, temperature.shape, strict=True))
+        sizes = {str(d): n for d, n in zip(temperature.dims, temperature.shape, strict=True)}
         self.shape: tuple[int, int, int] = (sizes.get("t", 1), sizes["x"], sizes["y"])
         self.Nspace = sizes["depth"]
         if self.Nspace < 3 or 0 in self.shape:
@@ -156,48 +120,12 @@ class Source:
             self._check_shape(name, sizes)
         self._check_heights()
 
-    # ---- checks -------------------------------------------------------------------------------
-
-    def _check(self, name: str) -> float:
-        """Return the factor to the format's unit."""
-        given = self._data[name].attrs.get("units")
-        expected = VARIABLES[name].unit
-        if given is None:
-            # The format lays down SI; the attribute is optional in it.
-            return 1.0
-        text = given.decode() if isinstance(given, bytes) else str(given)
-        try:
-            return float(u.Unit(text).to(expected))
-        except (ValueError, TypeError, u.UnitConversionError) as err:
-            raise CubeInputError(
-                f"{name} of {self.name} has units {text!r}, which cannot be converted to "
-                f"[{expected}]: {err}"
-            ) from err
-
     def _variable(self, name: str) -> xr.Variable:
-        """Return a variable with canonical names of its dimensions, nothing read."""
-        variable = self._data.variables[name]
-        known = {alias: k for k, aliases in _DIMENSIONS.items() for alias in aliases}
-        dims = [known.get(str(d)) for d in variable.dims]
-        if all(d is None for d in dims):
-            order: tuple[str, ...] = (
-                _ORDER if name != "hydrogen_populations" else ("t", "nhydr", *_ORDER[1:])
-            )
-            if name == "z" and variable.ndim == 2:
-                order = ("t", "depth")
-            dims = list(order[-variable.ndim :])
-        if None in dims or len(set(dims)) < len(dims):
-            raise CubeInputError(
-                f"{name} of {self.name} has dimensions {variable.dims}; expected are (nt, nx, ny, "
-                "nz), by the names "
-                + ", ".join("/".join(aliases) for aliases in _DIMENSIONS.values())
-            )
-        # A view: dimensions are renamed on it, never on the dataset that was handed in.
-        return xr.Variable(dims, variable._data)
+        return canonical(self._data, name, self.name)
 
-    def _check_shape(self, name: str, sizes: dict[Any, int]) -> None:
+    def _check_shape(self, name: str, sizes: dict[str, int]) -> None:
         variable = self._variable(name)
-        found = dict(zip(variable.dims, variable.shape, strict=True))
+        found = {str(d): n for d, n in zip(variable.dims, variable.shape, strict=True)}
         found.pop("nhydr", None)
         need = {"depth"} if name == "z" else {"x", "y", "depth"}
         if not need <= set(found) or any(sizes.get(d, 1) != N for d, N in found.items()):
@@ -212,19 +140,7 @@ class Source:
         if {"x", "y"} & set(z.dims) and not np.all(np.isfinite(first)):
             # A column without heights fails by itself; the others need not.
             return
-        if np.all(np.diff(first) > 0.0):
-            raise CubeInputError(
-                f"z of {self.name} increases, from {first[0]:g} to {first[-1]:g} m; the format "
-                "goes from the top downwards: reverse the depth dimension of every variable"
-            )
-        if not np.all(np.diff(first) < 0.0):
-            k = int(np.argmin(np.diff(first) < 0.0))
-            raise CubeInputError(
-                f"z of {self.name} must decrease strictly; in the first column it is "
-                f"{first[k]!r} m at depth index {k} and {first[k + 1]!r} m at the next"
-            )
-
-    # ---- reading ------------------------------------------------------------------------------
+        check_heights(first, self.name)
 
     def _read(self, name: str, window: Window) -> Array:
         variable = self._variable(name)
@@ -269,10 +185,13 @@ class Source:
 
     def coordinate(self, axis: str) -> xr.Variable | None:
         """Return the coordinate along ``"t"``, ``"x"`` or ``"y"``, if the cube has one."""
-        for alias in _DIMENSIONS[axis]:
+        for alias in DIMENSIONS[axis]:
             if alias in self._data.variables and self._data[alias].dims == (alias,):
                 found = self._data.variables[alias]
-                return xr.Variable((axis,), found.values, _text(found.attrs))
+                attrs = {
+                    k: v.decode() if isinstance(v, bytes) else v for k, v in found.attrs.items()
+                }
+                return xr.Variable((axis,), found.values, attrs)
         return None
 
     def fingerprint(self) -> str:
@@ -286,25 +205,6 @@ class Source:
                     for values in vars(columns).values():
                         digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
         return digest.hexdigest()[:16]
-
-
-def _text(attrs: dict[str, Any]) -> dict[str, Any]:
-    return {k: v.decode() if isinstance(v, bytes) else v for k, v in attrs.items()}
-
-
-def _open(path: Path) -> xr.Dataset:
-    if not path.exists():
-        raise CubeInputError(f"{path} is not there")
-    engine = "zarr" if path.is_dir() else "h5netcdf"
-    try:
-        # Times stay numbers: a unit of seconds is no reason to make a date of it. No dask arrays:
-        # windows are read when they are sent.
-        return xr.open_dataset(path, engine=engine, chunks=None, decode_times=False, cache=False)
-    except Exception as err:  # h5py, h5netcdf and zarr each have their own
-        raise CubeInputError(
-            f"{path} cannot be read as {'zarr' if engine == 'zarr' else 'HDF5/netCDF4'}: "
-            f"{type(err).__name__}: {err}"
-        ) from err
 
 
 def write(data: xr.Dataset, path: str | os.PathLike[str]) -> Path:

@@ -1,7 +1,7 @@
-"""Where the next column of a block begins: what was cheaper so far, tried and not assumed.
+"""Where the next column of a block begins: at the start that was cheaper so far.
 
 A neighbour's departure coefficients are the better start where columns are alike, the scheme's own
-where they are not, and which of it is the case differs from cube to cube and from place to place.
+start where they are not; which is the case differs from cube to cube and from place to place.
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ from typing import Literal
 
 from .settings import Start
 
+__all__ = ["Begin", "StartChoice"]
+
 Begin = Literal["policy", "neighbour"]
 
 #: Columns of each kind of start that are remembered, and how many it takes to judge.
 _MEMORY, _FEWEST = 8, 2
-#: The dearer start is tried again after this many columns.
-_AGAIN = 16
+#: The more expensive start is tried again after this many columns.
+_RETRY = 16
 
 
-class Choice:
+class StartChoice:
     """Decide where the columns of a block begin, one after another.
 
-    It depends on formal solutions alone, so that a block solved again is solved alike.
+    The choice depends on formal solutions alone, so that a block solved twice is solved alike.
 
     Parameters
     ----------
     start : str
-        As in `lw_rl.cube.settings.Settings`.
+        As in `lw_rl.cube.settings.CubeSettings`.
     """
 
     def __init__(self, start: Start):
@@ -54,11 +56,11 @@ class Choice:
         for begin, counts in self._counts.items():
             if len(counts) < _FEWEST:
                 return begin
-        cheaper, dearer = sorted(self._counts, key=self._mean)
+        cheaper, expensive = sorted(self._counts, key=self._mean)
         self._since += 1
-        if self._since >= _AGAIN:
+        if self._since >= _RETRY:
             self._since = 0
-            return dearer
+            return expensive
         return cheaper
 
     def note(self, begin: Begin, Nformal: int) -> None:

@@ -11,111 +11,28 @@ import fcntl
 import json
 import os
 import shutil
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
-from math import isqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 import zarr
-from zarr.errors import ZarrUserWarning
 
 from ..errors import CubeOutputError, CubeSettingsError
-from ..provenance import (
-    versions,
-)
-from .column import FINISHERS, OUTCOMES
-from .settings import Settings, as_plain, differences
-from .source import Source, Window
+from ..provenance import versions
+from .column import OUTCOMES
+from .layout import COLUMN_DIMS, FORMAT, consolidate, create, fields
+from .settings import CubeSettings, as_plain, differences
+from .source import Source
+from .window import Window, block_shape, windows
+
+__all__ = ["Output", "open_output"]
 
 Array = np.ndarray
 
-#: Version of the layout of the output.
-FORMAT = 1
 #: Bytes that a reason is reckoned with; few columns have one.
 _REASON = 16
-_COLUMNS = ("t", "x", "y")
-
-
-@dataclass(frozen=True)
-class Field:
-    """An array of the output: one value, or an array of `dims`, for every column."""
-
-    dtype: str
-    fill: Any
-    attrs: Mapping[str, Any]
-    dims: tuple[str, ...] = ()
-
-
-def _flags(names: tuple[str, ...]) -> dict[str, Any]:
-    # The CF conventions' way to spell out codes.
-    return {"flag_values": list(range(len(names))), "flag_meanings": " ".join(names)}
-
-
-def fields(settings: Settings) -> dict[str, Field]:
-    """Return the arrays that an output with these settings holds, ``outcome`` last."""
-    found = {
-        "intensity": Field(
-            "f4",
-            np.nan,
-            {"units": "J s-1 m-2 sr-1 Hz-1", "long_name": "emergent specific intensity"},
-            ("mu", "wavelength"),
-        )
-    }
-    if settings.tau_one:
-        found["tau_one"] = Field(
-            "f4",
-            np.nan,
-            {"units": "m", "long_name": "height where the optical depth along the ray is 1"},
-            ("mu", "wavelength"),
-        )
-    if settings.keep != "none":
-        meaning = {
-            "departure": {"units": "1", "long_name": "departure coefficient n / n(LTE)"},
-            "populations": {"units": "m-3", "long_name": "population"},
-        }[settings.keep]
-        found[settings.keep] = Field("f4", np.nan, meaning, ("level", "depth"))
-    return found | {
-        "formal_solutions": Field(
-            "i4", 0, {"units": "1", "long_name": "formal solutions, all attempts together"}
-        ),
-        "error_estimate": Field(
-            "f4", np.nan, {"units": "1", "long_name": "estimated largest relative error of n"}
-        ),
-        "seconds": Field("f4", np.nan, {"units": "s", "long_name": "wall time in the worker"}),
-        "attempts": Field("i1", 0, {"units": "1", "long_name": "schemes tried"}),
-        "finisher": Field(
-            "i1", 0, {"long_name": "scheme that made the last step", **_flags(FINISHERS)}
-        ),
-        "policy_version": Field(
-            "i2", -1, {"long_name": "version of the policy; 0 is the one that the run began with"}
-        ),
-        "reason": Field("str", "", {"long_name": "why it failed, or took more than one attempt"}),
-        "outcome": Field("i1", 0, {"long_name": "how the column ended", **_flags(OUTCOMES)}),
-    }
-
-
-def block_shape(shape: tuple[int, int, int]) -> tuple[int, int]:
-    """Return the block that a cube of a shape is solved in unless another is asked for.
-
-    Some 64 blocks or more, so that every worker has its share, of at most 16 x 16 columns.
-    """
-    side = min(max(isqrt(shape[1] * shape[2]) // 8, 1), 16)
-    return min(side, shape[1]), min(side, shape[2])
-
-
-def windows(shape: tuple[int, int, int], block: tuple[int, int]) -> list[Window]:
-    """Return the blocks of a cube, in the order in which they are solved."""
-    nt, nx, ny = shape
-    return [
-        Window(t, x, min(x + block[0], nx), y, min(y + block[1], ny))
-        for t in range(nt)
-        for x in range(0, nx, block[0])
-        for y in range(0, ny, block[1])
-    ]
 
 
 class Output:
@@ -127,14 +44,14 @@ class Output:
         The folder of the zarr.
     source : Source
         The cube.
-    settings : Settings
+    settings : CubeSettings
         What it is solved with.
     wavelength : Array
         Wavelengths of the line [nm].
     block : tuple of int, optional
         Columns of a block in x and y (default: what the output has, or :func:`block_shape`).
     attrs : mapping, optional
-        More attributes of a new output; what is not a number is written as JSON.
+        More attributes of a new output; what is neither text nor a number is written as JSON.
 
     Raises
     ------
@@ -150,16 +67,16 @@ class Output:
         self,
         path: str | os.PathLike[str],
         source: Source,
-        settings: Settings,
+        settings: CubeSettings,
         wavelength: Array,
         block: tuple[int, int] | None = None,
-        attrs: Mapping[str, Any] | None = None,
+        attrs: Mapping[str, object] | None = None,
     ):
         self.path = Path(path)
         self.settings = settings
         self.Nwave = wavelength.size
         self._lock: int | None = None
-        identity = {
+        identity: dict[str, object] = {
             **as_plain(settings),
             "input": source.fingerprint(),
             "shape": [*source.shape, source.Nspace],
@@ -169,30 +86,28 @@ class Output:
             raise CubeSettingsError(
                 f"a block is two numbers of columns, in x and in y, from 1 on; got {block!r}"
             )
-        existing = (self.path / "zarr.json").exists()
-        if not existing and self.path.exists() and any(self.path.iterdir()):
-            raise CubeOutputError(
-                f"{self.path} exists and is not the output of a cube; take another name or an "
-                "empty folder"
-            )
+        existing = _is_output(self.path)
         if existing:
             block = self._compare(identity, block)
-        else:
-            block = block_shape(source.shape) if block is None else block
-        self.block = min(block[0], source.shape[1]), min(block[1], source.shape[2])
+        elif block is None:
+            block = block_shape(source.shape)
+        nt, nx, ny = source.shape
+        self.block = min(block[0], nx), min(block[1], ny)
         self.windows = windows(source.shape, self.block)
         self._sizes = {
-            "t": source.shape[0],
-            "x": source.shape[1],
-            "y": source.shape[2],
-            "mu": len(settings.mus),
-            "wavelength": wavelength.size,
-            "level": 2,
-            "depth": source.Nspace,
+            **{"t": nt, "x": nx, "y": ny, "mu": len(settings.mus), "wavelength": wavelength.size},
+            **{"level": 2, "depth": source.Nspace},
+        }
+        about = {
+            "title": f"{settings.line}: 1.5D non-LTE synthesis of {source.name}",
+            "settings": json.dumps({**identity, "block": list(self.block)}),
+            "versions": versions(),
+            **(attrs or {}),
         }
         try:
             if not existing:
-                self._create(source, wavelength, identity, attrs or {})
+                coordinates = self._coordinates(source, wavelength)
+                create(self.path, settings, self._sizes, self.block, coordinates, about)
             self._take_lock()
             self._group = zarr.open_group(self.path, mode="r+")
             self._arrays: dict[str, Any] = {name: self._group[name] for name in fields(settings)}
@@ -205,7 +120,9 @@ class Output:
 
     # ---- making and checking ------------------------------------------------------------------
 
-    def _compare(self, identity: dict[str, Any], block: tuple[int, int] | None) -> tuple[int, int]:
+    def _compare(
+        self, identity: dict[str, object], block: tuple[int, int] | None
+    ) -> tuple[int, int]:
         try:
             attrs = zarr.open_group(self.path, mode="r").attrs
             before = json.loads(str(attrs["settings"]))
@@ -235,61 +152,19 @@ class Output:
             # Some parallel file systems have no locks. Blocks are whole there too.
             pass
 
-    def _create(
-        self,
-        source: Source,
-        wavelength: Array,
-        identity: dict[str, Any],
-        attrs: Mapping[str, Any],
-    ) -> None:
-        sizes, chunk = self._sizes, {"t": 1, "x": self.block[0], "y": self.block[1]}
-        # Made beside its place and moved there whole: whatever kills this leaves no half output.
-        temporary = self.path.with_name(f".{self.path.name}.new")
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        about: dict[str, Any] = {
-            "title": f"{self.settings.line}: 1.5D non-LTE synthesis of {source.name}",
-            "settings": json.dumps({**identity, "block": list(self.block)}),
-            "versions": json.dumps(versions()),
-            **{k: v if isinstance(v, float) else json.dumps(v) for k, v in attrs.items()},
+    def _coordinates(self, source: Source, wavelength: Array) -> dict[str, xr.Variable]:
+        coordinates = {
+            "wavelength": xr.Variable(
+                ("wavelength",), wavelength, {"units": "nm", "long_name": "vacuum wavelength"}
+            ),
+            "mu": xr.Variable(
+                ("mu",),
+                np.array(self.settings.mus),
+                {"units": "1", "long_name": "cosine of the angle"},
+            ),
         }
-        group = zarr.open_group(
-            temporary,
-            mode="w",
-            zarr_format=3,
-            attributes=about,
-        )
-        for name, f in fields(self.settings).items():
-            dims = (*_COLUMNS, *f.dims)
-            group.create_array(
-                name,
-                shape=tuple(sizes[d] for d in dims),
-                chunks=tuple(chunk.get(d, sizes[d]) for d in dims),
-                dtype=f.dtype,
-                fill_value=f.fill,
-                dimension_names=dims,
-                attributes=dict(f.attrs),
-            )
-        coordinates: dict[str, tuple[Array, dict[str, Any]]] = {
-            "wavelength": (wavelength, {"units": "nm", "long_name": "vacuum wavelength"}),
-            "mu": (np.array(self.settings.mus), {"units": "1", "long_name": "cosine of the angle"}),
-        }
-        for axis in _COLUMNS:
-            found = source.coordinate(axis)
-            if found is not None:
-                coordinates[axis] = (found.values, found.attrs)
-        for name, (values, its) in coordinates.items():
-            array = group.create_array(
-                name,
-                shape=values.shape,
-                chunks=values.shape,
-                dtype=values.dtype,
-                dimension_names=(name,),
-                attributes=its,
-            )
-            array[...] = values
-        _consolidate(temporary)
-        os.rename(temporary, self.path)
+        found = {axis: source.coordinate(axis) for axis in COLUMN_DIMS}
+        return coordinates | {axis: c for axis, c in found.items() if c is not None}
 
     def _check_space(self) -> None:
         needed = self.bytes_per_column * self.columns(self.pending())
@@ -360,7 +235,7 @@ class Output:
         text = self._group.attrs.get(name)
         return None if text is None else json.loads(str(text))
 
-    def set_attribute(self, name: str, value: Any) -> None:
+    def set_attribute(self, name: str, value: object) -> None:
         """Set an attribute of the output, as JSON.
 
         Raises
@@ -370,7 +245,7 @@ class Output:
         """
         try:
             self._group.attrs[name] = json.dumps(value)
-            _consolidate(self.path)
+            consolidate(self.path)
         except OSError as err:
             raise CubeOutputError(f"{self.path} cannot be written any more: {err}") from err
 
@@ -385,12 +260,15 @@ class Output:
             self._lock = None
 
 
-def _consolidate(path: Path) -> None:
-    """Gather the metadata in one file, which ``xarray.open_zarr`` looks for first."""
-    with warnings.catch_warnings():
-        # zarr says that other readers may not look there; they then read the arrays' own.
-        warnings.simplefilter("ignore", ZarrUserWarning)
-        zarr.consolidate_metadata(str(path), zarr_format=3)
+def _is_output(path: Path) -> bool:
+    """Return whether there is an output; False where there is nothing, else it raises."""
+    if (path / "zarr.json").exists():
+        return True
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise CubeOutputError(
+            f"{path} exists and is not the output of a cube; take another name or an empty folder"
+        )
+    return False
 
 
 def open_output(path: str | os.PathLike[str]) -> xr.Dataset:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 
 from .. import atmospheres
 from ..errors import CubeSettingsError
+
+__all__ = ["synthetic_cube"]
 
 Array = np.ndarray
 
@@ -109,8 +109,8 @@ def synthetic_cube(
     columns = ("snapshot_number", "x", "y", "depth")
     single = np.float32
 
-    def variable(values: Array, units: str, dims: tuple[str, ...] = columns) -> Any:
-        return dims, values, {"units": units}
+    def variable(values: Array, units: str, dims: tuple[str, ...] = columns) -> xr.Variable:
+        return xr.Variable(dims, values, {"units": units})
 
     cube = xr.Dataset(
         {

@@ -13,19 +13,19 @@ from ...cube.cluster import policy_id
 from ...cube.source import Source
 from ...cube.synthetic import synthetic_cube
 from ...files import write_atomically
-from ...provenance import (
-    versions,
-)
-from ...schemes import make_policy
+from ...policies.base import make_policy
+from ...provenance import versions
 from . import measure, truth
 from . import parts as experiments
 from .endurance import endure
 
-Tell = Callable[[str], None]
+__all__ = ["PARTS", "Plan", "conditions", "kept", "load", "run"]
+
+Notify = Callable[[str], None]
 
 #: Side of the synthetic cube that stands in where no file is given.
 _SIDE = 5
-#: Columns of that are timed one after another.
+#: Columns that are timed one after another.
 _TIMED = 192
 
 
@@ -40,7 +40,7 @@ class Plan:
     line : str
         The line.
     start : str or None
-        As in `Settings`; None for its default.
+        As in `CubeSettings`; None for its default.
     workers : int
         Processes.
     sample : int
@@ -66,18 +66,20 @@ class Plan:
         return {"line": self.line, **({"start": self.start} if self.start else {})}
 
 
-def _truth(plan: Plan, work: Path, tell: Tell) -> dict[str, Any]:
-    data: Any = plan.cube or synthetic_cube(_SIDE, _SIDE, seed=plan.seed)
-    found = truth.against_references(work, Source(data), data, plan.workers, tell, **plan.settings)
+def _truth(plan: Plan, work: Path, notify: Notify) -> dict[str, Any]:
+    data = plan.cube or synthetic_cube(_SIDE, _SIDE, seed=plan.seed)
+    found = truth.against_references(
+        work, Source(data), data, plan.workers, notify, **plan.settings
+    )
     return {"cube": Path(plan.cube).name if plan.cube else "synthetic", **found}
 
 
-def _column(plan: Plan, work: Path, tell: Tell) -> dict[str, Any]:
+def _column(plan: Plan, work: Path, notify: Notify) -> dict[str, Any]:
     cube = synthetic_cube(16, 16, seed=plan.seed)
     return truth.stages(measure.subsample(Source(cube), _TIMED), **plan.settings)
 
 
-def _start(plan: Plan, work: Path, tell: Tell) -> dict[str, Any]:
+def _start(plan: Plan, work: Path, notify: Notify) -> dict[str, Any]:
     cubes = {
         "smooth": synthetic_cube(plan.side, plan.side, seed=plan.seed),
         "shocks": experiments.shocked_cube(plan.side, plan.seed),
@@ -87,28 +89,28 @@ def _start(plan: Plan, work: Path, tell: Tell) -> dict[str, Any]:
     }
 
 
-def _rate(plan: Plan, work: Path, tell: Tell) -> dict[str, Any]:
+def _rate(plan: Plan, work: Path, notify: Notify) -> dict[str, Any]:
     return measure.rates(
-        work, plan.side, plan.seed, plan.workers, plan.sample, tell, **plan.settings
+        work, plan.side, plan.seed, plan.workers, plan.sample, notify, **plan.settings
     )
 
 
-def _kills(plan: Plan, work: Path, tell: Tell) -> dict[str, Any]:
-    return asdict(endure(work, plan.kills, plan.side, plan.seed, tell=tell))
+def _kills(plan: Plan, work: Path, notify: Notify) -> dict[str, Any]:
+    return asdict(endure(work, plan.kills, plan.side, plan.seed, notify=notify))
 
 
-def _learn(plan: Plan, work: Path, tell: Tell) -> dict[str, Any]:
+def _learn(plan: Plan, work: Path, notify: Notify) -> dict[str, Any]:
     return experiments.learning_curve(
         work,
         experiments.shocked_cube(plan.side, plan.seed),
         plan.workers,
-        lambda p: tell(f"learn: {p.columns} of {p.total}"),
+        lambda p: notify(f"learn: {p.columns} of {p.total}"),
         **plan.settings,
     )
 
 
 #: By part: what measures it, and the fields of the plan that its numbers depend on.
-PARTS: Mapping[str, tuple[Callable[[Plan, Path, Tell], dict[str, Any]], tuple[str, ...]]] = {
+PARTS: Mapping[str, tuple[Callable[[Plan, Path, Notify], dict[str, Any]], tuple[str, ...]]] = {
     "truth": (_truth, ("line", "start", "seed", "cube")),
     "column": (_column, ("line", "start", "seed")),
     "start": (_start, ("line", "side", "seed")),
@@ -137,7 +139,7 @@ def kept(document: Mapping[str, Any], part: str, plan: Plan) -> bool:
     return document.get(part, {}).get("conditions") == conditions(part, plan)
 
 
-def run(part: str, plan: Plan, out: Path, command: str, tell: Tell) -> None:
+def run(part: str, plan: Plan, out: Path, command: str, notify: Notify) -> None:
     """Measure a part and put it into the result file, beside what was measured before.
 
     Parameters
@@ -151,14 +153,14 @@ def run(part: str, plan: Plan, out: Path, command: str, tell: Tell) -> None:
         once the part is done.
     command : str
         The command, which the file records.
-    tell : callable
-        Told what is going on.
+    notify : callable
+        Called with what is going on.
     """
     work = out / f"work_{part}"
-    # What was interrupted is no measurement.
+    # What an interrupted run left is no measurement.
     shutil.rmtree(work, ignore_errors=True)
-    tell(part)
-    found = PARTS[part][0](plan, work, tell)
+    notify(part)
+    found = PARTS[part][0](plan, work, notify)
     shutil.rmtree(work, ignore_errors=True)
     file = out / "cube_bench.json"
     document = load(file)

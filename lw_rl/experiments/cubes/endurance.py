@@ -1,7 +1,8 @@
-"""Kill worker, scheduler and client at random moments, resume, and compare with a run in peace."""
+"""Kill worker, scheduler and client at random moments, resume, and compare with a quiet run."""
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from ...cube.store import open_output
 from ...cube.synthetic import synthetic_cube
 from ...errors import ClusterError
 from .processes import Processes, kill, start_command
+
+__all__ = ["VICTIMS", "Endured", "differences", "endure"]
 
 #: Who is killed.
 VICTIMS = ("worker", "scheduler", "client")
@@ -59,24 +62,24 @@ def endure(
     side: int = 32,
     seed: int = 0,
     victims: Sequence[str] = VICTIMS,
-    tell: Callable[[str], None] = lambda text: None,
+    notify: Callable[[str], None] = lambda text: None,
 ) -> Endured:
-    """Solve a cube twice, once in peace and once through kills, and compare the outputs.
+    """Solve a cube twice, once undisturbed and once through kills, and compare the outputs.
 
     Parameters
     ----------
     folder : Path
         Where cube, outputs and logs go; it should be empty.
     kills : int, optional
-        Kills (SIGKILL) before the run is left in peace (default: 20).
+        Kills (SIGKILL) before the run is left to finish (default: 20).
     side : int, optional
         Columns in x and in y (default: 32).
     seed : int, optional
         Seed of the cube, of the victims and of the moments (default: 0).
     victims : sequence of str, optional
         Who is killed, in random order, as often as can be (default: all of :data:`VICTIMS`).
-    tell : callable, optional
-        Told what happens.
+    notify : callable, optional
+        Called with a word on what happens.
 
     Raises
     ------
@@ -86,37 +89,37 @@ def endure(
     """
     folder.mkdir(parents=True, exist_ok=True)
     cube = write(synthetic_cube(side, side, seed=seed), folder / "cube.hdf5")
-    peace, war = folder / "peace.zarr", folder / "war.zarr"
+    undisturbed, disturbed = folder / "undisturbed.zarr", folder / "disturbed.zarr"
     log = folder / "client.log"
     rng = np.random.default_rng(seed)
     order = [str(v) for v in rng.permutation(np.resize(list(victims), kills))]
     unfinished: list[int] = []
 
-    def client(cluster: Processes, out: Path):
+    def client(cluster: Processes, out: Path) -> subprocess.Popen[bytes]:
         return start_command(
             ["cube", str(cube), str(out), "--frozen", "--quiet", "--no-figure", "--block", "2", "2",
              "--scheduler", str(cluster.file)], log,
         )  # fmt: skip
 
     with Processes(folder) as cluster:
-        tell("undisturbed run")
-        if client(cluster, peace).wait() != 0:
+        notify("undisturbed run")
+        if client(cluster, undisturbed).wait() != 0:
             raise ClusterError(f"the undisturbed run failed; see {log}")
         start = time.monotonic()
-        running = client(cluster, war)
+        running = client(cluster, disturbed)
         for number, victim in enumerate(order):
-            before = _left(war)
+            before = _left(disturbed)
             # A moment while it is at work: after the first block since the last kill.
-            while (left := _left(war)) == before or left is None:
+            while (left := _left(disturbed)) == before or left is None:
                 if running.poll() is not None:
                     raise ClusterError(f"a client ended by itself ({left} left); see {log}")
                 time.sleep(_LOOK)
             time.sleep(rng.uniform(0.0, _LONGEST) * left / side**2)
-            left = _left(war)
+            left = _left(disturbed)
             if not left or running.poll() is not None:
                 raise ClusterError(f"finished after {number} kills of {kills}: take a larger cube")
             unfinished.append(left)
-            tell(f"kill {number + 1}: {victim}, {left} columns left")
+            notify(f"kill {number + 1}: {victim}, {left} columns left")
             if victim == "worker":
                 cluster.kill_worker(int(rng.integers(len(cluster.workers))))
                 cluster.add_worker()
@@ -124,14 +127,14 @@ def endure(
                 cluster.stop()
                 running.wait(timeout=_NOTICE)
                 cluster.start()
-                running = client(cluster, war)
+                running = client(cluster, disturbed)
             else:
                 kill(running)
-                running = client(cluster, war)
-        tell("in peace again")
+                running = client(cluster, disturbed)
+        notify("left to finish")
         if running.wait() != 0:
             raise ClusterError(f"the resumed run failed; see {log}")
-    with open_output(peace) as expected, open_output(war) as found:
+    with open_output(undisturbed) as expected, open_output(disturbed) as found:
         different = differences(expected, found)
     return Endured(
         kills=dict(Counter(order)),

@@ -9,8 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+__all__ = ["bench_figure"]
+
 _SIZE = 9
-#: Okabe and Ito.
+#: Colours of Okabe and Ito (2008).
 _OURS, _PEER, _OTHER, _GREY = "#0072B2", "#D55E00", "#E69F00", "#999999"
 
 
@@ -96,9 +98,9 @@ def _learn(ax: Axes, part: Mapping[str, Any]) -> None:
     ax.plot(columns, [p["frozen"] for p in points], color=_GREY, lw=1.6, label="frozen")
     ax.plot(columns, [p["learning"] for p in points], color=_OURS, lw=1.6, label="learning")
     for entry in part["learning"]:
-        # Refused versions are drawn too: nothing happened there, and that is what is to be seen.
+        # Refused versions are drawn too: the curve goes on as before there.
         ax.axvline(entry["columns"], color="k", lw=0.8, ls="-" if entry["accepted"] else ":")
-    for accepted, style, label in ((True, "-", "taken up"), (False, ":", "refused")):
+    for accepted, style, label in ((True, "-", "accepted"), (False, ":", "refused")):
         if any(entry["accepted"] is accepted for entry in part["learning"]):
             ax.plot([], [], color="k", lw=0.8, ls=style, label=f"version {label}")
     ax.set_xlim(left=0.0)

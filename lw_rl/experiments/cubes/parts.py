@@ -1,9 +1,8 @@
-"""What a column should begin at, and what learning as it goes brings: measured."""
+"""Measurements of two choices: where a column begins, and learning while a cube is solved."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any, get_args
@@ -11,14 +10,19 @@ from typing import Any, get_args
 import numpy as np
 import xarray as xr
 
-from ...cube.block import Order, snake, solve_block, versions
+from ...cube.block import Order, required_versions, snake, solve_block
 from ...cube.column import OUTCOMES
 from ...cube.engine import solve
-from ...cube.settings import Settings, Start
-from ...cube.source import Source, Window
-from ...cube.store import windows
+from ...cube.progress import Listener
+from ...cube.settings import CubeSettings, Start
+from ...cube.source import Source
 from ...cube.synthetic import synthetic_cube
-from ...schemes import make_policy
+from ...cube.window import Window, windows
+from ...policies.base import make_policy
+
+__all__ = ["compare_starts", "curve", "learning_curve", "shocked_cube"]
+
+_CONVERGED = OUTCOMES.index("converged")
 
 
 def compare_starts(
@@ -26,14 +30,26 @@ def compare_starts(
 ) -> dict[str, dict[str, float]]:
     """Measure a neighbour's departure coefficients against the scheme's own start.
 
+    Parameters
+    ----------
+    source : Source
+        The cube.
+    line : str, optional
+        The line (default: ``"CaII_K"``).
+    block : tuple of int, optional
+        Columns of a block in x and y, cut to the cube (default: 8 each).
+    blocks : int, optional
+        Blocks, spread over the cube (default: 4).
+
     Returns
     -------
     found : dict
-        By `Settings.start`: formal solutions per column (mean, worst), median wall time [ms] of
-        a column, and failures; in one process, the same columns in turn.
+        By `start` of `CubeSettings`: formal solutions per column (mean, worst), median wall time
+        [ms] of a column, and failures; in one process, the same columns in turn.
     """
     policy = make_policy("default")
     _, nx, ny = source.shape
+    block = min(block[0], nx), min(block[1], ny)
     starts = get_args(Start)
     counts: dict[str, list[int]] = {s: [] for s in starts}
     seconds: dict[str, list[float]] = {s: [] for s in starts}
@@ -47,11 +63,11 @@ def compare_starts(
     for x, y in picked:
         columns = source.read(Window(0, x, x + block[0], y, y + block[1]))
         for start in starts:
-            settings = Settings(line=line, start=start)  # type: ignore[arg-type]
-            values = solve_block(Order(columns, block, settings, 0, versions()), policy)
+            settings = CubeSettings(line=line, start=start)  # type: ignore[arg-type]
+            values = solve_block(Order(columns, block, settings, 0, required_versions()), policy)
             # The first column of a block has no neighbour.
             inner = snake(block)[1:]
-            ok = values["outcome"][inner] == OUTCOMES.index("converged")
+            ok = values["outcome"][inner] == _CONVERGED
             counts[start] += values["formal_solutions"][inner][ok].tolist()
             seconds[start] += values["seconds"][inner][ok].tolist()
             failed[start] += int((~ok).sum())
@@ -71,10 +87,23 @@ def learning_curve(
     folder: Path,
     cube: xr.Dataset,
     workers: int = 1,
-    listener: Callable[[Any], None] | None = None,
+    listener: Listener | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Solve a cube with learning and with a frozen policy.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the outputs go.
+    cube : xarray.Dataset
+        The cube.
+    workers : int, optional
+        Processes (default: 1).
+    listener : callable, optional
+        Called with the progress of either run.
+    **settings
+        As for :func:`lw_rl.cube.solve`.
 
     Returns
     -------
@@ -91,7 +120,7 @@ def learning_curve(
         cube, folder / "frozen.zarr", workers=workers, frozen=True, listener=listener, **settings
     )
     version = learned.policy_version.values
-    ok = (learned.outcome.values == 1) & (frozen.outcome.values == 1)
+    ok = (learned.outcome.values == _CONVERGED) & (frozen.outcome.values == _CONVERGED)
     by_version = []
     for v in sorted(set(version.ravel().tolist())):
         here = ok & (version == v)
@@ -133,7 +162,7 @@ def curve(learned: xr.Dataset, frozen: xr.Dataset, points: int = 32) -> list[dic
     """
     _, bx, by = learned.outcome.encoding["chunks"]
     blocks = windows(learned.outcome.shape, (bx, by))
-    ok = (learned.outcome.values == 1) & (frozen.outcome.values == 1)
+    ok = (learned.outcome.values == _CONVERGED) & (frozen.outcome.values == _CONVERGED)
     found, columns = [], 0
     for part in np.array_split(np.arange(len(blocks)), min(points, len(blocks))):
         mask = np.zeros_like(ok)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context
 from time import perf_counter
 from typing import Any
@@ -15,35 +15,27 @@ import numpy as np
 from ... import atmospheres, atoms
 from ...benchmark.reference import reference, true_error
 from ...cube.column import Workshop
-from ...cube.settings import Settings
+from ...cube.settings import CubeSettings
 from ...errors import NoReferenceError
 from ...host.adapter import Adapter
 from ...host.context import radiative_set
-from ...processes import (
-    one_thread_each,
-)
-from ...schemes import make_policy
+from ...policies.base import make_policy
+from ...processes import one_thread_each
+
+__all__ = ["TARGET", "plain_context", "plain_pool", "plain_tolerance"]
 
 Array = np.ndarray
 
-#: True error that both sides of the comparison must keep.
+#: True error that both sides of the comparison must not exceed.
 TARGET = 1e-3
-#: Tolerances that a plain process pool may take; the largest that keeps :data:`TARGET` is taken.
+#: Tolerances of the plain process pool; the largest is taken that keeps :data:`TARGET`.
 _TOLERANCES = tuple(1e-3 * 0.75**k for k in range(24))
-
-_plain: dict[str, Any] = {}
 
 
 @cache
 def _plain_set(line: str) -> tuple[lw.RadiativeSet, lw.SpectrumConfiguration]:
     """Return what does not change between columns, made once in a process here too."""
     return radiative_set(atoms.make(line))
-
-
-def _plain_start(line: str, tolerance: float) -> None:
-    """Prepare a process of the pool."""
-    _plain_set(line)
-    _plain["line"], _plain["tolerance"] = line, tolerance
 
 
 def plain_context(line: str, column: dict[str, Array], Nrays: int = 5) -> lw.Context:
@@ -54,10 +46,10 @@ def plain_context(line: str, column: dict[str, Array], Nrays: int = 5) -> lw.Con
     return lw.Context(atmos, spect, radSet.compute_eq_pops(atmos), Nthreads=1)
 
 
-def _plain_column(column: dict[str, Array]) -> Array:
+def _plain_column(line: str, tolerance: float, column: dict[str, Array]) -> Array:
     """Solve a column as one would by hand."""
-    ctx = plain_context(_plain["line"], column)
-    lw.iterate_ctx_se(ctx, popsTol=_plain["tolerance"], quiet=True)
+    ctx = plain_context(line, column)
+    lw.iterate_ctx_se(ctx, popsTol=tolerance, quiet=True)
     return np.asarray(ctx.compute_rays(mus=[1.0]))
 
 
@@ -89,7 +81,7 @@ def plain_tolerance(line: str, columns: Sequence[dict[str, Array]]) -> dict[str,
             break
     else:
         raise NoReferenceError(f"iterate_ctx_se keeps {TARGET:g} at none of {_TOLERANCES}")
-    shop = Workshop(Settings(line=line, keep="populations", popsTol=TARGET))
+    shop = Workshop(CubeSettings(line=line, keep="populations", popsTol=TARGET))
     policy = make_policy("default")
     ours = [
         true_error([solved.kept], truth)
@@ -113,15 +105,16 @@ def plain_pool(
 ) -> float:
     """Return the wall time [s] of a plain process pool around ``iterate_ctx_se``.
 
-    The pool is warm: its processes have solved a column each before the clock starts.
+    The pool is warm: its processes have solved some columns before the clock starts.
     """
     # The host's advice on tuning, once for every process.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:No config file found")
     with (
         one_thread_each(),
-        get_context("spawn").Pool(workers, _plain_start, (line, tolerance)) as pool,
+        get_context("spawn").Pool(workers) as pool,
     ):
-        pool.map(_plain_column, columns[: 4 * workers], chunksize=1)
+        solve = partial(_plain_column, line, tolerance)
+        pool.map(solve, columns[: 4 * workers], chunksize=1)
         start = perf_counter()
-        pool.map(_plain_column, columns, chunksize=max(1, len(columns) // (8 * workers)))
+        pool.map(solve, columns, chunksize=max(1, len(columns) // (8 * workers)))
         return perf_counter() - start

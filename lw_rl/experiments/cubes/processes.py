@@ -13,6 +13,8 @@ from types import TracebackType
 
 from ...errors import ClusterError
 
+__all__ = ["Processes", "kill", "start_command"]
+
 #: Seconds that a scheduler may take to appear.
 _START = 180.0
 

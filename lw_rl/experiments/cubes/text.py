@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+__all__ = ["markdown", "sentences"]
+
+#: Formal solutions per column below which versions of a policy do not differ.
 _LEARNED = 0.05
 
 
@@ -66,9 +69,10 @@ def _rate(p: Mapping[str, Any]) -> list[str]:
         f"{scaled['per_column']['bytes_returned']}, takes "
         f"{scaled['per_column']['bytes_on_disk']:.0f} on disk and "
         f"{scaled['per_column']['scheduler_transitions']:.2f} transitions of the scheduler",
-        f"{scaled['columns']:.0e} columns on paper: {scaled['worker_hours']:.0f} worker hours, "
-        f"{scaled['terabytes_on_disk']:.3g} TB in {scaled['files']} files. The {first} gives way "
-        f"first, beyond {scaled['workers_fed_by'][first]:.0f} workers, where it takes "
+        f"Extrapolated to {scaled['columns']:.0e} columns: {scaled['worker_hours']:.0f} "
+        "worker hours, "
+        f"{scaled['terabytes_on_disk']:.3g} TB in {scaled['files']} files. The {first} is the "
+        f"bottleneck, beyond {scaled['workers_fed_by'][first]:.0f} workers, where it takes "
         f"{scaled['hours_at_that_many_workers']:.1f} h",
     ]
 
@@ -104,10 +108,10 @@ def _learn(p: Mapping[str, Any]) -> list[str]:
     taken = [t for t in tried if t["accepted"]]
     lines = [
         f"Learning on a cube with shocks, {p['columns']} columns: "
-        f"{len(tried)} versions tried, {len(taken)} taken up"
+        f"{len(tried)} versions tried, {len(taken)} accepted"
         + "".join(
-            f"; version {t['version']} {'taken up' if t['accepted'] else 'refused'} at "
-            f"{t['before']:.2f} to {t['after']:.2f} formal solutions on held-back columns"
+            f"; version {t['version']} {'accepted' if t['accepted'] else 'refused'} at "
+            f"{t['before']:.2f} to {t['after']:.2f} formal solutions on held-out columns"
             for t in tried
         )
     ]
@@ -119,7 +123,7 @@ def _learn(p: Mapping[str, Any]) -> list[str]:
             f"{v['columns']} columns, a frozen policy {v['frozen_mean_formal_solutions']:.2f} on "
             f"the same" + (f": {verdict}" if v["version"] else "")
         )
-    # Result files of before do not tell it.
+    # Older result files do not hold it.
     if tried and all("formal_solutions" in t for t in tried):
         spent = sum(t["formal_solutions"] for t in tried)
         # At the rate of the last version.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -9,28 +10,32 @@ from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from ...benchmark.reference import reference, true_error
 from ...cube.column import OUTCOMES, Workshop
 from ...cube.engine import solve
 from ...cube.rays import emergent
-from ...cube.settings import Settings
-from ...cube.source import Source, Window
-from ...schemes import make_policy
+from ...cube.settings import CubeSettings
+from ...cube.source import Source
+from ...cube.window import Window
+from ...policies.base import make_policy
 from .plain_pool import plain_context
+
+__all__ = ["against_references", "stages"]
 
 Array = np.ndarray
 
-#: The output is in single precision, half a unit in the last place of it for each level.
+#: The output is in single precision: half a unit in the last place for each level.
 _ROUNDING = 1e-6
 
 
 def against_references(
     folder: Path,
     source: Source,
-    data: Any,
+    data: str | os.PathLike[str] | xr.Dataset,
     workers: int = 1,
-    tell: Callable[[str], None] = lambda text: None,
+    notify: Callable[[str], None] = lambda text: None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Solve a cube and compare every column with a reference from a plain context.
@@ -45,8 +50,8 @@ def against_references(
         The same, to solve.
     workers : int, optional
         Processes (default: 1).
-    tell : callable, optional
-        Told what is going on.
+    notify : callable, optional
+        Called with what is going on.
     **settings
         As for :func:`lw_rl.cube.solve`.
 
@@ -64,8 +69,8 @@ def against_references(
     ds = solve(
         data, folder / "out.zarr", workers=workers, keep="populations", frozen=True, **settings
     )
-    line = settings.get("line", Settings.line)
-    Nrays = settings.get("Nrays", Settings.Nrays)
+    line = settings.get("line", CubeSettings.line)
+    Nrays = settings.get("Nrays", CubeSettings.Nrays)
     # Columns of FALC_82_5x5 are all alike: one reference serves them.
     known: dict[bytes, list[Array]] = {}
     errors, estimates = [], []
@@ -73,7 +78,7 @@ def against_references(
     places = [(t, x, y) for t in range(nt) for x in range(nx) for y in range(ny)]
     converged = ds.outcome.values == OUTCOMES.index("converged")
     for k, (t, x, y) in enumerate(places):
-        tell(f"truth: reference {k + 1} of {len(places)}")
+        notify(f"truth: reference {k + 1} of {len(places)}")
         if not converged[t, x, y]:
             continue
         column = source.read(Window(t, x, x + 1, y, y + 1)).column(0)
@@ -83,11 +88,11 @@ def against_references(
         found = ds.populations.values[t, x, y].astype(float)
         errors.append(true_error([found], known[key]))
         estimates.append(float(ds.error_estimate.values[t, x, y]))
-    held = [e <= estimate + _ROUNDING for e, estimate in zip(errors, estimates, strict=True)]
+    covered = [e <= estimate + _ROUNDING for e, estimate in zip(errors, estimates, strict=True)]
     return {
         "columns": int(converged.size),
         "failed": int((~converged).sum()),
-        "within_estimate": sum(held),
+        "within_estimate": sum(covered),
         "worst_true_error": max(errors, default=float("nan")),
         "worst_estimate": max(estimates, default=float("nan")),
         "mean_formal_solutions": float(ds.formal_solutions.values[converged].mean()),
@@ -102,7 +107,7 @@ def stages(columns: Sequence[dict[str, Array]], **settings: Any) -> dict[str, An
     columns : sequence of dict
         Keywords of :func:`lw_rl.atmospheres.from_arrays`.
     **settings
-        Of :class:`lw_rl.cube.settings.Settings`.
+        Of :class:`lw_rl.cube.settings.CubeSettings`.
 
     Returns
     -------
@@ -111,7 +116,7 @@ def stages(columns: Sequence[dict[str, Array]], **settings: Any) -> dict[str, An
         time: ``column_ms`` in all, of which ``context_ms`` and ``rays_ms``;
         ``mean_formal_solutions``.
     """
-    chosen = Settings(**settings)
+    chosen = CubeSettings(**settings)
     shop, policy = Workshop(chosen), make_policy("default")
     # Imports and just-in-time compilation are not a column's.
     shop.solve(columns[0], policy)

@@ -1,0 +1,168 @@
+"""The RH 1.5D atmosphere format: its variables, units and dimensions.
+
+The format (Pereira and Uitenbroek 2015, A&A 574, A3) is netCDF4/HDF5 in SI: ``temperature``,
+``velocity_z``, ``electron_density``, ``velocity_turbulent`` with dimensions (nt, nx, ny, nz),
+``hydrogen_populations`` with (nt, nhydr, nx, ny, nz), and ``z`` with (nt, nz) or
+(nt, nx, ny, nz), from the top downwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import xarray as xr
+
+from ..errors import CubeInputError
+
+__all__ = [
+    "DIMENSIONS",
+    "VARIABLES",
+    "FormatVariable",
+    "canonical",
+    "check_heights",
+    "conversion_factor",
+    "open_cube",
+]
+
+Array = np.ndarray
+
+#: Names that the dimensions go by, canonical name first.
+DIMENSIONS = {
+    "t": ("t", "nt", "time", "snapshot_number", "snapshot"),
+    "x": ("x", "nx"),
+    "y": ("y", "ny"),
+    "depth": ("depth", "nz", "height", "z", "index"),
+    "nhydr": ("nhydr", "level", "hydrogen_level"),
+}
+#: The order in which the format declares them, for files without names of dimensions.
+_ORDER = ("t", "x", "y", "depth")
+
+
+@dataclass(frozen=True)
+class FormatVariable:
+    """What the format says of a variable: its unit, and whether a cube may lack it."""
+
+    unit: u.UnitBase
+    required: bool
+
+
+VARIABLES = {
+    "temperature": FormatVariable(u.K, True),
+    "electron_density": FormatVariable(u.m**-3, True),
+    "hydrogen_populations": FormatVariable(u.m**-3, True),
+    "z": FormatVariable(u.m, True),
+    "velocity_z": FormatVariable(u.m / u.s, False),
+    "velocity_turbulent": FormatVariable(u.m / u.s, False),
+}
+
+
+def conversion_factor(data: xr.Dataset, name: str, cube: str) -> float:
+    """Return the factor from a variable's unit to the format's.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+    name : str
+        One of :data:`VARIABLES`.
+    cube : str
+        What error messages call the cube.
+
+    Raises
+    ------
+    CubeInputError
+        If the unit cannot be converted.
+    """
+    given = data[name].attrs.get("units")
+    expected = VARIABLES[name].unit
+    if given is None:
+        # The format lays down SI; the attribute is optional in it.
+        return 1.0
+    text = given.decode() if isinstance(given, bytes) else str(given)
+    try:
+        return float(u.Unit(text).to(expected))
+    except (ValueError, TypeError, u.UnitConversionError) as err:
+        raise CubeInputError(
+            f"{name} of {cube} has units {text!r}, which cannot be converted to [{expected}]: {err}"
+        ) from err
+
+
+def canonical(data: xr.Dataset, name: str, cube: str) -> xr.Variable:
+    """Return a variable with canonical names of its dimensions, nothing read.
+
+    Takes what :func:`conversion_factor` does.
+
+    Raises
+    ------
+    CubeInputError
+        If the dimensions are not those of the format.
+    """
+    variable = data.variables[name]
+    known = {alias: k for k, aliases in DIMENSIONS.items() for alias in aliases}
+    dims = [known.get(str(d)) for d in variable.dims]
+    if all(d is None for d in dims):
+        order: tuple[str, ...] = (
+            _ORDER if name != "hydrogen_populations" else ("t", "nhydr", *_ORDER[1:])
+        )
+        if name == "z" and variable.ndim == 2:
+            order = ("t", "depth")
+        dims = list(order[-variable.ndim :])
+    if None in dims or len(set(dims)) < len(dims):
+        raise CubeInputError(
+            f"{name} of {cube} has dimensions {variable.dims}; expected are (nt, nx, ny, nz), by "
+            "the names " + ", ".join("/".join(aliases) for aliases in DIMENSIONS.values())
+        )
+    # A view: dimensions are renamed on it, never on the dataset that was handed in.
+    return xr.Variable(dims, variable._data)
+
+
+def check_heights(z: Array, cube: str) -> None:
+    """Check that heights decrease.
+
+    Parameters
+    ----------
+    z : Array
+        Heights of a column [m], shape [Nspace].
+    cube : str
+        What error messages call the cube.
+
+    Raises
+    ------
+    CubeInputError
+        If they do not; the message says where.
+    """
+    if np.all(np.diff(z) > 0.0):
+        raise CubeInputError(
+            f"z of {cube} increases, from {z[0]:g} to {z[-1]:g} m; the format goes from the top "
+            "downwards: reverse the depth dimension of every variable"
+        )
+    if not np.all(np.diff(z) < 0.0):
+        k = int(np.argmin(np.diff(z) < 0.0))
+        raise CubeInputError(
+            f"z of {cube} must decrease strictly; in the first column it is {float(z[k])!r} m at "
+            f"depth index {k} and {float(z[k + 1])!r} m at the next"
+        )
+
+
+def open_cube(path: Path) -> xr.Dataset:
+    """Open a file in the format (HDF5/netCDF4), or a folder (zarr) with the same names, lazily.
+
+    Raises
+    ------
+    CubeInputError
+        If it cannot be read.
+    """
+    if not path.exists():
+        raise CubeInputError(f"{path} is not there")
+    engine = "zarr" if path.is_dir() else "h5netcdf"
+    try:
+        # Times stay numbers: a unit of seconds is no reason to make a date of it. No dask arrays:
+        # windows are read when they are sent.
+        return xr.open_dataset(path, engine=engine, chunks=None, decode_times=False, cache=False)
+    except Exception as err:  # h5py, h5netcdf and zarr each have their own
+        raise CubeInputError(
+            f"{path} cannot be read as {'zarr' if engine == 'zarr' else 'HDF5/netCDF4'}: "
+            f"{type(err).__name__}: {err}"
+        ) from err
