@@ -7,13 +7,13 @@ import lw_rl
 
 def populations(ctx, scheme="depthwise", policy="default"):
     """Solve and return the populations."""
-    result = lw_rl.solve(ctx, policy, scheme, quiet=True)
+    result = lw_rl.solve(ctx, policy=policy, scheme=scheme, quiet=True)
     assert result.converged
     return np.array(ctx.activeAtoms[0].n)
 
 
-def failing(cell):
-    """Fail at one of two cells."""
-    if cell.name == "mixture-1":
+def failing(experiment, directory):
+    """Fail at one of two experiments."""
+    if experiment.name == "mixture-1":
         raise RuntimeError("stopped here")
-    return {"config": cell.config, "outcome": {}}
+    return {"config": experiment.config, "outcome": {}}
