@@ -23,23 +23,17 @@ from ..policies.observation import (
 )
 from ..problems import Problem, random_problem
 from .prepared import Prepared, prepare
+from .reward import REWARD_CLIP, reward_map
 
 __all__ = [
-    "REWARD_CLIP",
-    "REWARD_FLOOR",
     "SOLVED",
     "Sampling",
     "StatEquil",
     "Visit",
-    "reward_map",
 ]
 
 Array = np.ndarray
 
-#: An error this far below the largest one no longer counts in the reward.
-REWARD_FLOOR = 1e-2
-#: Largest reward or penalty at a point.
-REWARD_CLIP = 6.0
 #: Change of the logarithm beyond which a state counts as diverged.
 _DIVERGED = 60.0
 #: Estimated error below which a problem costs no more, where hard problems are drawn more often.
@@ -69,25 +63,6 @@ class Visit(NamedTuple):
     starts: bool
 
 
-def reward_map(before: Array, after: Array) -> Array:
-    """Return the decrease of a logarithmic error, point by point.
-
-    Parameters
-    ----------
-    before, after : Array
-        Errors (or preconditioned residuals) in the logarithm of the source function, shape [N].
-
-    Returns
-    -------
-    reward : Array
-        ``ln((|before|/m + f) / (|after|/m + f))`` with m the largest error before and
-        f = :data:`REWARD_FLOOR`, clipped at +-:data:`REWARD_CLIP`; shape [N].
-    """
-    m = size_of(before)
-    ratio = (np.abs(before) / m + REWARD_FLOOR) / (np.abs(after) / m + REWARD_FLOOR)
-    return np.clip(np.log(np.maximum(ratio, 1e-30)), -REWARD_CLIP, REWARD_CLIP)
-
-
 class StatEquil(gym.Env[Array, Array]):
     """Drive a two-level atom in a Lightweaver context to statistical equilibrium.
 
@@ -105,7 +80,7 @@ class StatEquil(gym.Env[Array, Array]):
     :data:`lw_rl.policies.observation.CHANNELS`.
 
     ## Reward
-    The decrease of the logarithm of the error, averaged over the points (:func:`reward_map`; the
+    The decrease of the logarithm of the error, averaged over the points (`lw_rl.envs.reward`; the
     map itself is ``info["reward_map"]``). ``reward="error"`` takes the true error, which needs the
     solution of every problem (found once, without the policy); ``reward="residual"`` takes the
     operator's estimate of it and needs no ground truth.

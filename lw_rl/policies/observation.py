@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import Array, Single
 from ..host.state import LinePhysics
 from ..resample import Table, resample, table
 
@@ -50,7 +51,6 @@ __all__ = [
     "size_of",
 ]
 
-Array = np.ndarray
 
 #: Version of everything in this module; it goes up whenever a policy would see anything else.
 SCHEMA = 2
@@ -126,7 +126,7 @@ class Frame:
 
     Nspace: int
     Npoints: int
-    static: Array
+    static: Single
     log_B: Array
     to_points: Table
     to_depths: Table
@@ -209,7 +209,7 @@ def size_of(values: Array) -> float:
 
 def observe(
     frame: Frame, y: Array, r: Array, estimate: Array, previous: Previous | None = None
-) -> Array:
+) -> Single:
     """Return what a policy sees of one evaluation.
 
     Parameters

@@ -18,8 +18,10 @@ from stable_baselines3.common.type_aliases import PolicyPredictor
 from ..errors import MissingExtraError, TrainingError, UnknownNameError
 from .recorder import TrainingRecorder
 from .s2ac import S2AC
-from .stein import Langevin, Sampler, Stein
-from .temperature import Schedule, TargetEntropy, TemperedSAC
+from .sampler import Sampler
+from .stein import Langevin, Stein
+from .temperature import Schedule, TargetEntropy
+from .tempered_sac import TemperedSAC
 
 __all__ = ["ALGORITHMS", "Algorithm", "ControlSettings", "environment", "evaluate", "train_control"]
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 __all__ = ["EntropyController"]
 
-if TYPE_CHECKING:
-    from .temperature import TargetEntropy
+from .temperature import TargetEntropy
 
 _ALPHA_RANGE = (1e-6, 1e3)
 

@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from ..errors import CriticError, SamplerError
 from .s2ac_policy import PolicySamples, S2ACPolicy, SteinActor
-from .stein import Sampler
-from .temperature import Tempered
+from .sampler import Sampler
+from .tempered_sac import Tempered
 
 __all__ = ["S2AC", "Logs"]
 
@@ -45,7 +45,7 @@ class S2AC(Tempered, SAC):
     learn_start : bool, optional
         Whether the start is a learned function of the state (default: True).
     **kwargs
-        As for :class:`~lw_rl.training.temperature.TemperedSAC`, temperature included.
+        As for :class:`~lw_rl.training.tempered_sac.TemperedSAC`, temperature included.
 
     Raises
     ------

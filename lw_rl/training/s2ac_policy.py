@@ -17,7 +17,8 @@ from stable_baselines3.sac.policies import Actor, SACPolicy
 from torch import nn
 from torch.nn import functional
 
-from .stein import Sampler, Samples, Stein
+from .sampler import Sampler, Samples
+from .stein import Stein
 
 __all__ = ["PolicySamples", "S2ACPolicy", "SteinActor"]
 

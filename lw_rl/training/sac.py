@@ -16,7 +16,7 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.utils import polyak_update
 from torch.nn import functional
 
-from ..envs.stat_equil import REWARD_CLIP, REWARD_FLOOR
+from ..envs.reward import REWARD_CLIP, REWARD_FLOOR
 from .hindsight import Demonstrations, HindsightBuffer
 from .policy import DepthwiseActor, estimate_size, points_to_action
 

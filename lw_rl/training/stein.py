@@ -2,7 +2,7 @@
 
 A policy proportional to exp(Q / alpha) has no normalisation that could be computed, so its samples
 are transported from a standard normal distribution and their density is carried along, from first
-derivatives of the energy alone. Two samplers share one interface, :class:`Sampler`:
+derivatives of the energy alone. Two samplers share one interface, `lw_rl.training.sampler.Sampler`:
 
 =====================  =============================================  ==============================
 sampler                moves by                                       density from
@@ -18,68 +18,18 @@ coordinates (u - mean) / std, see :meth:`lw_rl.training.s2ac_policy.SteinActor.s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal
 
 import torch
 
-from ..errors import CriticError, InvertibilityError, SamplerError
+from ..errors import InvertibilityError, SamplerError
+from .particle_field import Field, field, field_value, lipschitz_bound, median_bandwidth
+from .sampler import Samples, Score, check_common, finite, standard_normal
 
-__all__ = [
-    "Field",
-    "Langevin",
-    "Sampler",
-    "Samples",
-    "Score",
-    "Stein",
-    "field",
-    "lipschitz_bound",
-    "median_bandwidth",
-]
+__all__ = ["Langevin", "Stein"]
 
 Tensor = torch.Tensor
-Score = Callable[[Tensor], Tensor]
-"""Gradient of the log density aimed at, from points [batch, n, d] to the same shape."""
-
-_TINY = 1e-12
-
-
-class Samples(NamedTuple):
-    """Points with their log density, and how the sampler fared."""
-
-    start: Tensor  # [batch, n, d], where they began
-    points: Tensor  # [batch, n, d]
-    log_prob: Tensor  # [batch, n], of the points
-    report: dict[str, float]  # plain numbers for a log
-
-    @property
-    def entropy(self) -> float:
-        """Mean of -log_prob over batch and points [nat]."""
-        return -float(self.log_prob.mean())
-
-    def first(self, batch: int) -> Samples:
-        """Return the samples of the first states."""
-        return Samples(self.start[:batch], self.points[:batch], self.log_prob[:batch], self.report)
-
-
-class Sampler(Protocol):
-    """From a score to points that follow it."""
-
-    @property
-    def particles(self) -> int:
-        """Points that are returned for each state."""
-
-    def __call__(self, score: Score, batch: int, d: int) -> Samples:
-        """Return `particles` points for each of `batch` states, in `d` dimensions."""
-
-
-class Field(NamedTuple):
-    """A field at n points [batch, n, d] and the Jacobian of it, or its trace."""
-
-    value: Tensor  # [batch, n, d]
-    divergence: Tensor  # [batch, n]
-    jacobian: Tensor | None  # [batch, n, d, d], derivative by the last axis
 
 
 @dataclass(frozen=True)
@@ -139,7 +89,7 @@ class Stein:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        _check_common(self.particles, self.steps, self.step_size)
+        check_common(self.particles, self.steps, self.step_size)
         _check_choice("density", self.density, ("tracers", "particles"))
         _check_choice("control", self.control, ("shorten", "raise", "report"))
         if not 0.0 < self.limit < 1.0:
@@ -182,20 +132,20 @@ class Stein:
         field_points = torch.randn(batch, self.particles, d)
         passive = self.density == "tracers"
         points = torch.randn(batch, self.particles, d) if passive else field_points
-        start, log_prob = points, _standard_normal(points)
+        start, log_prob = points, standard_normal(points)
         reach = shortened = ratio = width = 0.0
         for _ in range(self.steps):
-            scores = _finite(score(field_points))
+            scores = finite(score(field_points))
             sigma2 = self._sigma2(field_points)
             step, lipschitz = self._step(scores, sigma2)
             # The particle's own term is the published formula's only exclusion.
             at = field(points, field_points, scores, sigma2, own=passive, jacobian=self.determinant)
             log_prob = log_prob - self._log_det(at, step)
             points = points + step[:, None, None] * (
-                at.value if passive else _value(field_points, field_points, scores, sigma2)
+                at.value if passive else field_value(field_points, field_points, scores, sigma2)
             )
             if passive:
-                move = _value(field_points, field_points, scores, sigma2)
+                move = field_value(field_points, field_points, scores, sigma2)
                 field_points = field_points + step[:, None, None] * move
             else:
                 field_points = points
@@ -271,7 +221,7 @@ class Langevin:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        _check_common(self.particles, self.steps, self.step_size)
+        check_common(self.particles, self.steps, self.step_size)
 
     def __call__(self, score: Score, batch: int, d: int) -> Samples:
         """Return points and their log density; see :meth:`Stein.__call__`.
@@ -281,7 +231,7 @@ class Langevin:
         h = self.step_size
         start = points = torch.randn(batch, self.particles, d)
         for _ in range(self.steps):
-            scores = _finite(score(points))
+            scores = finite(score(points))
             size = scores.norm(dim=-1, keepdim=True)
             before = points + h * scores / (1.0 + h * size)
             points = before + math.sqrt(2.0 * h) * torch.randn_like(points)
@@ -294,113 +244,6 @@ class Langevin:
         others = others - math.log(self.particles - 1)
         gap = float((log_prob - others).mean())
         return Samples(start, points, log_prob, {"entropy_gap": gap})
-
-
-def field(
-    points: Tensor,
-    particles: Tensor,
-    scores: Tensor,
-    sigma2: Tensor,
-    own: bool = True,
-    jacobian: bool = False,
-) -> Field:
-    """Return the field of the particles at any points, and its divergence or Jacobian.
-
-    Parameters
-    ----------
-    points : Tensor [batch, n, d]
-        Where.
-    particles, scores : Tensor [batch, m, d]
-        The particles and their scores.
-    sigma2 : Tensor [batch]
-        Variance of the kernel.
-    own : bool, optional
-        Whether the i-th particle's term counts at the i-th point; False is for points that are
-        the particles themselves (default: True).
-    jacobian : bool, optional
-        Whether to return the whole Jacobian besides its trace (default: False).
-    """
-    # The field is the same in any frame; near its origin no digits are lost in the squares.
-    centre = particles.mean(1, keepdim=True)
-    x, p, s2 = points - centre, particles - centre, sigma2[:, None]
-    d, m = x.shape[-1], p.shape[1]
-    k, r2 = _kernel(x, p, sigma2)
-    if not own:
-        k = k.masked_fill(torch.eye(m, dtype=torch.bool), 0.0)
-    total, ks, kp = k.sum(2), k @ scores, k @ p
-    value = (ks + (total[..., None] * x - kp) / s2[..., None]) / m
-    towards = (x * ks).sum(-1) - (k @ (scores * p).sum(-1, keepdim=True))[..., 0]
-    divergence = (-towards / s2 + d * total / s2 - (k * r2).sum(2) / s2**2) / m
-    if not jacobian:
-        return Field(value, divergence, None)
-
-    def outer(a: Tensor, b: Tensor) -> Tensor:
-        return a[..., :, None] * b[..., None, :]
-
-    def summed(a: Tensor, b: Tensor) -> Tensor:
-        return (k @ outer(a, b).flatten(2)).unflatten(2, (d, d))
-
-    attraction = outer(ks, x) - summed(scores, p)
-    spread = outer(x, total[..., None] * x - kp) - outer(kp, x) + summed(p, p)
-    scale = s2[..., None, None]
-    identity = torch.eye(d) * total[..., None, None]
-    return Field(value, divergence, ((identity - attraction) / scale - spread / scale**2) / m)
-
-
-def lipschitz_bound(scores: Tensor, sigma2: Tensor) -> Tensor:
-    """Return a bound of the spectral norm of the field's Jacobian everywhere, shape [batch].
-
-    The attraction's norm is at most |s_j| / (sigma sqrt(e)) for each particle and the repulsion's
-    at most 1 / sigma^2. A step whose product with this bound is below one moves no two points onto
-    each other, wherever they are, so it is invertible (a contraction added to the identity).
-    """
-    attraction = scores.norm(dim=-1).mean(1) / (sigma2 * math.e).sqrt()
-    return attraction + 1.0 / sigma2
-
-
-def median_bandwidth(particles: Tensor) -> Tensor:
-    """Return the median distance of particles over sqrt(2 log(m + 1)), shape [batch]."""
-    m = particles.shape[1]
-    rows, columns = torch.triu_indices(m, m, 1)
-    distance = (particles[:, rows] - particles[:, columns]).norm(dim=-1)
-    return (distance.median(1).values / math.sqrt(2.0 * math.log(m + 1.0))).clamp(min=1e-6)
-
-
-def _kernel(x: Tensor, p: Tensor, sigma2: Tensor) -> tuple[Tensor, Tensor]:
-    """Return kernel and squared distances, both [batch, n, m]."""
-    r2 = (x * x).sum(-1)[..., None] + (p * p).sum(-1)[:, None] - 2.0 * x @ p.transpose(1, 2)
-    r2 = r2.clamp(min=0.0)
-    return torch.exp(-0.5 * r2 / sigma2[:, None, None]), r2
-
-
-def _value(points: Tensor, particles: Tensor, scores: Tensor, sigma2: Tensor) -> Tensor:
-    """Return the field alone."""
-    k, _ = _kernel(points, particles, sigma2)
-    push = (k.sum(2)[..., None] * points - k @ particles) / sigma2[:, None, None]
-    return (k @ scores + push) / particles.shape[1]
-
-
-def _standard_normal(x: Tensor) -> Tensor:
-    return -0.5 * (x * x).sum(-1) - 0.5 * x.shape[-1] * math.log(2.0 * math.pi)
-
-
-def _finite(scores: Tensor) -> Tensor:
-    if not bool(torch.isfinite(scores).all()):
-        bad = int((~torch.isfinite(scores)).any(dim=-1).any(dim=-1).sum())
-        raise CriticError(
-            f"the gradient of the action value must be finite, but is not for {bad} of "
-            f"{len(scores)} states: the critic returned NaN or infinity, or its weights are"
-        )
-    return scores
-
-
-def _check_common(particles: int, steps: int, step_size: float) -> None:
-    if not particles >= 2:
-        raise SamplerError(f"particles must be at least 2 for them to interact, got {particles!r}")
-    if not steps >= 1:
-        raise SamplerError(f"steps must be at least 1, got {steps!r}")
-    if not 0.0 < step_size < math.inf:
-        raise SamplerError(f"step_size must be positive and finite, got {step_size!r}")
 
 
 def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -10,7 +10,7 @@ from gymnasium.utils.env_checker import check_env
 import lw_rl  # noqa: F401 -- registers the environments
 from lw_rl.envs.sigmoid_source import SigmoidSource, SourceStep, converged_ali
 from lw_rl.slab.slab import paper_slab
-from lw_rl.slab.source_shapes import MonotoneSpline, SigmoidShape
+from lw_rl.slab.source_shapes import SigmoidShape
 
 OPTIONS = [
     {},
@@ -201,36 +201,3 @@ def test_bad_actions(action, message):
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
         SigmoidSource(**options)
-
-
-def test_spline_is_monotone_and_can_be_flat():
-    spline = MonotoneSpline(np.linspace(-7, 2, 31))
-    actions = np.random.default_rng(5).uniform(-1, 1, (200, 10))
-    S = spline(actions)
-    assert np.all(np.diff(S, axis=1) >= -1e-12)
-    flat = spline(np.append(-np.ones(9), 0.0)[None])
-    np.testing.assert_allclose(flat, 1.0, rtol=1e-12)
-    np.testing.assert_allclose(spline.basis.sum(axis=1), 1.0, rtol=1e-12)
-
-
-def test_every_rise_of_a_spline_answers_to_its_action():
-    """No stretch of actions may leave S as it is: a policy would have no slope to come back by."""
-    spline = MonotoneSpline(np.linspace(-7, 2, 31))
-    a = np.tile(np.linspace(-1, 1, 41)[:, None], spline.Naction)
-    for k in range(spline.Naction):
-        actions = np.full_like(a, 0.3)
-        actions[:, k] = a[:, k]
-        assert np.min(np.max(np.abs(np.diff(np.log(spline(actions)), axis=0)), axis=1)) > 1e-4
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"Ncoef": 4}, "Ncoef must be >= 5, not 4"),
-        ({"largest_offset": 1.0}, "not 1.0"),
-        ({"rise_power": 0.5}, "rise_power must be >= 1, not 0.5"),
-    ],
-)
-def test_bad_splines(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        MonotoneSpline(np.linspace(-7, 2, 31), **arguments)

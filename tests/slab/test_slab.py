@@ -1,3 +1,5 @@
+"""The slab: exact solutions, symmetries, and what is refused."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -6,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lw_rl.slab.peers import run_peer
-from lw_rl.slab.short_characteristics import moments
 from lw_rl.slab.slab import paper_slab, slab, two_stream_slab
 
 
@@ -94,17 +95,6 @@ def test_solution_is_an_equilibrium_for_every_member_of_a_batch():
 def test_eps_of_one_gives_the_planck_function():
     B = np.linspace(0.2, 1.0, 31)
     np.testing.assert_allclose(paper_slab(31, 1.0, B).solution, B, rtol=1e-14)
-
-
-def test_moments_keep_their_precision_at_small_steps():
-    # Against the leading terms of their series, d**(n + 1) / (n + 1) (1 - (n + 1) d / (n + 2)).
-    d = np.array([1e-12, 1e-8, 1e-4])
-    for n, w in enumerate(moments(d)):
-        np.testing.assert_allclose(
-            w, d ** (n + 1) / (n + 1) * (1 - (n + 1) / (n + 2) * d), rtol=1e-8
-        )
-    below, above = moments(np.array([1.0 - 1e-15])), moments(np.array([1.0 + 1e-15]))
-    np.testing.assert_allclose(np.ravel(below), np.ravel(above), rtol=1e-13)
 
 
 def build(**change):

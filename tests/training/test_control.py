@@ -20,7 +20,8 @@ from lw_rl.experiments.max_entropy.deviation import target_deviation
 from lw_rl.training import control as training
 from lw_rl.training import recorder as recording
 from lw_rl.training.control import ControlSettings, environment, train_control
-from lw_rl.training.temperature import TargetEntropy, TemperedSAC, described
+from lw_rl.training.temperature import described
+from lw_rl.training.tempered_sac import TemperedSAC
 
 TINY = ["--steps", "40", "--learning-starts", "10", "--batch-size", "8", "--episodes", "2"]
 SMALL = ControlSettings("sac", 40, learning_starts=10, batch_size=8, net=(8,))
@@ -182,15 +183,6 @@ def test_entropy_stays_within_a_tenth_of_its_target_through_training():
     held = target_deviation(steps, entropy, target)
     assert held["within"] == 1.0 and held["response"] <= 72 and held["later"] <= 12
     assert sorted(set(target)) == [-2.0, -1.0, -0.5]
-
-
-def test_a_described_staircase_and_schedule():
-    stairs = described({"target": [-1.0, -2.0], "initial": 0.5})
-    assert isinstance(stairs, TargetEntropy) and stairs.initial == 0.5
-    assert [stairs.at(p) for p in (1.0, 0.6, 0.4, 0.0)] == [-1.0, -1.0, -2.0, -2.0]
-    fall = described({"schedule": [1.0, 0.01]})
-    assert [fall(p) for p in (1.0, 0.5, 0.0)] == pytest.approx([1.0, 0.1, 0.01])
-    assert described("auto_0.1") == "auto_0.1"
 
 
 def test_a_model_is_loaded_again(tmp_path):

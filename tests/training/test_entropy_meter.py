@@ -20,7 +20,8 @@ from lw_rl.training.entropy_meter import (
     squashed_entropies,
 )
 from lw_rl.training.s2ac import S2AC
-from lw_rl.training.temperature import TargetEntropy, TemperedSAC
+from lw_rl.training.temperature import TargetEntropy
+from lw_rl.training.tempered_sac import TemperedSAC
 
 SMALL = {
     "learning_starts": 8, "batch_size": 8, "buffer_size": 2000, "seed": 0, "device": "cpu",

@@ -53,7 +53,8 @@ def test_wider_is_always_more_entropy(mean):
 
 def test_means_stay_within_and_no_gradient_is_cut_off():
     model_kwargs = {"net_arch": [8]}
-    from lw_rl.training.temperature import TargetEntropy, TemperedSAC
+    from lw_rl.training.temperature import TargetEntropy
+    from lw_rl.training.tempered_sac import TemperedSAC
 
     model = TemperedSAC(
         "MlpPolicy", "lw_rl/MultiGoal-v0", ent_coef=TargetEntropy(-2.0), policy_kwargs=model_kwargs,

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from ...errors import CriticError
-from ...training.stein import Langevin, Sampler, Samples, Stein
+from ...training.sampler import Sampler, Samples
+from ...training.stein import Langevin, Stein
 
 __all__ = [
     "PARTICLES", "STEPS", "SWEEPS", "TARGETS", "WIDTHS", "Distribution", "accuracy",
