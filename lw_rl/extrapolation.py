@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.linalg.lapack import dgelsy
 
-Array = np.ndarray
+from .arrays import Array
 
 #: Ratios beyond exp(20) of the last image carry no information about the solution.
 _MAX_EXPONENT = 20.0
@@ -16,7 +16,7 @@ _MAX_EXPONENT = 20.0
 _LEAST_RATIO = 0.05
 
 
-def ng_extrapolate(xs: Sequence[Array]) -> Array:
+def ng_extrapolate(xs: Sequence[Array] | Array) -> Array:
     """Extrapolate the limit of a linearly converging sequence.
 
     The combination of the last iterates whose successive differences have the smallest sum of
@@ -43,7 +43,7 @@ def ng_extrapolate(xs: Sequence[Array]) -> Array:
     d = x[:-1] - x[1:]
     A = (d[0] - d[1:]).T
     c, *_ = np.linalg.lstsq(A, d[0], rcond=None)
-    accelerated = x[0] + c @ (x[1:-1] - x[0])
+    accelerated: Array = x[0] + c @ (x[1:-1] - x[0])
     return accelerated if np.all(np.isfinite(accelerated)) else x[0].copy()
 
 
@@ -72,7 +72,8 @@ def _least_squares(A: Array, b: Array, cutoff: float) -> Array:
     """Return the least-squares solution by a rank-revealing QR factorisation."""
     N, K = A.shape
     if N < K:
-        return np.linalg.lstsq(A, b, rcond=cutoff)[0]
+        solution: Array = np.asarray(np.linalg.lstsq(A, b, rcond=cutoff)[0], dtype=np.float64)
+        return solution
     work = 4 * (N + 3 * K + 1)
     _, x, _, _, info = dgelsy(A, b[:, None], np.zeros(K, dtype=np.intc), cutoff, work)
     return x[:K, 0] if info == 0 else np.full(K, np.nan)
@@ -112,7 +113,9 @@ def least_residual(residuals: Array, ridge: float = 1e-12) -> Array:
     return weights
 
 
-def anderson_mix(xs: Sequence[Array], gs: Sequence[Array], ridge: float = 1e-12) -> Array:
+def anderson_mix(
+    xs: Sequence[Array] | Array, gs: Sequence[Array] | Array, ridge: float = 1e-12
+) -> Array:
     """Mix a history of iterates and their images into the next iterate.
 
     Minimises the norm of the combined residual ``g - x`` over combinations that sum to one, and
@@ -171,7 +174,9 @@ def combine_positive(ys: Sequence[Array], rs: Sequence[Array]) -> tuple[Array, A
     return y, np.log1p(ratio)
 
 
-def combine_linear(ys: Sequence[Array], *quantities: Sequence[Array]) -> tuple[Array, ...] | None:
+def combine_linear(
+    ys: Sequence[Array], *quantities: Sequence[Array] | Array
+) -> tuple[Array, ...] | None:
     """Combine visited states so that a quantity that is linear in S is smallest.
 
     Parameters

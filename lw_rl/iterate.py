@@ -10,6 +10,7 @@ from typing import Any
 import lightweaver as lw
 import numpy as np
 
+from .arrays import Array
 from .certificate.certificate import DEFAULT_FACTOR, Certificate
 from .certificate.convergence import Certified
 from .host.adapter import Adapter
@@ -26,7 +27,6 @@ from .schemes.safeguard_state import SafeguardState
 
 __all__ = ["AcceleratedContext", "Callback", "accelerate", "iterate_ctx_rl", "solve"]
 
-Array = np.ndarray
 
 #: The host's solver may fail after a wild step, which is undone; more often than this it is over.
 _MAX_FAILURES = 3

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
+from .arrays import Array
+
 __all__ = ["largest", "limit_step", "relative", "to_log"]
 
-Array = np.ndarray
 
 #: A quantity is not taken to be less than this share of what it is estimated from.
 _LEAST = 0.05

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-Array = np.ndarray
+from .arrays import Array, Integers
 
 #: Every target's two neighbours, and the weight of the upper one.
-Table = tuple[Array, Array, Array]
+Table = tuple[Integers, Integers, Array]
 
 
 def table(N_from: int, N_to: int) -> Table:
@@ -21,4 +21,5 @@ def resample(values: Array, table: Table) -> Array:
     """Return values, shape [N_from], at a table's targets, shape [N_to]."""
     lower, upper, weight = table
     left = values[lower]
-    return left + weight * (values[upper] - left)
+    at_targets: Array = left + weight * (values[upper] - left)
+    return at_targets

@@ -35,7 +35,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import linprog
 
-Array = np.ndarray
+from ..arrays import Array
 
 #: Largest distance (of the logarithm) from the last state at which a state is used.
 NEAR = 0.1

@@ -59,11 +59,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..host.adapter import Adapter
 from ..host.state import Block, Evaluation
 from ..host.threads import on_the_contexts_threads
@@ -73,8 +74,6 @@ from .bounds import enclosure_bound, weight_bound
 from .defect_correction import DefectCorrection, Operators
 from .history import MAX_RHO, History, contraction
 from .redistribution import Redistribution
-
-Array = np.ndarray
 
 #: Factor on a policy's estimate where its card has none.
 DEFAULT_FACTOR = 2.5
@@ -426,7 +425,7 @@ class Certificate:
 
     # ---- the bounds -------------------------------------------------------------------------
 
-    def _largest_over_blocks(self, bound: Any) -> float:
+    def _largest_over_blocks(self, bound: Callable[[Block], float]) -> float:
         if self._profile:
             return float("inf")
         if not (self.adapter.settled and self._defect.complete):

@@ -29,7 +29,7 @@ class HasCertificate(Protocol):
         ...
 
 
-class Certified(lw.ConvergenceCriteria):
+class Certified(lw.ConvergenceCriteria):  # type: ignore[misc]
     """Stop when the error of the populations, and the change of J, are below their tolerances.
 
     For ``lightweaver.iterate_ctx_se`` and for this package's drivers alike, where it is the

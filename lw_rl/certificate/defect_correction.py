@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from ..arrays import Array
 from ..host.adapter import Adapter
 from ..host.state import Atom, Block, Evaluation
 from ..norms import largest, to_log
@@ -27,7 +28,6 @@ from .history import NOISE
 
 __all__ = ["DefectCorrection", "Operators"]
 
-Array = np.ndarray
 
 Operators = Callable[[], Mapping[Block, EquilibriumOperator]]
 """Returns the operators that a scheme has made, by atom, so that none is made twice."""

@@ -9,16 +9,14 @@ from itertools import compress
 
 import numpy as np
 
+from ..arrays import Array
 from ..extrapolation import combine_positive
 from ..host.state import Block, Evaluation
-from ..norms import (
-    largest,
-)
+from ..norms import largest
 from .bounds import NEAR
 
 __all__ = ["MAX_RHO", "NOISE", "History", "contraction"]
 
-Array = np.ndarray
 
 #: History states that are combined.
 _WINDOW = 20
@@ -29,8 +27,8 @@ _SPANS = (2, 4, 8)
 #: A residual, in the logarithm, below which a plain step that raises it, or another one that has to
 #: be undone, tells of rough equations.
 _SMALL = 0.01
-#: Below this residual, in the logarithm, rounding can be what is left: it is where a residual is not
-#: smaller than this part of that so many steps before.
+#: Below this residual, in the logarithm, rounding can be what is left: it is where a residual is
+#: not smaller than this part of that so many steps before.
 _ROUNDING, _SMALLER, _STEPS = 1e-9, 0.5, 6
 #: Residuals, in the logarithm, and corrections below this are rounding: they tell of nothing else.
 NOISE = 1e-11
@@ -155,9 +153,9 @@ class History:
         return contraction(self._residual_norms)
 
 
-def contraction(sizes: Sequence[float]) -> float:
-    """Return the largest factor per step by which sizes fell; 0.5 if that is not known."""
+def contraction(sizes: Sequence[float], spans: Sequence[int] = _SPANS) -> float:
+    """Return the largest factor per step by which sizes fell over so many steps; 0.5 if unknown."""
     if len(sizes) < 2:
         return 0.5
-    spans = [n for n in _SPANS if n < len(sizes)] or [1]
-    return max((sizes[-1] / max(sizes[-1 - n], 1e-300)) ** (1.0 / n) for n in spans)
+    within = [n for n in spans if n < len(sizes)] or [1]
+    return max(math.pow(sizes[-1] / max(sizes[-1 - n], 1e-300), 1.0 / n) for n in within)

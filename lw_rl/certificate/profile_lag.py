@@ -11,13 +11,9 @@ from __future__ import annotations
 
 from collections import deque
 
-import numpy as np
-
-from ..norms import (
-    largest,
-)
-
-Array = np.ndarray
+from ..arrays import Array
+from ..norms import largest
+from .history import contraction
 
 #: Iterations that count.
 RECENT = 6
@@ -75,6 +71,4 @@ class ProfileLag:
 
     def _contraction(self) -> float:
         """Return the largest factor per iteration by which the profile's change fell."""
-        changes = self._changes
-        spans = [n for n in _SPANS if n < len(changes)]
-        return max((changes[-1] / max(changes[-1 - n], 1e-300)) ** (1.0 / n) for n in spans)
+        return contraction(self._changes, _SPANS)

@@ -15,16 +15,11 @@ from __future__ import annotations
 from collections import deque
 from itertools import pairwise
 
-import numpy as np
-
-from ..norms import (
-    relative,
-)
+from ..arrays import Array
+from ..norms import relative
 from ..result import UNKNOWN, ErrorEstimate
 from .history import MAX_RHO
 from .profile_lag import RECENT, ProfileLag
-
-Array = np.ndarray
 
 #: Factor on the error with what a lagging emission profile hides.
 LAG_SAFETY = 3.0
@@ -75,7 +70,7 @@ class Redistribution:
         if not self._ratios:
             return 0.0
         residual_norms, ratios = zip(*self._ratios, strict=True)
-        return max(ratios) * max(residual_norms[-_LAST:])
+        return float(max(ratios) * max(residual_norms[-_LAST:]))
 
     def _together(self) -> ErrorEstimate:
         """Return the estimate from steps of unknown and emission profile together."""

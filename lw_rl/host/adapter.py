@@ -17,14 +17,13 @@ import lightweaver as lw
 import numpy as np
 from lightweaver.constants import CLight
 
+from ..arrays import Array, Integers
 from ..errors import ContextError
 from . import line_physics
 from .state import Atom, Block, Continuum, Evaluation, Grid, Line, LinePhysics, Snapshot
 from .unknown import LineSource, LogPopulations, Unknown
 
 __all__ = ["Adapter"]
-
-Array = np.ndarray
 
 
 @dataclass
@@ -210,20 +209,20 @@ class Adapter:
 
     # ---- scattering in the background -------------------------------------------------------
 
-    def radiation(self, waves: Array | slice = slice(None)) -> Array:
+    def radiation(self, waves: Integers | slice = slice(None)) -> Array:
         """Return a copy of the mean intensity at some wavelengths, [Nwave, Nspace]."""
         return np.array(self.ctx.spect.J[waves])
 
-    def write_radiation(self, waves: Array, J: Array) -> None:
+    def write_radiation(self, waves: Integers, J: Array) -> None:
         """Set the mean intensity at some wavelengths, the source of scattered background light."""
         self.ctx.spect.J[waves] = J
 
-    def opacity(self, waves: Array | slice = slice(None)) -> Array:
+    def opacity(self, waves: Integers | slice = slice(None)) -> Array:
         """Return the total opacity of the last formal solution, mean over rays, [Nwave, Nspace]."""
         mean: Array = np.asarray(self.ctx.depthData.chi)[waves].mean(axis=(1, 2))
         return mean
 
-    def scattering(self, waves: Array | slice = slice(None)) -> Array:
+    def scattering(self, waves: Integers | slice = slice(None)) -> Array:
         """Return the background's scattering opacity [m-1], [Nwave, Nspace]."""
         return np.asarray(self.ctx.background.sca)[waves]
 

@@ -7,13 +7,12 @@ import copy
 import lightweaver as lw
 import numpy as np
 
+from ..arrays import Array
 from ..errors import ContextError
 from .adapter import Adapter
 from .state import Block, EmergentLine
 
 __all__ = ["emergent_line", "emergent_rays"]
-
-Array = np.ndarray
 
 
 def emergent_line(adapter: Adapter, block: Block, mu: float = 1.0) -> EmergentLine:

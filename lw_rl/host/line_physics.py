@@ -6,9 +6,8 @@ import numpy as np
 from lightweaver import voigt_H
 from lightweaver.constants import CLight, HPlanck, KBoltzmann
 
+from ..arrays import Array
 from .state import LinePhysics
-
-Array = np.ndarray
 
 #: No opacity is below this [m-1].
 _TRANSPARENT = 1e-300

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from ..arrays import Array
+
 __all__ = [
     "Atom",
     "Block",
@@ -20,8 +22,6 @@ __all__ = [
     "Snapshot",
     "Transition",
 ]
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True)

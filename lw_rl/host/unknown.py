@@ -14,12 +14,12 @@ from typing import Protocol
 
 import numpy as np
 
+from ..arrays import Array
 from ..norms import to_log
 from .state import Block
 
 __all__ = ["LineSource", "LogPopulations", "Unknown"]
 
-Array = np.ndarray
 
 #: Populations are kept at or above this fraction of `nTotal` when an atom with more than two
 #: levels is written; Lightweaver's own solver divides by them.

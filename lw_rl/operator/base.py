@@ -14,16 +14,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
-
+from ..arrays import Array
 from ..host.state import Atom, Grid, LinePhysics
 from .lambda_1d import Plane1D
 from .line_quadrature import Rays
 from .two_level import TwoLevelOperator
 
 __all__ = ["EquilibriumOperator", "Geometry", "geometry_for", "has_operator", "operator_for"]
-
-Array = np.ndarray
 
 
 class Geometry(Protocol):

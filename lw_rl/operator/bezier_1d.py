@@ -19,9 +19,10 @@ import math
 import numpy as np
 from numba import njit
 
+from ..arrays import Array
+
 __all__ = ["REACH", "bezier", "linear", "mean_intensity", "stencils", "unit_responses"]
 
-Array = np.ndarray
 
 #: Below this step of optical depth its weights are summed as series.
 _SERIES = 0.03

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import Array
 from ..host.state import LinePhysics
 from .bezier_1d import mean_intensity, stencils, unit_responses
 from .line_quadrature import Rays, line_rays
 
 __all__ = ["Plane1D"]
 
-Array = np.ndarray
 
 #: Steps of optical depth beyond which nothing changes.
 _THIN, _THICK = 1e-12, 1e12

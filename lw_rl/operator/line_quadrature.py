@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from lightweaver import voigt_H
 
+from ..arrays import Array
 from ..host.state import LinePhysics
 from ..resample import Table, resample
-
-Array = np.ndarray
 
 #: Spacing of the frequencies at line centre in the smallest Doppler width, at rest and moving.
 _SPACING, _SPACING_MOVING = 0.3, 0.5

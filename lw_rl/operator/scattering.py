@@ -21,12 +21,12 @@ import lightweaver as lw
 import numpy as np
 from scipy.linalg.lapack import dgetrf, dgetrs
 
+from ..arrays import Array, Integers
 from ..host.adapter import Adapter
 from .bezier_1d import stencils, unit_responses
 
 __all__ = ["BackgroundScattering", "SolvedScattering", "matters"]
 
-Array = np.ndarray
 
 #: Cosines of the angles, three Gauss-Legendre points, and their weights.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(3)
@@ -41,7 +41,7 @@ _CHANGED = 0.1
 _LEAST = 0.05
 
 
-def matters(height: Array, chi: Array, sca: Array) -> Array:
+def matters(height: Array, chi: Array, sca: Array) -> Integers:
     """Return the indices of the wavelengths at which scattering matters.
 
     Parameters
@@ -54,7 +54,7 @@ def matters(height: Array, chi: Array, sca: Array) -> Array:
     tau = np.zeros_like(chi)
     np.cumsum(0.5 * (chi[:, 1:] + chi[:, :-1]) * -np.diff(height), axis=1, out=tau[:, 1:])
     share = (sca / chi * np.minimum(tau, 1.0)).max(axis=1)
-    found: Array = np.flatnonzero(share > _MATTERS)
+    found: Integers = np.flatnonzero(share > _MATTERS)
     return found
 
 
@@ -77,7 +77,7 @@ class BackgroundScattering:
         self.made = 0
         self._known: dict[int, tuple[Array, Array, Array, Array]] = {}
 
-    def solve(self, waves: Array, before: Array, after: Array, chi: Array, sca: Array) -> Array:
+    def solve(self, waves: Integers, before: Array, after: Array, chi: Array, sca: Array) -> Array:
         """Return the mean intensity with scattering solved, shape [Nwave, Nspace].
 
         Parameters
@@ -128,7 +128,7 @@ class SolvedScattering:
     def __init__(self, adapter: Adapter):
         self._adapter = adapter
         self._scattering = BackgroundScattering(adapter.grid.height)
-        self._waves: Array | None = None
+        self._waves: Integers | None = None
 
     def formal_solution(self, **kwargs: Any) -> lw.IterationUpdate:
         """Make the formal solution and solve the scattering at the wavelengths where it matters.

@@ -18,6 +18,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg.lapack import dgetrf, dgetrs
 
+from ..arrays import Array
 from ..host.state import LinePhysics
 from ..resample import resample, table
 from .lambda_1d import Plane1D
@@ -25,7 +26,6 @@ from .line_quadrature import Rays, coarser
 
 __all__ = ["TwoLevelOperator"]
 
-Array = np.ndarray
 
 #: The first estimate of the source function makes do with this many depths.
 _ROUGH_DEPTHS = 256

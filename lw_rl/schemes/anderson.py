@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-import numpy as np
-
+from ..arrays import Array
 from ..extrapolation import anderson_mix, anderson_mix_positive
 from ..host.adapter import Adapter
 from ..host.state import Evaluation
-from ..norms import (
-    largest,
-    limit_step,
-    relative,
-)
+from ..norms import largest, limit_step, relative
 from .base import (
     Step,
 )
-
-Array = np.ndarray
 
 
 @dataclass

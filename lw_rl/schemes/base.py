@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-
+from ..arrays import Array
 from ..host.adapter import Adapter
 from ..host.state import Block, Evaluation
 from ..operator.base import EquilibriumOperator
@@ -32,8 +31,6 @@ __all__ = [
     "WithAbilities",
     "with_abilities",
 ]
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True)

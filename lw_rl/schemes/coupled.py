@@ -14,12 +14,9 @@ from collections import deque
 
 import numpy as np
 
+from ..arrays import Array
 from ..extrapolation import least_residual
-from ..norms import (
-    largest,
-)
-
-Array = np.ndarray
+from ..norms import largest
 
 #: Iterations that are combined.
 _WINDOW = 8

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import OutOfRangeError, PolicyOutputError
 from ..extrapolation import combine_linear
 from ..host.adapter import Adapter
@@ -18,8 +19,6 @@ from ..policies.card import card_of
 from ..policies.observation import Frame, Previous, correction, make_frame, observe, size_of
 from .anderson import Anderson, Iterates
 from .base import Step
-
-Array = np.ndarray
 
 #: What atoms get that are not two-level atoms, and lines whose operator cannot be inverted.
 _OTHERS = Anderson(logarithmic=True, max_step=1.5, delay=5)

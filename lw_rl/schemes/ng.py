@@ -7,17 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..arrays import Array
 from ..extrapolation import ng_extrapolate_positive
 from ..host.adapter import Adapter
 from ..host.state import Evaluation
-from ..norms import (
-    limit_step,
-)
+from ..norms import limit_step
 from .base import (
     Step,
 )
-
-Array = np.ndarray
 
 
 @dataclass

@@ -69,6 +69,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import PolicyOutputError
 from ..host.adapter import Adapter
 from ..host.state import Block, Evaluation, Snapshot
@@ -82,7 +83,6 @@ from .safeguard_state import SafeguardState
 
 __all__ = ["Safeguarded"]
 
-Array = np.ndarray
 
 #: Contraction of the residual in a plain step that no acceleration need better.
 _FAST = 0.1

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import least_squares
 
+from ..arrays import Array
 from ..errors import PolicyOutputError
 from ..host.adapter import Adapter
 from ..host.state import Evaluation
@@ -21,8 +22,6 @@ from ..policies.base import Policy
 from ..slab.slab import LINE_OPACITY_RATIO
 from ..slab.source_shapes import S_MAX, S_MIN, SigmoidShape
 from .base import Step
-
-Array = np.ndarray
 
 #: log10 of the continuum optical depths at which the paper's policy sees the source function.
 PAPER_GRID = np.linspace(-7.0, 2.0, 31)
@@ -145,4 +144,5 @@ def _asked(policy: Policy, s: BlockState, log_ratio: Array) -> Array:
         raise PolicyOutputError(f"the policy returned an action of shape {action.shape}, not (4,)")
     if not np.all(np.isfinite(action)):
         raise PolicyOutputError("the policy returned an action that is not finite")
-    return np.clip(action, -1.0, 1.0)
+    clipped: Array = np.clip(action, -1.0, 1.0)
+    return clipped
