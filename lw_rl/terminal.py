@@ -9,20 +9,32 @@ __all__ = ["output", "progress_bar"]
 
 
 def progress_bar(quiet: bool) -> Progress:
-    """Return a progress bar on stderr, so that stdout stays what a program can read."""
+    """Return a progress bar on stderr, so that stdout stays what a program can read.
+
+    It is shown in a terminal only: a file or a pipe would keep an empty line of it.
+    """
+    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description:<24}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
-        disable=quiet,
+        console=console,
+        disable=quiet or not console.is_terminal,
         transient=True,
     )
 
 
 def output(quiet: bool, width: int = 0) -> Console:
-    """Return the console for tables; into a file or a pipe they take the width that they need."""
+    """Return the console for tables.
+
+    Parameters
+    ----------
+    quiet : bool
+        Print nothing.
+    width : int, optional
+        Columns in a file or a pipe (default: 80); in a terminal the terminal's.
+    """
     console = Console(quiet=quiet)
     if not console.is_terminal and width:
         console.width = width

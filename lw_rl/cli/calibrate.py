@@ -44,8 +44,8 @@ def calibrate(policy: Path, problems: int, as_json: bool, quiet: bool) -> None:
     elif not quiet:
         estimate = entries["error_estimate"]
         click.echo(
-            f"factor on the policy's estimate of the error: {estimate['factor']} (holds in "
-            f"{100 * estimate['coverage']:g} % of {estimate['stops']} stops, within 5 times the "
+            f"factor on the policy's estimate of the error: {estimate['factor']} (covers the error "
+            f"in {100 * estimate['coverage']:g} % of {estimate['stops']} stops, within 5 times the "
             f"error in {100 * estimate['within_5x']:.0f} %)"
         )
         seen = entries["observation_range"]

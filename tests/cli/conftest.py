@@ -1,0 +1,28 @@
+"""The command `lw-rl` in an empty folder, and a policy's files."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+from conftest import random_weights
+
+from lw_rl.cli import main
+from lw_rl.policies import actor
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Run `lw-rl` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args):
+        return CliRunner().invoke(main, [str(a) for a in args], prog_name="lw-rl")
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def policy(tmp_path_factory, architecture):
+    """The card of a policy that knows nothing, whose file is called "mine"."""
+    path = tmp_path_factory.mktemp("policy") / "mine.json"
+    return actor.save(path, architecture, random_weights(architecture, scale=0.1), 0.3, {})

@@ -1,0 +1,54 @@
+"""`lw-rl bench`: tables, figures and result files of suites."""
+
+from __future__ import annotations
+
+import json
+
+
+def test_bench_writes_table_figure_and_results(command, policy, tmp_path):
+    args = ["bench", "--suite", "photosphere", "--problems", "2", "--policy", policy]
+    done = command(*args, "--peer", "mali", "--peer", "anderson10", "--out", "new/b")
+    assert done.exit_code == 0, done.output
+    for text in ("photosphere (2 problems)", "mali", "anderson10", "depthwise (mine)", "worst"):
+        assert text in done.stdout
+    assert "lambda" not in done.stdout
+    document = json.loads((tmp_path / "new/b/bench.json").read_text())
+    assert document["command"].startswith("lw-rl bench --suite photosphere --policy ")
+    assert len(document["suites"]["photosphere"]["problems"]) == 2
+    assert (tmp_path / "new/b/photosphere.png").stat().st_size > 10_000
+
+
+def test_bench_tells_of_a_problem_without_a_reference(command, tmp_path, monkeypatch):
+    from lw_rl.benchmark import measure as benchmark
+    from lw_rl.errors import NoReferenceError
+
+    measure, names = benchmark.measure, []
+
+    def sometimes(problem, *rest):
+        names.append(problem.name)
+        if len(names) == 1:
+            raise NoReferenceError("MALI does not settle")
+        return measure(problem, *rest)
+
+    monkeypatch.setattr(benchmark, "measure", sometimes)
+    args = ["bench", "--suite", "photosphere", "--problems", "2", "--no-policy", "--peer"]
+    done = command(*args, "anderson10", "--repeats", "0", "--out", "b")
+    assert done.exit_code == 0, done.output
+    assert f"{names[0]} is not in the tables: MALI does not settle" in done.stdout
+    document = json.loads((tmp_path / "b/bench.json").read_text())
+    assert document["no_reference"] == {names[0]: "MALI does not settle"}
+    assert len(document["suites"]["photosphere"]["problems"]) == 1
+
+
+def test_bench_json_and_quiet(command):
+    args = ["bench", "--suite", "photosphere", "--problems", "1", "--no-policy", "--peer", "mali"]
+    done = command(*args, "--repeats", "0", "--json")
+    assert json.loads(done.stdout)["photosphere"]["mali"]["problems"] == 1
+    done = command(*args, "--repeats", "0", "--quiet")
+    assert done.exit_code == 0 and done.output == ""
+
+
+def test_bench_refuses_a_readme_without_the_block_before_it_measures(command, tmp_path):
+    (tmp_path / "R.md").write_text("nothing here\n")
+    done = command("bench", "--no-policy", "--readme", "R.md")
+    assert done.exit_code == 2 and "begin fal" in done.stderr

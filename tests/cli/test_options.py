@@ -1,0 +1,118 @@
+"""Options that commands share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from lw_rl.cli.options import (
+    command_line,
+    dataclass_options,
+    folder_option,
+    json_option,
+    policy_option,
+    quiet_option,
+    readme_option,
+    renamed,
+    workers_option,
+)
+
+
+def option(default, help):
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass
+class Arguments:
+    out: str = option("here", "Where to.")
+    batch_size: int = option(8, "How many.")
+    rate: float = option(0.5, "How fast.")
+    workers: bool = option(True, "Whether in processes.")
+    kind: Literal["one", "two"] = option("one", "Which.")
+
+
+@pytest.fixture
+def made():
+    """A command made from a dataclass, and what it was called with."""
+    calls = []
+    return click.Command(
+        "c", params=dataclass_options(Arguments), callback=lambda **v: calls.append(Arguments(**v))
+    ), calls
+
+
+def test_a_dataclass_has_an_option_for_every_field(made):
+    command, calls = made
+    help = CliRunner().invoke(command, ["--help"]).output
+    for name in ("--out", "--batch-size", "--rate", "--workers / --no-workers", "--kind [one|two]"):
+        assert name in help
+    assert "Where to.  [default: here]" in help
+    assert CliRunner().invoke(command, []).exit_code == 0
+    words = ["--out", "x", "--batch-size", "3", "--rate", "1", "--no-workers", "--kind", "two"]
+    assert CliRunner().invoke(command, words).exit_code == 0
+    assert calls == [Arguments(), Arguments("x", 3, 1.0, False, "two")]
+
+
+@pytest.mark.parametrize("words", [["--batch-size", "x"], ["--kind", "three"], ["--other", "1"]])
+def test_values_of_another_kind_are_refused(made, words):
+    command, calls = made
+    assert CliRunner().invoke(command, words).exit_code == 2 and not calls
+
+
+def test_an_old_spelling_is_accepted_with_a_warning_and_not_shown():
+    @click.command(cls=renamed("--old", "--new"))
+    @click.option("--new", is_flag=True)
+    @click.pass_context
+    def c(ctx, new):
+        click.echo(f"{new} {command_line(ctx)}")
+
+    with pytest.warns(DeprecationWarning, match="--old is now spelled --new"):
+        assert CliRunner().invoke(c, ["--old"]).stdout == "True lw-rl c --new\n"
+    assert CliRunner().invoke(c, []).stdout == "False lw-rl c\n"
+    assert "--old" not in CliRunner().invoke(c, ["--help"]).output
+
+
+@click.command()
+@click.argument("name")
+@click.option("--peer", multiple=True)
+@folder_option("out", "Folder.")
+@readme_option("File.")
+@workers_option()
+@policy_option()
+@json_option("it")
+@quiet_option()
+@click.pass_context
+def shared(ctx, name, peer, out, readme, workers, policy, as_json, quiet):
+    assert (out, workers, policy, readme) == (Path("out"), 2, "default", None)
+    click.echo(command_line(ctx, leave_out=("quiet",)))
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["a"], "lw-rl shared a"),
+        (["a b", "--json", "--quiet"], "lw-rl shared 'a b' --json"),
+        (["a", "--peer", "x", "--peer", "y z"], "lw-rl shared a --peer x --peer 'y z'"),
+        # Defaults that were given are as given.
+        (["a", "--workers", "2"], "lw-rl shared a --workers 2"),
+    ],
+)
+def test_the_command_line_is_what_was_given(words, line):
+    done = CliRunner().invoke(shared, words)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.strip() == line
+
+
+def test_values_of_shared_options_are_checked(tmp_path):
+    (tmp_path / "file").touch()
+    for words, part in (
+        (["--workers", "0"], "--workers"),
+        (["--readme", str(tmp_path / "none")], "does not exist"),
+        (["--out", str(tmp_path / "file")], "is a file"),
+    ):
+        done = CliRunner().invoke(shared, ["a", *words])
+        assert done.exit_code == 2 and part in done.stderr

@@ -1,0 +1,43 @@
+"""`lw-rl solve`: table, figure and JSON of one solve."""
+
+from __future__ import annotations
+
+import json
+
+SOLVE = ["solve", "CaII_K", "FALC", "--depths", "24", "--repeats", "1"]
+
+
+def test_solve_prints_a_table_and_draws_a_figure(command, policy, tmp_path):
+    done = command(*SOLVE, "--policy", policy)
+    assert done.exit_code == 0, done.output
+    for name in ("lightweaver", "mali", "ng (", "anderson10", "depthwise (mine)", "1e-6"):
+        assert name in done.stdout
+    assert "Iteration" not in done.stdout, "the host's own printing is off"
+    figure = tmp_path / "CaII_K_FALC_24.png"
+    assert figure.name in done.stdout and figure.stat().st_size > 10_000
+
+
+def test_solve_json(command, tmp_path):
+    done = command(*SOLVE, "--scheme", "anderson", "--json", "--no-figure")
+    fields = json.loads(done.stdout)
+    assert fields["problem"]["Nspace"] == 24 and fields["figure"] is None
+    assert fields["solves"]["anderson10"]["formal_solutions"]["1e-3"] < 30
+    assert fields["solves"]["lightweaver"]["stop_error"] > 1e-3
+    assert fields["command"] == (
+        "lw-rl solve CaII_K FALC --scheme anderson --depths 24 --repeats 1 --no-figure --json"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_solve_quiet(command):
+    done = command(*SOLVE, "--scheme", "anderson", "--quiet", "--figure", "a.png")
+    assert done.exit_code == 0 and done.output == ""
+
+
+def test_a_tampered_policy_is_one_line(command, policy, tmp_path):
+    weights = policy.with_suffix(".safetensors").read_bytes()
+    (tmp_path / "bad.safetensors").write_bytes(weights[:-1])
+    (tmp_path / "bad.json").write_text(policy.read_text())
+    done = command(*SOLVE, "--policy", "bad.json")
+    assert done.exit_code == 2 and done.stderr.count("\n") == 1
+    assert "truncated" in done.stderr

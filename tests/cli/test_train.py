@@ -1,0 +1,61 @@
+"""`lw-rl train`: an option for every argument, and a policy's own arguments again."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from conftest import random_weights
+
+from lw_rl.policies import actor
+
+
+def test_train_without_torch_says_what_to_install(command, monkeypatch):
+    import importlib.util
+
+    there = importlib.util.find_spec
+    monkeypatch.delitem(sys.modules, "lw_rl.cli.train", raising=False)
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "torch" else there(name)
+    )
+    done = command("train")
+    assert done.exit_code == 2
+    assert "pip install 'lw-rl[train]'" in done.stderr and "torch" in done.stderr
+
+
+def test_train_has_an_option_for_every_argument(command):
+    pytest.importorskip("stable_baselines3")
+    import dataclasses
+
+    from lw_rl.training.train import Args
+
+    done = command("train", "--help")
+    assert done.exit_code == 0, done.output
+    for field in dataclasses.fields(Args):
+        assert f"--{field.name.replace('_', '-')}" in done.output
+        assert field.metadata["help"].split()[0] in done.output
+
+
+def test_train_reproduces_the_arguments_of_a_card(command, architecture, tmp_path, monkeypatch):
+    pytest.importorskip("stable_baselines3")
+    from lw_rl.cli import train as cli_train
+
+    def save(name, **card):
+        weights = random_weights(architecture)
+        return actor.save(tmp_path / f"{name}.json", architecture, weights, 0.3, card)
+
+    card = save("a", arguments={"seed": 5, "steps": 70, "out": "runs/first"})
+    seen = []
+    monkeypatch.setattr(
+        cli_train, "run_training", lambda args, quiet: (seen.append((args, quiet)), card)[1]
+    )
+    done = command("train", "--reproduce", card, "--out", "runs/again", "--json")
+    assert done.exit_code == 0, done.output
+    ((args, quiet),) = seen
+    assert (args.seed, args.steps, args.out) == (5, 70, "runs/again") and quiet
+    assert json.loads(done.stdout)["card"]["arguments"]["seed"] == 5
+
+    done = command("train", "--reproduce", save("b", arguments={"width_of_yore": 3}))
+    assert done.exit_code == 2 and "does not hold the arguments" in done.stderr
+    assert len(seen) == 1
