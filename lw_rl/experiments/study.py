@@ -1,8 +1,8 @@
 """Studies of the training: one change at a time, several seeds each, one result file.
 
-Every variant is an ordinary training run in a folder of its own, which an interrupted study takes
-up again. What is compared are the scores on the validation stream along each run, at equal formal
-solutions and at equal wall time, beside those of the operator without a policy.
+Every variant is an ordinary training run in a folder of its own, so that an interrupted study
+resumes. The scores on the validation stream are compared along each run, at equal formal solutions
+and at equal wall time, beside those of the operator without a policy.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,9 +23,21 @@ from ..policies import actor
 from ..policies.network import Architecture, Network
 from ..policies.observation import NCHANNELS
 from ..schemes import Depthwise, Policy
-from ..training.follower import Validation, error_curve, scores, validation_problems
 from ..training.networks import DepthwiseNet
 from ..training.train import Args, train
+from ..training.validation import Validation, error_curve, scores, validation_problems
+from .quartiles import quartiles
+from .text import table
+
+__all__ = [
+    "ARCHITECTURE", "FORMAT", "LEARNER", "STUDIES", "Study", "Variant", "final", "markdown", "run",
+    "save", "score",
+]  # fmt: skip
+
+Scores = dict[str, float]
+"""Scores on the validation stream, as `lw_rl.training.follower.scores` returns them."""
+
+_train = partial(train, quiet=True)
 
 #: Version of the result file.
 FORMAT = 1
@@ -69,7 +82,7 @@ ARCHITECTURE = (
 
 @dataclass(frozen=True)
 class Study:
-    """Variants, what they have in common, and what they cost unless told otherwise.
+    """Variants, what they have in common, and how long they are trained by default.
 
     Attributes
     ----------
@@ -88,8 +101,8 @@ class Study:
 
 STUDIES = {
     "learner": Study(LEARNER, {}, seeds=3, steps=4000),
-    # Demonstrations are what a policy has its precision from, and the cheaper half: sizes are told
-    # apart by them alone.
+    # A policy's precision comes from the demonstrations, which are also the cheaper half: they
+    # alone tell the sizes apart.
     "architecture": Study(ARCHITECTURE, {"return_every": 0}, seeds=2, steps=2000),
 }
 
@@ -100,6 +113,7 @@ def run(
     seeds: Sequence[int],
     out: Path,
     watch: Callable[[str], None] = lambda what: None,
+    trainer: Callable[[Args], object] = _train,
 ) -> dict[str, Any]:
     """Train every variant with every seed and return the results.
 
@@ -114,7 +128,10 @@ def run(
     out : Path
         Folder; every run has one of its own in it.
     watch : callable, optional
-        Called with what is done next, once per run.
+        Called before each run with its variant and seed in words.
+    trainer : callable, optional
+        Trains by arguments and leaves ``policy.json`` and ``scores.json`` in their folder
+        (default: :func:`lw_rl.training.train.train`).
 
     Returns
     -------
@@ -122,35 +139,33 @@ def run(
         JSON-ready: arguments, seeds, the operator's own scores, and for every variant the scores
         along each seed's run, those of the policy that it left, and the time of a forward pass.
     """
-    variants = []
     args = replace(args, **STUDIES[study].common)
     problems = list(validation_problems(args.validation))
-    for variant in STUDIES[study].variants:
-        runs = []
-        for seed in seeds:
-            watch(f"{variant.name}, seed {seed}")
-            folder = out / f"{study} {variant.name} {seed}".replace(", ", "-").replace(" ", "-")
-            mine = replace(args, out=str(folder), seed=seed, **variant.changes)
-            if not (folder / "policy.json").exists():
-                train(mine, quiet=True)
-            along = json.loads((folder / "scores.json").read_text())
-            # Scored again, so that all are by the scheme as it is, however old their training.
-            end = score(actor.load(folder / "policy.json"), problems)
-            runs.append({"seed": seed, "scores": along, "end": end})
-        variants.append(
-            {
-                **asdict(variant),
-                "forward_pass_s": _forward_pass(replace(args, **variant.changes)),
-                "runs": runs,
-            }
-        )
+
+    def trained(variant: Variant, seed: int) -> dict[str, Any]:
+        watch(f"{variant.name}, seed {seed}")
+        folder = out / f"{study} {variant.name} {seed}".replace(", ", "-").replace(" ", "-")
+        if not (folder / "policy.json").exists():
+            trainer(replace(args, out=str(folder), seed=seed, **variant.changes))
+        along = json.loads((folder / "scores.json").read_text())
+        # Scored again, so that all are by the scheme as it is, however old their training.
+        end = score(actor.load(folder / "policy.json"), problems)
+        return {"seed": seed, "scores": along, "end": end}
+
     return {
         "format": FORMAT,
         "study": study,
         "arguments": {k: v for k, v in asdict(args).items() if k not in ("out", "seed")},
         "seeds": list(seeds),
         "without_policy": score(None, problems),
-        "variants": variants,
+        "variants": [
+            {
+                **asdict(variant),
+                "forward_pass_s": _forward_pass(replace(args, **variant.changes)),
+                "runs": [trained(variant, seed) for seed in seeds],
+            }
+            for variant in STUDIES[study].variants
+        ],
     }
 
 
@@ -159,7 +174,7 @@ def save(result: Mapping[str, Any], path: Path) -> None:
     write_atomically(path, (json.dumps(result, indent=1) + "\n").encode())
 
 
-def score(policy: Policy | None, problems: Sequence[Validation]) -> dict[str, float]:
+def score(policy: Policy | None, problems: Sequence[Validation]) -> Scores:
     """Return the scores of the scheme with a policy, or without one, on prepared problems."""
     curves = []
     for p in problems:
@@ -182,46 +197,44 @@ def _forward_pass(args: Args, rounds: int = 200) -> float:
 
 
 def final(result: Mapping[str, Any], metric: str) -> dict[str, tuple[float, float, float]]:
-    """Return median and quartiles over seeds of a metric at the end, by the variant's name."""
+    """Return median, lower and upper quartile over seeds of a metric at the end, by variant."""
     found = {}
     for v in result["variants"]:
-        ends = [r["end"][metric] for r in v["runs"]]
-        low, mid, high = (float(q) for q in np.percentile(ends, (25, 50, 75)))
-        found[v["name"]] = (mid, low, high)
+        s = quartiles([r["end"][metric] for r in v["runs"]])
+        found[v["name"]] = (s["median"], s["q25"], s["q75"])
     return found
+
+
+_COLUMNS = {
+    "error_after_1": "error after 1",
+    "error_after_2": "error after 2",
+    "mean_1e-03": "FS to 1e-3, mean",
+    "mean_1e-06": "FS to 1e-6, mean",
+    "worst_1e-06": "FS to 1e-6, worst",
+}
 
 
 def markdown(result: Mapping[str, Any]) -> str:
     """Return a study as a Markdown table: medians over seeds, quartiles in brackets."""
-    columns = {
-        "error_after_1": "error after 1",
-        "error_after_2": "error after 2",
-        "mean_1e-03": "FS to 1e-3, mean",
-        "mean_1e-06": "FS to 1e-6, mean",
-        "worst_1e-06": "FS to 1e-6, worst",
-    }
-    lines = [
-        "| variant | " + " | ".join(columns.values()) + " | training FS | training time | pass |",
-        "|---|" + "---:|" * (len(columns) + 3),
-    ]
-    alone = result["without_policy"]
-    lines.append(
-        "| no policy | " + " | ".join(_number(alone[m], m) for m in columns) + " | 0 | 0 | |"
-    )
-    ends = {m: final(result, m) for m in columns}
+    head = ["variant", *_COLUMNS.values(), "training FS", "training time", "pass"]
+    alone = [_number(result["without_policy"][m], m) for m in _COLUMNS]
+    rows = [["no policy", *alone, "0", "0", ""]]
+    ends = {m: final(result, m) for m in _COLUMNS}
     for v in result["variants"]:
         last = [r["scores"][-1] for r in v["runs"]]
-        cells = []
-        for m in columns:
-            mid, low, high = (_number(q, m) for q in ends[m][v["name"]])
-            cells.append(mid if low == high else f"{mid} [{low}, {high}]")
-        cells += [
+        spans = [_span(*ends[m][v["name"]], m) for m in _COLUMNS]
+        cost = (
             f"{median(e['formal_solutions'] for e in last):,.0f}",
             f"{median(e['seconds'] for e in last) / 60:.1f} min",
             f"{1e3 * v['forward_pass_s']:.2f} ms",
-        ]
-        lines.append(f"| {v['name']} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        )
+        rows.append([v["name"], *spans, *cost])
+    return table(head, rows, numbers=True)
+
+
+def _span(mid: float, low: float, high: float, metric: str) -> str:
+    middle, *ends = (_number(value, metric) for value in (mid, low, high))
+    return middle if ends[0] == ends[1] else f"{middle} [{', '.join(ends)}]"
 
 
 def _number(value: float, metric: str) -> str:

@@ -12,10 +12,12 @@ from .quartiles import Quartiles
 __all__ = ["Content", "count", "error", "error_span", "flow", "rounds", "span", "table", "verdict"]
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: bool = False) -> str:
+    """Return a Markdown table, all columns but the first to the right if they are numbers."""
+    rule = "|---|" + ("---:|" if numbers else "---|") * (len(head) - 1)
+    lines = ["| " + " | ".join(head) + " |", rule]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines).replace("|  |", "| |")
 
 
 def count(value: int | None) -> str:

@@ -184,7 +184,13 @@ class Resampled:
     def __init__(self, model: SAC, points: int):
         self.model, self.points = model, points
 
-    def predict(self, observation: Any, deterministic: bool = True) -> tuple[Any, None]:
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, None]:
         """Return the action on the observation's own points; see stable-baselines3."""
         there = np.linspace(0.0, 1.0, observation.shape[1])
         here = np.linspace(0.0, 1.0, self.points)
@@ -199,7 +205,13 @@ class AnyDepths:
     def __init__(self, model: SAC):
         self.model = model
 
-    def predict(self, observation: Any, deterministic: bool = True) -> tuple[Any, None]:
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, None]:
         """Return the action; see stable-baselines3."""
         batch = torch.as_tensor(observation[None], dtype=torch.float32)
         with torch.no_grad():

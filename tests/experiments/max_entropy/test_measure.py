@@ -50,5 +50,5 @@ def test_a_policy_is_applied_to_other_points_by_interpolation():
             return 2.0 * seen[0], None
 
     line = np.linspace(0.0, 1.0, 9)
-    action, _ = Resampled(Doubles(), 5).predict(np.array([line, line]))
+    action, _ = Resampled(Doubles(), 5).predict(np.array([line, line]), deterministic=True)
     np.testing.assert_allclose(action, 2.0 * line, atol=1e-6)
