@@ -62,10 +62,10 @@ def weight_bound(y: Array, r: Array, log_b: Array) -> float:
         On ``|S / S* - 1|`` at `y`; infinite where there is none.
     """
     R = np.expm1(np.minimum(r, _MAX_EXPONENT))
-    room = np.exp(np.minimum(log_b - y, _MAX_EXPONENT)) - R
-    if not np.all(room > np.abs(R)):
+    margin = np.exp(np.minimum(log_b - y, _MAX_EXPONENT)) - R
+    if not np.all(margin > np.abs(R)):
         return float("inf")
-    ratio = float(np.max(np.abs(R) / room))
+    ratio = float(np.max(np.abs(R) / margin))
     return ratio / (1.0 - ratio)
 
 

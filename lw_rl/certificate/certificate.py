@@ -1,46 +1,49 @@
 """What is known of the error of the populations along a solve.
 
-Estimates of the error, none of which costs a formal solution. The certified stop
-(`lw_rl.certificate.convergence`) goes by the tightest that can be plain in the state at hand:
+None of the estimates costs a formal solution. The certified stop (`lw_rl.certificate.convergence`)
+takes the tightest that can be trusted in the present state:
 
 ``"policy"``
-    A policy proposes a step to the solution, so the size of its step is an estimate of the error
-    of the state it starts from. It is taken together with the distance to the best combination of
+    A policy proposes a step to the solution, so the size of its step is an estimate of the error of
+    the state it starts from. It is taken together with the distance to the best combination of
     visited states (next), divided by ``1 - rho``, where `rho` is the observed contraction of the
-    residual, and multiplied by a factor that was calibrated on the validation stream and stands in
-    the policy's card (:data:`DEFAULT_FACTOR` without one).
+    residual, and multiplied by a factor that was calibrated on the validation stream and is in the
+    policy's card (:data:`DEFAULT_FACTOR` without one).
 ``"combination"``
     At fixed opacity MALI's residual is linear in the source function (in the populations, close to
-    the solution, for atoms with more levels). So the combination of the visited states with the
-    smallest residual is far closer to the solution than the last of them, and its distance is the
-    error of the last: the contraction of the plain residual, observed for every mode that is
-    still there, not only for the fastest (Eddy 1979, reduced rank extrapolation; Anderson 1965).
-    Times :data:`SAFETY`, or :data:`PLAIN_SAFETY` where all steps are MALI's.
+    the solution, for atoms with more levels). The combination of the visited states with the
+    smallest residual is therefore far closer to the solution than the last of them, and its
+    distance is the error of the last: the contraction of the plain residual, observed for every
+    mode that is left, not only for the fastest (Eddy 1979, reduced rank extrapolation; Anderson
+    1965). Times :data:`SAFETY`, or :data:`PLAIN_SAFETY` where all steps are MALI's.
 ``"contraction"``
     Where there is no such combination: the residual over ``1 - rho`` (Auer, Fabiani Bendicho and
     Trujillo Bueno 1994, A&A 292, 599). Times the same.
 ``"operator"``
-    The same for the steps of the non-local approximate operator (`lw_rl.operator.two_level`) that
-    no policy had a part in, times :data:`DEFAULT_FACTOR`, or what a policy's card says for problems
-    of this kind (learned on cubes, `lw_rl.training.finetune`). Of accelerated states that no such
-    step led to, what the operator takes for the error, times :data:`SAFETY`, if that is less than
-    the above. And the second opinion, of two-level atoms, whatever the scheme
-    (`lw_rl.certificate.defect_correction`): what the operator takes for the error, where the
-    iteration would stop otherwise. It counts if it is larger, times :data:`OPERATOR_SAFETY`, or
-    :data:`DEFAULT_FACTOR` where its own steps have removed what it sees and left what it does not:
-    over ``1 - rho`` as well, where `rho` is what the last step left at the depth that is worst now.
-    A mode that the operator hardly sees stays behind when all others are gone.
+    The same as for a policy's steps for those of the operator (`lw_rl.operator`) alone, times
+    :data:`DEFAULT_FACTOR`, or what a policy's card says for problems of this kind (learned on
+    cubes, `lw_rl.training.finetune`). Of accelerated states that no such step led to, the
+    operator's error, times :data:`SAFETY`, if that is less than the above. And the
+    defect-correction estimate (`lw_rl.certificate.defect_correction`), whatever the scheme, where
+    the iteration would stop otherwise. It counts if it is larger, times :data:`OPERATOR_SAFETY`, or
+    :data:`DEFAULT_FACTOR` where the operator's own steps have removed what it sees and left what it
+    does not; over ``1 - rho`` as well, where `rho` is what the last step left at the depth that is
+    worst now: a mode that the operator hardly sees remains when all others are gone.
 ``"bound"``
-    The rigorous bound with the source function as the weight (`lw_rl.certificate.bounds`), for
-    two-level atoms: the tightest where the residual is far below the thermal source term, as at the
-    solution itself. :meth:`Certificate.bound` sharpens it at the end of a solve. It is widened
-    where the operator, which interpolates as the host does, is not quite monotone.
+    The rigorous bound with the source function as the weight (`lw_rl.certificate.bounds`), where
+    every atom has an operator: the tightest where the residual is far below the thermal source
+    term, as at the solution itself. :meth:`Certificate.bound` sharpens it at the end of a solve. It
+    is widened where the operator, which interpolates as the host does, is not quite monotone.
 
-**Rough equations.** The host's interpolation has a limiter, and its equations have switches. Where
-the second opinion saw one among the last states, or a plain step raised the residual, all of the
-above but the bound, which is not given there, is multiplied by ten. Classical Lambda iteration of
-an atom without an operator is taken to contract by 0.9999 per step, whatever is observed: it can
-stand still far from the solution.
+**Limiter switches.** The host's interpolation has a limiter. Where the defect-correction estimate
+saw it switch among the last states, or a plain step raised the residual, all of the above but the
+bound, which is not given there, are multiplied by ten. Classical Lambda iteration of an atom
+without an operator is taken to contract by 0.9999 per step, whatever is observed: it can stall far
+from the solution.
+
+**The radiation field.** Where an atom has no operator, the scattered light of the background can be
+slower than the populations, which follow it: no estimate is below the residual times
+``rho / (1 - rho)``, with `rho` the contraction of the changes of the radiation field.
 
 **Which state is certified.** The estimates are of a state at which a formal solution was made, or
 of its plain update. Where a scheme has moved on to a state that no formal solution has seen, the
@@ -52,7 +55,7 @@ for the next iteration, which is nearer to the solution. MALI's populations are 
 lags behind them: `lw_rl.certificate.redistribution` tells what that hides. There is no bound.
 
 What is proved is in `lw_rl.certificate.bounds`; the rest is measured by ``lw-rl soak``: how often
-the estimate holds and how close it is, scheme by scheme, stands in the README and its result files.
+the estimate covers the error and how close it is, scheme by scheme.
 """
 
 from __future__ import annotations
@@ -108,7 +111,7 @@ _MAX_LEFT = 0.9
 
 
 class Certificate:
-    """What is known of the error along a solve.
+    """Estimates and bounds of the error along a solve.
 
     Parameters
     ----------
@@ -163,7 +166,7 @@ class Certificate:
         """
         by_policy = self._factor is not None and self._method == "policy"
         if undone and not by_policy:
-            # A policy may mean no good; what others propose is no worse on smooth ground.
+            # A policy may be adversarial; steps of others raise residuals only across a switch.
             self._history.undone()
         self.evaluation = self._estimate = None
 
@@ -178,7 +181,7 @@ class Certificate:
         Scattered light of the background is iterated by the host, and can be the slowest part of
         all: populations follow it, and their residual is what one of its changes does to them. With
         a contraction rho of these changes ``r rho / (1 - rho)`` is still to come. Zero where every
-        atom has an operator: their estimates do not rest on the last radiation field.
+        atom has an operator: their estimates do not depend on the last radiation field.
         """
         if self._defect.complete:
             return 0.0
@@ -307,9 +310,9 @@ class Certificate:
                 return UNKNOWN
             if estimate.value < within:
                 rough = self._rough
-                seen = self._second_opinion()
+                seen = self._defect_correction()
                 if self._rough != rough:
-                    # A switch that it has seen counts for the others as well.
+                    # A limiter switch that it has seen counts for the others as well.
                     estimate = self._tightest(within)
                 estimate = max(estimate, seen, key=lambda e: e.value)
             self._estimate = _at_least(self._profile.at_least(), estimate)
@@ -317,7 +320,7 @@ class Certificate:
         self._estimate = _at_least(least, self._estimate)
         left = _LEAVES * self._came if self._factor is not None else 0.0
         if self._estimate.value < within <= left:
-            # That nothing was left is chance, or a switch.
+            # That nothing was left is chance, or the limiter switched.
             return ErrorEstimate(left, "operator")
         return self._estimate
 
@@ -351,7 +354,7 @@ class Certificate:
         return not self._profile and self._history.rough
 
     def _tightest(self, within: float) -> ErrorEstimate:
-        """Return the tightest of the estimates, before the second opinion."""
+        """Return the tightest of the estimates, before the defect-correction estimate."""
         assert self.evaluation is not None
         estimate = UNKNOWN
         if relative(self._step) < within:
@@ -370,7 +373,7 @@ class Certificate:
         bound = self._largest_over_blocks(self._weight_bound)
         return ErrorEstimate(bound, "bound", bound) if bound < estimate.value else estimate
 
-    def _second_opinion(self) -> ErrorEstimate:
+    def _defect_correction(self) -> ErrorEstimate:
         """Return what the approximate operator says, zero where there is none.
 
         It is asked only where the iteration would stop otherwise: it takes some milliseconds.

@@ -39,7 +39,7 @@ class Certified(lw.ConvergenceCriteria):  # type: ignore[misc]
 
     Where every active atom has an operator (`lw_rl.operator`), J need not be within `JTol` of the
     one before if the error of the populations that it belongs to is: the relative error of J is no
-    larger than that of the source function. Elsewhere the background's scattered light, which the
+    larger than that of the source function. Otherwise the background's scattered light, which the
     host iterates, can be slower than the populations: J has to be within `JTol`, and what is left
     of it by its contraction counts as an error of the populations.
 

@@ -20,12 +20,12 @@ __all__ = ["MAX_RHO", "NOISE", "History", "contraction"]
 
 #: History states that are combined.
 _WINDOW = 20
-#: Steps for which switches and raised residuals are remembered.
+#: Steps for which limiter switches and raised residuals are remembered.
 _MEMORY = 40
 #: Steps over which the contraction of the residual is observed.
 _SPANS = (2, 4, 8)
 #: A residual, in the logarithm, below which a plain step that raises it, or another one that has to
-#: be undone, tells of rough equations.
+#: be undone, tells of a limiter switch.
 _SMALL = 0.01
 #: Below this residual, in the logarithm, rounding can be what is left: it is where a residual is
 #: not smaller than this part of that so many steps before.
@@ -94,7 +94,7 @@ class History:
 
     @property
     def rough(self) -> bool:
-        """Whether linear estimates are worth little: a switch was seen, or nothing contracts."""
+        """Whether linear estimates are worth little: the limiter switched, or nothing contracts."""
         return any(self._switches) or min(self._raised) < _SMALL
 
     @property

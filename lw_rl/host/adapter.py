@@ -487,5 +487,5 @@ class Adapter:
 
 
 def _redistributed(atom: Any) -> list[Any]:
-    """Return an atom's lines in partial redistribution: elsewhere asking for a rho raises."""
+    """Return an atom's lines in partial redistribution; others have no rho."""
     return [t for t in atom.trans if hasattr(t, "rhoPrd")]

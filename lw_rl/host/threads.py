@@ -14,7 +14,7 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-#: Held by whoever has set the number of threads.
+#: Locked by whoever has set the number of threads.
 _set = Lock()
 
 
@@ -29,8 +29,8 @@ def blas_threads(number: int) -> Iterator[None]:
     """Let the process's BLAS use a number of threads meanwhile.
 
     The setting is one of the whole process. Of solves in several threads at a time the first in
-    decides, and restores when it is out; what is restored would not be what was there before them
-    all if each did.
+    decides, and sets back when it is out: if each did, what is set back would not be what was there
+    before them all.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from ..policies.observation import Frame, Previous, correction, make_frame, obse
 from .anderson import Anderson, Iterates
 from .base import Step
 
-#: What atoms get that are not two-level atoms, and lines whose operator cannot be inverted.
+#: What atoms get that have no operator, or one that cannot be inverted.
 _OTHERS = Anderson(logarithmic=True, max_step=1.5, delay=5)
 #: Whose the steps are that no policy had a part in.
 ALONE = "nonlocal"
@@ -35,7 +35,7 @@ _ENOUGH = 0.8
 #: The same where the emission profile is iterated too, whose lag any step leaves.
 _LAG_ENOUGH = 0.9
 #: The plain update is fast where it would leave less than this of the error.
-_FAST = 0.7
+_PLAIN_IS_FAST = 0.7
 #: The operator is relinearised around the present state where that is further from what it was
 #: linearised around, in the logarithm; at the shorter distance where its last step left more than
 #: `_HALF`.
@@ -158,9 +158,9 @@ class Depthwise:
     is corrected, a flexible, nonlinearly preconditioned method of minimal residuals (Saad 1993,
     SIAM J. Sci. Comput. 14, 461). The fixed point is exact whatever operator and policy say.
 
-    Where the solve has moved away from what the operator was made around, it is made anew. Where
-    the plain update would remove most of the error and the operator's last step did not, the
-    operator backoffs: MALI is fast there.
+    Where the solve has moved away from what the operator was linearised around, it is relinearised.
+    Where the plain update would remove most of the error and the operator's last step did not, the
+    operator backs off: MALI is fast there.
 
     Populations in LTE carry no information about the radiation field: then the operator's own
     solution is the zeroth step, before the first formal solution.
@@ -170,10 +170,10 @@ class Depthwise:
     it says that it knows nothing of the kind (:class:`~lw_rl.errors.OutOfRangeError`), the rest of
     the solve is the operator's alone.
 
-    Two-level atoms get this; all others get Anderson acceleration of the plain update, and the
-    plain update itself where the host conserves charge: the electrons move with the populations
-    then, and a combination of plain updates is none of a fixed map. In partial redistribution these
-    two get the plain update (:class:`Safeguarded`).
+    Atoms with an operator get this; others get, after five plain updates, Anderson acceleration in
+    the logarithm of the populations, and the plain update itself where the host conserves charge:
+    the electrons move with the populations then, and a combination of plain updates is none of a
+    fixed map. In partial redistribution these two get the plain update (:class:`Safeguarded`).
 
     Parameters
     ----------
@@ -311,18 +311,18 @@ class Depthwise:
 
         It is where the operator's last step left much of the error, and the plain update would
         remove much of what the operator sees: MALI is fast there, and an operator that is not the
-        host's gets in its way. It backoffs until two plain steps were slow after its first failure,
-        four after the second, and so on up to sixty-four: where the host's limiter has switches
-        plain steps come through only if they are left alone.
+        host's gets in its way. It backs off until two plain steps were slow after its first
+        failure, four after the second, and so on up to sixty-four: where the host's limiter
+        switches, plain steps converge only if they are left alone.
         """
         size = size_of(estimate)
         off = max(size, size_of(r))
         left, s.off = off / s.off, off
         if s.plain:
-            s.backoff -= left > _FAST
+            s.backoff -= left > _PLAIN_IS_FAST
         elif left > (_LAG_ENOUGH if s.redistributed else _ENOUGH):
             # No error is below half of the residual where plain steps contract: the operator errs.
-            if size_of(estimate - r) < _FAST * off or size < 0.5 * off:
+            if size_of(estimate - r) < _PLAIN_IS_FAST * off or size < 0.5 * off:
                 s.backoff, s.next_backoff = (
                     s.next_backoff,
                     min(2 * s.next_backoff, _LONGEST_BACKOFF),

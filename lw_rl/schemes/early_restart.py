@@ -1,16 +1,16 @@
-"""When a scheme that begins somewhere else than the host is given up, and the solve begins again.
+"""The early-restart test: whether a solve that began at a scheme's own start begins again.
 
 Where MALI is fast there is little to win, and much to lose: a start or a first step that a switch
 of the host's limiter leads astray can cost more formal solutions than MALI takes in all. A scheme
-that brings its own start (`lw_rl.schemes.depthwise`) is watched as long as it costs next to nothing
-to begin again where the host began, with plain steps: as all that was lost is what was made so far.
+that brings its own start (`lw_rl.schemes.depthwise`) is tested as long as a restart, with plain
+steps from the populations given, costs next to nothing: what is lost is what was made so far.
 
-It is given up if its first few steps reduce the residual so slowly that it would take a good part
-of what the approximate operator predicts for MALI, where MALI is fast. It is given up later, where
-the prediction says that what was made is no more than a twentieth of what MALI takes, if an
-accelerated step raises a small residual: that is a switch, from which plain steps may not come back
-either. In partial redistribution, where nothing predicts what MALI takes, it is given up if the
-first iterations raise the residual, lead to negative emission or to a step that has to be undone.
+It fails if its first steps reduce the residual so slowly that it would take a good part of what the
+operator predicts for MALI, where MALI is fast. It fails later, where what was made is no more than
+a twentieth of what MALI is predicted to take, if an accelerated step raises a small residual: that
+is a limiter switch, from which plain steps may not come back either. In partial redistribution,
+where nothing predicts what MALI takes, it fails if the first iterations raise the residual, lead to
+negative emission or to a step that has to be undone.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: Formal solutions of a trial, and plain steps of MALI that are worth one more.
+#: Formal solutions of the test, and plain steps of MALI that are worth one more.
 _STEPS, _WORTH = 3, 40
 #: A small enough residual, and the formal solutions to there, at the contraction so far, that are
 #: few: so many, or this part of what MALI is predicted to take.
 _GOAL, _FEW, _PART = 1e-4, 4.0, 0.15
 #: MALI is fast where it is predicted to take no more plain steps than this.
-_FAST = 80
+_FEW_PLAIN_STEPS = 80
 #: Plain steps after a scheme was given up: so many times those predicted, and so many.
 _SHARE, _MORE = 4, 40
 #: Plain steps of MALI that are worth one formal solution later on, and those up to which they are
 #: predicted.
 _CHEAP, _SLOW = 20, 400
-#: A small residual, and the factor by which no accelerated step raises it on smooth ground.
+#: A small residual, and the factor by which no accelerated step raises it unless the limiter
+#: switches.
 _SMALL, _ROSE = 1e-2, 5.0
 #: In partial redistribution: iterations that are watched, factors by which the residual has to rise
 #: and must not have fallen, over that of the second formal solution, and plain steps thereafter.
@@ -104,7 +105,7 @@ class EarlyRestart:
         if residual < self.least:
             self.least = residual
         if not self.passed:
-            return self._on_trial(undone and self.made == 2, predict)
+            return self._first_steps(undone and self.made == 2, predict)
         if accelerated and before < _SMALL and not residual <= _ROSE * before:
             return self._at_a_kink(predict)
         return None
@@ -116,14 +117,14 @@ class EarlyRestart:
             return None
         return _plain_steps(predicted)
 
-    def _on_trial(self, early: bool, predict: Predict) -> int | None:
+    def _first_steps(self, early: bool, predict: Predict) -> int | None:
         """Judge the first steps."""
         if self._expected() <= _FEW and not early:
             self.passed = True
             return None
         if self.made < _STEPS and not early:
             return None
-        predicted = predict(_FAST)
+        predicted = predict(_FEW_PLAIN_STEPS)
         if predicted is None or (self._expected() <= _PART * predicted and not early):
             self.passed = True
             return None

@@ -14,10 +14,11 @@ contracts, with steps between that cannot raise the residual over `growth` times
 being undone; in the worst case all are plain. No property of the wrapped scheme is used.
 
 The host's limiter breaks the hypothesis: MALI may converge from one start and go round in circles
-from another. Then it is enough that it converges from the populations given. Where no residual was
-clearly smaller for 150 formal solutions, the solve begins again from there, with 250 plain steps,
-twice as many each time that it stalls again: at last as many as MALI needs. (In partial
-redistribution, where residuals rise with the profile, that is left out.)
+from another. Then it is enough that it converges from the populations given. Where accelerated
+steps have led into a cycle, with no smaller residual in 150 formal solutions, the solve begins
+again from there, with 250 plain steps, twice as many each time: at last as many as MALI needs.
+Steady progress, however slow, is never thrown away. (In partial redistribution, where residuals
+rise with the profile, this is left out.)
 
 What it can cost
 ----------------
@@ -40,16 +41,16 @@ Against the second the next scheme begins at the first state unless the residual
 and is given the states that were visited: at fixed opacity residuals are linear, so what a bad
 step has shown is not lost.
 
-A scheme that brings its own start is on trial first (`lw_rl.schemes.early_restart`): where the
-operator predicts that MALI is fast, and three formal solutions, a few more where MALI is not that
-fast, show that the scheme is not several times faster, the solve begins again where the host began,
-with plain steps. It then takes what MALI takes and the trial: the hypothesis is not needed. The
-same where it goes wrong a little later at a small residual, or in partial redistribution, as long
-as what was made is a small part of what MALI takes.
+A scheme that brings its own start passes an early-restart test first
+(`lw_rl.schemes.early_restart`): where the operator predicts that MALI is fast, and three formal
+solutions, a few more where MALI is not that fast, show that the scheme is not several times faster,
+the solve begins again where the host began, with plain steps. It then takes what MALI takes and the
+test: the hypothesis is not needed. The same where it goes wrong a little later at a small residual,
+or in partial redistribution, as long as what was made is a small part of what MALI takes.
 
-The last scheme that is left is not dismissed, but backoffs, from the third time on twice as long as
-before: a try can throw plain steps back to where they were, and between the tries they have all the
-time that they take.
+The last scheme that is left is not dismissed, but backs off, from the third time on for twice as
+many plain steps as before: a try can throw plain steps back to where they were, and between the
+tries they have all the time that they take.
 
 Partial redistribution and collisional-radiative switching change the map from step to step:
 residuals before a change of the profile do not count where they are smaller than it, and nothing is
@@ -85,7 +86,7 @@ __all__ = ["Safeguarded"]
 
 
 #: Contraction of the residual in a plain step that no acceleration need better.
-_FAST = 0.1
+_FAST_CONTRACTION = 0.1
 #: Factor per step by which the residual must fall where steps are combinations of plain updates.
 _COMBINING = 0.99
 #: Plain steps that are none to speak of.
@@ -103,8 +104,8 @@ class Safeguarded:
     plain update of the best evaluation. A scheme that is rejected `max_rejections` times, that uses
     up its allowance of fruitless steps, or whose policy fails (raises, or returns what is not an
     action) hands over to the next of `fallbacks`, and the last one to MALI; the step's note says
-    so. The last of them, unless it asks a policy, is not dismissed for being fruitless, but
-    backoffs until plain steps have earned it another try.
+    so. The last of them, unless it asks a policy, is not dismissed for being fruitless, but backs
+    off until plain steps have earned it another try.
 
     The error that is reported is never below the change that a plain step would make: a scheme
     that hardly moves does not stop the iteration.
@@ -255,7 +256,7 @@ class Safeguarded:
             return None
         if not image.min() >= _LEAST_EMISSION:
             # No emission is: the populations are nowhere near equilibrium. The radiation field is
-            # made anew by the next formal solution; the populations are for the guard to judge.
+            # that of the next formal solution; the populations are judged by its residual.
             adapter.write_profiles(profiles)
             state.coupled.clear()
             state.rejections += 1
@@ -306,7 +307,9 @@ class Safeguarded:
         estimate = state.contraction_estimate(residual_norm)
         state.rejected_last = False
         # After a failure a plain step that does better than most accelerated ones has another.
-        fast = state.plain and state.fruitless > 0 and residual_norm < _FAST * state.base
+        fast = (
+            state.plain and state.fruitless > 0 and residual_norm < _FAST_CONTRACTION * state.base
+        )
         self._account(residual_norm, state)
         state.visited.append(evaluation)
         self._remember(residual_norm, state)
@@ -410,7 +413,7 @@ class Safeguarded:
             state.origin = state.best[0]
 
     def _exhausted(self, residual_norm: float, state: SafeguardState) -> Step | None:
-        """Let the scheme in use rest or hand over; return the step back, if there is one."""
+        """Let the scheme in use back off or hand over; return the step back, if there is one."""
         state.fruitless += state.pending
         state.pending = 0
         if state.active == len(self._schemes) - 1 and not self._asks_policy(state):
