@@ -292,7 +292,7 @@ class Certificate:
 
     @on_the_contexts_threads
     def estimate(self, within: float = float("inf")) -> ErrorEstimate:
-        """Return the tightest estimate that can be plain of the error of :attr:`state`.
+        """Return the tightest estimate that can be trusted of the error of :attr:`state`.
 
         Parameters
         ----------
