@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as _gymnasium
 
+from .compatibility import install as _install_old_names
+
 if TYPE_CHECKING:
     # The type checker looks for lw_rl.atoms in this folder; it is mapped from the top level.
     from . import atmospheres, atoms, cube, errors, problems, schemes  # type: ignore[attr-defined]
@@ -75,6 +77,8 @@ def __dir__() -> list[str]:
     """List the public names, whether they are imported yet or not."""
     return sorted({*globals(), *__all__})
 
+
+_install_old_names()
 
 # Strings, so that neither environment is imported before it is made. An id that is there already
 # means that this module was reloaded; registering again would only warn.

@@ -4,3 +4,8 @@ Estimators look at the states that a solve has visited and at the operator; aski
 nothing in the context. Change it to add an estimate or a bound. It imports `lw_rl.operator`,
 `lw_rl.policies`, `lw_rl.host` and the modules at the top of `lw_rl` that import nothing.
 """
+
+from .certificate import Certificate
+from .convergence import Certified
+
+__all__ = ["Certificate", "Certified"]
