@@ -11,7 +11,7 @@ from lw_rl import compatibility
 def test_old_names_work_with_a_warning(old, monkeypatch):
     new, renamed = compatibility._MOVED[old]
     monkeypatch.delitem(__import__("sys").modules, f"lw_rl.{old}", raising=False)
-    with pytest.warns(DeprecationWarning, match=rf"lw_rl\.{new} "):
+    with pytest.warns(DeprecationWarning, match=rf"lw_rl\.{new};"):
         module = import_module(f"lw_rl.{old}")
     for name, present in renamed.items():
         assert getattr(module, name) is getattr(import_module(f"lw_rl.{new}"), present)
