@@ -17,8 +17,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from lw_rl.experiments.paper import figures as paper_figures
 from lw_rl.experiments.claims import render
+from lw_rl.experiments.paper import figures as paper_figures
 from lw_rl.experiments.paper.report import SECTIONS
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()

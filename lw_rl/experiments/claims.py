@@ -14,11 +14,11 @@ from typing import Any
 from .text import Content, flow, table, verdict
 
 __all__ = [
-    "Claim", "Entries", "Result", "Section", "Text", "claims_table", "content", "listed", "render",
-    "rows", "verdicts",
+    "Claim", "Entries", "ResultFile", "Section", "Text", "claims_table", "content", "listed",
+    "render", "rows", "verdicts",
 ]  # fmt: skip
 
-Result = dict[str, Any]
+ResultFile = dict[str, Any]
 """The content of a result file: plain data from JSON."""
 
 Text = str | Callable[[Content], str]
@@ -75,12 +75,12 @@ class Section:
     blocks: tuple[Claim | Text, ...]
 
 
-def content(result: Result) -> Content:
+def content(result: ResultFile) -> Content:
     """Return a result file's content, with the entries of its summary and its facts on top."""
     return Content({**result, **result["facts"], **result["summary"]})
 
 
-def render(sections: Sequence[Section], result: Result, figures: Mapping[str, str]) -> str:
+def render(sections: Sequence[Section], result: ResultFile, figures: Mapping[str, str]) -> str:
     """Return a report as Markdown.
 
     Parameters
@@ -119,7 +119,7 @@ def claims_table(
     return table(head, lines)
 
 
-def verdicts(sections: Sequence[Section], result: Result) -> list[dict[str, Any]]:
+def verdicts(sections: Sequence[Section], result: ResultFile) -> list[dict[str, Any]]:
     """Return every claim of a report as plain data: ``claim``, ``found`` and ``holds``."""
     claims = [b for section in sections for b in section.blocks if isinstance(b, Claim)]
     found = content(result)

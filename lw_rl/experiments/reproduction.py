@@ -13,8 +13,8 @@ from typing import Any, Generic
 from ..errors import MissingExtraError
 from ..files import write_atomically, write_json
 from ..provenance import versions
-from .claims import Result, Section, render, verdicts
-from .store import E, Progress, kept_experiments, run_experiments
+from .claims import ResultFile, Section, render, verdicts
+from .store import E, OnFinished, kept_experiments, run_experiments
 from .text import Content
 
 __all__ = ["Reproduction", "origin"]
@@ -49,9 +49,9 @@ class Reproduction(Generic[E]):
     packages: tuple[str, ...]
     experiments: Callable[[int, bool], list[E]]
     run_one: Callable[[E, Path], dict[str, Any]]
-    collect: Callable[[Sequence[tuple[E, dict[str, Any]]]], Result]
+    collect: Callable[[Sequence[tuple[E, dict[str, Any]]]], ResultFile]
     sections: Sequence[Section]
-    save_figures: Callable[[Result, Path], dict[str, str]]
+    save_figures: Callable[[ResultFile, Path], dict[str, str]]
 
     @property
     def result_name(self) -> str:
@@ -69,8 +69,8 @@ class Reproduction(Generic[E]):
         seeds: int = 5,
         quick: bool = False,
         workers: int = 2,
-        progress: Progress | None = None,
-    ) -> Result:
+        progress: OnFinished | None = None,
+    ) -> ResultFile:
         """Run all experiments and write the result file, the figures and the report.
 
         Parameters
@@ -108,7 +108,7 @@ class Reproduction(Generic[E]):
         run_experiments(directory, work, self.run_one, workers, progress)
         return self.write(directory, self.gather(directory, seeds, quick))
 
-    def gather(self, directory: Path, seeds: int, quick: bool, partial: bool = False) -> Result:
+    def gather(self, directory: Path, seeds: int, quick: bool, partial: bool = False) -> ResultFile:
         """Return the result file's content from the experiments in a directory.
 
         Parameters
@@ -136,7 +136,7 @@ class Reproduction(Generic[E]):
             **self.collect(found),
         }
 
-    def write(self, directory: Path, result: Result) -> Result:
+    def write(self, directory: Path, result: ResultFile) -> ResultFile:
         """Write result file, figures and report, and return the result as the file has it."""
         write_json(directory / self.result_name, result)
         result = json.loads((directory / self.result_name).read_text())
@@ -145,7 +145,7 @@ class Reproduction(Generic[E]):
         write_atomically(directory / self.report_name, text.encode())
         return result
 
-    def verdicts(self, result: Result) -> list[dict[str, Any]]:
+    def verdicts(self, result: ResultFile) -> list[dict[str, Any]]:
         """Return every claim of the report as plain data: ``claim``, ``found``, ``holds``."""
         return verdicts(self.sections, result)
 

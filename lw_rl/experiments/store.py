@@ -17,11 +17,11 @@ from ..files import plain, write_json
 from ..processes import processes
 
 __all__ = [
-    "Experiment", "Progress", "experiment_path", "finished", "kept_experiments", "outcome",
+    "Experiment", "OnFinished", "experiment_path", "finished", "kept_experiments", "outcome",
     "run_experiments",
 ]  # fmt: skip
 
-Progress = Callable[[str, int, int], None]
+OnFinished = Callable[[str, int, int], None]
 """Called with the key of the experiment just finished, the number finished, and that of all."""
 
 
@@ -49,7 +49,7 @@ def run_experiments(
     work: Sequence[E],
     run: Callable[[E, Path], dict[str, Any]],
     workers: int,
-    progress: Progress | None = None,
+    progress: OnFinished | None = None,
 ) -> None:
     """Run the experiments that a directory does not hold, and write each as soon as it is done.
 

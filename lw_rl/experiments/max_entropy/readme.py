@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..claims import Claim, Result, claims_table, content, listed
+from ..claims import Claim, ResultFile, claims_table, content, listed
 from .summary import COVERED, IN_TRANSFER, SOLVED
 
 __all__ = ["BLOCK", "block"]
@@ -10,7 +10,7 @@ __all__ = ["BLOCK", "block"]
 BLOCK = "entropy"
 
 
-def block(result: Result) -> str:
+def block(result: ResultFile) -> str:
     """Return the block as Markdown: what was measured, and what was found.
 
     Parameters

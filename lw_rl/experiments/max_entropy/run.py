@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..claims import Result
+from ..claims import ResultFile
 from ..reproduction import Reproduction
 from .experiments import RUNS, EntropyExperiment, experiments, left_out
 from .figures import save_figures
@@ -24,8 +24,8 @@ def _run(experiment: EntropyExperiment, out: Path) -> dict[str, Any]:
     return run_experiment(experiment, out)
 
 
-def _collect(found: Sequence[tuple[EntropyExperiment, dict[str, Any]]]) -> Result:
-    result: Result = {"left_out": left_out(), "facts": {}, "runs": {}}
+def _collect(found: Sequence[tuple[EntropyExperiment, dict[str, Any]]]) -> ResultFile:
+    result: ResultFile = {"left_out": left_out(), "facts": {}, "runs": {}}
     for experiment, kept in found:
         if experiment.kind == "facts":
             result["facts"][experiment.name] = kept["outcome"]

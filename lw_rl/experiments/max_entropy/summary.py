@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..claims import Result
+from ..claims import ResultFile
 from ..quartiles import Quartiles, apart_from_all, quartiles
 from .deviation import target_deviation
 from .experiments import RUNS
@@ -35,13 +35,13 @@ IN_TRANSFER = {"sigmoid": "true_error", "columns": "home_error"}
 SOLVED = -200.0
 
 
-def summarise(result: Result) -> dict[str, Any]:
+def summarise(result: ResultFile) -> dict[str, Any]:
     """Return the summary of a result file without one.
 
     Parameters
     ----------
     result : dict
-        With ``facts`` and ``runs`` as `lw_rl.experiments.max_entropy.run.gather` makes them.
+        With ``facts`` and ``runs``, as `lw_rl.experiments.max_entropy.run` collects them.
     """
     runs = result["runs"]
     facts = {k: v for k, v in result["facts"].items() if k != "well"}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..claims import Result
+from ..claims import ResultFile
 from ..reproduction import Reproduction
 from .experiments import PaperExperiment, experiments
 from .figures import save_figures
@@ -23,8 +23,8 @@ def _run(experiment: PaperExperiment, out: Path) -> dict[str, Any]:
     return run_experiment(experiment)
 
 
-def _collect(found: Sequence[tuple[PaperExperiment, dict[str, Any]]]) -> Result:
-    result: Result = {"facts": {}, "greedy": [], "sac": {}}
+def _collect(found: Sequence[tuple[PaperExperiment, dict[str, Any]]]) -> ResultFile:
+    result: ResultFile = {"facts": {}, "greedy": [], "sac": {}}
     for experiment, kept in found:
         if experiment.kind == "facts":
             result["facts"][experiment.name] = kept["outcome"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...envs.sigmoid_source import PAPER_MSE
-from ..claims import Result
+from ..claims import ResultFile
 from ..quartiles import Quartiles, quartiles
 
 __all__ = ["MAIN", "summarise"]
@@ -25,13 +25,13 @@ _RANGES = np.array([1.0, 1.1, 3.5, 2.1])  # Of these parameters, in the box of a
 _SETTLED = 0.01
 
 
-def summarise(result: Result) -> dict[str, Any]:
+def summarise(result: ResultFile) -> dict[str, Any]:
     """Return the summary of a result file without one.
 
     Parameters
     ----------
     result : dict
-        With ``facts``, ``greedy`` and ``sac`` as `lw_rl.experiments.paper.run.gather` makes them.
+        With ``facts``, ``greedy`` and ``sac``, as `lw_rl.experiments.paper.run` collects them.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def _fig3(runs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _fig4(result: Result) -> dict[str, Any]:
+def _fig4(result: ResultFile) -> dict[str, Any]:
     """Return when ALI and SAC are at the solution by the paper's measure, and when SAC settles."""
     runs = result["sac"]["published"]
     reached = [int(np.argmax(np.array(r["mse_to_ali"]) < PAPER_MSE)) for r in runs]
@@ -135,7 +135,7 @@ def _ablation(members: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     return {"steps": next(iter(members.values()))[0]["settings"]["steps"], "by": by}
 
 
-def _transfer(result: Result) -> dict[str, Any]:
+def _transfer(result: ResultFile) -> dict[str, Any]:
     """Return the errors on the test problems, and the largest difference of S from that at home."""
 
     def of(runs: Iterable[dict[str, Any]], problem: str, key: str) -> list[float]:
@@ -151,7 +151,7 @@ def _transfer(result: Result) -> dict[str, Any]:
     }
 
 
-def _cost(result: Result, name: str) -> dict[str, Any]:
+def _cost(result: ResultFile, name: str) -> dict[str, Any]:
     """Return training beside what it saves, as numbers of solves; None where it never pays off."""
     runs, facts = result["sac"][name], result["facts"]
     out: dict[str, Any] = {
