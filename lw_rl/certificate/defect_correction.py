@@ -35,7 +35,7 @@ Operators = Callable[[], Mapping[Block, EquilibriumOperator]]
 #: Share of an error that the operator may be wrong by.
 _ERRS = 0.05
 #: Change of ln S beyond which the operator is relinearised; and where a switch is looked for.
-_MOVED, _MOVED_TWICE = 0.3, 0.1
+_MOVED, _MOVED_TWICE = 0.3, 0.03
 #: A second Newton step of more than this part of the first is one across a switch of the limiter.
 _SWITCHED = 0.2
 #: Negative part of the operator's inverse, over the positive one, beyond which there is no bound;
