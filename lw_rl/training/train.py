@@ -29,9 +29,10 @@ from .hindsight import HindsightBuffer
 from .noise import SmoothNoise
 from .policy import DepthwisePolicy
 from .sac import DepthwiseSAC
+from .validation import ProblemSource
 from .visits import WithVisits
 
-__all__ = ["Args", "command", "environments", "train"]
+__all__ = ["Args", "command", "environments", "learner", "train"]
 
 #: Arguments with which a run may go on that was begun with others.
 _FREE = ("out", "steps", "threads", "workers", "calibration")
@@ -108,7 +109,7 @@ class Args:
             )
 
 
-def train(args: Args, quiet: bool = False) -> Path:
+def train(args: Args, quiet: bool = False, problem_of: ProblemSource = random_problem) -> Path:
     """Train a policy, or go on from the run's checkpoint if there is one.
 
     Parameters
@@ -117,6 +118,9 @@ def train(args: Args, quiet: bool = False) -> Path:
         The run's arguments.
     quiet : bool, optional
         No progress bar (default: False).
+    problem_of : callable, optional
+        Returns the problems of the streams ``"train"`` and ``"validation"`` by their numbers
+        (default: the random family's).
 
     Returns
     -------
@@ -130,10 +134,10 @@ def train(args: Args, quiet: bool = False) -> Path:
     """
     out = Path(args.out)
     torch.set_num_threads(args.threads)
-    env = environments(args)
+    env = environments(args, problem_of=problem_of)
     try:
-        model = _learner(args, env)
-        follower = Follower(asdict(args), out, _resume(args, model, out))
+        model = learner(args, env)
+        follower = Follower(asdict(args), out, _resume(args, model, out), problem_of)
         # A resumed run begins a log of its own: none is written over.
         log = out / "log" / f"from_step_{model.num_timesteps}"
         model.set_logger(configure(str(log), ["csv", "tensorboard"]))
@@ -183,12 +187,24 @@ def command(args: Args) -> str:
     return " ".join(words)
 
 
-def environments(args: Args, in_order: bool = False) -> VecEnv:
-    """Return the vectorised environments; each has every n-th problem of the stream."""
+def environments(
+    args: Args, in_order: bool = False, problem_of: ProblemSource = random_problem
+) -> VecEnv:
+    """Return the vectorised environments; each has every n-th problem of the training stream.
+
+    Parameters
+    ----------
+    args : Args
+        The run's arguments.
+    in_order : bool, optional
+        Problems one after the other, each from the operator's own solution (default: False).
+    problem_of : callable, optional
+        As for :func:`train`.
+    """
 
     def make(k: int) -> Any:
         def one() -> gym.Env:
-            mine = [random_problem("train", i) for i in range(k, args.problems, args.envs)]
+            mine = [problem_of("train", i) for i in range(k, args.problems, args.envs)]
             start: Literal["operator", "mixed"] = "operator" if in_order else "mixed"
             sampling: Sampling = "in order" if in_order else args.sampling
             env = StatEquil(mine, args.points, args.reward, start, sampling=sampling)
@@ -202,7 +218,9 @@ def environments(args: Args, in_order: bool = False) -> VecEnv:
     return env
 
 
-def _learner(args: Args, env: VecEnv) -> DepthwiseSAC:
+def learner(args: Args, env: VecEnv) -> DepthwiseSAC:
+    """Return the untrained learner of a run on its environments."""
+
     def learning_rate(progress_remaining: float) -> float:
         # `learn` counts a resumed run's progress from its own start: take the run's instead.
         done = 0 if model is None else model.num_timesteps

@@ -18,8 +18,8 @@ from lw_rl.cli import main
 from lw_rl.errors import CriticError, MissingExtraError, TrainingError
 from lw_rl.experiments.max_entropy.deviation import target_deviation
 from lw_rl.training import control as training
-from lw_rl.training import recorder as recording
 from lw_rl.training.control import ControlSettings, environment, train_control
+from lw_rl.training.recorder import curve
 from lw_rl.training.temperature import described
 from lw_rl.training.tempered_sac import TemperedSAC
 
@@ -144,31 +144,6 @@ def test_critics_that_become_nan_are_named_and_the_log_is_drawn(tmp_path, learne
     assert (tmp_path / "training.png").exists(), "what there is of the run is shown"
 
 
-def test_figures_are_renewed_while_it_trains(tmp_path, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(recording, "draw_run", lambda folder: drawn.append(folder))
-    train_control("lw_rl/MultiGoal-v0", SMALL, 0, tmp_path, quiet=True, rows=4, redraw=0.0)
-    assert len(drawn) == 5
-    drawn.clear()
-    train_control("lw_rl/MultiGoal-v0", SMALL, 0, tmp_path, quiet=True, rows=4, redraw=math.inf)
-    assert len(drawn) == 1
-
-
-def test_drawing_changes_no_run_and_no_clock(tmp_path, monkeypatch):
-    often, _ = train_control("lw_rl/MultiGoal-v0", SMALL, 0, tmp_path, True, 20, 0.0)
-    once, _ = train_control("lw_rl/MultiGoal-v0", SMALL, 0, None, True, 20)
-    pairs = zip(often.policy.parameters(), once.policy.parameters(), strict=True)
-    assert all((a == b).all() for a, b in pairs)
-
-    clock = [0.0]
-    monkeypatch.setattr(recording.time, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(
-        recording, "draw_run", lambda folder: clock.__setitem__(0, clock[0] + 1000.0)
-    )
-    _, recorder = train_control("lw_rl/MultiGoal-v0", SMALL, 0, tmp_path, True, 4, -1.0)
-    assert clock[0] >= 3000.0 and recorder.rows[-1]["time/time_elapsed"] == 0.0
-
-
 def test_entropy_stays_within_a_tenth_of_its_target_through_training():
     """Every single measurement from the first update on, through two changes of the request."""
     settings = ControlSettings(
@@ -177,7 +152,7 @@ def test_entropy_stays_within_a_tenth_of_its_target_through_training():
     )  # fmt: skip
     _, recorder = train_control("Pendulum-v1", settings, 0, quiet=True, rows=100)
     steps, entropy, target = (
-        recording.curve(recorder.rows, name)
+        curve(recorder.rows, name)
         for name in ("time/total_timesteps", "train/entropy", "train/target_entropy")
     )
     held = target_deviation(steps, entropy, target)

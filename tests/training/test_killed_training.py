@@ -6,7 +6,7 @@ safeguard (where)                                   test
 a checkpoint is written in one step                 test_killed_at_random_moments
 (files.write_atomically)
 what is resumed goes on as it was                   test_a_killed_run_ends_where_others_do
-(checkpoint.save, checkpoint.resume)
+(checkpoint.save, checkpoint.restore)
 =================================================== ==========================================
 """
 
@@ -41,7 +41,6 @@ from lw_rl.training import follower, train
 def problem(stream, k):
     return shipped_problem("CaII_K", "FALC", 34 + 2 * (k % 4) + (stream == "validation"))
 
-train.random_problem = follower.random_problem = problem
 out, steps = Path(sys.argv[1]), int(sys.argv[2])
 original = follower.Follower._on_step
 
@@ -56,7 +55,7 @@ train.train(train.Args(
     out=str(out), steps=steps, seed=int(sys.argv[3]), envs=2, workers=False, points=64,
     problems=4, warmup=16, width=8, batch=8, imitation_batch=8, buffer=200,
     checkpoint_every={INTERVAL}, validation=1,
-), quiet=True)
+), quiet=True, problem_of=problem)
 """
 
 

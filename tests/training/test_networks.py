@@ -24,13 +24,13 @@ def test_the_network_in_torch_is_the_one_in_numpy(architecture):
         np.testing.assert_array_equal(weights, network.weights[name])
 
 
-def test_one_output_of_several_is_taken_out():
+@pytest.mark.parametrize("Npoints", [32, 96, 128])
+def test_torch_and_numpy_networks_agree(Npoints):
     torch.manual_seed(0)
-    net = DepthwiseNet(Architecture(3, width=4, levels=2), outputs=2)
-    observation = torch.randn(1, 3, 16)
-    with torch.no_grad():
-        both = net(observation)[0].numpy()
-    assert both.shape == (2, 16)
-    for k in range(2):
-        alone = Network(net.architecture, net.to_numpy(k))
-        np.testing.assert_allclose(both[k], alone(observation[0].numpy()), rtol=1e-4, atol=1e-5)
+    architecture = Architecture(NCHANNELS, 12, 4)
+    net = DepthwiseNet(architecture, outputs=2)
+    x = torch.randn(1, NCHANNELS, Npoints)
+    expected = net(x)[0].detach().numpy()
+    for output in range(2):
+        found = Network(architecture, net.to_numpy(output))(x[0].numpy())
+        assert np.allclose(found, expected[output], atol=1e-5)

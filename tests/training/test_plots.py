@@ -109,37 +109,3 @@ def test_a_log_without_anything_to_draw(tmp_path):
     (tmp_path / "progress.csv").write_text("time/total_timesteps,other\n1,2\n")
     with pytest.raises(RunFolderError, match="only: time/total_timesteps, other"):
         run_figure(read_log(tmp_path))
-
-
-def test_training_writes_log_figures_and_model(tmp_path):
-    pytest.importorskip("torch")
-    pytest.importorskip("stable_baselines3")
-    from lw_rl.training.control import ControlSettings, train_control
-
-    settings = ControlSettings(
-        "s2ac", 40, temperature=0.3, sampler={"particles": 4, "steps": 2},
-        learning_starts=10, batch_size=8, train_freq=4, net=(8,),
-    )  # fmt: skip
-    _, recorder = train_control("lw_rl/MultiGoal-v0", settings, 0, tmp_path, quiet=True, rows=4)
-    assert {f.name for f in tmp_path.iterdir()} == {
-        "progress.csv", "training.png", "policy.png", "maps.json", "model.zip",
-    }  # fmt: skip
-    columns = read_log(tmp_path)
-    assert columns["time/total_timesteps"].tolist() == [10, 20, 30, 40]
-    assert np.isfinite(columns["train/entropy"]).all()
-    assert columns["train/ent_coef"][-1] == pytest.approx(0.3)
-    assert columns["time/cpu"][-1] > 0 and len(recorder.rows) == 4
-
-
-def test_recording_changes_no_run(tmp_path):
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("stable_baselines3")
-    from lw_rl.training.control import ControlSettings, train_control
-
-    settings = ControlSettings("sac", 40, learning_starts=10, batch_size=8, net=(8,))
-    often, seldom = (
-        train_control("lw_rl/MultiGoal-v0", settings, 0, None, quiet=True, rows=rows)[0]
-        for rows in (20, 1)
-    )
-    pairs = zip(often.policy.parameters(), seldom.policy.parameters(), strict=True)
-    assert all(torch.equal(a, b) for a, b in pairs)

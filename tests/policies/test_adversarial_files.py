@@ -5,7 +5,7 @@ safeguard (where)                                   test
 =================================================== ==========================================
 the card's digest covers the weights (actor.parse)  test_mutated_weights_are_refused[...]
 names, shapes, types and values are checked         the same with ``signed=True``: the digest is
-(actor._check_tensors)                              made to fit, as one who means harm would
+(actor._check_tensors)                              made to fit, as an attacker would
 nothing is unpickled (safetensors)                  test_a_pickle_is_not_run
 sizes are checked before reading (actor.load)       test_a_bomb_is_refused_unread
 =================================================== ==========================================
