@@ -19,6 +19,22 @@ from . import atmospheres, atoms
 from .errors import UnknownNameError
 from .host.context import build_context
 
+__all__ = [
+    "ATOMS",
+    "ENTROPY",
+    "GRID_DEPTHS",
+    "LOG_COLLISION_SCALE",
+    "STREAMS",
+    "Problem",
+    "RandomModel",
+    "ShippedModel",
+    "Stream",
+    "known",
+    "random_problem",
+    "shipped_problem",
+    "suite",
+]
+
 #: Root of every random draw of this module.
 ENTROPY = 917_014_2021
 
@@ -28,6 +44,7 @@ ATOMS = ("CaII_K", "CaII_H", "MgII_k", "MgII_h", "NaI_D2")
 #: Range of log10 of the factor on the collisional rates of the random problems.
 LOG_COLLISION_SCALE = (-3.0, 2.0)
 
+#: Depths of the suite ``"grid"``.
 GRID_DEPTHS = (41, 82, 164, 328, 656)
 
 
@@ -93,7 +110,7 @@ class Problem:
     Attributes
     ----------
     name : str
-        What tables call it.
+        Its name in tables.
     atom : str
         One of ``lw_rl.atoms.known()``.
     atmosphere : ShippedModel or RandomModel
@@ -215,10 +232,10 @@ def suite(name: str, number: int | None = None) -> list[Problem]:
         ``"fal"``: FAL A, C, F, X with Ca II K and Mg II k. ``"prd"``: the same in partial
         redistribution. ``"grid"``: FAL-C, Ca II K at :data:`GRID_DEPTHS` depths. ``"random"``: the
         test stream of the random family.
-        ``"moving"``, ``"photosphere"``: streams of their own, all with velocity fields, all cut
-        below the temperature minimum.
+        ``"moving"``, ``"photosphere"``: streams of their own, the one with velocity fields only,
+        the other cut below the temperature minimum.
     number : int, optional
-        How many problems of a random suite (default: 100, 40, 40); the others are what they are.
+        Problems of a random suite (default: 100, 40, 40); the size of the others is fixed.
 
     Raises
     ------

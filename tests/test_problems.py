@@ -67,5 +67,7 @@ def test_unknown_names_list_the_known_ones():
         problems.shipped_problem("CaII_K", "VALC")
     with pytest.raises(UnknownNameError, match="MgII_k"):
         problems.shipped_problem("FeI", "FALC")
+    with pytest.raises(ValueError, match="at least 1 problem"):
+        problems.suite("random", 0)
     with pytest.raises(ValueError, match="from 0"):
         problems.random_problem("train", -1)

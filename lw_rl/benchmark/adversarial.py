@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ADVERSARIAL", "BlindPolicy"]
+from ..arrays import Array, Single
 
-Array = np.ndarray
+__all__ = ["ADVERSARIAL", "BlindPolicy"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class BlindPolicy:
 
     action: Callable[[int], Array]
 
-    def predict(self, observation: Array, *, deterministic: bool = True) -> tuple[Array, Any]:
+    def predict(self, observation: Single, *, deterministic: bool = True) -> tuple[Array, Any]:
         """Return the action for as many points as the observation has."""
         return self.action(observation.shape[1]), None
 
@@ -45,7 +45,7 @@ ADVERSARIAL: dict[str, BlindPolicy] = {
     "minus ones": BlindPolicy(lambda N: -np.ones(N)),
     "halves": BlindPolicy(lambda N: np.full(N, 0.5)),
     "small": BlindPolicy(lambda N: np.full(N, 0.1)),
-    "jagged": BlindPolicy(lambda N: (-1.0) ** np.arange(N)),
+    "jagged": BlindPolicy(lambda N: np.where(np.arange(N) % 2, -1.0, 1.0)),
     "noise": BlindPolicy(_noise),
     "huge": BlindPolicy(lambda N: np.full(N, 1e300)),
     "nan": BlindPolicy(lambda N: np.full(N, np.nan)),

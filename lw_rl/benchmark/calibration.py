@@ -25,7 +25,9 @@ from typing import Any, NamedTuple
 
 import lightweaver as lw
 import numpy as np
+import numpy.typing as npt
 
+from ..arrays import Array, Single
 from ..certificate.certificate import DEFAULT_FACTOR
 from ..errors import NoReferenceError
 from ..files import write_atomically
@@ -52,8 +54,6 @@ __all__ = [
     "observation_range",
     "stops",
 ]
-
-Array = np.ndarray
 
 #: Part of a channel's range by which it is widened at either end.
 MARGIN = 0.25
@@ -83,7 +83,7 @@ class ObservedRange:
         self.low = np.full(NCHANNELS, np.inf)
         self.high = np.full(NCHANNELS, -np.inf)
 
-    def note(self, observation: Array) -> None:
+    def note(self, observation: Single) -> None:
         """Take in an observation, shape [NCHANNELS, Npoints]."""
         self._note(observation, np.full(NCHANNELS, True))
 
@@ -91,7 +91,7 @@ class ObservedRange:
         """Take in the channels that do not change along the solve of a problem."""
         self._note(frame.static, UNCHANGING)
 
-    def _note(self, observation: Array, channels: Array) -> None:
+    def _note(self, observation: Single, channels: npt.NDArray[np.bool_]) -> None:
         low, high = observation.min(axis=1), observation.max(axis=1)
         self.low[channels] = np.minimum(self.low, low)[channels]
         self.high[channels] = np.maximum(self.high, high)[channels]
@@ -115,7 +115,9 @@ class _Watched:
     policy: Policy
     seen: ObservedRange
 
-    def predict(self, observation: Array, *, deterministic: bool = True) -> tuple[Array, Any]:
+    def predict(
+        self, observation: Single, *, deterministic: bool = True
+    ) -> tuple[npt.NDArray[Any], Any]:
         """Note the observation and return the policy's action."""
         self.seen.note(observation)
         return self.policy.predict(observation, deterministic=deterministic)

@@ -31,6 +31,7 @@ from typing import Any
 import lightweaver as lw
 import numpy as np
 
+from ..arrays import Array
 from ..errors import NoReferenceError
 from ..host.adapter import Adapter
 from ..iterate import AcceleratedContext, iterate_ctx_rl
@@ -53,8 +54,6 @@ from .reference import Never, reference, settle, true_error
 from .solves import POPS_TOL, TARGET, THRESHOLDS, PeerSolve, ProblemResult
 
 __all__ = ["NG_SETTINGS", "Peer", "depthwise_name", "fastest", "measure", "peers", "solve"]
-
-Array = np.ndarray
 
 #: (order, period, delay) of the Ng peers; the best on each problem stands for Ng.
 NG_SETTINGS = ((2, 3, 5), (3, 4, 5), (3, 5, 10))

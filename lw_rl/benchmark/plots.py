@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from ..arrays import Array
 from ..files import write_atomically
 from ..host.adapter import Adapter
 from ..host.emergent import emergent_line
@@ -33,8 +34,6 @@ __all__ = [
     "styles",
     "suite_figure",
 ]
-
-Array = np.ndarray
 
 #: Okabe and Ito's palette, distinguishable with every common kind of colour vision; line styles
 #: repeat the distinction for print.

@@ -9,6 +9,7 @@ from typing import Any
 import lightweaver as lw
 import numpy as np
 
+from ..arrays import Array
 from ..errors import NoReferenceError
 from ..host.adapter import Adapter
 from ..host.state import Snapshot
@@ -25,8 +26,6 @@ __all__ = [
     "settle",
     "true_error",
 ]
-
-Array = np.ndarray
 
 #: Relative change of the populations at which MALI counts as settled.
 _REFERENCE_CHANGE = 1e-12
@@ -197,7 +196,8 @@ def newton_correction(ctx: lw.Context) -> float:
         sizes = []
         for h in (_DIFFERENCE, -_DIFFERENCE):
             moved = [_residual(adapter, start, y + h * e) for e in np.eye(y.size)]
-            sizes.append(largest(np.linalg.solve(np.stack(moved, axis=1) - r[:, None], -h * r)))
+            step = np.linalg.solve(np.stack(moved, axis=1) - r[:, None], -h * r)
+            sizes.append(largest(step.astype(np.float64)))
         return max(sizes) if np.all(np.isfinite(sizes)) else float("inf")
     except np.linalg.LinAlgError:
         return float("inf")

@@ -32,6 +32,7 @@ from typing import NamedTuple
 import lightweaver as lw
 import numpy as np
 
+from ..arrays import Array
 from ..errors import LwRlError
 from ..host.adapter import Adapter
 from ..iterate import solve
@@ -45,8 +46,6 @@ from .reference import confirmed_equilibrium, repelling_equilibrium, true_error
 from .robustness_problems import HostileProblem
 
 __all__ = ["REFERENCE_SHARE", "ProblemRecord", "Soak", "SolveRecord", "run"]
-
-Array = np.ndarray
 
 #: Formal solutions that MALI is given.
 _MALI_ITERATIONS = 250

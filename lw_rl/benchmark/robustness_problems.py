@@ -10,12 +10,11 @@ import numpy as np
 from lightweaver.rh_atoms import H_6_atom
 
 from .. import atmospheres, atoms
+from ..arrays import Array
 from ..host.context import build_context
 from ..problems import ATOMS
 
 __all__ = ["HostileProblem"]
-
-Array = np.ndarray
 
 #: Kinds of temperature structure, and how often each is drawn.
 _KINDS = {
@@ -83,7 +82,7 @@ class HostileProblem:
 
     @property
     def name(self) -> str:
-        """What lists call it."""
+        """Its name in lists."""
         flags = [n for n in ("prd", "switching", "conserve", "lambda_iterate") if getattr(self, n)]
         flags += ["2 threads"] if self.Nthreads == 2 else []
         return " ".join([f"hostile {self.seed}/{self.index} {self.atom} {self.kind}", *flags])

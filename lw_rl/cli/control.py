@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import click
 import numpy as np
 
 from ..terminal import output
-from .options import command_line, folder_option, json_option, quiet_option
+from .options import command_line, folder_option, json_option, quiet_option, require_training
 
 __all__ = ["RESULT", "control"]
 
@@ -120,12 +119,10 @@ def control(
       lw-rl control HalfCheetah-v5 --learner s2ac --steps 100000      needs lw-rl[mujoco]
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     # Imported late: the help must not wait for torch.
-    from ..errors import MissingExtraError
     from ..experiments.max_entropy.experiments import SAMPLERS
     from ..files import plain, write_atomically
 
-    if find_spec("stable_baselines3") is None:
-        raise MissingExtraError("`lw-rl control` trains: pip install 'lw-rl[train]'")
+    require_training()
     from ..training.control import ControlSettings, environment, evaluate, train_control
     from ..training.temperature import described
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
 import warnings
 from collections.abc import Callable, Container
@@ -12,6 +13,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 import click
 from click.core import ParameterSource
 
+from ..errors import MissingExtraError
+
 __all__ = [
     "command_line",
     "dataclass_options",
@@ -21,11 +24,32 @@ __all__ = [
     "quiet_option",
     "readme_option",
     "renamed",
+    "require_training",
     "workers_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any] | click.Command)
 Option = Callable[[F], F]
+
+
+#: What the extra ``[train]`` installs.
+_TRAINING = ("torch", "stable_baselines3", "tensorboard", "tqdm")
+
+
+def require_training() -> None:
+    """Check that training is installed, before anything of it is imported.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not; the message says what to install.
+    """
+    missing = [name for name in _TRAINING if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"training needs {', '.join(missing)}, which is not installed: "
+            "pip install 'lw-rl[train]'"
+        )
 
 
 def json_option(what: str) -> Option[Any]:

@@ -8,7 +8,14 @@ from pathlib import Path
 import click
 
 from ..terminal import output, progress_bar
-from .options import command_line, folder_option, json_option, quiet_option, readme_option
+from .options import (
+    command_line,
+    folder_option,
+    json_option,
+    quiet_option,
+    readme_option,
+    require_training,
+)
 
 __all__ = ["study"]
 
@@ -53,10 +60,11 @@ def study(
       lw-rl study learner --seeds 3
       lw-rl study architecture
     """  # noqa: D301 (click needs the escape itself, not a raw string)
+    require_training()
     from ..benchmark.plots import save, study_figure
     from ..benchmark.readme import renew_block, require_blocks
     from ..experiments import study as studies
-    from .train import Args
+    from ..training.train import Args
 
     chosen = studies.STUDIES[name]
     seeds = chosen.seeds if seeds is None else seeds

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from importlib.util import find_spec
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from ..errors import MissingExtraError, PolicyFileError
-from .options import dataclass_options, json_option, quiet_option
+from ..errors import PolicyFileError
+from .options import dataclass_options, json_option, quiet_option, require_training
 
-_NEEDED = ("torch", "stable_baselines3", "tensorboard", "tqdm")
-_missing = [name for name in _NEEDED if find_spec(name) is None]
-if _missing:
-    raise MissingExtraError(
-        f"training needs {', '.join(_missing)}, which is not installed: pip install 'lw-rl[train]'"
-    )
+# Before anything of training is imported, so that its message is what a user without it sees.
+require_training()
 
-# After the check, so that its message is what a user without the extra sees.
 from ..policies import card_of, make_policy  # noqa: E402
 from ..training.rate import describe, measure_rate  # noqa: E402
 from ..training.train import Args  # noqa: E402

@@ -10,7 +10,8 @@ import pytest
 def test_without_torch_it_says_what_to_install(command, monkeypatch):
     there = importlib.util.find_spec
     monkeypatch.setattr(
-        "lw_rl.cli.control.find_spec",
+        importlib.util,
+        "find_spec",
         lambda name: None if name == "stable_baselines3" else there(name),
     )
     done = command("control", "Pendulum-v1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -19,8 +20,10 @@ from lw_rl.cli.options import (
     quiet_option,
     readme_option,
     renamed,
+    require_training,
     workers_option,
 )
+from lw_rl.errors import MissingExtraError
 
 
 def option(default, help):
@@ -74,6 +77,17 @@ def test_an_old_spelling_is_accepted_with_a_warning_and_not_shown():
         assert CliRunner().invoke(c, ["--old"]).stdout == "True lw-rl c --new\n"
     assert CliRunner().invoke(c, []).stdout == "False lw-rl c\n"
     assert "--old" not in CliRunner().invoke(c, ["--help"]).output
+
+
+@pytest.mark.parametrize("name", ["torch", "stable_baselines3", "tensorboard", "tqdm"])
+def test_without_a_package_of_training_it_says_what_to_install(name, monkeypatch):
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda module: None if module == name else module
+    )
+    with pytest.raises(MissingExtraError, match=rf"training needs {name}.*lw-rl\[train\]"):
+        require_training()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda module: module)
+    require_training()
 
 
 @click.command()
