@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from experiment_helpers import committed as of_examples
 from experiment_helpers import keep_entropy
@@ -19,4 +21,4 @@ def made(tmp_path_factory):
     """An output directory as it is when every experiment is done, and its result."""
     out = tmp_path_factory.mktemp("entropy")
     keep_entropy(out, seeds=3)
-    return out, MAX_ENTROPY.write(out, MAX_ENTROPY.gather(out, 3, False))
+    return out, json.loads(json.dumps(MAX_ENTROPY.gather(out, 3, False)))

@@ -15,7 +15,9 @@ from lw_rl.experiments.store import finished
 
 
 def test_report_and_figures_come_from_the_result_file(made):
-    out, result = made
+    out, gathered = made
+    result = MAX_ENTROPY.write(out, gathered)
+    assert result == gathered
     text = (out / MAX_ENTROPY.report_name).read_text()
     assert json.loads((out / MAX_ENTROPY.result_name).read_text()) == result
     for name in FIGURES:
