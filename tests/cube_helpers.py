@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,6 +13,7 @@ from distributed import Client, LocalCluster
 import lw_rl.cube
 from lw_rl import atmospheres
 from lw_rl.cube.synthetic import synthetic_cube
+from lw_rl.policies.observation import CHANNELS
 
 DEPTHS = 32
 
@@ -20,7 +22,10 @@ DEPTHS = 32
 def client() -> Iterator[Client]:
     """One worker in this process: quick to start, and no different to the engine."""
     options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
-    with LocalCluster(processes=False, **options) as cluster, Client(cluster, set_as_default=False) as found:
+    with (
+        LocalCluster(processes=False, **options) as cluster,
+        Client(cluster, set_as_default=False) as found,
+    ):
         yield found
 
 
@@ -33,6 +38,18 @@ def small_cube(nx: int = 4, ny: int = 3, **arguments) -> xr.Dataset:
     """Perturbed FAL-C columns with few depths."""
     arguments = {"Nspace": DEPTHS, "correlation": 2.0, "seed": 1, **arguments}
     return synthetic_cube(nx, ny, **arguments)
+
+
+class Deadly:
+    """A policy that takes its process with it on columns hotter than all others."""
+
+    def __init__(self, policy, threshold):
+        self.policy, self.threshold = policy, threshold
+
+    def predict(self, observation, deterministic=True):
+        if observation[CHANNELS.index("planck"), -1] > self.threshold:
+            os._exit(1)
+        return self.policy.predict(observation, deterministic=deterministic)
 
 
 def falc_like_rh(path, side: int = 5):

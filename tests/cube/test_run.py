@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import gc
-import os
 import re
-import sys
 import weakref
 from types import SimpleNamespace
 
-import cloudpickle
 import dask
 import numpy as np
 import pytest
-from cube_helpers import small_cube, solve
+from cube_helpers import Deadly, small_cube, solve
 from distributed import Client, KilledWorker, LocalCluster
 
 import lw_rl.cube
@@ -183,36 +180,19 @@ def test_a_scheduler_that_is_killed_is_named_and_the_run_goes_on(cube, tmp_path,
     assert differences(expected, found) == ()
 
 
-class Deadly:
-    """A policy that takes its process with it on columns hotter than all others."""
-
-    def __init__(self, policy, threshold):
-        self.policy, self.threshold = policy, threshold
-
-    def predict(self, observation, deterministic=True):
-        if observation[CHANNELS.index("planck"), -1] > self.threshold:
-            os._exit(1)
-        return self.policy.predict(observation, deterministic=deterministic)
-
-
 @pytest.mark.slow
 def test_a_column_that_kills_its_workers_is_found_and_the_others_are_solved(tmp_path, policy):
     # On the model's own depths the operator's first guess is close enough for a policy to be used.
     cube = small_cube(4, 3, Nspace=None)
     hot = cube.copy(deep=True)
     hot.temperature[0, 1, 2] *= 1.1
-    # Workers do not have this module.
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    try:
-        with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
-            options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-            with LocalCluster(processes=True, **options) as cluster, Client(cluster) as client:
-                ds = solve(
-                    hot, tmp_path / "out.zarr", client=client, block=(2, 3), start="policy",
-                    policy=Deadly(policy, threshold(cube)),
-                )  # fmt: skip
-    finally:
-        cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+        with LocalCluster(processes=True, **options) as cluster, Client(cluster) as client:
+            ds = solve(
+                hot, tmp_path / "out.zarr", client=client, block=(2, 3), start="policy",
+                policy=Deadly(policy, threshold(cube)),
+            )  # fmt: skip
     outcome = ds.outcome.values[0]
     assert outcome[1, 2] == LOST
     assert np.sum(outcome == 1) == 11
