@@ -5,7 +5,7 @@ Two entries, made by :func:`card_entries`. The export of a training run writes t
 
 ``observation_range``
     Lowest and highest value of every channel of the observation on the training stream, along
-    solves, widened by :data:`MARGIN` of their distance. A policy is not asked about an observation
+    solves, widened by a quarter of their distance. A policy is not asked about an observation
     outside, and the solve is left to the approximate operator (`lw_rl.errors.OutOfRangeError`).
 ``operator_estimate``
     Only of policies that were fine-tuned on a cube: the factor on the operator's own estimate,
@@ -34,18 +34,17 @@ from ..files import write_atomically
 from ..host.adapter import Adapter
 from ..iterate import AcceleratedContext, iterate_ctx_rl, solve
 from ..policies import actor
-from ..policies.observation import CHANNELS, NCHANNELS, UNCHANGING, Frame, make_frame
+from ..policies.observation import make_frame
 from ..problems import Problem, random_problem
 from ..schemes import Depthwise, Policy
 from ..schemes.depthwise import ALONE
+from .observed_range import ObservedRange
 from .reference import true_error
 
 __all__ = [
     "COVERAGE",
-    "MARGIN",
     "PROBLEMS",
     "TOLERANCES",
-    "ObservedRange",
     "Stops",
     "calibrate",
     "card_entries",
@@ -55,10 +54,6 @@ __all__ = [
     "stops",
 ]
 
-#: Part of a channel's range by which it is widened at either end.
-MARGIN = 0.25
-#: And at least by this, of channels that are all of order one.
-_LEAST_MARGIN = 0.01
 #: Part of the stops in which the calibrated estimate covers the error.
 COVERAGE = 0.995
 #: Problems of the validation stream.
@@ -74,38 +69,6 @@ Watch = Callable[[], object]
 
 def _nothing() -> None:
     """Watch nothing."""
-
-
-class ObservedRange:
-    """Lowest and highest value of every channel in the observations that were noted."""
-
-    def __init__(self) -> None:
-        self.low = np.full(NCHANNELS, np.inf)
-        self.high = np.full(NCHANNELS, -np.inf)
-
-    def note(self, observation: Single) -> None:
-        """Take in an observation, shape [NCHANNELS, Npoints]."""
-        self._note(observation, np.full(NCHANNELS, True))
-
-    def note_static(self, frame: Frame) -> None:
-        """Take in the channels that do not change along the solve of a problem."""
-        self._note(frame.static, UNCHANGING)
-
-    def _note(self, observation: Single, channels: npt.NDArray[np.bool_]) -> None:
-        low, high = observation.min(axis=1), observation.max(axis=1)
-        self.low[channels] = np.minimum(self.low, low)[channels]
-        self.high[channels] = np.maximum(self.high, high)[channels]
-
-    def entry(self) -> dict[str, Any]:
-        """Return the card's entry ``observation_range``; a channel that was not noted is zero."""
-        noted = self.low <= self.high
-        low, high = np.where(noted, self.low, 0.0), np.where(noted, self.high, 0.0)
-        margin = np.maximum(MARGIN * (high - low), _LEAST_MARGIN)
-        return {
-            "channels": list(CHANNELS),
-            "low": [round(float(v), 4) for v in low - margin],
-            "high": [round(float(v), 4) for v in high + margin],
-        }
 
 
 @dataclass(frozen=True)

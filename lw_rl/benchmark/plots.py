@@ -1,9 +1,9 @@
-"""Figures: one solve, a suite of the benchmark, and a study of the training."""
+"""Figures: one solve, and a suite of the benchmark."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from itertools import cycle
 from typing import Any
@@ -30,7 +30,6 @@ __all__ = [
     "draw_source",
     "save",
     "solve_figure",
-    "study_figure",
     "styles",
     "suite_figure",
 ]
@@ -287,49 +286,3 @@ def draw_grid(ax: Axes, results: Sequence[ProblemResult], names: Sequence[str]) 
     ax.set_xlabel("depths")
     ax.set_ylabel("formal solutions")
     _finish(ax, "to a true error of $10^{-3}$")
-
-
-def study_figure(result: Mapping[str, Any]) -> Figure:
-    """Draw the scores of a study's variants along their training.
-
-    Parameters
-    ----------
-    result : Mapping
-        The result file of `lw-rl study`.
-
-    Returns
-    -------
-    figure : Figure
-        Error after two formal solutions, against the training's formal solutions and wall time:
-        median over seeds, and the band of all seeds.
-    """
-    figure = Figure(figsize=(11.0, 4.6), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
-    colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"]
-    metric = "error_after_2"
-    for ax, key, label, unit in (
-        (axes[0], "formal_solutions", "formal solutions of the training", 1.0),
-        (axes[1], "seconds", "wall time of the training [min]", 60.0),
-    ):
-        for variant, colour in zip(result["variants"], cycle(colours)):
-            runs = [r["scores"] for r in variant["runs"]]
-            length = min(map(len, runs))
-            x = np.median([[e[key] / unit for e in run[:length]] for run in runs], axis=0)
-            y = np.array([[e[metric] for e in run[:length]] for run in runs])
-            ax.plot(x, np.median(y, axis=0), "o-", color=colour, ms=4, label=variant["name"])
-            ax.fill_between(x, y.min(axis=0), y.max(axis=0), color=colour, alpha=0.15, lw=0)
-        ax.axhline(
-            result["without_policy"][metric], color="black", ls=(0, (1, 1)), label="no policy"
-        )
-        ax.set_yscale("log")
-        ax.set_xlabel(label, fontsize=_SIZE)
-        ax.tick_params(labelsize=_SIZE - 1)
-        ax.grid(alpha=0.3, which="both")
-    axes[0].set_ylabel("true error after two formal solutions\n(geometric mean)", fontsize=_SIZE)
-    axes[1].legend(fontsize=_SIZE - 1)
-    figure.suptitle(
-        f"What the parts of the training contribute ({result['study']}, "
-        f"{len(result['seeds'])} seeds, validation stream)",
-        fontsize=_SIZE + 1,
-    )
-    return figure

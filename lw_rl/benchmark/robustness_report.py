@@ -13,7 +13,8 @@ from rich.table import Table
 
 from ..errors import LwRlError
 from ..files import plain, write_atomically
-from .robustness import REFERENCE_SHARE, ProblemRecord, SolveRecord
+from .robustness import REFERENCE_SHARE
+from .robustness_records import ProblemRecord, SolveRecord
 from .tables import add_column, markdown_table
 
 __all__ = ["FORMAT", "Counts", "SoakFileError", "Tally", "load", "markdown", "table"]

@@ -61,9 +61,10 @@ def study(
       lw-rl study architecture
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     require_training()
-    from ..benchmark.plots import save, study_figure
+    from ..benchmark.plots import save
     from ..benchmark.readme import renew_block, require_blocks
     from ..experiments import study as studies
+    from ..experiments.study_figure import study_figure
     from ..training.train import Args
 
     chosen = studies.STUDIES[name]

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..benchmark.calibration import ObservedRange, factor_of, stops
+from ..benchmark.calibration import factor_of, stops
+from ..benchmark.observed_range import ObservedRange
 from ..certificate.certificate import DEFAULT_FACTOR
 from ..cube.column import Workshop
 from ..cube.recorder import VisitedStates

@@ -22,7 +22,6 @@ from conftest import error
 
 import lw_rl
 from lw_rl.benchmark.calibration import (
-    ObservedRange,
     calibrate,
     card_entries,
     error_factor,
@@ -35,7 +34,7 @@ from lw_rl.errors import NoReferenceError, OutOfRangeError, PolicyFileError
 from lw_rl.host.adapter import Adapter
 from lw_rl.policies import actor
 from lw_rl.policies.actor import Actor
-from lw_rl.policies.observation import CHANGING, CHANNELS, NCHANNELS, make_frame
+from lw_rl.policies.observation import CHANNELS, NCHANNELS, make_frame
 from lw_rl.problems import random_problem, shipped_problem, suite
 
 WIDE = {"low": [-1e6] * NCHANNELS, "high": [1e6] * NCHANNELS}
@@ -89,8 +88,8 @@ def test_a_policy_is_asked_within_a_number(entry, untrained):
 
 
 def test_how_far_off_a_policy_is_asked_is_its_cards_to_say(untrained):
-    assert untrained.asked_within is None
-    assert Actor(untrained.network, untrained.gain, {"asked_within": 2}).asked_within == 2.0
+    assert untrained.card.asked_within is None
+    assert Actor(untrained.network, untrained.gain, {"asked_within": 2}).card.asked_within == 2.0
 
 
 EASY = [shipped_problem("CaII_K", "FALC", 34 + 4 * k) for k in range(2)]
@@ -102,13 +101,6 @@ def test_the_range_is_what_was_seen(untrained):
     low, high = np.array(entry["low"]), np.array(entry["high"])
     # Nothing moves in FAL-C, and a range is a range all the same.
     assert np.all(low < high)
-    seen = ObservedRange()
-    seen.note_static(make_frame(physics_of(shipped_problem("CaII_K", "FALC"))))
-    assert [np.isinf(v) for v in seen.low] == [c in CHANGING for c in CHANNELS]
-    seen = ObservedRange()
-    seen.note(np.ones((NCHANNELS, 64), dtype=np.float32))
-    np.testing.assert_array_equal(seen.low, 1.0)
-    np.testing.assert_array_equal(seen.high, 1.0)
 
 
 def test_the_factor_makes_the_estimate_cover_the_error():

@@ -7,7 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from lw_rl.benchmark.robustness import Soak, SolveRecord, run
+from lw_rl.benchmark.robustness import Soak, run
 from lw_rl.benchmark.robustness_problems import HostileProblem
 from lw_rl.cli import main
 from lw_rl.errors import PolicyFileError, UnknownNameError
@@ -77,12 +77,6 @@ def test_an_exception_is_recorded(monkeypatch):
         assert solve.outcome == "ZeroDivisionError" and not solve.converged
         assert solve.message == "ZeroDivisionError: in a solve"
         assert solve.error is None and solve.physical and not solve.over_budget
-
-
-def test_over_budget_is_more_than_the_budget():
-    fields = ("x", "converged", 20, 20.0, 1e-4, "policy", None, 1e-5, True)
-    assert not SolveRecord(*fields).over_budget
-    assert SolveRecord(*fields[:2], 21, *fields[3:]).over_budget
 
 
 def soak(**changes):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lw_rl.benchmark.robustness import ProblemRecord, SolveRecord
+from lw_rl.benchmark.robustness_records import ProblemRecord, SolveRecord
 from lw_rl.benchmark.robustness_report import (
     FORMAT,
     Counts,
