@@ -21,12 +21,11 @@ DEPTHS = 32
 @pytest.fixture(scope="session")
 def client() -> Iterator[Client]:
     """One worker in this process: quick to start, and no different to the engine."""
-    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
-    with (
-        LocalCluster(processes=False, **options) as cluster,
-        Client(cluster, set_as_default=False) as found,
-    ):
-        yield found
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with LocalCluster(processes=False, **options) as cluster:
+        # Not for what else Dask computes meanwhile.
+        with Client(cluster, set_as_default=False) as found:
+            yield found
 
 
 def solve(cube: xr.Dataset, out, **arguments) -> xr.Dataset:
