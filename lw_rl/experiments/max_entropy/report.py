@@ -30,7 +30,11 @@ def _ahead(text: str, one: str, other: str, needs: str | None = None) -> Claim:
         told = "" if apart(c[one], c[other]) else "; these seeds do not tell them apart"
         return f"{span(c[one])} against {span(c[other])}{told}"
 
-    return Claim(text, measure, lambda c: bool(c[one]["median"] > c[other]["median"]), needs)
+    def holds(c: Content) -> bool | None:
+        larger, smaller = c[one]["median"], c[other]["median"]
+        return None if larger is None or smaller is None else bool(larger > smaller)
+
+    return Claim(text, measure, holds, needs)
 
 
 def _errors(c: Content) -> dict[str, Any]:

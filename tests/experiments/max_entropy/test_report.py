@@ -134,3 +134,12 @@ def test_what_needs_a_missing_package_is_left_out(committed):
     claim = found(verdicts(SECTIONS, result), "S2AC outperforms SAC on MuJoCo")
     assert claim["found"] == "left out" and claim["holds"] is None
     assert "Left out, since a package is missing: mujoco-sac, mujoco-s2ac." in text_of(result)
+
+
+def test_nothing_is_decided_where_no_episode_ended(committed):
+    result = copy.deepcopy(committed)
+    for run in result["runs"]["mujoco-sac"]:
+        run["curve"]["return"] = [None] * len(run["curve"]["return"])
+    result["summary"] = summarise(result)
+    claim = found(verdicts(SECTIONS, result), "S2AC outperforms SAC on MuJoCo")
+    assert "none" in claim["found"] and claim["holds"] is None
