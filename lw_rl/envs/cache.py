@@ -22,12 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..arrays import Array
 from ..files import write_atomically
 from ..host.state import LinePhysics
 
 __all__ = ["directory", "kept", "key"]
-
-Array = np.ndarray
 
 
 def directory() -> Path | None:
@@ -82,7 +81,7 @@ def kept(name: str, find: Callable[[], Mapping[str, Array]]) -> dict[str, Array]
         pass
     arrays = dict(find())
     stream = io.BytesIO()
-    np.savez(stream, **arrays)  # type: ignore[arg-type]
+    np.savez(stream, **arrays)
     try:
         write_atomically(file, stream.getvalue())
     except OSError:

@@ -7,20 +7,19 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
+
+from ..arrays import Array, Single
 
 __all__ = ["ReducedBasis", "cosine_basis"]
 
-Array = NDArray[np.float32]
 
-
-def cosine_basis(modes: int, Npoints: int) -> NDArray[np.float64]:
+def cosine_basis(modes: int, Npoints: int) -> Array:
     """Return the first cosines over the points, [modes, Npoints], the first one constant.
 
     Scaled by 1 / sqrt(modes), so that no action of the box leaves [-1, 1] by more than sqrt(modes).
     """
     x = (np.arange(Npoints) + 0.5) / Npoints
-    return np.cos(np.pi * np.arange(modes)[:, None] * x) / np.sqrt(modes)
+    return np.asarray(np.cos(np.pi * np.arange(modes)[:, None] * x) / np.sqrt(modes))
 
 
 class ReducedBasis(gym.Wrapper[Any, Any, Any, Any]):
@@ -55,17 +54,17 @@ class ReducedBasis(gym.Wrapper[Any, Any, Any, Any]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Array, dict[str, Any]]:
+    ) -> tuple[Single, dict[str, Any]]:
         """See Gymnasium."""
         observation, info = self.env.reset(seed=seed, options=options)
         return self._reduce(observation), info
 
-    def step(self, action: Any) -> tuple[Array, Any, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Single, Any, bool, bool, dict[str, Any]]:
         """See Gymnasium."""
         full = np.clip(np.asarray(action, float) @ self.basis, -1.0, 1.0).astype(np.float32)
         observation, reward, terminated, truncated, info = self.env.step(full)
         return self._reduce(observation), reward, terminated, truncated, info
 
-    def _reduce(self, observation: Any) -> Array:
+    def _reduce(self, observation: Any) -> Single:
         scale = np.sqrt(len(self.basis)) / self.basis.shape[1]
-        return (scale * np.asarray(observation) @ self.basis.T).ravel().astype(np.float32)
+        return np.asarray(scale * np.asarray(observation) @ self.basis.T, np.float32).ravel()

@@ -7,11 +7,11 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from ..arrays import Single
 
 __all__ = ["EXTENT", "REACHED", "MultiGoal"]
-
-Array = NDArray[np.float32]
 
 EXTENT = 7.0
 """Half of the plane's side."""
@@ -72,13 +72,13 @@ class MultiGoal(gym.Env[Any, Any]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Array, dict[str, Any]]:
+    ) -> tuple[Single, dict[str, Any]]:
         """Return to the centre; see Gymnasium."""
         super().reset(seed=seed)
         self.position = 0.1 * self.np_random.standard_normal(2)
         return self._observe(), {"goal": -1, "position": self.position.copy()}
 
-    def step(self, action: ArrayLike) -> tuple[Array, SupportsFloat, bool, bool, dict[str, Any]]:
+    def step(self, action: ArrayLike) -> tuple[Single, SupportsFloat, bool, bool, dict[str, Any]]:
         """Move; see Gymnasium."""
         a = np.asarray(action, float)
         if a.shape != (2,) or not np.all(np.isfinite(a)):
@@ -92,5 +92,5 @@ class MultiGoal(gym.Env[Any, Any]):
         info = {"goal": nearest if reached else -1, "position": self.position.copy()}
         return self._observe(), float(reward), reached, False, info
 
-    def _observe(self) -> Array:
+    def _observe(self) -> Single:
         return (self.position / EXTENT).astype(np.float32)

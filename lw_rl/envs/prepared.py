@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import ContextError
 from ..host.adapter import Adapter
 from ..host.state import LinePhysics, Snapshot
@@ -18,8 +19,6 @@ from ..schemes import Depthwise
 from . import cache
 
 __all__ = ["Prepared", "prepare", "solve_once"]
-
-Array = np.ndarray
 
 #: Tolerance of the solutions.
 _TOLERANCE = 1e-9

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arrays import Array
 from ..policies.observation import size_of
 
 __all__ = ["REWARD_CLIP", "REWARD_FLOOR", "reward_map"]
-
-Array = np.ndarray
 
 #: An error this far below the largest one no longer counts in the reward.
 REWARD_FLOOR = 1e-2
@@ -32,4 +31,5 @@ def reward_map(before: Array, after: Array) -> Array:
     """
     m = size_of(before)
     ratio = (np.abs(before) / m + REWARD_FLOOR) / (np.abs(after) / m + REWARD_FLOOR)
-    return np.clip(np.log(np.maximum(ratio, 1e-30)), -REWARD_CLIP, REWARD_CLIP)
+    decrease: Array = np.log(np.maximum(ratio, 1e-30))
+    return np.clip(decrease, -REWARD_CLIP, REWARD_CLIP)

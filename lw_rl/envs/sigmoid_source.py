@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
+from ..arrays import Array
 from ..errors import UnknownNameError
 from ..slab.peers import ali
 from ..slab.slab import Slab, paper_slab
@@ -31,8 +32,6 @@ __all__ = [
     "converged_ali",
     "observation_space",
 ]
-
-Array = NDArray[np.float64]
 
 BONUS = 10.0
 """Reward of the paper on termination."""

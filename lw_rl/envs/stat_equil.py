@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from ..arrays import Array, Single
 from ..host.state import LinePhysics
 from ..norms import to_log
 from ..policies.observation import (
@@ -31,8 +32,6 @@ __all__ = [
     "StatEquil",
     "Visit",
 ]
-
-Array = np.ndarray
 
 #: Change of the logarithm beyond which a state counts as diverged.
 _DIVERGED = 60.0
@@ -63,7 +62,7 @@ class Visit(NamedTuple):
     starts: bool
 
 
-class StatEquil(gym.Env[Array, Array]):
+class StatEquil(gym.Env[Single, Single]):
     """Drive a two-level atom in a Lightweaver context to statistical equilibrium.
 
     ## Description
@@ -173,7 +172,7 @@ class StatEquil(gym.Env[Array, Array]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Array, dict[str, Any]]:
+    ) -> tuple[Single, dict[str, Any]]:
         """Draw a problem and put its context back to the start.
 
         ``options={"problem": k}`` takes the k-th problem.
@@ -205,7 +204,7 @@ class StatEquil(gym.Env[Array, Array]):
             self._wander(prepared)
         return self._observe(), self._info(None)
 
-    def step(self, action: Array) -> tuple[Array, SupportsFloat, bool, bool, dict[str, Any]]:
+    def step(self, action: Single) -> tuple[Single, SupportsFloat, bool, bool, dict[str, Any]]:
         """Correct the source function and make one formal solution."""
         prepared = self._present
         y_before, r_before, error_before = self._y, self._r, self._error
@@ -291,7 +290,7 @@ class StatEquil(gym.Env[Array, Array]):
         frame = prepared.frame
         return reward_map(observe_depths(frame, before), observe_depths(frame, after))
 
-    def _observe(self) -> Array:
+    def _observe(self) -> Single:
         frame = self._present.frame
         return observe(frame, self._y, self._r, to_log(self._error), self._previous)
 

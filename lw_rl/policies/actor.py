@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from ..arrays import Array, Single
 from ..errors import OutOfRangeError, PolicyFileError, SchemaError, UnknownNameError
 from ..files import write_atomically
 from .card import Card
@@ -36,8 +37,6 @@ from .observation import (
 )
 
 __all__ = ["Actor", "known", "load", "load_shipped", "parse", "save"]
-
-Array = np.ndarray
 
 #: Files larger than this are refused unread: a policy of a megabyte or so is a large one.
 _MAX_BYTES = 64 * 2**20
@@ -84,22 +83,13 @@ class Actor:
         """The policy's name, from its card."""
         return self.card.name
 
-    @property
-    def asked_within(self) -> float | None:
-        """Estimated error up to which the policy is of use; None if the card has no limit."""
-        return self.card.asked_within
-
-    def operator_factor(self, static: Array) -> float | None:
-        """See :meth:`lw_rl.policies.card.Card.operator_factor`."""
-        return self.card.operator_factor(static)
-
     def without_limits(self) -> Actor:
         """Return the same policy as if its card set no limits on observations and estimates."""
         return Actor(self.network, self.gain, self.card.without_limits())
 
     def predict(
         self,
-        observation: Array,
+        observation: Single,
         state: Any = None,
         episode_start: Any = None,
         deterministic: bool = True,
@@ -129,7 +119,7 @@ class Actor:
         output = self.network(observation).astype(np.float64)
         return points_to_action(self.gain * size * output, size), None
 
-    def _check_range(self, observation: Array) -> None:
+    def _check_range(self, observation: Single) -> None:
         if self.card.observation_range is None:
             return
         low, high = self.card.observation_range
@@ -264,7 +254,7 @@ def parse(weights: bytes, card: bytes, name: str) -> Actor:
     return Actor(Network(architecture, tensors), gain, {**fields, "name": fields.get("name", name)})
 
 
-def _check_tensors(tensors: dict[str, Array], architecture: Architecture, name: str) -> None:
+def _check_tensors(tensors: Mapping[str, Single], architecture: Architecture, name: str) -> None:
     shapes = architecture.shapes()
     if set(tensors) != set(shapes):
         raise PolicyFileError(
@@ -285,7 +275,7 @@ def _check_tensors(tensors: dict[str, Array], architecture: Architecture, name: 
 def save(
     path: str | os.PathLike[str],
     architecture: Architecture,
-    weights: Mapping[str, Array],
+    weights: Mapping[str, Single],
     gain: float,
     card: Mapping[str, Any],
 ) -> Path:

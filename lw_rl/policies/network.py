@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Architecture", "Network"]
+from ..arrays import Single
 
-Array = np.ndarray
+__all__ = ["Architecture", "Network"]
 
 #: Rows of a matrix product. A BLAS would hand larger ones to its threads, which gains nothing at
 #: this size and, where others use the cores, waits for them tens of times as long.
@@ -79,15 +79,15 @@ class Network:
     Parameters
     ----------
     architecture : Architecture
-    weights : dict of str to Array
+    weights : dict of str to Single
         float32 arrays of the names and shapes of ``architecture.shapes()``.
     """
 
-    def __init__(self, architecture: Architecture, weights: dict[str, Array]):
+    def __init__(self, architecture: Architecture, weights: dict[str, Single]):
         self.architecture = architecture
         self.weights = {k: np.ascontiguousarray(v, dtype=np.float32) for k, v in weights.items()}
 
-    def _convolve(self, x: Array, name: str) -> Array:
+    def _convolve(self, x: Single, name: str) -> Single:
         """Convolve [N, C_in] over three points, zeros beyond the ends, and rectify."""
         N, C = x.shape
         columns = np.empty((N, 3 * C), dtype=np.float32)
@@ -102,17 +102,17 @@ class Network:
         y += self.weights[f"{name}.bias"]
         return np.maximum(y, 0.0, out=y)
 
-    def __call__(self, observation: Array) -> Array:
+    def __call__(self, observation: Single) -> Single:
         """Return the network's output at every point.
 
         Parameters
         ----------
-        observation : Array
+        observation : Single
             float32, shape [channels, Npoints], Npoints a multiple of ``2 ** (levels + 1)``.
 
         Returns
         -------
-        output : Array
+        output : Single
             float32, shape [Npoints].
 
         Raises

@@ -243,7 +243,7 @@ def observe(
     return observation
 
 
-def action_to_points(action: Array, size: float) -> Array:
+def action_to_points(action: Array | Single, size: float) -> Array:
     """Return the correction that an action stands for, at the policy's points.
 
     Parameters
@@ -263,7 +263,7 @@ def points_to_action(points: Array, size: float) -> Array:
     return np.clip(np.arcsinh(points / scale * _SINH) / STEEPNESS, -1.0, 1.0)
 
 
-def correction(frame: Frame, action: Array, estimate: Array) -> Array:
+def correction(frame: Frame, action: Array | Single, estimate: Array) -> Array:
     """Return the correction of the unknown that an action stands for.
 
     Parameters

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.sparse.linalg import gmres as scipy_gmres
 
+from ..arrays import Array
 from ..errors import UnknownNameError
 from ..extrapolation import anderson_mix, ng_extrapolate
 from .slab import Slab
@@ -53,7 +54,6 @@ __all__ = [
     "spectral_radius",
 ]
 
-Array = NDArray[np.float64]
 Iteration = Callable[[Slab, Array], Iterator[Array]]
 
 
@@ -194,12 +194,12 @@ class Trace:
         """Re: max |S_new / S_old - 1| of each step, [Niterate]; NaN never, inf on overflow."""
         with np.errstate(all="ignore"):
             change = np.max(np.abs(self.S[1:] / self.S[:-1] - 1.0), axis=1)
-        return np.where(np.isfinite(change), change, np.inf)
+        return np.asarray(np.where(np.isfinite(change), change, np.inf))
 
     @property
     def true_error(self) -> Array:
         """Te: max |S / solution - 1| of each iterate, the start included, [Niterate + 1]."""
-        return np.max(np.abs(self.S / self.solution - 1.0), axis=1)
+        return np.asarray(np.max(np.abs(self.S / self.solution - 1.0), axis=1))
 
     def cost_to(self, error: float) -> int | None:
         """Formal solutions until the true error is below ``error``, None if it never is."""

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from math import factorial
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ..arrays import Array
 
 __all__ = ["Sweep", "moments"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .short_characteristics import Array, Sweep
+from ..arrays import Array
+from .short_characteristics import Sweep
 
 __all__ = ["LINE_OPACITY_RATIO", "Slab", "paper_slab", "slab", "two_stream_slab"]
 

@@ -12,9 +12,10 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.interpolate import BSpline
 
+from ..arrays import Array
 from ..errors import UnknownNameError
 
 __all__ = [
@@ -27,8 +28,6 @@ __all__ = [
     "shape_parameters",
     "source_shape",
 ]
-
-Array = NDArray[np.float64]
 
 S_MIN, S_MAX = 1e-10, 1.5
 """Bounds that the paper clips ``S`` to, in units of B."""
@@ -178,4 +177,5 @@ def source_shape(name: str, log_tau: Array) -> SourceShape:
     """Return the family ``"sigmoid"`` or ``"spline"`` on a grid of log10 tau [Nspace]."""
     if name not in SHAPES:
         raise UnknownNameError("source shape", name, SHAPES)
-    return SHAPES[name](log_tau)
+    family: SourceShape = SHAPES[name](log_tau)
+    return family

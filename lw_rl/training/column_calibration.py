@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..benchmark.calibration import factor_of, stops
 from ..benchmark.observed_range import ObservedRange
 from ..certificate.certificate import DEFAULT_FACTOR
@@ -17,8 +18,6 @@ from ..policies.observation import make_frame
 from .comparison import Cost
 
 __all__ = ["calibrated", "column_costs", "operator_estimate", "policy_factor"]
-
-Array = np.ndarray
 
 #: Tolerances, in units of the cube's, at whose stops the estimates are compared with the error.
 _TOLERANCES = (10.0, 1.0, 0.1, 0.01)

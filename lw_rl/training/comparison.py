@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import wilcoxon
 
-__all__ = ["Cost", "Verdict", "better", "chosen_of", "uncertainty"]
+from ..arrays import Array
 
-Array = np.ndarray
+__all__ = ["Cost", "Verdict", "better", "chosen_of", "uncertainty"]
 
 #: One-sided probability of two standard errors of a normal distribution, for two candidates.
 _LEVEL = 0.5 * 0.023

@@ -30,6 +30,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
+from ..arrays import Array
 from ..cube.column import Workshop
 from ..cube.recorder import VisitedStates, unpack
 from ..cube.settings import CubeSettings
@@ -46,8 +47,6 @@ from .hindsight import HindsightBuffer
 from .networks import DepthwiseNet, load_weights
 
 __all__ = ["add_states", "finetune", "imitate", "split", "states_buffer", "unlimited", "widened"]
-
-Array = np.ndarray
 
 #: Every so many-th column is held out.
 _HELD_OUT = 2

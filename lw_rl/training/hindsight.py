@@ -22,6 +22,7 @@ from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
+from ..arrays import Array, Single
 from ..host.state import LinePhysics
 from ..norms import to_log
 from ..policies.observation import (
@@ -44,8 +45,6 @@ __all__ = [
     "relabelled_pair",
 ]
 
-Array = np.ndarray
-
 #: Pairs are dropped whose relabelled problem is not like any real one.
 _SMALLEST_RATIO = 1e-6
 _LARGEST_TARGET = 500.0
@@ -60,7 +59,7 @@ _REAL = 0.6
 _SETTLED = 0.01
 
 
-Pair = tuple[Array, Array, Array]
+Pair = tuple[Single, Array, Array]
 """One demonstration: observation [NCHANNELS, Npoints], target and error [Npoints]."""
 
 

@@ -22,6 +22,7 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
+from ..arrays import Array
 from ..envs.sigmoid_source import SourceStep, action_space, observation_space
 
 __all__ = [
@@ -36,7 +37,6 @@ __all__ = [
     "train_sac",
 ]
 
-Array = NDArray[np.float64]
 SlabPolicy = Callable[[Array], NDArray[Any]]
 """From source functions [Nepisode, Nspace] to actions [Nepisode, Naction]."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..benchmark.reference import Never
 from ..envs.prepared import solve_once
 from ..host.adapter import Adapter
@@ -18,7 +19,6 @@ from ..schemes import Scheme
 
 __all__ = ["ProblemSource", "Validation", "error_curve", "scores", "validation_problems"]
 
-Array = np.ndarray
 ProblemSource = Callable[[str, int], Problem]
 """Returns a problem of a stream, ``"train"`` or ``"validation"``, by its number."""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
@@ -12,12 +15,13 @@ pytest.importorskip("distributed")
 
 from visited_columns import nine_columns
 
-from lw_rl.cube.recorder import StateRecorder
+from lw_rl.cube.learn import COMMAND, save_actor
+from lw_rl.cube.recorder import StateRecorder, pack
 from lw_rl.cube.settings import CubeSettings
 from lw_rl.errors import OutOfRangeError
 from lw_rl.iterate import accelerate
 from lw_rl.operator.two_level import TwoLevelOperator
-from lw_rl.policies import make_policy
+from lw_rl.policies import actor, make_policy
 from lw_rl.policies.observation import CHANNELS, NCHANNELS
 from lw_rl.schemes import Depthwise, Safeguarded
 from lw_rl.training import finetune as module
@@ -140,3 +144,20 @@ def test_errors_are_by_one_operator_in_every_state(ctx, converged):
     assert len(buffer.visits["0"]) == 8 and buffer.ready(1)
     batch = buffer.demonstrations(4)
     assert np.all(np.isfinite(batch.targets.numpy()))
+
+
+def test_the_command_of_the_learner_writes_a_policy_and_a_verdict(tmp_path):
+    assert COMMAND[-1] == module.__name__
+    (tmp_path / "samples.npz").write_bytes(pack(nine_columns()[:4]))
+    save_actor(make_policy("default"), tmp_path / "before.json")
+    files = [str(tmp_path / name) for name in ("samples.npz", "before.json", "after.json")]
+    settings = CubeSettings(mus=(1.0, 0.5))
+    options = ["--settings", settings.to_json(), "--updates", "1", "--seed", "3"]
+    done = CliRunner().invoke(module.main, [*files, *options], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    verdict = json.loads((tmp_path / "after.verdict").read_text())
+    assert verdict["trained"] == verdict["held_out"] == 2 and verdict["before"] > 0.0
+    tuned = actor.load(tmp_path / "after.json")
+    finetuned = tuned.card["finetuned"]
+    assert finetuned["sha256"] == make_policy("default").card["sha256"]
+    assert finetuned["accepted"] is verdict["accepted"]
