@@ -8,17 +8,17 @@ from importlib.metadata import version
 
 import numpy as np
 
+from ..arrays import Array, Single
 from ..errors import ClusterError
 from ..policies.base import Policy
 from . import sample
 from .column import FINISHERS, OUTCOMES, Solved, workshop
+from .layout import Values
 from .settings import CubeSettings
 from .source import Columns
 from .starts import StartChoice
 
 __all__ = ["Order", "gather", "lost", "mismatch", "required_versions", "snake", "solve_block"]
-
-Array = np.ndarray
 
 #: The packages that client and workers must have in the same version.
 _SAME = ("lw-rl", "lightweaver")
@@ -63,7 +63,7 @@ def snake(shape: tuple[int, int]) -> list[int]:
     return [i * ny + (j if i % 2 == 0 else ny - 1 - j) for i in range(nx) for j in range(ny)]
 
 
-def solve_block(order: Order, policy: Policy | None = None) -> dict[str, Array]:
+def solve_block(order: Order, policy: Policy | None = None) -> dict[str, Values]:
     """Solve a block; a task of a worker.
 
     A column's result depends on the block alone, never on what the worker did before.
@@ -101,17 +101,17 @@ def solve_block(order: Order, policy: Policy | None = None) -> dict[str, Array]:
     return gather([solved[k] for k in range(len(order.columns))], order, shop.wavelength.size)
 
 
-def gather(solved: list[Solved], order: Order, Nwave: int) -> dict[str, Array]:
+def gather(solved: list[Solved], order: Order, Nwave: int) -> dict[str, Values]:
     """Return what was solved as arrays, NaN where a column failed."""
     settings = order.settings
     Nspace = order.columns.z.shape[1]
     spectrum = np.full((len(settings.mus), Nwave), np.nan, np.float32)
     depths = np.full((2, Nspace), np.nan, np.float32)
 
-    def stack(values: list[Array | None], missing: Array) -> Array:
+    def stack(values: list[Array | None], missing: Single) -> Single:
         return np.stack([missing if v is None else v.astype(np.float32) for v in values])
 
-    values: dict[str, Array] = {
+    values: dict[str, Values] = {
         "intensity": stack([s.line.intensity if s.line else None for s in solved], spectrum),
         "formal_solutions": np.array([s.Nformal for s in solved], np.int32),
         "error_estimate": np.array([s.estimate for s in solved], np.float32),
@@ -129,7 +129,7 @@ def gather(solved: list[Solved], order: Order, Nwave: int) -> dict[str, Array]:
     return values
 
 
-def lost(order: Order, reason: str, Nwave: int) -> dict[str, Array]:
+def lost(order: Order, reason: str, Nwave: int) -> dict[str, Values]:
     """Return the result of columns on which workers died."""
     return gather([Solved("worker_lost", reason=reason)] * len(order.columns), order, Nwave)
 

@@ -10,6 +10,7 @@ import lightweaver as lw
 import numpy as np
 
 from .. import atmospheres, atoms, schemes
+from ..arrays import Array
 from ..errors import AtmosphereError, LwRlError
 from ..host.adapter import Adapter
 from ..host.context import radiative_set
@@ -24,7 +25,6 @@ from .settings import CubeSettings
 
 __all__ = ["FINISHERS", "OUTCOMES", "Neighbour", "Solved", "Workshop", "workshop"]
 
-Array = np.ndarray
 
 #: How a column ends, in the order of their codes; 0 stands for a column not solved yet.
 OUTCOMES = (

@@ -13,11 +13,11 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..arrays import Array
 from .column import OUTCOMES
 
 __all__ = ["cube_figure"]
 
-Array = np.ndarray
 Extent = tuple[float, float, float, float]
 
 _SIZE = 9

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 import zarr
 from zarr.errors import ZarrUserWarning
@@ -19,7 +20,10 @@ from zarr.errors import ZarrUserWarning
 from .column import FINISHERS, OUTCOMES
 from .settings import CubeSettings
 
-__all__ = ["COLUMN_DIMS", "FORMAT", "OutputField", "consolidate", "create", "fields"]
+__all__ = ["COLUMN_DIMS", "FORMAT", "OutputField", "Values", "consolidate", "create", "fields"]
+
+Values = npt.NDArray[Any]
+"""Values of an array of the output, of its own type."""
 
 #: Version of the layout.
 FORMAT = 1

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import lightweaver as lw
 import numpy as np
 
+from ..arrays import Array
 from ..host.adapter import Adapter
 from ..host.emergent import emergent_rays
 
 __all__ = ["Emergent", "emergent", "height_of_tau_one"]
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True)

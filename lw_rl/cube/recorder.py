@@ -11,13 +11,13 @@ from typing import Any
 import lightweaver as lw
 import numpy as np
 
+from ..arrays import Array
 from ..host.adapter import Adapter
 from ..host.state import Evaluation, LinePhysics
 from ..iterate import AcceleratedContext
 
 __all__ = ["StateRecorder", "VisitedStates", "pack", "unpack"]
 
-Array = np.ndarray
 
 #: Fields of :class:`VisitedStates` that are arrays.
 _ARRAYS = ("y", "r", "lambda_residual", "starts")

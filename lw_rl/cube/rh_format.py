@@ -15,6 +15,7 @@ import astropy.units as u
 import numpy as np
 import xarray as xr
 
+from ..arrays import Array
 from ..errors import CubeInputError
 
 __all__ = [
@@ -27,7 +28,6 @@ __all__ = [
     "open_cube",
 ]
 
-Array = np.ndarray
 
 #: Names that the dimensions go by, canonical name first.
 DIMENSIONS = {

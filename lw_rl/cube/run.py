@@ -15,6 +15,7 @@ from ..errors import ClusterError, LwRlError
 from ..policies.base import Policy
 from .block import Order, lost, required_versions, solve_block
 from .column import OUTCOMES
+from .layout import Values
 from .learn import Learner, LearningSchedule
 from .progress import Listener, progress_of
 from .source import Columns, Source
@@ -22,8 +23,6 @@ from .store import Output
 from .window import Window
 
 __all__ = ["CubeRun"]
-
-Array = np.ndarray
 
 #: Blocks in flight for every thread of the workers: one to solve, one to go on with at once.
 _AHEAD = 2
@@ -80,7 +79,7 @@ class CubeRun:
         self._finished: Queue[Future] = Queue()
         #: Columns of blocks that were with workers when they died, and what came of them.
         self._suspects: deque[tuple[Window, Columns, int]] = deque()
-        self._parts: dict[Window, dict[int, dict[str, Array]]] = {}
+        self._parts: dict[Window, dict[int, dict[str, Values]]] = {}
         self._versions = required_versions()
         self._address = client.scheduler_info()["address"]
         # Keys of another run on the same scheduler must not be taken for these.
@@ -249,7 +248,7 @@ class CubeRun:
         self._send_policy(self._in_force, self.progress.version)
         self._submit(sent.window, sent.order.columns, sent.column, sent.before + 1)
 
-    def _keep(self, sent: Sent, values: dict[str, Array]) -> None:
+    def _keep(self, sent: Sent, values: dict[str, Values]) -> None:
         if sent.column is not None:
             parts = self._parts[sent.window]
             parts[sent.column] = values

@@ -11,8 +11,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
+from ..arrays import Array
 from ..errors import CubeInputError
 from .rh_format import (
     DIMENSIONS,
@@ -26,7 +28,8 @@ from .window import Window
 
 __all__ = ["Columns", "Source", "write"]
 
-Array = np.ndarray
+Column = npt.NDArray[np.floating]
+"""Numbers in the precision of the file."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +38,17 @@ class Columns:
 
     Attributes
     ----------
-    z, temperature, ne, nHTot, vturb, vz : Array
+    z, temperature, ne, nHTot, vturb, vz : Column
         Height [m], temperature [K], electron and hydrogen density [m-3], microturbulence and
         upward velocity [m s-1], each in the precision of the file.
     """
 
-    z: Array
-    temperature: Array
-    ne: Array
-    nHTot: Array
-    vturb: Array
-    vz: Array
+    z: Column
+    temperature: Column
+    ne: Column
+    nHTot: Column
+    vturb: Column
+    vz: Column
 
     def __len__(self) -> int:
         return self.temperature.shape[0]
@@ -142,7 +145,7 @@ class Source:
             return
         check_heights(first, self.name)
 
-    def _read(self, name: str, window: Window) -> Array:
+    def _read(self, name: str, window: Window) -> Column:
         variable = self._variable(name)
         index = {
             "t": window.t,

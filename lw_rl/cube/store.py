@@ -19,17 +19,17 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from ..arrays import Array
 from ..errors import CubeOutputError, CubeSettingsError
 from ..provenance import versions
 from .column import OUTCOMES
-from .layout import COLUMN_DIMS, FORMAT, consolidate, create, fields
+from .layout import COLUMN_DIMS, FORMAT, Values, consolidate, create, fields
 from .settings import CubeSettings, as_plain, differences
 from .source import Source
 from .window import Window, block_shape, windows
 
 __all__ = ["Output", "open_output"]
 
-Array = np.ndarray
 
 #: Bytes that a reason is reckoned with; few columns have one.
 _REASON = 16
@@ -204,7 +204,7 @@ class Output:
         done = int(np.sum(outcome > 0))
         return done, done - int(converged.sum()), int(Nformal[converged].sum())
 
-    def commit(self, window: Window, values: Mapping[str, Array]) -> None:
+    def commit(self, window: Window, values: Mapping[str, Values]) -> None:
         """Write a block; it counts once the last of its arrays, the outcomes, is in place.
 
         Parameters

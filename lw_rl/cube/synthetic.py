@@ -6,11 +6,11 @@ import numpy as np
 import xarray as xr
 
 from .. import atmospheres
+from ..arrays import Array
 from ..errors import CubeSettingsError
 
 __all__ = ["synthetic_cube"]
 
-Array = np.ndarray
 
 #: Smooth functions of depth that carry the perturbations.
 _MODES = 5

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...arrays import Array
 from ...cube.source import Source
 from ...cube.synthetic import synthetic_cube
 from ...cube.window import Window
@@ -18,7 +19,6 @@ from .scale import scale
 
 __all__ = ["rates", "subsample"]
 
-Array = np.ndarray
 
 #: Times that pool, workers and one worker are timed in turn. Odd, so that one is the middle one.
 _ROUNDS = 3

@@ -13,6 +13,7 @@ import lightweaver as lw
 import numpy as np
 
 from ... import atmospheres, atoms
+from ...arrays import Array
 from ...benchmark.reference import reference, true_error
 from ...cube.column import Workshop
 from ...cube.settings import CubeSettings
@@ -24,7 +25,6 @@ from ...processes import one_thread_each
 
 __all__ = ["TARGET", "plain_context", "plain_pool", "plain_tolerance"]
 
-Array = np.ndarray
 
 #: True error that both sides of the comparison must not exceed.
 TARGET = 1e-3

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ...arrays import Array
 from ...benchmark.reference import reference, true_error
 from ...cube.column import OUTCOMES, Workshop
 from ...cube.engine import solve
@@ -24,7 +25,6 @@ from .plain_pool import plain_context
 
 __all__ = ["against_references", "stages"]
 
-Array = np.ndarray
 
 #: The output is in single precision: half a unit in the last place for each level.
 _ROUNDING = 1e-6
