@@ -2,7 +2,7 @@
 
 A policy with a few outputs cannot set ``S`` at every depth; it picks a member of a family.  What
 the family cannot represent no policy can reach, so the family limits the accuracy, and the two
-here differ in what they leave (`lw_rl.experiments.paper.run`, section on
+here differ in what they leave (`lw_rl.experiments.paper.report`, section on
 expressiveness): the sigmoid of the paper, and monotone splines in log S.
 """
 
