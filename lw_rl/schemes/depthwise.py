@@ -26,20 +26,15 @@ _OTHERS = Anderson(logarithmic=True, max_step=1.5, delay=5)
 ALONE = "nonlocal"
 #: A policy whose step leaves more than this of the estimated error is not asked again.
 _USEFUL = 0.3
-#: Nor is one where the operator's first guess is further off than this: the problem is a hard one.
-#: A policy that has learned from hard ones says so in its card (`Actor.asked_within`).
-_NEAR = 0.05
 
-#: A step of the operator that leaves more than this of the error has failed.
-_ENOUGH = 0.8
-#: The same where the emission profile is iterated too, whose lag any step leaves.
+#: A step of the operator has failed that leaves more than this of the error where the emission
+#: profile is iterated too, whose lag any step leaves.
 _LAG_ENOUGH = 0.9
 #: The plain update is fast where it would leave less than this of the error.
 _PLAIN_IS_FAST = 0.7
-#: The operator is relinearised around the present state where that is further from what it was
-#: linearised around, in the logarithm; at the shorter distance where its last step left more than
-#: `_HALF`.
-_FAR, _OFF, _HALF = 0.3, 0.03, 0.5
+#: Share of `Depthwise.far` at which the operator is relinearised where its last step left more
+#: than `_HALF`.
+_OFF, _HALF = 0.1, 0.5
 #: Slow plain steps that end the operator's backoff after its first failure, and at most.
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 2, 64
 
@@ -54,12 +49,12 @@ class BlockState:
         Which one it is.
     others : Iterates or None
         For atoms without an operator.
+    near : float
+        Estimated error from which on the policy is not asked.
     operator, initial : EquilibriumOperator or None
         Of a two-level atom, and that of the beginning.
     frame : Frame or None
         Of a two-level atom, if there is a policy.
-    near : float
-        Estimated error from which on the policy is not asked.
     factor : float or None
         With which the operator's own estimate of the error holds, if the policy's card knows that.
     first, lte : Array or None
@@ -87,10 +82,10 @@ class BlockState:
 
     block: Block
     others: Iterates | None
+    near: float
     operator: EquilibriumOperator | None = None
     initial: EquilibriumOperator | None = None
     frame: Frame | None = None
-    near: float = _NEAR
     factor: float | None = None
     first: Array | None = None
     lte: Array | None = None
@@ -182,10 +177,23 @@ class Depthwise:
         all to the operator.
     window : int, optional
         States that are combined; 1 turns it off (default: 8).
+    near : float, optional
+        Error of the operator's first guess from which on a policy is not asked: the problem is a
+        hard one (default: 0.05). A policy that has learned from hard ones says so in its card
+        (`Actor.asked_within`).
+    far : float, optional
+        Distance from what the operator was linearised around, in the logarithm, beyond which it is
+        relinearised; a tenth of it where its last step left much of the error (default: 0.3).
+    enough : float, optional
+        Share of the error that a failed step of the operator leaves, after which it may back off
+        (default: 0.8).
     """
 
     policy: Policy | None
     window: int = 8
+    near: float = 0.05
+    far: float = 0.3
+    enough: float = 0.8
     name: str = field(default="depthwise")
     lambdaIterate: bool = False
     solves_scattering: bool = True
@@ -206,7 +214,7 @@ class Depthwise:
 
     def _prepared(self, adapter: Adapter, block: Block, geometry: Geometry | None) -> BlockState:
         others = None if adapter.conserves_charge else Iterates.empty(_OTHERS.window)
-        s = BlockState(block, others, visited=deque(maxlen=self.window))
+        s = BlockState(block, others, self.near, visited=deque(maxlen=self.window))
         atom, y = adapter.atom(block), adapter.read()[block.span]
         lte = adapter.in_lte(block)
         operator = operator_for(atom, geometry, None if lte else y)
@@ -221,7 +229,7 @@ class Depthwise:
         if self.policy is not None and atom.source and not adapter.redistributes(block):
             card = card_of(self.policy)
             s.frame = make_frame(atom.source.physics())
-            s.near = card.asked_within or _NEAR
+            s.near = card.asked_within or self.near
             s.factor = card.operator_factor(s.frame.static)
         return s
 
@@ -305,8 +313,7 @@ class Depthwise:
             by = ALONE if any(s.operator is not None for s in state) else _OTHERS.name
         return Step(y_next, estimate=estimate, by=by, note=note)
 
-    @staticmethod
-    def _backs_off(estimate: Array, r: Array, s: BlockState) -> bool:
+    def _backs_off(self, estimate: Array, r: Array, s: BlockState) -> bool:
         """Whether the next step is to be the plain update.
 
         It is where the operator's last step left much of the error, and the plain update would
@@ -320,7 +327,7 @@ class Depthwise:
         left, s.off = off / s.off, off
         if s.plain:
             s.backoff -= left > _PLAIN_IS_FAST
-        elif left > (_LAG_ENOUGH if s.redistributed else _ENOUGH):
+        elif left > (max(_LAG_ENOUGH, self.enough) if s.redistributed else self.enough):
             # No error is below half of the residual where plain steps contract: the operator errs.
             if size_of(estimate - r) < _PLAIN_IS_FAST * off or size < 0.5 * off:
                 s.backoff, s.next_backoff = (
@@ -352,8 +359,7 @@ class Depthwise:
         combined = combine_linear(ys, errors, plains) if len(ys) > 1 else None
         return errors[-1], *(last if combined is None else combined)
 
-    @staticmethod
-    def _outdated(start: Array, off: float, s: BlockState) -> bool:
+    def _outdated(self, start: Array, off: float, s: BlockState) -> bool:
         """Whether the operator is to be relinearised, around where its step is to begin.
 
         The host's interpolation is not linear: where its limiter switches between here and what the
@@ -371,7 +377,7 @@ class Depthwise:
         if s.made == 1 or s.plain or s.redistributed:
             return False
         moved = largest(s.operator.y - start)
-        return moved > _FAR or (moved > _OFF and off > _HALF * s.off)
+        return moved > self.far or (moved > _OFF * self.far and off > _HALF * s.off)
 
     def _correct(
         self, y: Array, r: Array, lambda_residual: Array, s: BlockState

@@ -16,9 +16,9 @@ __all__ = ["SafeguardState"]
 
 #: A hand-over begins at the best state if its residual is below this fraction of the first one.
 _PROGRESS = 0.1
-#: Formal solutions in which the smallest residual has to fall to this part of what it was: any
-#: steady contraction does. Below the last number rounding may be what is left.
-_LONG, _STALLED, _ROUNDING = 150, 0.99, 1e-8
+#: A residual is smaller than another if it is less than this part of it: those of any steady
+#: contraction are, in time. Below the second number rounding may be what is left.
+_STALLED, _ROUNDING = 0.99, 1e-8
 #: Plain steps after a solve has stalled for the first time.
 _PLAIN_AFTER_STALL = 250
 #: Visited states that the next scheme is given.
@@ -119,12 +119,20 @@ class SafeguardState:
         assert self.best is not None and self.first is not None
         return self.best if self.best[1] < _PROGRESS * self.first[1] else self.first
 
-    def has_stalled(self, residual_norm: float) -> bool:
-        """Note a residual, and return whether accelerated steps have led into a cycle."""
+    def has_stalled(self, residual_norm: float, after: int = 150) -> bool:
+        """Note a residual, and return whether accelerated steps have led into a cycle.
+
+        Parameters
+        ----------
+        residual_norm : float
+            The residual.
+        after : int, optional
+            Formal solutions without a smaller one that make a cycle (default: 150).
+        """
         self.idle += 1
         if residual_norm < _STALLED * self.least:
             self.least, self.idle = residual_norm, 0
-        return self.accelerated and self.idle >= _LONG and self.least > _ROUNDING
+        return self.accelerated and self.idle >= after and self.least > _ROUNDING
 
     def stall(self) -> int:
         """Note that it has, and return the plain steps to be made after that."""

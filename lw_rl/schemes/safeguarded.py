@@ -91,8 +91,6 @@ _FAST_CONTRACTION = 0.1
 _COMBINING = 0.99
 #: Plain steps that are none to speak of.
 _NOTHING = 2
-#: An emission profile that is more negative than this, over the absorption profile, is absurd.
-_LEAST_EMISSION = -1.0
 
 
 @dataclass(frozen=True)
@@ -132,6 +130,16 @@ class Safeguarded:
         Whether `growth` is that of the residual's logarithm, in which a step may do more at the
         start (default: False). Schemes that combine plain updates need it: Anderson acceleration
         takes up to twice as many formal solutions without.
+    tests_start : bool, optional
+        Whether a start that the scheme brings has to pass the early-restart test (default: True).
+    stalled_after : int, optional
+        Formal solutions without a smaller residual after which accelerated steps are taken to have
+        led into a cycle (default: 150).
+    backoff_growth : int, optional
+        Factor on the length of the last scheme's backoffs, from the third on (default: 2).
+    least_emission : float, optional
+        An emission profile that is more negative than this, over the absorption profile, is absurd
+        (default: -1).
     """
 
     scheme: Scheme
@@ -142,6 +150,10 @@ class Safeguarded:
     rate: float = 0.8
     fallbacks: tuple[Scheme, ...] = field(default=(Anderson(),))
     in_foldings: bool = False
+    tests_start: bool = True
+    stalled_after: int = 150
+    backoff_growth: int = 2
+    least_emission: float = -1.0
 
     def __post_init__(self) -> None:
         if not self.growth >= 1.0 or self.max_rejections < 1 or not 0.0 < self.rate <= 1.0:
@@ -194,7 +206,8 @@ class Safeguarded:
         starts = self._schemes[0].starts
         y_start = None if starts is None else starts.start(y, state.state)
         if y_start is not None:
-            state.origin, state.early_restart = state.adapter.snapshot(), EarlyRestart()
+            state.origin = state.adapter.snapshot()
+            state.early_restart = EarlyRestart() if self.tests_start else None
         return y_start
 
     def operators(self, state: SafeguardState) -> Mapping[Block, EquilibriumOperator]:
@@ -254,7 +267,7 @@ class Safeguarded:
         if plain or not image.size or not adapter.valid():
             state.coupled.clear()
             return None
-        if not image.min() >= _LEAST_EMISSION:
+        if not image.min() >= self.least_emission:
             # No emission is: the populations are nowhere near equilibrium. The radiation field is
             # that of the next formal solution; the populations are judged by its residual.
             adapter.write_profiles(profiles)
@@ -350,7 +363,7 @@ class Safeguarded:
             return False
         # In partial redistribution a change of the profile raises them.
         adapter = state.adapter
-        return state.has_stalled(residual_norm) and not any(
+        return state.has_stalled(residual_norm, self.stalled_after) and not any(
             map(adapter.redistributes, adapter.blocks)
         )
 
@@ -418,7 +431,8 @@ class Safeguarded:
         state.pending = 0
         if state.active == len(self._schemes) - 1 and not self._asks_policy(state):
             over = state.fruitless + 1 - self.allowance - self.share * state.earned
-            state.backoff = math.ceil(over / self.share) * 2 ** max(state.backoffs - 1, 0)
+            longer = self.backoff_growth ** max(state.backoffs - 1, 0)
+            state.backoff = math.ceil(over / self.share) * longer
             state.backoffs += 1
             return None
         self._hand_over(state, f"{state.fruitless} fruitless steps")
