@@ -63,7 +63,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -86,28 +86,51 @@ PLAIN_SAFETY = 1.5
 #: Factor on what the approximate operator takes for the error, where neither it nor a policy has
 #: made the step: what it does not see of an error, its own steps leave.
 OPERATOR_SAFETY = 1.5
-#: Share of an error that is left, as a rule at the least, of what an accelerated step has removed.
-_LEAVES = 0.03
-#: First residual from which on a policy's steps leave as much unseen as the operator's.
-_NEAR_START = 0.025
 #: No error is known to be smaller.
 _ROUNDING = float(np.finfo(np.float64).eps)
-#: Factor on the estimates where the equations are rough (`History.rough`).
-_ROUGH = 10.0
-#: What classical Lambda iteration is taken to contract by where no operator tells.
-_LAMBDA_RHO = 0.9999
 #: Changes of the radiation field over which its contraction is observed.
 _FIELD_MEMORY = 9
 #: Plain steps in a row that are MALI left to itself.
 _PLAIN_STEPS = 8
-#: Plain steps in a row after which what accelerated ones left does not count any more.
-_FORGOTTEN = 20
 #: Accelerated steps over which their contraction is observed.
 _LEFT = 2
 #: Contraction beyond which a policy's step is not extrapolated.
 _MAX_POLICY_RHO = 0.8
 #: The same where it is observed at one depth.
 _MAX_LEFT = 0.9
+
+
+@dataclass(frozen=True)
+class EstimateSettings:
+    """What was calibrated of the estimates by counting how often they cover the error.
+
+    Attributes
+    ----------
+    rough : float
+        Factor on the estimates where the equations are rough (`History.rough`).
+    small : float
+        Residual, in the logarithm, below which a plain step that raises it, or another one that has
+        to be undone, tells of a limiter switch.
+    memory : int
+        Steps for which switches of the limiter and raised residuals are remembered.
+    leaves : float
+        Share of an error that is left, as a rule at the least, of what an accelerated step has
+        removed.
+    near_start : float
+        First residual from which on a policy's steps leave as much unseen as the operator's.
+    forgotten : int
+        Plain steps in a row after which what accelerated ones left does not count any more.
+    lambda_rho : float
+        What classical Lambda iteration is taken to contract by where no operator tells.
+    """
+
+    rough: float = 10.0
+    small: float = 0.01
+    memory: int = 40
+    leaves: float = 0.03
+    near_start: float = 0.025
+    forgotten: int = 20
+    lambda_rho: float = 0.9999
 
 
 class Certificate:
@@ -121,20 +144,33 @@ class Certificate:
         Returns the approximate operators that a scheme has made, by atom.
     lambdaIterate : bool, optional
         Whether plain steps are classical Lambda iteration (default: False).
+    settings : EstimateSettings, optional
+        Calibrated values.
 
     Attributes
     ----------
+    defect : DefectCorrection
+        What the operators say.
+    history : History
+        The visited states.
     evaluation : Evaluation or None
         The last one that counts.
     at_floor : bool
         Whether a stop was made because residuals no longer fall, for rounding.
     """
 
-    def __init__(self, adapter: Adapter, operators: Operators = dict, lambdaIterate: bool = False):
+    def __init__(
+        self,
+        adapter: Adapter,
+        operators: Operators = dict,
+        lambdaIterate: bool = False,
+        settings: EstimateSettings | None = None,
+    ):
         self.adapter = adapter
+        self.settings = EstimateSettings() if settings is None else settings
         self.clear()
         self._log_b: dict[Block, Array] = {}
-        self._defect = DefectCorrection(adapter, operators)
+        self.defect = DefectCorrection(adapter, operators)
         self._lambda = lambdaIterate
         self._settled = True
         self._dJ: deque[float] = deque(maxlen=_FIELD_MEMORY)
@@ -144,7 +180,7 @@ class Certificate:
         """Forget the visited states."""
         self.evaluation: Evaluation | None = None
         self._before: Evaluation | None = None
-        self._history = History()
+        self.history = History(self.settings.small, self.settings.memory)
         # Size of the step that is proposed, and of the one that led here if it was accelerated.
         self._step = self._came = 0.0
         # What accelerated steps in a row left of each other's size.
@@ -167,7 +203,7 @@ class Certificate:
         by_policy = self._factor is not None and self._method == "policy"
         if undone and not by_policy:
             # A policy may be adversarial; steps of others raise residuals only across a switch.
-            self._history.undone()
+            self.history.undone()
         self.evaluation = self._estimate = None
 
     def note_radiation(self, change: float) -> None:
@@ -183,7 +219,7 @@ class Certificate:
         a contraction rho of these changes ``r rho / (1 - rho)`` is still to come. Zero where every
         atom has an operator: their estimates do not depend on the last radiation field.
         """
-        if self._defect.complete:
+        if self.defect.complete:
             return 0.0
         if len(self._dJ) < 2:
             return float("inf")
@@ -193,17 +229,17 @@ class Certificate:
     @property
     def radiation_settles(self) -> bool:
         """Whether a stop needs a settled radiation field: an atom has no operator."""
-        return not self._defect.complete
+        return not self.defect.complete
 
     @property
     def floor_reached(self) -> bool:
         """Whether residuals no longer fall, for rounding."""
-        return self.evaluation is not None and self._history.at_floor
+        return self.evaluation is not None and self.history.at_floor
 
     def settle_at_floor(self) -> None:
         """Put the visited state with the smallest residual into the context."""
         self.at_floor = True
-        self.adapter.go_back(self._history.best())
+        self.adapter.go_back(self.history.best())
 
     @on_the_contexts_threads
     def redistribute(self, change: float, mixed: Array | None = None) -> None:
@@ -223,7 +259,7 @@ class Certificate:
         # Plain steps are too slow for their combination to tell.
         together = mixed is not None and self._factor is not None
         self._profile.step(max(self._step, away), together)
-        errors = self._defect.errors(self.evaluation)
+        errors = self.defect.errors(self.evaluation)
         if errors is None:
             self._profile.without_operator(self.residual, self._observed().value)
         else:
@@ -264,12 +300,12 @@ class Certificate:
         # After a step that was undone residuals are not compared.
         plainly = self.evaluation is not None and self._plain
         self._before, self.evaluation = self.evaluation, evaluation
-        self._history.add(evaluation, plainly)
+        self.history.add(evaluation, plainly)
         before, after_plain = self._step, self._plain
         self._came = 0.0 if after_plain else before
         self._plain = y_next is None
         self._plain_steps = self._plain_steps + 1 if self._plain else 0
-        if self._plain_steps > _FORGOTTEN:
+        if self._plain_steps > self.settings.forgotten:
             self._left.clear()
         self._factor, self._method = factor, method
         step = evaluation.residual_norm if y_next is None else largest(y_next - evaluation.y)
@@ -318,7 +354,7 @@ class Certificate:
             self._estimate = _at_least(self._profile.at_least(), estimate)
         least = max(_ROUNDING, self._radiation_error)
         self._estimate = _at_least(least, self._estimate)
-        left = _LEAVES * self._came if self._factor is not None else 0.0
+        left = self.settings.leaves * self._came if self._factor is not None else 0.0
         if self._estimate.value < within <= left:
             # That nothing was left is chance, or the limiter switched.
             return ErrorEstimate(left, "operator")
@@ -328,7 +364,7 @@ class Certificate:
     def bound(self) -> float | None:
         """Return the bound on the error of :attr:`state`, or None where there is none.
 
-        It takes some milliseconds, a linear programme for each two-level atom. What it backoffs on
+        It takes some milliseconds, a linear programme for each two-level atom. What it rests on
         (`lw_rl.certificate.bounds`) does not hold where the approximate operator, which
         interpolates as the host does, takes the error for larger: there is none then.
         """
@@ -338,7 +374,7 @@ class Certificate:
             self._largest_over_blocks(self._weight_bound),
             self._largest_over_blocks(self._enclosure_bound),
         )
-        seen = self._defect.worst(self.evaluation, plain=False)
+        seen = self.defect.worst(self.evaluation, plain=False)
         return bound if seen is not None and seen < bound < np.inf else None
 
     def settle(self) -> None:
@@ -351,7 +387,7 @@ class Certificate:
     @property
     def _rough(self) -> bool:
         """Whether linear estimates are worth little among the last states."""
-        return not self._profile and self._history.rough
+        return not self._profile and self.history.rough
 
     def _tightest(self, within: float) -> ErrorEstimate:
         """Return the tightest of the estimates, before the defect-correction estimate."""
@@ -359,9 +395,9 @@ class Certificate:
         estimate = UNKNOWN
         if relative(self._step) < within:
             estimate = self._observed()
-            seen = self._defect.worst(self.evaluation, self._plain)
+            seen = self.defect.worst(self.evaluation, self._plain)
             if seen is None and self._lambda:
-                slow = PLAIN_SAFETY * relative(self._step / (1.0 - _LAMBDA_RHO))
+                slow = PLAIN_SAFETY * relative(self._step / (1.0 - self.settings.lambda_rho))
                 estimate = ErrorEstimate(slow, "contraction")
             elif seen is not None and self._factor is None and self._plain_steps < _PLAIN_STEPS:
                 # Accelerated before: states between them tell less than the operator does.
@@ -369,7 +405,7 @@ class Certificate:
                 if seen < estimate.value:
                     estimate = ErrorEstimate(seen, "operator")
         if self._rough:
-            estimate = replace(estimate, value=_ROUGH * estimate.value)
+            estimate = replace(estimate, value=self.settings.rough * estimate.value)
         bound = self._largest_over_blocks(self._weight_bound)
         return ErrorEstimate(bound, "bound", bound) if bound < estimate.value else estimate
 
@@ -379,31 +415,33 @@ class Certificate:
         It is asked only where the iteration would stop otherwise: it takes some milliseconds.
         """
         assert self.evaluation is not None
-        seen, switched = self._defect.two_steps(self.evaluation, self._plain)
+        seen, switched = self.defect.two_steps(self.evaluation, self._plain)
         if switched:
-            self._history.switch()
+            self.history.switch()
         if self._factor is None:
             # What it left of its own errors before, it does not see of this one.
             seen *= OPERATOR_SAFETY / (1.0 - self._accelerated())
         elif self._method == "policy":
             # What it has not seen of a large error is still there.
-            safety = OPERATOR_SAFETY if self._history.first < _NEAR_START else DEFAULT_FACTOR
+            safety = (
+                OPERATOR_SAFETY if self.history.first < self.settings.near_start else DEFAULT_FACTOR
+            )
             seen *= max(safety, self._stays())
         else:
             seen *= max(self._factor, OPERATOR_SAFETY, self._stays())
-        return ErrorEstimate(_ROUGH * seen if self._rough else seen, "operator")
+        return ErrorEstimate(self.settings.rough * seen if self._rough else seen, "operator")
 
     def _observed(self) -> ErrorEstimate:
         """Return the estimate from the step, the visited states and the contraction."""
-        distance = self._history.distance(self.state, self.adapter.blocks)
-        rho = self._history.contraction()
+        distance = self.history.distance(self.state, self.adapter.blocks)
+        rho = self.history.contraction()
         safety = PLAIN_SAFETY if self._plain_steps >= _PLAIN_STEPS else SAFETY
         if distance == float("inf"):
             if self._method == "operator" and self._factor is not None:
                 # Calibrated on problems of this kind, it is worth more than the general one.
                 safety = min(safety, self._factor) if self._factor < DEFAULT_FACTOR else safety
             step = self._step / (1.0 - min(rho, MAX_RHO))
-            known = len(self._history) > 1
+            known = len(self.history) > 1
             return ErrorEstimate(safety * relative(step), "contraction") if known else UNKNOWN
         if self._factor is not None:
             rho = max(rho, self._accelerated())
@@ -412,14 +450,14 @@ class Certificate:
         if not self._plain:
             distance = max(self._step, distance)
         elif self._plain_steps >= _PLAIN_STEPS:
-            distance = max(distance, self._history.remainder())
+            distance = max(distance, self.history.remainder())
         return ErrorEstimate(safety * relative(distance), "combination")
 
     def _stays(self) -> float:
         """Return the factor on what the operator sees where some of it stays from step to step."""
         if self._before is None or self.evaluation is None:
             return OPERATOR_SAFETY
-        left = self._defect.left(self._before, self.evaluation)
+        left = self.defect.left(self._before, self.evaluation)
         return OPERATOR_SAFETY / (1.0 - min(left, _MAX_LEFT))
 
     def _accelerated(self) -> float:
@@ -431,16 +469,16 @@ class Certificate:
     def _largest_over_blocks(self, bound: Callable[[Block], float]) -> float:
         if self._profile:
             return float("inf")
-        if not (self.adapter.settled and self._defect.complete):
+        if not (self.adapter.settled and self.defect.complete):
             return float("inf")
-        if not self._history.monotone:
+        if not self.history.monotone:
             return float("inf")
         return max(bound(b) for b in self.adapter.blocks)
 
     def _thermal(self, block: Block, y: Array) -> Array:
         """Return ln(eps B) in the unit of the unknown, shape [Nspace]."""
         if block not in self._log_b:
-            thermal = self._defect.operator(block, y).thermal
+            thermal = self.defect.operator(block, y).thermal
             self._log_b[block] = np.log(np.maximum(thermal, 1e-300))
         return self._log_b[block]
 
@@ -449,7 +487,7 @@ class Certificate:
         y, r = self.evaluation.y[block.span], self.evaluation.r[block.span]
         bound = weight_bound(y, r, self._thermal(block, y))
         if bound < np.inf:
-            bound *= self._defect.widening(block, y)
+            bound *= self.defect.widening(block, y)
         # The plain update is no further from the solution than its step and the bound together.
         return bound + relative(largest(r)) * (1.0 + bound) if self._plain else bound
 
@@ -457,8 +495,8 @@ class Certificate:
         assert self.evaluation is not None
         span = block.span
         y = self.evaluation.y[span]
-        widening = self._defect.widening(block, y)
-        ys, rs = self._history.settled(span)
+        widening = self.defect.widening(block, y)
+        ys, rs = self.history.settled(span)
         return widening * enclosure_bound(ys, rs, self._thermal(block, y), self.state[span])
 
 

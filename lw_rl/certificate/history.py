@@ -20,13 +20,8 @@ __all__ = ["MAX_RHO", "NOISE", "History", "contraction"]
 
 #: History states that are combined.
 _WINDOW = 20
-#: Steps for which limiter switches and raised residuals are remembered.
-_MEMORY = 40
 #: Steps over which the contraction of the residual is observed.
 _SPANS = (2, 4, 8)
-#: A residual, in the logarithm, below which a plain step that raises it, or another one that has to
-#: be undone, tells of a limiter switch.
-_SMALL = 0.01
 #: Below this residual, in the logarithm, rounding can be what is left: it is where a residual is
 #: not smaller than this part of that so many steps before.
 _ROUNDING, _SMALLER, _STEPS = 1e-9, 0.5, 6
@@ -39,21 +34,30 @@ MAX_RHO = 0.999
 class History:
     """The last states of a solve at which the host made a formal solution.
 
+    Parameters
+    ----------
+    small : float, optional
+        Residual, in the logarithm, below which a plain step that raises it, or another one that has
+        to be undone, tells of a limiter switch (default: 0.01).
+    memory : int, optional
+        Steps for which switches of the limiter and raised residuals are remembered (default: 40).
+
     Attributes
     ----------
     first : float
         The first residual, in the logarithm.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, small: float = 0.01, memory: int = 40) -> None:
+        self._small = small
         self.first = float("inf")
         self._ys: deque[Array] = deque(maxlen=_WINDOW + 1)
         self._rs: deque[Array] = deque(maxlen=_WINDOW + 1)
         self._settled: deque[bool] = deque(maxlen=_WINDOW + 1)
         self._residual_norms: deque[float] = deque(maxlen=max(_SPANS) + 1)
         # From which residual a plain step had raised it, or one that was undone, if it did.
-        self._raised: deque[float] = deque(maxlen=_MEMORY)
-        self._switches: deque[bool] = deque(maxlen=_MEMORY)
+        self._raised: deque[float] = deque(maxlen=memory)
+        self._switches: deque[bool] = deque(maxlen=memory)
 
     def __len__(self) -> int:
         return len(self._ys)
@@ -95,7 +99,7 @@ class History:
     @property
     def rough(self) -> bool:
         """Whether linear estimates are worth little: the limiter switched, or nothing contracts."""
-        return any(self._switches) or min(self._raised) < _SMALL
+        return any(self._switches) or min(self._raised) < self._small
 
     @property
     def monotone(self) -> bool:
