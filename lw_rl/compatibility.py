@@ -44,6 +44,10 @@ _MOVED: dict[str, tuple[str, dict[str, str]]] = {
     "source_shapes": ("slab.source_shapes", {}),
     "state": ("host.state", {}),
     "tables": ("benchmark.tables", {}),
+    "training.held_actor": (
+        "training.target_entropy",
+        {"HeldActor": "TargetEntropyActor", "HeldPolicy": "TargetEntropyPolicy"},
+    ),
     "training_plots": ("training.plots", {}),
     "unknown": ("host.unknown", {}),
     "visited": ("certificate.history", {"Visited": "History"}),

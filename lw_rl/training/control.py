@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -197,3 +198,11 @@ def evaluate(
         returns.append(total)
         infos.append(info)
     return returns, infos
+
+
+def __getattr__(name: str) -> Any:
+    """Return `ControlSettings` by its name of 0.1, for one release."""
+    if name != "Settings":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn("Settings is now ControlSettings", DeprecationWarning, stacklevel=2)
+    return ControlSettings

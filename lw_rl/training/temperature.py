@@ -19,6 +19,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import gymnasium
@@ -35,6 +36,13 @@ __all__ = [
     "check_temperature",
     "described",
 ]
+
+#: Names of 0.1: where they are now, and what they are called.
+_MOVED = {
+    "HeldEntropy": ("temperature", "TargetEntropy"),
+    "Tempered": ("tempered_sac", "Tempered"),
+    "TemperedSAC": ("tempered_sac", "TemperedSAC"),
+}
 
 Schedule = Callable[[float], float]
 """A function of the remaining progress, which falls from 1 to 0 while training."""
@@ -193,8 +201,9 @@ def check_action_space(space: spaces.Space | str) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    """Return `TargetEntropy` by its old name, for one release."""
-    if name != "HeldEntropy":
+    """Return what had its place or another name here in 0.1, for one release."""
+    if name not in _MOVED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    warnings.warn("HeldEntropy is now TargetEntropy", DeprecationWarning, stacklevel=2)
-    return TargetEntropy
+    module, new = _MOVED[name]
+    warnings.warn(f"{name} is now lw_rl.training.{module}.{new}", DeprecationWarning, stacklevel=2)
+    return getattr(import_module(f".{module}", __package__), new)

@@ -102,6 +102,13 @@ def test_bad_input_is_said_and_nothing_is_written(tmp_path, args, message):
     assert not (tmp_path / "run").exists()
 
 
+def test_old_name_of_the_settings():
+    with pytest.warns(DeprecationWarning, match="now ControlSettings"):
+        assert training.Settings is ControlSettings
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = training.Nothing
+
+
 def test_observations_that_are_no_box():
     env = gym.make("lw_rl/MultiGoal-v0").unwrapped
     env.observation_space = gym.spaces.Dict({"a": env.observation_space})

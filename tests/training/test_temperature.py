@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+pytest.importorskip("torch")
+pytest.importorskip("stable_baselines3")
+
 import lw_rl  # noqa: F401 (registers the environments)
 from lw_rl.errors import ActionSpaceError, TemperatureError
 from lw_rl.training import temperature
@@ -19,6 +22,7 @@ from lw_rl.training.temperature import (
     check_temperature,
     described,
 )
+from lw_rl.training.tempered_sac import TemperedSAC
 
 
 @pytest.mark.parametrize(
@@ -79,7 +83,9 @@ def test_old_spellings_warn():
         old = described({"held": [-1.0, -2.0], "initial": 0.5})
     assert isinstance(old, TargetEntropy) and old.initial == 0.5
     assert [old.at(p) for p in (1.0, 0.0)] == [-1.0, -2.0]
-    with pytest.warns(DeprecationWarning, match="now TargetEntropy"):
+    with pytest.warns(DeprecationWarning, match="now lw_rl.training.temperature.TargetEntropy"):
         assert temperature.HeldEntropy is TargetEntropy
+    with pytest.warns(DeprecationWarning, match="now lw_rl.training.tempered_sac.TemperedSAC"):
+        assert temperature.TemperedSAC is TemperedSAC
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = temperature.Nothing
