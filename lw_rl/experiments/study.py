@@ -35,7 +35,7 @@ __all__ = [
 ]  # fmt: skip
 
 Scores = dict[str, float]
-"""Scores on the validation stream, as `lw_rl.training.follower.scores` returns them."""
+"""Scores on the validation stream, as `lw_rl.training.validation.scores` returns them."""
 
 _train = partial(train, quiet=True)
 
