@@ -12,6 +12,7 @@ from lightweaver.wittmann import Wittmann
 from scipy.interpolate import PchipInterpolator
 
 from lw_rl.errors import AtmosphereError
+from lw_rl.host.names import Named, keywords
 
 #: Solar surface gravity [m s-2] (log g = 4.44 in cgs).
 SOLAR_GRAVITY = 10**2.44
@@ -64,7 +65,7 @@ def validate(atmos: lw.Atmosphere) -> None:
     for name, values in (
         ("temperature [K]", atmos.temperature),
         ("electron density ne [m-3]", atmos.ne),
-        ("hydrogen density nHTot [m-3]", atmos.nHTot),
+        ("hydrogen density nHTot [m-3]", Named(atmos).nh_tot),
     ):
         values = np.asarray(values)
         _require(np.isfinite(values) & (values > 0.0), name, values, "positive and finite")
@@ -108,18 +109,23 @@ def from_arrays(
     if z.ndim != 1:
         raise AtmosphereError(f"height must be one-dimensional, got shape {z.shape}")
     N = z.shape[0]
-    atmos = lw.Atmosphere(
-        structure=Layout.make_1d(
-            z=z,
-            vz=_si("vlos", vlos, u.m / u.s, N),
-            lowerBc=lw.ThermalisedRadiation(),
-            upperBc=lw.ZeroRadiation(),
-        ),
+    given = keywords(
+        Layout.make_1d,
+        z=z,
+        vz=_si("vlos", vlos, u.m / u.s, N),
+        lower_bc=lw.ThermalisedRadiation(),
+        upper_bc=lw.ZeroRadiation(),
+    )
+    structure = Layout.make_1d(**given)
+    given = keywords(
+        lw.Atmosphere,
+        structure=structure,
         temperature=_si("temperature", temperature, u.K, N),
         vturb=_si("vturb", vturb, u.m / u.s, N),
         ne=_si("ne", ne, u.m**-3, N),
-        nHTot=_si("nHTot", nHTot, u.m**-3, N),
+        nh_tot=_si("nHTot", nHTot, u.m**-3, N),
     )
+    atmos = lw.Atmosphere(**given)
     validate(atmos)
     return atmos
 
@@ -173,7 +179,7 @@ def hydrostatic(
         height=height - height[-1],
         temperature=T,
         ne=ne,
-        nHTot=rho / (lw.Amu * abundance.massPerH),
+        nHTot=rho / (lw.Amu * Named(abundance).mass_per_h),
         vturb=vturb,
         vlos=vlos,
     )
@@ -248,7 +254,7 @@ def resample(atmos: lw.Atmosphere, Nspace: int) -> lw.Atmosphere:
         height=at(atmos.z),
         temperature=np.exp(at(np.log(atmos.temperature))),
         ne=np.exp(at(np.log(atmos.ne))),
-        nHTot=np.exp(at(np.log(atmos.nHTot))),
+        nHTot=np.exp(at(np.log(Named(atmos).nh_tot))),
         vturb=at(atmos.vturb),
         vlos=at(atmos.vz),
     )

@@ -14,6 +14,7 @@ from .arrays import Array
 from .certificate.certificate import DEFAULT_FACTOR, Certificate
 from .certificate.convergence import Certified
 from .host.adapter import Adapter
+from .host.names import Named, both_spellings, iterate_ctx_se, keywords
 from .host.state import Block
 from .host.threads import on_the_contexts_threads
 from .operator.base import EquilibriumOperator
@@ -186,16 +187,17 @@ class AcceleratedContext:
         """Make the formal solution, as ``Context.formal_sol_gamma_matrices`` does."""
         self._forget_if_changed()
         if self._scheme.lambdaIterate:
-            kwargs["lambdaIterate"] = True
+            kwargs["lambda_iterate"] = True
         update = (
             self.adapter.formal_solution(**kwargs)
             if self._scattering is None
             else self._scattering.formal_solution(**kwargs)
         )
-        self.certificate.note_radiation(update.dJMax)
+        self.certificate.note_radiation(Named(update).dJ_max)
         self.report.Nformal += 1
         return update
 
+    @both_spellings
     @on_the_contexts_threads
     def prd_redistribute(
         self, maxIter: int = 3, tol: float = 1e-2, **kwargs: Any
@@ -212,10 +214,12 @@ class AcceleratedContext:
         before = self.adapter.profiles()
         if state is not None and self._scheme.accelerates_profiles(state):
             tol = 0.0
-        update = self._ctx.prd_redistribute(maxIter=maxIter, tol=tol, **kwargs)
-        if state is not None and update is not None and update.dRho:
-            mixed = self._scheme.redistribute(update.dRhoMax, before, state)
-            self.certificate.redistribute(update.dRhoMax, mixed)
+        redistribute = self._ctx.prd_redistribute
+        update = redistribute(**keywords(redistribute, max_iter=maxIter, tol=tol), **kwargs)
+        report = Named(update)
+        if state is not None and update is not None and report.d_rho:
+            mixed = self._scheme.redistribute(report.d_rho_max, before, state)
+            self.certificate.redistribute(report.d_rho_max, mixed)
             self._remember()
         return update
 
@@ -340,6 +344,7 @@ def accelerate(
     return AcceleratedContext(ctx, make_scheme(scheme, policy), callback)
 
 
+@both_spellings
 def iterate_ctx_rl(
     ctx: lw.Context,
     Nscatter: int = 0,
@@ -361,9 +366,10 @@ def iterate_ctx_rl(
 ) -> int | tuple[int, list[lw.IterationUpdate]]:
     """Iterate a context to statistical equilibrium, driven by a policy.
 
-    A drop-in for ``lightweaver.iterate_ctx_se``: the same arguments in the same order, the same
-    printing and return values; only `Nscatter` defaults to 0. Whether it returns, raises or is
-    interrupted, the context then holds finite, positive populations that sum to `nTotal`.
+    A drop-in for ``lightweaver.iterate_ctx_se``: the same arguments in the same order, under the
+    names of Lightweaver 0.17 or of 1.0 (``pops_tol``), the same printing and return values; only
+    `Nscatter` defaults to 0. Whether it returns, raises or is interrupted, the context then holds
+    finite, positive populations that sum to `nTotal`.
     :func:`solve` does the same and returns what happened.
 
     Parameters
@@ -406,18 +412,19 @@ ValueError
         Nscatter=Nscatter,
         NmaxIter=NmaxIter,
         prd=prd,
-        JTol=JTol,
-        popsTol=popsTol,
-        rhoTol=rhoTol,
-        prdIterTol=prdIterTol,
-        maxPrdSubIter=maxPrdSubIter,
-        printInterval=printInterval,
+        J_tol=JTol,
+        pops_tol=popsTol,
+        rho_tol=rhoTol,
+        prd_iter_tol=prdIterTol,
+        max_prd_sub_iter=maxPrdSubIter,
+        print_interval=printInterval,
         quiet=quiet,
         convergence=convergence,
     )
     return (it, updates) if returnFinalConvergence else it
 
 
+@both_spellings
 def solve(
     ctx: lw.Context,
     Nscatter: int = 0,
@@ -470,12 +477,12 @@ ValueError
             Nscatter=Nscatter,
             NmaxIter=NmaxIter,
             prd=prd,
-            JTol=JTol,
-            popsTol=popsTol,
-            rhoTol=rhoTol,
-            prdIterTol=prdIterTol,
-            maxPrdSubIter=maxPrdSubIter,
-            printInterval=printInterval,
+            J_tol=JTol,
+            pops_tol=popsTol,
+            rho_tol=rhoTol,
+            prd_iter_tol=prdIterTol,
+            max_prd_sub_iter=maxPrdSubIter,
+            print_interval=printInterval,
             quiet=quiet,
             convergence=convergence,
         )
@@ -523,9 +530,12 @@ def _loop(
     Nscatter: int,
     NmaxIter: int,
     convergence: type[lw.ConvergenceCriteria] | None,
-    **keywords: Any,
+    **settings: Any,
 ) -> tuple[int, list[lw.IterationUpdate]]:
-    """Run the host's own loop and note in the proxy whether its criterion was met."""
+    """Run the host's own loop and note in the proxy whether its criterion was met.
+
+    The other settings of the host's loop are under the names of 1.0.
+    """
     if not 0 <= Nscatter < NmaxIter:
         raise ValueError(
             "the iterations NmaxIter include the Nscatter initial ones, so that "
@@ -543,13 +553,13 @@ def _loop(
 
     try:
         proxy.begin()
-        it, updates = lw.iterate_ctx_se(
+        it, updates = iterate_ctx_se(
             proxy,
             Nscatter=Nscatter,
-            NmaxIter=NmaxIter,
+            max_iter=NmaxIter,
             convergence=Noted,
-            returnFinalConvergence=True,
-            **keywords,
+            return_final_convergence=True,
+            **settings,
         )
     except BaseException:
         # An interrupt may come while populations are written, one level after the other.

@@ -34,6 +34,7 @@ import numpy as np
 from ..arrays import Array
 from ..errors import NoReferenceError
 from ..host.adapter import Adapter
+from ..host.names import iterate_ctx_se
 from ..iterate import AcceleratedContext, iterate_ctx_rl
 from ..iterate import solve as solve_context
 from ..policies import card_of
@@ -230,9 +231,7 @@ def _solve_host(
 
     failure, stop, stop_error, seconds = "", None, None, None
     try:
-        it = lw.iterate_ctx_se(
-            watched, NmaxIter=peer.NmaxIter, quiet=True, convergence=Watch, prd=prd
-        )
+        it = iterate_ctx_se(watched, max_iter=peer.NmaxIter, quiet=True, convergence=Watch, prd=prd)
         if it + 1 < peer.NmaxIter:
             stop, stop_error = it + 1, errors[-1]
     except _FAILURES as err:

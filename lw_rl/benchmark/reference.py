@@ -12,6 +12,7 @@ import numpy as np
 from ..arrays import Array
 from ..errors import NoReferenceError
 from ..host.adapter import Adapter
+from ..host.names import Named, iterate_ctx_se
 from ..host.state import Snapshot
 from ..iterate import accelerate, iterate_ctx_rl, solve
 from ..norms import largest
@@ -88,7 +89,7 @@ def settle(ctx: lw.Context, prd: bool = False) -> tuple[list[Array], float]:
 
     class Settled(Never):
         def is_converged(self, JUpdate: Any, popsUpdate: Any, prdUpdate: Any) -> bool:
-            changes.append(popsUpdate.dPopsMax)
+            changes.append(Named(popsUpdate).d_pops_max)
             if changes[-1] < _REFERENCE_CHANGE:
                 return True
             # At the level of rounding the change no longer falls.
@@ -97,8 +98,8 @@ def settle(ctx: lw.Context, prd: bool = False) -> tuple[list[Array], float]:
 
     adapter = Adapter(ctx)
     # With the host's tolerance on the profile an iteration can end in a cycle.
-    lw.iterate_ctx_se(
-        ctx, Nscatter=0, NmaxIter=20000, quiet=True, convergence=Settled, prd=prd, prdIterTol=0.0
+    iterate_ctx_se(
+        ctx, Nscatter=0, max_iter=20000, quiet=True, convergence=Settled, prd=prd, prd_iter_tol=0.0
     )
     change = changes[-1]
     if not change < _REFERENCE_LIMIT:
@@ -142,7 +143,7 @@ def confirmed_equilibrium(
                 proxy.stat_equil()
                 if prd:
                     # With the default tolerance the host's iteration can end in a cycle.
-                    proxy.prd_redistribute(maxIter=3, tol=0.0)
+                    proxy.prd_redistribute(max_iter=3, tol=0.0)
                 if k + 1 >= _PLAIN_LEAST and proxy.certificate.estimate().value < tolerance:
                     return proxy.adapter.populations()
         except lw.ExplodingMatrixError:

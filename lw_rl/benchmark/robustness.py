@@ -35,6 +35,7 @@ import numpy as np
 from ..arrays import Array
 from ..errors import LwRlError
 from ..host.adapter import Adapter
+from ..host.names import Named
 from ..iterate import solve
 from ..policies.base import PolicyLike
 from ..problems import Problem, random_problem
@@ -251,9 +252,9 @@ def _judge(
 
 def _physical(ctx: lw.Context) -> bool:
     # Not through an adapter, which refuses the broken contexts that this is there to find.
-    for atom in ctx.activeAtoms:
+    for atom in map(Named, Named(ctx).active_atoms):
         n = np.asarray(atom.n)
-        total = np.abs(n.sum(axis=0) / np.asarray(atom.nTotal) - 1.0)
+        total = np.abs(n.sum(axis=0) / np.asarray(atom.n_total) - 1.0)
         if not (np.all(np.isfinite(n)) and np.all(n > 0.0) and np.all(total < 1e-6)):
             return False
     return True

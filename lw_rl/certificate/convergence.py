@@ -12,6 +12,7 @@ import lightweaver as lw
 import numpy as np
 
 from ..host.adapter import Adapter
+from ..host.names import Named
 from ..host.state import Evaluation
 from ..result import UNKNOWN
 from .certificate import Certificate
@@ -75,10 +76,10 @@ class Certified(lw.ConvergenceCriteria):  # type: ignore[misc]
         """Return whether the context is converged; if so it holds the certified state."""
         certificate = self.certificate
         if self._before is not None:
-            certificate.note_radiation(JUpdate.dJMax)
+            certificate.note_radiation(Named(JUpdate).dJ_max)
             self._watch(popsUpdate)
-            if prdUpdate is not None and prdUpdate.dRho:
-                certificate.redistribute(prdUpdate.dRhoMax)
+            if prdUpdate is not None and Named(prdUpdate).d_rho:
+                certificate.redistribute(Named(prdUpdate).d_rho_max)
         if not certificate.adapter.settled:
             return False
         if not self._within_tolerance():
@@ -88,7 +89,8 @@ class Certified(lw.ConvergenceCriteria):  # type: ignore[misc]
             return True
         within = self.value.value + certificate.residual
         settles = certificate.radiation_settles
-        if not (JUpdate.dJMax if settles else min(JUpdate.dJMax, within)) < self.JTol:
+        change = Named(JUpdate).dJ_max
+        if not (change if settles else min(change, within)) < self.JTol:
             return False
         if prdUpdate is not None and not self._redistributed(prdUpdate):
             return False
@@ -102,8 +104,9 @@ class Certified(lw.ConvergenceCriteria):  # type: ignore[misc]
         return self.value.value < self.popsTol
 
     def _redistributed(self, update: lw.IterationUpdate) -> bool:
-        settled = update.dJMax < self.JTol and update.dPopsMax < self.popsTol
-        return settled and (self.rhoTol is None or update.dRhoMax < self.rhoTol)
+        report = Named(update)
+        settled = report.dJ_max < self.JTol and report.d_pops_max < self.popsTol
+        return bool(settled and (self.rhoTol is None or report.d_rho_max < self.rhoTol))
 
     def _watch(self, update: lw.IterationUpdate) -> None:
         """Follow a context of the host's, whose update of the populations is the plain one."""
@@ -111,7 +114,7 @@ class Certified(lw.ConvergenceCriteria):  # type: ignore[misc]
         before, now = self._before, adapter.read()
         assert before is not None
         self._before = now
-        if any(update.ngAccelerated):
+        if any(Named(update).ng_accelerated):
             self.certificate.skip()
             return
         r = now - before

@@ -14,6 +14,7 @@ from ..arrays import Array
 from ..errors import AtmosphereError, LwRlError
 from ..host.adapter import Adapter
 from ..host.context import radiative_set
+from ..host.names import Named
 from ..host.state import LinePhysics
 from ..iterate import solve
 from ..policies.base import Policy
@@ -143,12 +144,12 @@ class Workshop:
     @property
     def wavelength(self) -> Array:
         """Wavelengths of the line [nm], vacuum, shape [Nwave]."""
-        return np.asarray(self.radSet.activeAtoms[0].lines[0].wavelength())
+        return np.asarray(Named(self.radSet).active_atoms[0].lines[0].wavelength())
 
     @property
     def line_centre(self) -> float:
         """Wavelength of line centre [nm], vacuum."""
-        return float(self.radSet.activeAtoms[0].lines[0].lambda0)
+        return float(Named(self.radSet).active_atoms[0].lines[0].lambda0)
 
     def _attempts(self) -> list[str]:
         first = self.settings.scheme

@@ -20,6 +20,8 @@ from lightweaver.atomic_model import (
 )
 from lightweaver.constants import CLight
 
+from ..host.names import Named, keywords
+
 __all__ = ["SymmetricVoigtLine", "with_symmetric_profiles"]
 
 
@@ -33,9 +35,13 @@ class SymmetricVoigtLine(VoigtLine):
         x = (wavelength - self.lambda0) * (CLight / self.lambda0)
         if not np.allclose(x, -x[::-1], rtol=0.0, atol=1e-9 * abs(x[0])):
             return super().compute_phi(state)
-        vBroad = self.atom.vBroad(state.atmos) if state.vBroad is None else state.vBroad
-        aDamp, elastic = self.damping(state.atmos, state.eqPops, vBroad=vBroad)
-        vlos = np.asarray(state.vlosMu)
+        named = Named(state)
+        vBroad = named.v_broad
+        if vBroad is None:
+            vBroad = Named(self.atom).v_broad(state.atmos)
+        given = keywords(self.damping, v_broad=vBroad)
+        aDamp, elastic = self.damping(state.atmos, named.eq_pops, **given)
+        vlos = np.asarray(named.vlos_mu)
         Nrays, Nspace = vlos.shape
         phi = np.empty((x.size, Nrays, 2, Nspace))
         norm = np.sqrt(np.pi) * vBroad
@@ -48,7 +54,8 @@ class SymmetricVoigtLine(VoigtLine):
             H = lw.voigt_H(aDamp, (x[:, None, None] + vlos) / vBroad) / norm
             phi[:, :, 1] = H
             phi[:, :, 0] = H[::-1]
-        return LineProfileResult(phi=phi, aDamp=aDamp, Qelast=elastic)
+        given = keywords(LineProfileResult, phi=phi, a_damp=aDamp, Qelast=elastic)
+        return LineProfileResult(**given)
 
 
 def with_symmetric_profiles(atom: AtomicModel) -> AtomicModel:

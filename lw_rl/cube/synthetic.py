@@ -8,6 +8,7 @@ import xarray as xr
 from .. import atmospheres
 from ..arrays import Array
 from ..errors import CubeSettingsError
+from ..host.names import Named
 
 __all__ = ["synthetic_cube"]
 
@@ -119,7 +120,7 @@ def synthetic_cube(
             "velocity_turbulent": variable(vturb.astype(single), "m s^-1"),
             "electron_density": variable(np.array(atmos.ne) * factor, "m^-3"),
             "hydrogen_populations": variable(
-                (np.array(atmos.nHTot) * factor).astype(single)[:, None],
+                (np.array(Named(atmos).nh_tot) * factor).astype(single)[:, None],
                 "m^-3",
                 ("snapshot_number", "nhydr", "x", "y", "depth"),
             ),

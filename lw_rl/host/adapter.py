@@ -15,11 +15,13 @@ from typing import Any
 
 import lightweaver as lw
 import numpy as np
+from lightweaver.atomic_model import LineType
 from lightweaver.constants import CLight
 
 from ..arrays import Array, Integers
 from ..errors import ContextError
 from . import line_physics
+from .names import Named, entry, keywords
 from .state import Atom, Block, Continuum, Evaluation, Grid, Line, LinePhysics, Snapshot
 from .unknown import LineSource, LogPopulations, Unknown
 
@@ -50,12 +52,16 @@ class Adapter:
     Nformal: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        ctx = self.ctx
-        if not hasattr(ctx, "activeAtoms"):
+        ctx = Named(self.ctx)
+        if not ctx.has("active_atoms"):
             raise ContextError(
-                f"expected a lightweaver.Context, got {type(ctx).__name__}: it has no activeAtoms"
+                f"expected a lightweaver.Context, got {type(self.ctx).__name__}: it has no active "
+                "atoms"
             )
-        if len(ctx.activeAtoms) == 0:
+        #: The context and its active atoms, under the names of 1.0.
+        self._host = ctx
+        self._active = [Named(atom) for atom in ctx.active_atoms]
+        if not self._active:
             raise ContextError(
                 "the context has no active atoms, so there are no populations to iterate; "
                 "call RadiativeSet.set_active before making the context"
@@ -63,14 +69,14 @@ class Adapter:
         self._check_atmosphere()
         self._atoms: list[Unknown] = []
         start = 0
-        for atom in ctx.activeAtoms:
+        for atom in self._active:
             n = np.asarray(atom.n)
             lines = self._line_is_unknown(atom)
             size = n.shape[1] if lines else n.size
             block = Block(start, start + size, n.shape[1:] if lines else n.shape)
-            nTotal = np.asarray(atom.nTotal)
+            nTotal = np.asarray(atom.n_total)
             if lines:
-                levels = atom.atomicModel.levels
+                levels = atom.atomic_model.levels
                 self._atoms.append(LineSource(n, nTotal, block, levels[1].g / levels[0].g))
             else:
                 self._atoms.append(LogPopulations(n, nTotal, block))
@@ -82,21 +88,19 @@ class Adapter:
                     "(eqPops.atomicPops[...].set_n_to_lte()) before iterating"
                 )
         self.blocks: tuple[Block, ...] = tuple(a.block for a in self._atoms)
-        self._sources = [self._line_is_unknown(atom) for atom in ctx.activeAtoms]
+        self._sources = [self._line_is_unknown(atom) for atom in self._active]
         # The host redistributes with the rates of the last formal solution, so they belong to the
         # state. Those of atoms whose populations are given are iterated as well.
-        active = [t for atom in ctx.activeAtoms for t in _redistributed(atom)]
-        detailed = list(ctx.detailedAtoms) if ctx.detailedAtomPrd else []
-        given = [t for atom in detailed for t in _redistributed(atom)]
-        self._active_rho = [np.asarray(t.rhoPrd) for t in active]
-        self._rho = [*self._active_rho, *(np.asarray(t.rhoPrd) for t in given)]
+        detailed = [Named(a) for a in ctx.detailed_atoms] if ctx.detailed_atom_prd else []
+        self._active_rho = [rho for atom in self._active for rho in _emission_profiles(atom)]
+        self._rho = [*self._active_rho, *(rho for a in detailed for rho in _emission_profiles(a))]
         self._rates = [
             np.asarray(rate)
-            for atom in ((*ctx.activeAtoms, *detailed) if self._rho else ())
+            for atom in ((*self._active, *detailed) if self._rho else ())
             for t in atom.trans
             for rate in (t.Rij, t.Rji)
         ]
-        options = ctx.kwargs["ngOptions"]
+        options = entry(self.ctx.kwargs, "ng_options")
         #: Whether the context was made with Ng acceleration of its own.
         self.host_ng = options is not None and options.Norder > 0
         self._y: Array | None = None
@@ -108,7 +112,7 @@ class Adapter:
         return (
             atom.Nlevel == 2
             and len(atom.trans) == 1
-            and len(atom.atomicModel.lines) == 1
+            and len(atom.atomic_model.lines) == 1
             and self.ctx.kwargs["atmos"].Ndim == 1
         )
 
@@ -160,17 +164,17 @@ class Adapter:
 
     def lte_populations(self) -> list[Array]:
         """Return copies of the active atoms' populations in LTE [m-3], each [Nlevel, Nspace]."""
-        return [np.array(atom.nStar) for atom in self.ctx.activeAtoms]
+        return [np.array(atom.n_star) for atom in self._active]
 
     @property
     def conserves_charge(self) -> bool:
         """Whether the host adjusts the electron density as the populations change."""
-        return bool(self.ctx.conserveCharge)
+        return bool(self._host.conserve_charge)
 
     @property
     def settled(self) -> bool:
         """Whether collisional-radiative switching, if there is any, has come to its end."""
-        return bool(self.ctx.crswDone)
+        return bool(self._host.crsw_done)
 
     def valid(self) -> bool:
         """Whether every population is finite and positive."""
@@ -180,7 +184,7 @@ class Adapter:
     def in_lte(self, block: Block) -> bool:
         """Whether an atom's populations are those of LTE, to rounding."""
         k = self.blocks.index(block)
-        return bool(np.allclose(self._atoms[k].n, self.ctx.activeAtoms[k].nStar, rtol=1e-6, atol=0))
+        return bool(np.allclose(self._atoms[k].n, self._active[k].n_star, rtol=1e-6, atol=0))
 
     def renormalise(self) -> None:
         """Make the populations sum to `nTotal` (the host's solver does to rounding)."""
@@ -192,15 +196,16 @@ class Adapter:
     def formal_solution(self, **kwargs: Any) -> lw.IterationUpdate:
         """Make the formal solution at the present populations and count it.
 
-        Keyword arguments are those of ``ctx.formal_sol_gamma_matrices``.
+        Keyword arguments are those of ``ctx.formal_sol_gamma_matrices``, in the spelling of 1.0.
         """
         self._y = self.read()
         self.Nformal += 1
-        return self.ctx.formal_sol_gamma_matrices(**kwargs)
+        solve = self.ctx.formal_sol_gamma_matrices
+        return solve(**keywords(solve, **kwargs))
 
     def formal_solution_with_opacity(self, **kwargs: Any) -> lw.IterationUpdate:
         """Make a formal solution that stores the opacity (:meth:`opacity`)."""
-        data = self.ctx.depthData
+        data = self._host.depth_data
         fill, data.fill = data.fill, True
         try:
             return self.formal_solution(**kwargs)
@@ -219,7 +224,7 @@ class Adapter:
 
     def opacity(self, waves: Integers | slice = slice(None)) -> Array:
         """Return the total opacity of the last formal solution, mean over rays, [Nwave, Nspace]."""
-        mean: Array = np.asarray(self.ctx.depthData.chi)[waves].mean(axis=(1, 2))
+        mean: Array = np.asarray(self._host.depth_data.chi)[waves].mean(axis=(1, 2))
         return mean
 
     def scattering(self, waves: Integers | slice = slice(None)) -> Array:
@@ -253,9 +258,9 @@ class Adapter:
     def _lambda_residual(self, y: Array) -> Array:
         """Return the residual of Lambda iteration by the rates of the last formal solution."""
         residual = np.zeros_like(y)
-        for atom, unknown in zip(self.ctx.activeAtoms, self._atoms, strict=True):
+        for atom, unknown in zip(self._active, self._atoms, strict=True):
             # Switching scales the collisional rates in the host's equations.
-            trans, C = atom.trans[0], np.asarray(atom.C) * self.ctx.crswCallback.val
+            trans, C = atom.trans[0], np.asarray(atom.C) * self._host.crsw_callback.val
             # C[i, j] is the rate from j to i.
             iterated = unknown.lambda_iterated(trans.Rij + C[1, 0], trans.Rji + C[0, 1])
             if iterated is not None:
@@ -277,7 +282,7 @@ class Adapter:
         """
         if y is not None:
             self.write(y)
-        self.formal_solution(lambdaIterate=lambdaIterate)
+        self.formal_solution(lambda_iterate=lambdaIterate)
         return self.plain_update()[1]
 
     def blank_update(self) -> lw.IterationUpdate:
@@ -286,14 +291,16 @@ class Adapter:
         The change it reports is 1: such an iteration must not count as converged.
         """
         N = len(self._atoms)
-        return lw.IterationUpdate(
+        given = keywords(
+            lw.IterationUpdate,
             ctx=self.ctx,
-            crsw=self.ctx.crswCallback.val,
-            updatedPops=True,
-            dPops=[1.0] * N,
-            dPopsMaxIdx=[0] * N,
-            ngAccelerated=[False] * N,
+            crsw=self._host.crsw_callback.val,
+            updated_pops=True,
+            d_pops=[1.0] * N,
+            d_pops_max_idx=[0] * N,
+            ng_accelerated=[False] * N,
         )
+        return lw.IterationUpdate(**given)
 
     def report_change(
         self, update: lw.IterationUpdate, before: list[Array], at_least: float
@@ -310,10 +317,11 @@ class Adapter:
             Estimate of the relative error of the populations: what is reported is the larger of
             it and of the change, since a small change is not a small error.
         """
+        report = Named(update)
         for k, (atom, old) in enumerate(zip(self._atoms, before, strict=True)):
             change = np.abs(1.0 - old / atom.n)
-            update.dPops[k] = max(float(change.max()), at_least)
-            update.dPopsMaxIdx[k] = int(change.argmax())
+            report.d_pops[k] = max(float(change.max()), at_least)
+            report.d_pops_max_idx[k] = int(change.argmax())
         self._store_in_ng_buffer()
 
     def _store_in_ng_buffer(self) -> None:
@@ -334,7 +342,7 @@ class Adapter:
 
     def redistributes(self, block: Block) -> bool:
         """Whether an atom has a line in partial redistribution."""
-        return bool(_redistributed(self.ctx.activeAtoms[self.blocks.index(block)]))
+        return bool(_emission_profiles(self._active[self.blocks.index(block)]))
 
     def write_profiles(self, values: Array) -> None:
         """Set them."""
@@ -346,13 +354,13 @@ class Adapter:
 
     def _charge(self) -> tuple[Array, ...]:
         """Arrays that charge conservation changes besides the active populations."""
-        if not self.ctx.conserveCharge:
+        if not self._host.conserve_charge:
             return ()
-        eqPops = self.ctx.eqPops
+        eq_pops = Named(self._host.eq_pops)
         arrays = [np.asarray(self.ctx.atmos.ne)]
-        for state in eqPops.atomicPops:
-            arrays.append(np.asarray(state.nStar))
-        arrays.append(np.asarray(eqPops.HminPops))
+        for state in eq_pops.atomic_pops:
+            arrays.append(np.asarray(Named(state).n_star))
+        arrays.append(np.asarray(eq_pops.hmin_pops))
         return tuple(arrays)
 
     def snapshot(self, radiation: bool = True) -> Snapshot:
@@ -398,7 +406,7 @@ class Adapter:
     def circumstances(self) -> tuple[Array, ...]:
         """Return copies of what a solve takes for given: temperature, velocities, densities."""
         atmos = self.ctx.kwargs["atmos"]
-        given = [atmos.temperature, atmos.vz, atmos.vturb, atmos.nHTot]
+        given = [atmos.temperature, atmos.vz, atmos.vturb, Named(atmos).nh_tot]
         if not self.conserves_charge:
             given.append(atmos.ne)
         return tuple([np.array(values) for values in given])
@@ -412,8 +420,8 @@ class Adapter:
             One of :attr:`blocks`.
         """
         index = self.blocks.index(block)
-        atom = self.ctx.activeAtoms[index]
-        lines = len(atom.atomicModel.lines)
+        atom = self._active[index]
+        lines = len(atom.atomic_model.lines)
         transitions = tuple(
             Line(t.i, t.j, cache(partial(self._line_physics, index, k)))
             if k < lines
@@ -448,10 +456,10 @@ class Adapter:
         return physics
 
     def _line_physics(self, index: int, k: int) -> LinePhysics:
-        atom = self.ctx.activeAtoms[index]
-        trans, atmos = atom.trans[k], self.ctx.kwargs["atmos"]
-        line = atom.atomicModel.lines[k]
-        levels = atom.atomicModel.levels
+        atom = self._active[index]
+        trans, atmos = Named(atom.trans[k]), self.ctx.kwargs["atmos"]
+        line = atom.atomic_model.lines[k]
+        levels = atom.atomic_model.levels
         # C[i, j] is the rate from j to i.
         C_ul = np.asarray(atom.C)[line.i, line.j]
         if not np.any(C_ul > 0.0):
@@ -463,9 +471,9 @@ class Adapter:
             height=np.asarray(atmos.z),
             temperature=np.asarray(atmos.temperature),
             vlos=np.asarray(atmos.vz),
-            vBroad=np.asarray(atom.vBroad),
-            aDamp=np.asarray(trans.aDamp),
-            nTotal=np.asarray(atom.nTotal),
+            vBroad=np.asarray(atom.v_broad),
+            aDamp=np.asarray(trans.a_damp),
+            nTotal=np.asarray(atom.n_total),
             C_ul=C_ul,
             chi=np.asarray(background.chi)[wave],
             sca=np.asarray(background.sca)[wave],
@@ -478,14 +486,15 @@ class Adapter:
 
     def _collisions(self, index: int) -> Array:
         """Return C [s-1] before the first formal solution has filled the host's array."""
-        atom = self.ctx.activeAtoms[index]
-        eqPops, atmos = self.ctx.kwargs["eqPops"], self.ctx.kwargs["atmos"]
+        atom = self._active[index]
+        eq_pops, atmos = entry(self.ctx.kwargs, "eq_pops"), self.ctx.kwargs["atmos"]
         C = np.zeros((atom.Nlevel, atom.Nlevel, self.Nspace))
-        for rate in atom.atomicModel.collisions:
-            rate.compute_rates(atmos, eqPops, C)
+        for rate in atom.atomic_model.collisions:
+            rate.compute_rates(atmos, eq_pops, C)
         return C
 
 
-def _redistributed(atom: Any) -> list[Any]:
-    """Return an atom's lines in partial redistribution; others have no rho."""
-    return [t for t in atom.trans if hasattr(t, "rhoPrd")]
+def _emission_profiles(atom: Named) -> list[Array]:
+    """Return the emission profiles of an atom's lines in partial redistribution."""
+    lines = zip(atom.trans, atom.atomic_model.lines, strict=False)
+    return [np.asarray(Named(t).rho_prd) for t, line in lines if line.type == LineType.PRD]

@@ -9,6 +9,7 @@ from lightweaver.atomic_model import AtomicModel
 from lightweaver.rh_atoms import H_6_atom
 
 from .. import atmospheres, atoms
+from .names import keywords
 
 
 def build_context(
@@ -34,7 +35,7 @@ def build_context(
     Nthreads : int, optional
         Threads of the formal solver (default: 1).
     **ctx_kwargs
-        Passed on to :class:`lightweaver.Context`.
+        Passed on to :class:`lightweaver.Context`, in either spelling.
 
     Returns
     -------
@@ -55,8 +56,9 @@ def build_context(
 
     atmosphere.quadrature(Nrays)
     radSet, spect = radiative_set(atom)  # noqa: N806 (the host's name)
-    eqPops = radSet.compute_eq_pops(atmosphere)
-    return lw.Context(atmosphere, spect, eqPops, Nthreads=Nthreads, **ctx_kwargs)
+    populations = radSet.compute_eq_pops(atmosphere)
+    given = keywords(lw.Context, Nthreads=Nthreads, **ctx_kwargs)
+    return lw.Context(atmosphere, spect, populations, **given)
 
 
 def radiative_set(atom: AtomicModel) -> tuple[lw.RadiativeSet, lw.SpectrumConfiguration]:

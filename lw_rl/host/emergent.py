@@ -10,6 +10,7 @@ import numpy as np
 from ..arrays import Array
 from ..errors import ContextError
 from .adapter import Adapter
+from .names import Named, entry, keywords
 from .state import Block, EmergentLine
 
 __all__ = ["emergent_line", "emergent_rays"]
@@ -35,7 +36,7 @@ def emergent_line(adapter: Adapter, block: Block, mu: float = 1.0) -> EmergentLi
     if adapter.line(block) is None:
         raise ContextError("the emergent line is defined for two-level atoms only")
     ctx = adapter.ctx
-    trans = ctx.activeAtoms[adapter.blocks.index(block)].trans[0]
+    trans = Named(ctx).active_atoms[adapter.blocks.index(block)].trans[0]
     # The line's own grid, which is made for integrals, four times finer, which is for the eye.
     grid = np.asarray(trans.wavelength)
     N = grid.shape[0]
@@ -72,17 +73,18 @@ def emergent_rays(
     """
     kwargs = adapter.ctx.kwargs
     atmos = copy.copy(kwargs["atmos"])
-    atmos.rays(list(mus), upOnly=True)
-    # One context: the populations in `eqPops` are taken as they are.
-    rays = lw.Context(atmos, kwargs["spect"], kwargs["eqPops"], Nthreads=1)
+    atmos.rays(list(mus), **keywords(atmos.rays, up_only=True))
+    # One context: the populations in `eq_pops` are taken as they are.
+    rays = lw.Context(atmos, kwargs["spect"], entry(kwargs, "eq_pops"), Nthreads=1)
     rays.spect.J[:] = adapter.ctx.spect.J
-    rays.formal_sol(upOnly=True)
+    rays.formal_sol(**keywords(rays.formal_sol, up_only=True))
     wavelength = np.asarray(rays.spect.wavelength)
-    line = np.isin(wavelength, np.asarray(rays.activeAtoms[0].trans[0].wavelength))
+    line = np.isin(wavelength, np.asarray(Named(rays).active_atoms[0].trans[0].wavelength))
     intensity = np.asarray(rays.spect.I).reshape(wavelength.size, len(mus))[line].T.copy()
     if not opacity:
         return intensity, np.array(atmos.z), None
-    rays.depthData.fill = True
+    depth_data = Named(rays).depth_data
+    depth_data.fill = True
     # The rays' weights are zero, so that the rates which this computes as well mean nothing.
     rays.formal_sol_gamma_matrices()
-    return intensity, np.array(atmos.z), np.asarray(rays.depthData.chi)[line][:, :, 1]
+    return intensity, np.array(atmos.z), np.asarray(depth_data.chi)[line][:, :, 1]

@@ -2,18 +2,30 @@
 
 Version 1.0 renames the host's public names from camelCase to snake_case; physics symbols and counts
 keep theirs (`J`, `Rij`, `Nspace`). This module spells every name that changes; the rest of the
-package uses those of 1.0 through it. Where the new and the old spelling are both unknown to an object,
-a public name that differs in underscores and case only will do.
+package uses those of 1.0 through it. Where an object knows neither spelling, a public name of it
+that differs in underscores and case only will do.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, TypeVar, cast
 
-__all__ = ["OLD", "Named", "entry", "in_old_spelling", "keywords", "spelled"]
+import lightweaver as lw
+
+__all__ = [
+    "OLD",
+    "Named",
+    "both_spellings",
+    "entry",
+    "iterate_ctx_se",
+    "keywords",
+    "spelled",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 #: The names of 1.0 that are used here or by users of this package, and what 0.17 calls them.
 OLD: dict[str, str] = {
@@ -185,34 +197,33 @@ def _is_recent(function: Callable[..., Any]) -> bool:
     owner = getattr(function, "__self__", None)
     if owner is not None and any(hasattr(owner, n) for n in ("active_atoms", "activeAtoms")):
         return hasattr(owner, "active_atoms")
-    import lightweaver
-
-    known = _parameters(lightweaver.iterate_ctx_se)
+    known = _parameters(lw.iterate_ctx_se)
     return known is not None and "max_iter" in known
 
 
-def in_old_spelling(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return keyword arguments of a user's, in the spelling of 1.0, in that of 0.17.
+def iterate_ctx_se(ctx: Any, **settings: Any) -> Any:
+    """Call ``lightweaver.iterate_ctx_se``, its arguments under the names of 1.0."""
+    return lw.iterate_ctx_se(ctx, **keywords(lw.iterate_ctx_se, **settings))
 
-    Parameters
-    ----------
-    given : mapping
-        What was given besides the named parameters.
-    known : mapping
-        The named parameters that were given, in the spelling of 0.17.
 
-    Raises
-    ------
-    TypeError
-        If a name is no argument of ``iterate_ctx_se`` in either spelling, or is given twice.
+def both_spellings(function: F) -> F:
+    """Let a function whose keywords are the host's of 0.17 take those of 1.0 as well.
+
+    Giving one argument in both spellings raises TypeError, as giving it twice does.
     """
-    renamed: dict[str, Any] = {}
-    for name, value in given.items():
-        old = OLD.get(name)
-        if old is None or old not in known:
-            raise TypeError(
-                f"{name!r} is no argument of iterate_ctx_se; known: {', '.join(known)}, and their "
-                "names in Lightweaver 1.0"
-            )
-        renamed[old] = value
-    return renamed
+    known = inspect.signature(function).parameters
+
+    @wraps(function)
+    def with_both(*args: Any, **given: Any) -> Any:
+        for name in [n for n in given if n not in known and n in OLD]:
+            old = next((n for n in _candidates(name) if n in known), None)
+            if old is None:
+                continue
+            if old in given:
+                raise TypeError(
+                    f"{function.__name__}() got {old!r} and {name!r}, two spellings of one argument"
+                )
+            given[old] = given.pop(name)
+        return function(*args, **given)
+
+    return cast(F, with_both)

@@ -20,6 +20,7 @@ from ...cube.settings import CubeSettings
 from ...errors import NoReferenceError
 from ...host.adapter import Adapter
 from ...host.context import radiative_set
+from ...host.names import iterate_ctx_se
 from ...policies.base import make_policy
 from ...processes import one_thread_each
 
@@ -49,7 +50,7 @@ def plain_context(line: str, column: dict[str, Array], Nrays: int = 5) -> lw.Con
 def _plain_column(line: str, tolerance: float, column: dict[str, Array]) -> Array:
     """Solve a column as one would by hand."""
     ctx = plain_context(line, column)
-    lw.iterate_ctx_se(ctx, popsTol=tolerance, quiet=True)
+    iterate_ctx_se(ctx, pops_tol=tolerance, quiet=True)
     return np.asarray(ctx.compute_rays(mus=[1.0]))
 
 
@@ -74,7 +75,7 @@ def plain_tolerance(line: str, columns: Sequence[dict[str, Array]]) -> dict[str,
         errors = []
         for column, truth in zip(columns, truths, strict=True):
             ctx = plain_context(line, column)
-            lw.iterate_ctx_se(ctx, popsTol=tolerance, quiet=True)
+            iterate_ctx_se(ctx, pops_tol=tolerance, quiet=True)
             errors.append(true_error(Adapter(ctx).populations(), truth))
         worst[tolerance] = max(errors)
         if worst[tolerance] <= TARGET:
