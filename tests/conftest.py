@@ -86,6 +86,12 @@ def untrained(architecture: Architecture) -> Actor:
     return Actor(Network(architecture, random_weights(architecture)), gain=0.3, card={"name": "u"})
 
 
+def with_policy(scheme: str, policy: Any) -> dict[str, Any]:
+    """Keywords of a solve by a scheme, with a policy where the scheme asks one."""
+    asks = {"policy": policy} if scheme in ("depthwise", "sigmoid") else {}
+    return {"scheme": scheme, **asks}
+
+
 class Oracle:
     """A policy that was told the answer: it proposes the step to a known solution.
 

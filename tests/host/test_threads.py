@@ -10,10 +10,10 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import lw_rl
-from lw_rl import extrapolation as history
+from lw_rl import extrapolation
 from lw_rl.host.threads import blas_threads
-from lw_rl.operator import two_level as approximate_operator
-from lw_rl.schemes import coupled as joint
+from lw_rl.operator import scattering, two_level
+from lw_rl.schemes import coupled
 
 
 def threads() -> set[int]:
@@ -43,9 +43,10 @@ def test_all_linear_algebra_of_a_solve(Nthreads, prd, scheme, monkeypatch):
 
         monkeypatch.setattr(where, name, noted)
 
-    watch(approximate_operator.TwoLevelOperator, "_build")
-    watch(approximate_operator.TwoLevelOperator, "solve")
-    for module in (history, joint):
+    for module in (two_level, scattering):
+        watch(module, "dgetrf")
+        watch(module, "dgetrs")
+    for module in (extrapolation, coupled):
         watch(module, "least_residual")
     atom = lw_rl.atoms.make("CaII_K", prd=prd)
     ctx = lw_rl.build_context(atom, lw_rl.atmospheres.load("FALC", 30), Nthreads=Nthreads, Nrays=2)
@@ -65,8 +66,6 @@ import threading
 from threadpoolctl import threadpool_info
 import numpy, scipy.linalg
 from lw_rl.host.threads import blas_threads
-from lw_rl import extrapolation as history
-from lw_rl.schemes import coupled as joint
 
 def found():
     return [f["num_threads"] for f in threadpool_info() if f["user_api"] == "blas"]

@@ -1,0 +1,145 @@
+"""Schemes, policies, contexts and criteria that do what a test tells them to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import lightweaver as lw
+import numpy as np
+from conftest import assert_physical
+
+from lw_rl.certificate.certificate import Certificate
+from lw_rl.certificate.convergence import Certified
+from lw_rl.iterate import AcceleratedContext, accelerate
+from lw_rl.schemes import Step
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """A scheme that takes plain steps but for what it is told to do at some of them."""
+
+    script: dict[Any, Any]
+    name: str = "scripted"
+    lambdaIterate: bool = False
+    count: list[int] = field(default_factory=lambda: [0], compare=False)
+
+    def init(self, adapter):
+        return None
+
+    def step(self, evaluation, state):
+        k = self.count[0]
+        self.count[0] += 1
+        act = self.script.get(k, self.script.get("always"))
+        return Step(None if act is None else act(evaluation), by=self.name)
+
+
+def wild(evaluation):
+    """A step to a source function that is wrong by many orders of magnitude."""
+    return evaluation.y + 30.0 * np.sin(np.arange(evaluation.y.size))
+
+
+def stand_still(evaluation):
+    """A step that changes nothing."""
+    return evaluation.y
+
+
+class Says:
+    """A policy that returns, or raises, whatever it was told; it counts how often it was asked."""
+
+    def __init__(self, answer: Any):
+        self.answer, self.calls = answer, 0
+
+    def predict(self, observation, deterministic=True):
+        self.calls += 1
+        answer = self.answer(observation) if callable(self.answer) else self.answer
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def zeros() -> Says:
+    """A policy that leaves it all to the operator."""
+    return Says(lambda observation: (np.zeros(observation.shape[1]), None))
+
+
+def iterate(proxy: AcceleratedContext, steps: int) -> AcceleratedContext:
+    """Make `steps` iterations by hand and return the proxy."""
+    for _ in range(steps):
+        proxy.formal_sol_gamma_matrices()
+        proxy.stat_equil()
+    return proxy
+
+
+def drive(ctx: Any, scheme: Any, steps: int, **keywords: Any) -> AcceleratedContext:
+    """The same of a context by a scheme, with populations that are physical after each."""
+    proxy = accelerate(ctx, scheme=scheme, **keywords)
+    for _ in range(steps):
+        iterate(proxy, 1)
+        assert_physical(ctx)
+    return proxy
+
+
+class Wrapped:
+    """A context of which one method is another."""
+
+    def __init__(self, ctx: lw.Context, **methods: Callable[..., Any]):
+        self.__dict__.update(_ctx=ctx, **methods)
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._ctx, name)
+
+
+def flaky(ctx, fail, spoil=None, error=lw.ExplodingMatrixError):
+    """A context whose host solver fails at chosen calls, as the real one does when it explodes.
+
+    By then the host has updated part of the depths (`spoil`). With `error` None it does not notice.
+    """
+    calls = 0
+
+    def stat_equil(**kwargs):
+        nonlocal calls
+        calls += 1
+        if not fail(calls - 1):
+            return ctx.stat_equil(**kwargs)
+        if spoil is not None:
+            ctx.activeAtoms[0].n[:, :20] = spoil
+        if error is None:
+            return ctx.rel_diff_pops()
+        raise error("Singular Matrix")
+
+    return Wrapped(ctx, stat_equil=stat_equil)
+
+
+class Never(lw.ConvergenceCriteria):
+    """A criterion that is never met."""
+
+    def __init__(self, *arguments):
+        pass
+
+    def is_converged(self, *updates):
+        return False
+
+
+def certified(change: Callable[[Certificate], Any]) -> type[Certified]:
+    """The certified stop, after a change of what it knows of the error by."""
+
+    class Changed(Certified):
+        def __init__(self, ctx, *tolerances):
+            super().__init__(ctx, *tolerances)
+            change(self.certificate)
+
+    return Changed
+
+
+def set_to(**settings: Any) -> type[Certified]:
+    """The certified stop with other calibrated values (`EstimateSettings`)."""
+
+    def change(certificate: Certificate) -> None:
+        certificate.settings = type(certificate.settings)(**settings)
+        certificate.clear()
+
+    return certified(change)
