@@ -180,7 +180,7 @@ class Depthwise:
     near : float, optional
         Error of the operator's first guess from which on a policy is not asked: the problem is a
         hard one (default: 0.05). A policy that has learned from hard ones says so in its card
-        (`Actor.asked_within`).
+        (`Card.asked_within`).
     far : float, optional
         Distance from what the operator was linearised around, in the logarithm, beyond which it is
         relinearised; a tenth of it where its last step left much of the error (default: 0.3).
