@@ -7,12 +7,11 @@ from typing import Any
 import astropy.units as u
 import lightweaver as lw
 import numpy as np
-from lightweaver.atmosphere import Layout
 from lightweaver.wittmann import Wittmann
 from scipy.interpolate import PchipInterpolator
 
 from lw_rl.errors import AtmosphereError
-from lw_rl.host.names import Named, keywords
+from lw_rl.host.names import Named, both_spellings, keywords
 
 #: Solar surface gravity [m s-2] (log g = 4.44 in cgs).
 SOLAR_GRAVITY = 10**2.44
@@ -75,6 +74,7 @@ def validate(atmos: lw.Atmosphere) -> None:
     _require(np.isfinite(vz), "velocity vz [m s-1]", vz, "finite")
 
 
+@both_spellings
 def from_arrays(
     height: Any,
     temperature: Any,
@@ -92,7 +92,7 @@ def from_arrays(
     temperature : array_like or Quantity
         Temperature [K], shape [Nspace] (or one number).
     ne, nHTot : array_like or Quantity
-        Electron and total hydrogen density [m-3].
+        Electron and total hydrogen density [m-3] (``nh_tot`` in the spelling of Lightweaver 1.0).
     vturb, vlos : array_like or Quantity, optional
         Microturbulence and line-of-sight velocity, positive upwards [m s-1] (default: 0).
 
@@ -110,13 +110,13 @@ def from_arrays(
         raise AtmosphereError(f"height must be one-dimensional, got shape {z.shape}")
     N = z.shape[0]
     given = keywords(
-        Layout.make_1d,
+        lw.Layout.make_1d,
         z=z,
         vz=_si("vlos", vlos, u.m / u.s, N),
         lower_bc=lw.ThermalisedRadiation(),
         upper_bc=lw.ZeroRadiation(),
     )
-    structure = Layout.make_1d(**given)
+    structure = lw.Layout.make_1d(**given)
     given = keywords(
         lw.Atmosphere,
         structure=structure,

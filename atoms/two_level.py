@@ -41,9 +41,9 @@ class ParentBroadening(StandardLineBroadener):
     def setup(self, line):
         """Keep the parent's constants (nothing to derive from a two-level atom)."""
 
-    def broaden(self, atmos, eqPops):
+    def broaden(self, atmos, eq_pops):
         """Return the parent line's broadening [rad s-1], shape [Nspace]."""
-        return self.inner.broaden(atmos, eqPops)
+        return self.inner.broaden(atmos, eq_pops)
 
 
 def _describe(atom: AtomicModel) -> str:

@@ -4,12 +4,14 @@ Version 1.0 renames the host's public names from camelCase to snake_case; physic
 keep theirs (`J`, `Rij`, `Nspace`). This module spells every name that changes; the rest of the
 package uses those of 1.0 through it. Where an object knows neither spelling, a public name of it
 that differs in underscores and case only will do.
+
+Source: the table of renamed names of the host's main branch, ``lightweaver/_renames.py``.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, wraps
 from typing import Any, TypeVar, cast
 
@@ -39,6 +41,14 @@ OLD: dict[str, str] = {
     "detailed_atoms": "detailedAtoms",
     "eq_pops": "eqPops",
     "ng_options": "ngOptions",
+    # of their making
+    "background_provider": "backgroundProvider",
+    "formal_solver": "formalSolver",
+    "fs_iter_scheme": "fsIterScheme",
+    "init_sol": "initSol",
+    "init_val": "initVal",
+    "interp_fn": "interpFn",
+    "nr_h_only": "nrHOnly",
     # of atoms, transitions, populations
     "a_damp": "aDamp",
     "atomic_model": "atomicModel",
@@ -46,21 +56,22 @@ OLD: dict[str, str] = {
     "hmin_pops": "HminPops",
     "n_star": "nStar",
     "n_total": "nTotal",
+    "rad_set": "radSet",
     "rho_prd": "rhoPrd",
     "v_broad": "vBroad",
     # of atmospheres and model atoms
     "lower_bc": "lowerBc",
-    "nh_tot": "nHTot",
     "mass_per_h": "massPerH",
+    "nh_tot": "nHTot",
     "upper_bc": "upperBc",
     "vlos_mu": "vlosMu",
     # of iteration updates
     "dJ_max": "dJMax",
-    "d_pops": "dPops",
-    "d_pops_max": "dPopsMax",
-    "d_pops_max_idx": "dPopsMaxIdx",
-    "d_rho": "dRho",
-    "d_rho_max": "dRhoMax",
+    "dpops": "dPops",
+    "dpops_max": "dPopsMax",
+    "dpops_max_idx": "dPopsMaxIdx",
+    "drho": "dRho",
+    "drho_max": "dRhoMax",
     "ng_accelerated": "ngAccelerated",
     "updated_pops": "updatedPops",
     # of arguments
@@ -68,7 +79,6 @@ OLD: dict[str, str] = {
     "lambda_iterate": "lambdaIterate",
     "max_iter": "NmaxIter",
     "max_prd_sub_iter": "maxPrdSubIter",
-    "n_prev": "prevTimePops",
     "pops_tol": "popsTol",
     "prd_iter_tol": "prdIterTol",
     "print_interval": "printInterval",
@@ -84,8 +94,30 @@ def _folded(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def _candidates(new: str) -> tuple[str, ...]:
-    return (new, *((OLD[new],) if new in OLD else ()), *_ALSO.get(new, ()))
+_SPELLINGS = {
+    _folded(name): names
+    for names in ((new, old, *_ALSO.get(new, ())) for new, old in OLD.items())
+    for name in names
+}
+
+
+def _candidates(name: str) -> tuple[str, ...]:
+    """Return the spellings of a name, that of 1.0 first."""
+    return _SPELLINGS.get(_folded(name), (name,))
+
+
+def _alike(name: str, choices: Iterable[str]) -> str | None:
+    """Return the choice that differs in underscores and case only; symbols keep their case."""
+    if len(name) < 3 or ("_" not in name and name[1:].islower()):
+        return None
+    return next((c for c in choices if c[0] != "_" and _folded(c) == _folded(name)), None)
+
+
+def _choose(name: str, choices: Iterable[str]) -> str | None:
+    """Return the choice that is a spelling of a name."""
+    choices = tuple(choices)
+    known = (candidate for candidate in _candidates(name) if candidate in choices)
+    return next(known, None) or _alike(name, choices)
 
 
 def spelled(thing: Any, new: str) -> str:
@@ -103,14 +135,17 @@ def spelled(thing: Any, new: str) -> str:
     AttributeError
         If it has none of that name in any spelling.
     """
-    for name in _candidates(new):
+    recent, *old = _candidates(new)
+    # A type that knows the name of 1.0 warns of the old one even where there is no value.
+    if hasattr(thing, recent) or hasattr(type(thing), recent):
+        return recent
+    for name in old:
         if hasattr(thing, name):
             return name
-    if "_" in new:
-        for name in dir(thing):
-            if not name.startswith("_") and _folded(name) == _folded(new) and hasattr(thing, name):
-                return name
-    raise AttributeError(f"{type(thing).__name__} has no {' or '.join(_candidates(new))}")
+    alike = _alike(new, dir(thing))
+    if alike is None:
+        raise AttributeError(f"{type(thing).__name__} has no {' or '.join((recent, *old))}")
+    return alike
 
 
 class Named:
@@ -131,11 +166,7 @@ class Named:
 
     def has(self, name: str) -> bool:
         """Return whether the object has an attribute."""
-        try:
-            spelled(self._thing, name)
-        except AttributeError:
-            return False
-        return True
+        return hasattr(self, name)
 
 
 def entry(mapping: Mapping[str, Any], new: str) -> Any:
@@ -146,28 +177,28 @@ def entry(mapping: Mapping[str, Any], new: str) -> Any:
     KeyError
         If there is none of that name in any spelling.
     """
-    for name in _candidates(new):
-        if name in mapping:
-            return mapping[name]
-    for name in mapping:
-        if _folded(name) == _folded(new):
-            return mapping[name]
-    raise KeyError(f"{' or '.join(_candidates(new))}; there are {', '.join(mapping)}")
+    name = _choose(new, mapping)
+    if name is None:
+        raise KeyError(f"{' or '.join(_candidates(new))}; there are {', '.join(mapping)}")
+    return mapping[name]
 
 
 @lru_cache(maxsize=256)
-def _parameters(function: Callable[..., Any]) -> tuple[str, ...] | None:
+def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], bool]:
+    """Return a callable's parameters, and whether it may take others."""
     try:
-        signature = inspect.signature(function)
+        kinds = inspect.signature(function).parameters
     except (TypeError, ValueError):
-        return None
-    kinds = signature.parameters.values()
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in kinds):
-        return None
-    return tuple(signature.parameters)
+        return (), True
+    return tuple(kinds), any(p.kind is p.VAR_KEYWORD for p in kinds.values())
 
 
-def keywords(function: Callable[..., Any], **new: Any) -> dict[str, Any]:
+def _parameters_of(function: Callable[..., Any]) -> tuple[tuple[str, ...], bool]:
+    # What is cached is the class's function: a bound method would keep its context alive.
+    return _parameters(getattr(function, "__func__", function))
+
+
+def keywords(function: Callable[..., Any], **given: Any) -> dict[str, Any]:
     """Return keyword arguments as one of the host's callables spells them.
 
     What does not tell its parameters is taken to spell them as the object that it is a method of
@@ -177,28 +208,46 @@ def keywords(function: Callable[..., Any], **new: Any) -> dict[str, Any]:
     ----------
     function : callable
         One of the host's.
-    **new
-        Arguments under the names of 1.0.
+    **given
+        Arguments in either spelling.
+
+    Raises
+    ------
+    TypeError
+        If an argument is given in two spellings.
     """
-    known = _parameters(function)
-    if known is None:
-        recent = _is_recent(function)
-        return {name if recent else OLD.get(name, name): value for name, value in new.items()}
-    given = {}
-    for name, value in new.items():
-        spelling = [p for p in _candidates(name) if p in known]
-        spelling += [p for p in known if _folded(p) == _folded(name)]
-        given[spelling[0] if spelling else name] = value
-    return given
+    known, takes_others = _parameters_of(function)
+
+    def spelling(name: str) -> str:
+        found = _choose(name, known)
+        if found is None and takes_others:
+            recent, *old = _candidates(name)
+            return recent if not old or _is_recent(function) else old[0]
+        return found or name
+
+    return _respelled(function, given, spelling)
+
+
+def _respelled(
+    function: Callable[..., Any], given: Mapping[str, Any], spelling: Callable[[str], str]
+) -> dict[str, Any]:
+    names: dict[str, str] = {}
+    for name in given:
+        first = names.setdefault(spelling(name), name)
+        if first != name:
+            raise TypeError(
+                f"{getattr(function, '__name__', function)}() got {first!r} and {name!r}, "
+                "two spellings of one argument"
+            )
+    return {new: given[name] for new, name in names.items()}
 
 
 def _is_recent(function: Callable[..., Any]) -> bool:
     """Return whether a callable belongs to a host that uses the names of 1.0."""
     owner = getattr(function, "__self__", None)
-    if owner is not None and any(hasattr(owner, n) for n in ("active_atoms", "activeAtoms")):
+    if hasattr(owner, "active_atoms") or hasattr(owner, "activeAtoms"):
         return hasattr(owner, "active_atoms")
-    known = _parameters(lw.iterate_ctx_se)
-    return known is not None and "max_iter" in known
+    return "max_iter" in _parameters_of(lw.iterate_ctx_se)[0]
 
 
 def iterate_ctx_se(ctx: Any, **settings: Any) -> Any:
@@ -207,23 +256,16 @@ def iterate_ctx_se(ctx: Any, **settings: Any) -> Any:
 
 
 def both_spellings(function: F) -> F:
-    """Let a function whose keywords are the host's of 0.17 take those of 1.0 as well.
+    """Let a function whose keywords are the host's take them in either spelling.
 
     Giving one argument in both spellings raises TypeError, as giving it twice does.
     """
-    known = inspect.signature(function).parameters
+    known = tuple(inspect.signature(function).parameters)
 
     @wraps(function)
     def with_both(*args: Any, **given: Any) -> Any:
-        for name in [n for n in given if n not in known and n in OLD]:
-            old = next((n for n in _candidates(name) if n in known), None)
-            if old is None:
-                continue
-            if old in given:
-                raise TypeError(
-                    f"{function.__name__}() got {old!r} and {name!r}, two spellings of one argument"
-                )
-            given[old] = given.pop(name)
-        return function(*args, **given)
+        return function(
+            *args, **_respelled(function, given, lambda name: _choose(name, known) or name)
+        )
 
     return cast(F, with_both)
