@@ -12,6 +12,7 @@ from conftest import assert_physical
 
 from lw_rl.certificate.certificate import Certificate
 from lw_rl.certificate.convergence import Certified
+from lw_rl.host.state import LinePhysics
 from lw_rl.iterate import AcceleratedContext, accelerate
 from lw_rl.schemes import Step
 
@@ -143,3 +144,25 @@ def set_to(**settings: Any) -> type[Certified]:
         certificate.clear()
 
     return certified(change)
+
+
+def slab(N=91, epsilon=1e-4, log_tau=(-4.0, 7.0), **changes) -> LinePhysics:
+    """An isothermal slab without background, of constant everything; B = 1."""
+    tau = 10.0 ** np.linspace(*log_tau, N)
+    one = np.ones(N)
+    values = {
+        "height": -(tau - tau[0]),
+        "opacity": one,
+        "log_tau": np.log(tau),
+        "epsilon": epsilon * one,
+        "log_B": 0.0 * one,
+        "damping": 1e-10 * one,
+        "background": 1e-30 * one,
+        "albedo": 0.0 * one,
+        "velocity": 0.0 * one,
+        "broadening": 3e3 * one,
+        "temperature": 6e3 * one,
+        "g_ratio": 0.0,
+        "extent": 3e4,
+    }
+    return LinePhysics(**{**values, **changes})

@@ -127,7 +127,7 @@ class TwoLevelOperator:
 
     def relinearised(self, y: Array) -> TwoLevelOperator:
         """Return the operator of the same line linearised around another state."""
-        return TwoLevelOperator(self.line, y, self.geometry, self.rays)
+        return type(self)(self.line, y, self.geometry, self.rays)
 
     def _matrix(self) -> Array:
         """Return ``1 - (1 - epsilon) Lambda``."""

@@ -1,14 +1,22 @@
-"""Stencils of Bezier short characteristics against integrals with known answers."""
+"""Bezier short characteristics against integrals with known answers."""
 
 import numpy as np
+import pytest
 
-from lw_rl.operator.bezier_1d import REACH, bezier, contributions, linear, stencils
+from lw_rl.operator.bezier_1d import (
+    REACH,
+    bezier,
+    linear,
+    mean_intensity,
+    stencils,
+    unit_responses,
+)
 
 
 def test_weights_of_a_step():
     step = np.geomspace(1e-10, 1e6, 400)
-    control = bezier(step)
-    end, begin = linear(step)
+    control = np.array([bezier(t) for t in step]).T
+    end, begin = np.array([linear(t) for t in step]).T
     # A constant source function: 1 - exp(-step).
     assert np.allclose(sum(control), -np.expm1(-step), rtol=1e-5)
     assert np.allclose(end + begin, -np.expm1(-step), rtol=1e-5)
@@ -17,43 +25,100 @@ def test_weights_of_a_step():
     assert min(w.min() for w in (*control, end, begin)) > 0.0
 
 
-def intensity_added(stencil, source):
-    """Return what every step adds to the intensity where all of the source function is the line's.
+def test_series_and_closed_form_meet():
+    below, above = 0.03 * (1.0 - 1e-9), 0.03 * (1.0 + 1e-9)
+    np.testing.assert_allclose(bezier(below), bezier(above), rtol=1e-5)
+    np.testing.assert_allclose(linear(below), linear(above), rtol=1e-5)
 
-    With the neighbours' own source functions in the place of the unknown ones.
-    """
-    cells = contributions(stencil, np.ones_like(source), np.zeros_like(source))
+
+def intensity_added(stencil, source):
+    """Return what every step adds to the intensity at its end."""
     padded = np.pad(source, ((REACH, REACH), (0, 0)))
     near = np.stack([padded[m : m + len(source)] for m in range(2 * REACH + 1)], axis=1)
-    return (cells[:, :-1] * near).sum(axis=1)
+    return (stencil * near).sum(axis=1)
 
 
-def test_a_straight_source_function_is_integrated_exactly():
-    # The harmonic mean of two equal slopes is that slope, so Bezier curves are straight as well.
-    rng = np.random.default_rng(3)
-    step = rng.uniform(0.1, 3.0, (11, 4))
+@pytest.fixture
+def straight():
+    """Steps of optical depth and a source function that is linear in it, on four rays."""
+    step = np.random.default_rng(3).uniform(0.1, 3.0, (11, 4))
     depth = np.concatenate([np.zeros((1, 4)), np.cumsum(step, axis=0)])
-    source = 2.0 + 0.5 * depth
+    return step, 2.0 + 0.5 * depth
+
+
+@pytest.mark.parametrize("monotone", [False, True])
+def test_a_straight_source_function_is_integrated_exactly(straight, monotone):
+    # The harmonic mean of two equal slopes is that slope, so Bezier curves are straight as well.
+    step, source = straight
     # Integral of (a +- b t) exp(-t) over a step, S = a at its end.
     e = np.exp(-step)
     one, first = 1.0 - e, 1.0 - (1.0 + step) * e
-    for estimate in (source, None):
-        inward, outward = stencils(step, estimate)
-        np.testing.assert_allclose(
-            intensity_added(inward, source)[1:], source[1:] * one - 0.5 * first, rtol=1e-9
-        )
-        np.testing.assert_allclose(
-            intensity_added(outward, source)[:-1], source[:-1] * one + 0.5 * first, rtol=1e-9
-        )
+    inward, outward = stencils(step, source, monotone)
+    np.testing.assert_allclose(
+        intensity_added(inward, source)[1:], source[1:] * one - 0.5 * first, rtol=1e-9
+    )
+    np.testing.assert_allclose(
+        intensity_added(outward, source)[:-1], source[:-1] * one + 0.5 * first, rtol=1e-9
+    )
+    # No step ends where rays enter.
+    assert not inward[0].any() and not outward[-1].any()
 
 
-def test_what_enters_and_the_background_are_known():
-    step = np.full((5, 2), 0.7)
-    inward, outward = stencils(step, None)
-    half = np.full((6, 2), 0.5)
-    cells = contributions(outward, half, half, incident=np.array([3.0, 4.0]))
-    one = 1.0 - np.exp(-0.7)
-    np.testing.assert_allclose(cells[:-1, :-1].sum(axis=1), 0.5 * one)
-    np.testing.assert_allclose(cells[:-1, -1], 0.5 * one)
-    np.testing.assert_allclose(cells[-1, -1], [3.0, 4.0])
-    assert not contributions(inward, half, half)[0].any()
+def test_what_enters_is_seen_through_what_is_above():
+    step, weight = np.full((5, 2), 0.7), np.tile([0.25, 0.75], (6, 1))
+    inward, outward = stencils(step, np.ones((6, 2)), True)
+    incident = np.array([3.0, 4.0])
+    J = mean_intensity(inward, outward, step, weight, np.zeros((6, 2)), incident)
+    through = np.exp(-0.7 * np.arange(5.0, -1.0, -1.0))
+    np.testing.assert_allclose(J, 0.5 * through * (0.25 * 3.0 + 0.75 * 4.0), rtol=1e-12)
+
+
+def test_inside_a_medium_in_equilibrium_half_of_the_sky_is_dark_at_the_top():
+    step, weight = np.full((40, 3), 0.5), np.full((41, 3), 1.0 / 3.0)
+    one = np.ones((41, 3))
+    inward, outward = stencils(step, one, False)
+    J = mean_intensity(inward, outward, step, weight, one, np.ones(3))
+    np.testing.assert_allclose(J, 1.0 - 0.5 * np.exp(-0.5 * np.arange(41)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("monotone", [False, True])
+def test_unit_responses_are_the_mean_intensities_of_unit_sources(monotone):
+    rng = np.random.default_rng(5)
+    N, K = 12, 3
+    # From thin to so thick that nothing comes through.
+    step = 10.0 ** rng.uniform(-3.0, 3.0, (N - 1, K))
+    weight = rng.dirichlet(np.ones(K), N)
+    share = rng.uniform(0.1, 1.0, (N, K))
+    source = 10.0 ** rng.uniform(-2.0, 0.0, (N, K))
+    inward, outward = stencils(step, source, monotone)
+    Lambda = unit_responses(inward, outward, step, weight, share)
+    for s in range(N):
+        unit = np.zeros((N, K))
+        unit[s] = share[s]
+        column = mean_intensity(inward, outward, step, weight, unit, np.zeros(K))
+        np.testing.assert_allclose(Lambda[:, s], column, rtol=1e-9, atol=1e-280)
+    assert (Lambda.min() >= 0.0) == monotone, "cubic interpolation has negative weights"
+
+
+def test_mean_intensity_is_linear_at_a_fixed_limiter():
+    rng = np.random.default_rng(6)
+    step, weight = rng.uniform(0.01, 2.0, (9, 2)), np.full((10, 2), 0.5)
+    estimate, a, b = rng.uniform(0.1, 1.0, (3, 10, 2))
+    inward, outward = stencils(step, estimate, False)
+
+    def J(source, incident):
+        return mean_intensity(inward, outward, step, weight, source, incident)
+
+    one = np.ones(2)
+    np.testing.assert_allclose(
+        J(2.0 * a + b, 5.0 * one), 2.0 * J(a, one) + J(b, 3.0 * one), rtol=1e-12
+    )
+
+
+def test_an_extremum_has_no_slope():
+    """There the limiter is at work: what a step adds stays between the source functions."""
+    step = np.full((6, 1), 0.4)
+    source = np.array([[1.0], [2.0], [1.0], [3.0], [1.0], [2.0], [1.0]])
+    inward, _ = stencils(step, source, False)
+    added = intensity_added(inward, source)[1:, 0] / -np.expm1(-0.4)
+    assert np.all(added >= 1.0) and np.all(added <= 3.0)
