@@ -167,12 +167,12 @@ def test_an_operator_that_is_not_positive_is_interpolated_linearly():
     assert any(o.linear and o.y is not None for o in Traced.made)
     assert operator.positive
     assert not cubic.linear and not TwoLevelOperator.positive.fget(cubic)
-    # A source function that would be negative is put at a floor, here at most of eleven depths.
-    assert np.unique(operator.start()).size == 11 and np.unique(cubic.start()).size < 6
+    # A source function that would be negative is put at a floor, here at six of eleven depths.
+    assert np.unique(operator.start()).size == 11 and np.unique(cubic.start()).size == 6
     solved = problem.context()
     assert lw_rl.solve(solved, scheme="nonlocal", popsTol=1e-5, quiet=True).converged
     y = Adapter(solved).read()
-    assert np.abs(operator.start() - y).max() < 0.5 * np.abs(cubic.start() - y).max()
+    assert np.abs(operator.start() - y).max() < 0.2 and np.abs(cubic.start() - y).max() > 5.0
 
 
 def test_monotone_interpolation_obeys_the_maximum_principle(falc):
