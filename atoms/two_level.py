@@ -124,7 +124,7 @@ def two_level_atom(
             scaled = copy.copy(rate)
             scaled.i, scaled.j = int(rate.i == upper), int(rate.j == upper)
             if collision_scale != 1.0:
-                scaled = _scale_collisions(scaled, collision_scale)
+                scaled = scale_collisions(scaled, collision_scale)
             collisions.append(scaled)
     if not collisions:
         raise AtomReductionError(
@@ -159,7 +159,14 @@ def two_level_atom(
     )
 
 
-def _scale_collisions(rate, factor: float):
+def scale_collisions(rate, factor: float):
+    """Multiply the table of a collisional rate by a factor, in place, and return the rate.
+
+    Raises
+    ------
+    AtomReductionError
+        If the rate is a formula, not a table.
+    """
     if not hasattr(rate, "rates"):
         raise AtomReductionError(
             f"collisions of type {type(rate).__name__} have no tabulated rates to scale"

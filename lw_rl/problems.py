@@ -24,6 +24,7 @@ __all__ = [
     "ENTROPY",
     "GRID_DEPTHS",
     "LOG_COLLISION_SCALE",
+    "MULTILEVEL",
     "STREAMS",
     "Problem",
     "RandomModel",
@@ -46,6 +47,10 @@ LOG_COLLISION_SCALE = (-3.0, 2.0)
 
 #: Depths of the suite ``"grid"``.
 GRID_DEPTHS = (41, 82, 164, 328, 656)
+
+
+#: Active atoms of the suite ``"atoms"``.
+MULTILEVEL = ("CaII", "H", "MgII", "H+CaII", "H+CaII+MgII")
 
 
 @dataclass(frozen=True)
@@ -105,20 +110,24 @@ class RandomModel:
 
 @dataclass(frozen=True)
 class Problem:
-    """One line in one atmosphere.
+    """One line, or atoms with many, in one atmosphere.
 
     Attributes
     ----------
     name : str
         Its name in tables.
     atom : str
-        One of ``lw_rl.atoms.known()``.
+        One of ``lw_rl.atoms.known()``, or several, joined by plus signs.
     atmosphere : ShippedModel or RandomModel
         Recipe of the atmosphere.
     collision_scale : float
         Factor on the collisional rates.
     prd : bool
-        Whether the line is in partial redistribution.
+        Whether the line is in partial redistribution, or those lines that the host's model has so.
+    conserve_charge : bool
+        Whether the host adjusts the electron density, which starts from that of LTE.
+    background : tuple of str
+        Symbols of the passive elements beside hydrogen, of ``lw_rl.atoms.BACKGROUND``.
     """
 
     name: str
@@ -126,6 +135,8 @@ class Problem:
     atmosphere: ShippedModel | RandomModel
     collision_scale: float = field(default=1.0)
     prd: bool = False
+    conserve_charge: bool = False
+    background: tuple[str, ...] = ()
 
     def context(self, Nrays: int = 5, Nthreads: int = 1, **ctx_kwargs: Any) -> lw.Context:
         """Build a fresh context, the populations in LTE.
@@ -135,22 +146,39 @@ class Problem:
         Nrays, Nthreads, **ctx_kwargs
             As for :func:`lw_rl.build_context`.
         """
-        atom = atoms.make(self.atom, prd=self.prd, collision_scale=self.collision_scale)
+        if self.conserve_charge:
+            ctx_kwargs = {"conserve_charge": True, **ctx_kwargs}
         return build_context(
-            atom, self.atmosphere.make(), Nrays=Nrays, Nthreads=Nthreads, **ctx_kwargs
+            atoms.make_all(self.atom, prd=self.prd, collision_scale=self.collision_scale),
+            self.atmosphere.make(),
+            Nrays=Nrays,
+            Nthreads=Nthreads,
+            background=self.background,
+            lte_ne=self.conserve_charge,
+            **ctx_kwargs,
         )
 
 
 def shipped_problem(atom: str, atmosphere: str, Nspace: int | None = None) -> Problem:
-    """Return the problem of a ready-made atom in an atmosphere that ships.
+    """Return the problem of ready-made atoms in an atmosphere that ships.
+
+    Parameters
+    ----------
+    atom : str
+        One of ``lw_rl.atoms.known()``, or several: ``"H+CaII"``.
+    atmosphere : str
+        One of ``lw_rl.atmospheres.known()``.
+    Nspace : int, optional
+        Resample to so many depths.
 
     Raises
     ------
     UnknownNameError
         If there is no such atom or atmosphere; the message lists those that there are.
     """
-    if atom not in atoms.known():
-        raise UnknownNameError("atom", atom, atoms.known())
+    for one in atom.split("+"):
+        if one not in atoms.known():
+            raise UnknownNameError("atom", one, atoms.known())
     model = ShippedModel(atmospheres.canonical(atmosphere), Nspace)
     size = "" if Nspace is None else f" {Nspace}"
     return Problem(f"{atom} {model.name}{size}", atom, model)
@@ -201,6 +229,18 @@ def _grid(number: int | None) -> list[Problem]:
     return [shipped_problem("CaII_K", "FALC", N) for N in GRID_DEPTHS]
 
 
+def _atoms(number: int | None) -> list[Problem]:
+    return [shipped_problem(a, m) for m in atmospheres.known() for a in MULTILEVEL]
+
+
+def _gallery(number: int | None) -> list[Problem]:
+    problem = replace(shipped_problem("H+CaII", "FALC"), background=tuple(atoms.BACKGROUND))
+    return [
+        replace(problem, name=f"{problem.name} gallery"),
+        replace(problem, name=f"{problem.name} gallery charge", conserve_charge=True),
+    ]
+
+
 def _random(stream: str, default: int) -> Callable[[int | None], list[Problem]]:
     def problems(number: int | None) -> list[Problem]:
         return [random_problem(stream, k) for k in range(default if number is None else number)]
@@ -212,6 +252,8 @@ _SUITES: dict[str, Callable[[int | None], list[Problem]]] = {
     "fal": _fal,
     "grid": _grid,
     "prd": _prd,
+    "atoms": _atoms,
+    "gallery": _gallery,
     "random": _random("test", 100),
     "moving": _random("moving", 40),
     "photosphere": _random("photosphere", 40),
@@ -230,10 +272,12 @@ def suite(name: str, number: int | None = None) -> list[Problem]:
     ----------
     name : str
         ``"fal"``: FAL A, C, F, X with Ca II K and Mg II k. ``"prd"``: the same in partial
-        redistribution. ``"grid"``: FAL-C, Ca II K at :data:`GRID_DEPTHS` depths. ``"random"``: the
-        test stream of the random family.
-        ``"moving"``, ``"photosphere"``: streams of their own, the one with velocity fields only,
-        the other cut below the temperature minimum.
+        redistribution. ``"grid"``: FAL-C, Ca II K at :data:`GRID_DEPTHS` depths. ``"atoms"``:
+        FAL A, C, F, X with :data:`MULTILEVEL`. ``"gallery"``: the problem of the host's gallery,
+        H and Ca II active among twelve elements in FAL-C, without and with charge conservation.
+        ``"random"``: the test stream of the random family. ``"moving"``, ``"photosphere"``:
+        streams of their own, the one with velocity fields only, the other cut below the
+        temperature minimum.
     number : int, optional
         Problems of a random suite (default: 100, 40, 40); the size of the others is fixed.
 

@@ -32,6 +32,9 @@ __all__ = [
 _REFERENCE_CHANGE = 1e-12
 #: With a last change above this there is no reference.
 _REFERENCE_LIMIT = 1e-10
+#: The same two where scattering is solved: MALI then contracts ten times faster, and the change
+#: ends at the rounding of the scattered light, some 1e-10.
+_SCATTERING_CHANGE, _SCATTERING_LIMIT = 1e-10, 1e-8
 #: Formal solutions to a tighter solution, and plain steps that confirm it.
 _TIGHTEN, _PLAIN_LEAST, _PLAIN_MOST = 300, 10, 30
 #: Step of the difference quotients in :func:`newton_correction`, in the logarithm of the unknown.
@@ -53,7 +56,8 @@ def reference(ctx: lw.Context, prd: bool = False) -> tuple[list[Array], float]:
     """Solve a context to the reference populations, in place.
 
     Anderson acceleration finds the neighbourhood; MALI finishes, to a relative change below
-    1e-12 or, where rounding is above that, until the change no longer decreases.
+    1e-12 (atoms other than those of one line: 1e-10, with the scattering solved) or, where
+    rounding is above that, until the change no longer decreases.
 
     Parameters
     ----------
@@ -71,7 +75,7 @@ def reference(ctx: lw.Context, prd: bool = False) -> tuple[list[Array], float]:
     Raises
     ------
     NoReferenceError
-        If MALI does not get below a relative change of 1e-10.
+        If MALI does not get below a relative change of 1e-10 (1e-8 with the scattering solved).
     """
     iterate_ctx_rl(
         ctx, scheme=Anderson(), popsTol=1e-10, JTol=np.inf, NmaxIter=500, quiet=True,
@@ -83,29 +87,35 @@ def reference(ctx: lw.Context, prd: bool = False) -> tuple[list[Array], float]:
 def settle(ctx: lw.Context, prd: bool = False) -> tuple[list[Array], float]:
     """Iterate a context by MALI to the nearest equilibrium, in place.
 
-    Parameters, return values and errors are those of :func:`reference`.
+    For atoms other than those of one line the background's scattering is solved as well, because
+    MALI alone is still 2e-3 wrong when its change is 1e-6. Parameters, return values and errors
+    are those of :func:`reference`.
     """
+    adapter = Adapter(ctx)
+    target, limit = _REFERENCE_CHANGE, _REFERENCE_LIMIT
+    if not adapter.line_sources:
+        ctx = accelerate(ctx, scheme="mali_scattering")
+        target, limit = _SCATTERING_CHANGE, _SCATTERING_LIMIT
     changes: list[float] = []
 
     class Settled(Never):
         def is_converged(self, JUpdate: Any, popsUpdate: Any, prdUpdate: Any) -> bool:
             changes.append(Named(popsUpdate).d_pops_max)
-            if changes[-1] < _REFERENCE_CHANGE:
+            if changes[-1] < target:
                 return True
             # At the level of rounding the change no longer falls.
             old = changes[:-100]
-            return bool(old) and min(changes[-100:]) > 0.5 * min(old) and old[-1] < 1e-10
+            return bool(old) and min(changes[-100:]) > 0.5 * min(old) and old[-1] < limit
 
-    adapter = Adapter(ctx)
     # With the host's tolerance on the profile an iteration can end in a cycle.
     iterate_ctx_se(
         ctx, Nscatter=0, max_iter=20000, quiet=True, convergence=Settled, prd=prd, prd_iter_tol=0.0
     )
     change = changes[-1]
-    if not change < _REFERENCE_LIMIT:
+    if not change < limit:
         raise NoReferenceError(
             f"MALI ends at a relative change of {change:.1e} after {len(changes)} iterations, "
-            f"not below {_REFERENCE_LIMIT:.0e}: there is no reference to measure against"
+            f"not below {limit:.0e}: there is no reference to measure against"
         )
     return adapter.populations(), change
 

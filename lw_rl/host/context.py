@@ -1,32 +1,42 @@
-"""Build a Lightweaver context for one active atom in one line of code."""
+"""Build a Lightweaver context for active atoms, by name, in one line of code."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import lightweaver as lw
 from lightweaver.atomic_model import AtomicModel
 from lightweaver.rh_atoms import H_6_atom
 
 from .. import atmospheres, atoms
+from ..errors import ContextError
 from .names import keywords
+
+__all__ = ["build_context", "radiative_set"]
+
+AtomLike: TypeAlias = AtomicModel | str
 
 
 def build_context(
-    atom: AtomicModel | str,
+    atom: AtomLike | Sequence[AtomLike],
     atmosphere: lw.Atmosphere | str,
     Nrays: int = 5,
     Nthreads: int = 1,
+    *,
+    background: Sequence[AtomLike] = (),
+    lte_ne: bool = False,
     **ctx_kwargs: Any,
 ) -> lw.Context:
-    """Build a context with one active atom, the populations in LTE.
+    """Build a context with one or more active atoms, the populations in LTE.
 
-    Hydrogen is present as a passive (LTE) background species unless it is the active one.
+    Hydrogen is present as a passive (LTE) background species unless it is active.
 
     Parameters
     ----------
-    atom : AtomicModel or str
-        The active atom, or the name of a ready-made one (`lw_rl.atoms.known`).
+    atom : AtomicModel, str, or sequence of these
+        The active atoms, or the names of ready-made ones (`lw_rl.atoms.known`); a string can name
+        several: ``"H+CaII"``.
     atmosphere : Atmosphere or str
         A one-dimensional atmosphere, or the name of one that ships (`lw_rl.atmospheres.known`).
         Its angle quadrature is set, as ``atmosphere.quadrature(Nrays)`` would.
@@ -34,6 +44,12 @@ def build_context(
         Number of Gauss-Legendre rays per hemisphere (default: 5).
     Nthreads : int, optional
         Threads of the formal solver (default: 1).
+    background : sequence of AtomicModel or str, optional
+        Passive atoms in LTE, or their elements' symbols (`lw_rl.atoms.BACKGROUND`); elements that
+        are active are left out (default: hydrogen only).
+    lte_ne : bool, optional
+        Replace the atmosphere's electron density by that of LTE, as the host's gallery does before
+        it conserves charge (default: False).
     **ctx_kwargs
         Passed on to :class:`lightweaver.Context`, in either spelling.
 
@@ -45,34 +61,59 @@ def build_context(
     ------
     UnknownNameError
         If a name is not known.
+    ContextError
+        If there is no active atom, one has no line, or two are of one element.
     AtmosphereError
         If the atmosphere holds values no formal solution can be made for.
     """
-    if isinstance(atom, str):
-        atom = atoms.make(atom)
+    active = _active_atoms(atom)
+    passive = [atoms.background_atom(a) if isinstance(a, str) else a for a in background]
     if isinstance(atmosphere, str):
         atmosphere = atmospheres.load(atmosphere)
     atmospheres.validate(atmosphere)
 
     atmosphere.quadrature(Nrays)
-    radSet, spect = radiative_set(atom)  # noqa: N806 (the host's name)
-    populations = radSet.compute_eq_pops(atmosphere)
+    radSet, spect = radiative_set(*active, background=passive)  # noqa: N806 (the host's name)
+    make = radSet.iterate_lte_ne_eq_pops if lte_ne else radSet.compute_eq_pops
     given = keywords(lw.Context, Nthreads=Nthreads, **ctx_kwargs)
-    return lw.Context(atmosphere, spect, populations, **given)
+    return lw.Context(atmosphere, spect, make(atmosphere), **given)
 
 
-def radiative_set(atom: AtomicModel) -> tuple[lw.RadiativeSet, lw.SpectrumConfiguration]:
-    """Return the radiative set of one active atom, and its wavelength grid.
+def _active_atoms(atom: AtomLike | Sequence[AtomLike]) -> list[AtomicModel]:
+    """Return the active atoms, which can stand in one context."""
+    active: list[AtomicModel] = []
+    for one in [atom] if isinstance(atom, str | AtomicModel) else atom:
+        active += atoms.make_all(one) if isinstance(one, str) else [one]
+    if not active:
+        raise ContextError("there is no active atom: name one, or several as in 'H+CaII'")
+    elements = [a.element.name for a in active]
+    for a, element in zip(active, elements, strict=True):
+        if elements.count(element) > 1:
+            raise ContextError(
+                f"two active atoms are of {element}; one atom holds the populations of an element"
+            )
+        if not a.lines:
+            raise ContextError(f"the atom of {element} has no lines, so it cannot be active")
+    return active
 
-    Neither depends on the atmosphere. Hydrogen is a passive background species unless it is the
-    active one.
+
+def radiative_set(
+    *active: AtomicModel, background: Sequence[AtomicModel] = ()
+) -> tuple[lw.RadiativeSet, lw.SpectrumConfiguration]:
+    """Return the radiative set of active atoms, and its wavelength grid.
+
+    Neither depends on the atmosphere. Hydrogen is a passive background species unless it is
+    active.
 
     Parameters
     ----------
-    atom : AtomicModel
-        The active atom.
+    *active : AtomicModel
+        The active atoms, of different elements.
+    background : sequence of AtomicModel, optional
+        Passive atoms; those of active elements are left out.
     """
-    background = [] if atom.element.Z == 1 else [H_6_atom()]
-    radSet = lw.RadiativeSet([*background, atom])  # noqa: N806 (the host's name)
-    radSet.set_active(atom.element.name)
+    elements = {a.element: a for a in (H_6_atom(), *background)}
+    elements.update({a.element: a for a in active})
+    radSet = lw.RadiativeSet(list(elements.values()))  # noqa: N806 (the host's name)
+    radSet.set_active(*(a.element.name for a in active))
     return radSet, radSet.compute_wavelength_grid()
