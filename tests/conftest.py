@@ -10,7 +10,9 @@ import lightweaver as lw
 import numpy as np
 import pytest
 from hypothesis import settings
+from lightweaver.rh_atoms import H_6_atom, MgII_hk_atom
 
+from lw_rl import atmospheres, atoms
 from lw_rl.host.adapter import Adapter
 from lw_rl.host.context import build_context
 from lw_rl.policies.actor import Actor
@@ -37,6 +39,35 @@ def make_ctx(context_cache: _Cache) -> Callable[..., lw.Context]:
         if key not in context_cache:
             context_cache[key] = build_context(atom, atmosphere, **kwargs)
         return copy.deepcopy(context_cache[key])
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def several_cache() -> dict[str, lw.Context]:
+    return {}
+
+
+@pytest.fixture
+def several(several_cache: dict[str, lw.Context]) -> Callable[[str], lw.Context]:
+    """Copy a context of FAL C with one or two active atoms, made once; the host sorts by mass."""
+    kinds = {
+        "two-level": (("Ca", "Mg"), lambda: [H_6_atom(), atoms.CaII_K(), atoms.MgII_k()]),
+        "multi": (("Ca", "Mg"), lambda: [H_6_atom(), atoms.CaII_K(), MgII_hk_atom()]),
+        "hydrogen": (("Ca", "H"), lambda: [H_6_atom(), atoms.CaII_K()]),
+        "multi-level": (("Mg",), lambda: [H_6_atom(), MgII_hk_atom()]),
+    }
+
+    def make(kind: str) -> lw.Context:
+        if kind not in several_cache:
+            active, models = kinds[kind]
+            atmos = atmospheres.load("FALC", 40)
+            atmos.quadrature(2)
+            radSet = lw.RadiativeSet(models())
+            radSet.set_active(*active)
+            spect = radSet.compute_wavelength_grid()
+            several_cache[kind] = lw.Context(atmos, spect, radSet.compute_eq_pops(atmos))
+        return copy.deepcopy(several_cache[kind])
 
     return make
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scheme_helpers import affine
 
 from lw_rl.extrapolation import (
     anderson_mix,
@@ -15,29 +16,6 @@ from lw_rl.extrapolation import (
     least_residual,
     ng_extrapolate,
 )
-from lw_rl.schemes.anderson import Anderson
-
-
-def affine(N: int, radius: float, seed: int = 0, modes: int | None = None, positive: bool = False):
-    """Return an affine contraction, its fixed point and its matrix.
-
-    The eigenvalues are evenly spaced up to `radius`; with `modes` only so many differ from zero.
-    With `positive`, the fixed point is positive and spans four decades.
-    """
-    rng = np.random.default_rng(seed)
-    values = np.linspace(radius, 0.1, modes or N)
-    values = np.concatenate((np.zeros(N - values.size), values))
-    basis, _ = np.linalg.qr(rng.standard_normal((N, N)))
-    A = basis @ np.diag(values) @ basis.T
-    if positive:
-        x_fixed = 10.0 ** rng.uniform(-4.0, 0.0, N)
-        scale = np.diag(x_fixed)
-        A = scale @ A @ np.linalg.inv(scale)
-    else:
-        x_fixed = rng.standard_normal(N)
-    b = x_fixed - A @ x_fixed
-    assert np.max(np.abs(np.linalg.eigvals(A))) == pytest.approx(radius)
-    return (lambda x: A @ x + b), x_fixed, A
 
 
 def iterate_anderson(G, x, window, steps):
@@ -142,16 +120,6 @@ def test_anderson_checks_its_arguments():
 # ---- Anderson of logarithms -----
 
 
-@pytest.mark.parametrize("radius", [0.9, 0.99])
-def test_the_positive_mixture_solves_a_linear_problem_in_logarithms(radius):
-    G, x_fixed, _ = affine(40, radius, modes=6, positive=True)
-    y = np.log(x_fixed) + np.random.default_rng(0).uniform(-0.3, 0.3, 40)
-    history = Anderson(window=10).init(None)
-    for _ in range(12):
-        y = Anderson(window=10).mix(y, np.log(np.maximum(G(np.exp(y)), 1e-12)), history)
-    np.testing.assert_allclose(y, np.log(x_fixed), atol=1e-5)
-
-
 @given(
     seed=st.integers(0, 10_000),
     size=st.floats(0.1, 600.0),
@@ -165,23 +133,6 @@ def test_the_positive_mixture_keeps_its_step_limit(seed, size, max_step):
     y = anderson_mix_positive(xs, gs, max_step)
     assert np.all(np.isfinite(y))
     assert np.all(np.abs(y - xs[-1]) <= max_step * (1.0 + 1e-12) + 1e-12 * size)
-
-
-def test_the_logarithmic_option_keeps_the_limit_too():
-    scheme = Anderson(window=3, logarithmic=True, max_step=0.5)
-    history = scheme.init(None)
-    y = scheme.mix(np.zeros(4), np.full(4, 7.0), history)
-    np.testing.assert_array_equal(y, np.full(4, 0.5))
-
-
-def test_the_history_forgets_the_oldest():
-    history = Anderson(window=2).init(None)
-    for k in range(6):
-        history.add(np.full(1, float(k)), np.full(1, float(k)))
-    assert [x[0] for x in history.xs] == [3.0, 4.0, 5.0]
-    history.clear()
-    assert not history.xs
-    assert not history.gs
 
 
 # ---- Ng -----
