@@ -5,11 +5,22 @@ How it is measured
 Every scheme starts from LTE on a copy of the same context, through the one driver. The *true
 error* of a state is the maximum over depths and levels of ``|n / n_ref - 1|``, where `n_ref` is
 MALI to a relative change below 1e-12. Every formal solution counts, those of rejected steps
-included. "Formal solutions to t" is the first count after which the error stays below t. Wall
-time is that of a second solve of that many formal solutions without any bookkeeping, the set-up
-of the scheme, its operator and its policy included. A scheme's own stop is that of
-:func:`lw_rl.solve` at its default tolerance `popsTol`; it is a *false convergence* if the true
-error there exceeds `popsTol`.
+included. "Formal solutions to t" is the first count after which the error stays below t.
+
+A scheme's own stop is that of the default call, ``iterate_ctx_rl(ctx, popsTol=1e-3)``; it is a
+*false convergence* if the true error there exceeds 1e-3. Wall time is what a user pays: that of
+the default call, from a fresh copy of the context to its return, with the certified stop and the
+set-up of the scheme, its operator and its policy (whose file is read once in a process). The
+host's own call, ``lightweaver.iterate_ctx_se``, is measured twice, its initial Lambda iterations
+(`Nscatter`) counted: ``lightweaver`` with its defaults, and ``lightweaver to 1e-3`` with the
+loosest `popsTol` of a ladder (1e-3, 3e-4, 1e-4, ...) at which its own stop has a true error below
+1e-3. A user does not know this tolerance beforehand; the time to find it is not counted. All
+calls are timed in turns, in one process on copies of the same context, and the fastest of
+`repeats` counts.
+
+In partial redistribution every iteration makes sub-iterations, ours and the host's. They count as
+formal solutions on the share of the wavelengths that they sweep (`lw_rl.benchmark.sub_iterations`);
+the counts to a true error leave them out, "with sub-iterations" has them.
 
 The host's equations can have several solutions, because the limiter of its interpolation is not
 linear in the source function. A solve that converges to another solution than the reference, at
@@ -21,10 +32,8 @@ from __future__ import annotations
 
 import copy
 import gc
-import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -32,32 +41,19 @@ import lightweaver as lw
 import numpy as np
 
 from ..arrays import Array
+from ..certificate.convergence import Certified
 from ..errors import NoReferenceError
 from ..host.adapter import Adapter
 from ..host.names import iterate_ctx_se
 from ..iterate import AcceleratedContext, iterate_ctx_rl
 from ..iterate import solve as solve_context
-from ..policies import card_of
-from ..policies.base import PolicyLike
 from ..problems import Problem
-from ..schemes import (
-    Anderson,
-    Depthwise,
-    Lambda,
-    Mali,
-    Ng,
-    Safeguarded,
-    Scheme,
-    make_policy,
-    make_scheme,
-)
+from . import sub_iterations
+from .peers import Peer, depthwise_name, peers
 from .reference import Never, reference, settle, true_error
-from .solves import POPS_TOL, TARGET, THRESHOLDS, PeerSolve, ProblemResult
+from .solves import TARGET, THRESHOLDS, PeerSolve, ProblemResult
 
-__all__ = ["NG_SETTINGS", "Peer", "depthwise_name", "fastest", "measure", "peers", "solve"]
-
-#: (order, period, delay) of the Ng peers; the best on each problem stands for Ng.
-NG_SETTINGS = ((2, 3, 5), (3, 4, 5), (3, 5, 10))
+__all__ = ["Peer", "default_call", "depthwise_name", "fastest", "measure", "peers", "solve"]
 
 #: Recording goes on to this fraction of the smallest threshold, to see that the error stays below.
 _MARGIN = 0.1
@@ -65,68 +61,7 @@ _MARGIN = 0.1
 #: What the host raises when its equations have no solution.
 _FAILURES = (lw.ExplodingMatrixError, ArithmeticError, RuntimeError)
 
-
-@dataclass(frozen=True)
-class Peer:
-    """An entry of the comparison.
-
-    Attributes
-    ----------
-    name : str
-        Its name in tables; peers of one name are settings of one method, of which the best counts.
-    scheme : Scheme or None
-        The iteration scheme; None stands for ``lightweaver.iterate_ctx_se`` itself.
-    setting : str
-        What distinguishes settings of one method.
-    NmaxIter : int
-        Formal solutions after which it has failed.
-    """
-
-    name: str
-    scheme: Scheme | None
-    setting: str = ""
-    NmaxIter: int = 3000
-
-
-def peers(policies: Iterable[PolicyLike] = ("default",)) -> list[Peer]:
-    """Return the peers of every comparison, and the depth-wise scheme with each policy.
-
-    The scheme without a policy, ``nonlocal``, is one of the peers.
-
-    Parameters
-    ----------
-    policies : iterable of str, path-like or Policy, optional
-        See `lw_rl.policies.make_policy` (default: the shipped ``"default"``).
-
-    Raises
-    ------
-    UnknownNameError, PolicyFileError, SchemaError, TypeError
-        If a policy cannot be used.
-    """
-    return [
-        Peer("lightweaver", None, NmaxIter=2000),
-        Peer("lambda", Lambda(), NmaxIter=300),
-        Peer("mali", Mali()),
-        *(Peer("ng", _unaided(Ng(*s)), setting=f"{s[0]},{s[1]},{s[2]}") for s in NG_SETTINGS),
-        Peer("anderson5", _unaided(Anderson(window=5))),
-        Peer("anderson10", _unaided(Anderson(window=10))),
-        Peer("nonlocal", make_scheme("nonlocal")),
-        *(Peer(depthwise_name(p), make_scheme(Depthwise(make_policy(p)))) for p in policies),
-    ]
-
-
-def _unaided(scheme: Scheme) -> Safeguarded:
-    """Return a safeguarded peer that is never replaced by another scheme, however slow it is."""
-    return Safeguarded(scheme, fallbacks=(), allowance=np.inf, in_foldings=True)
-
-
-def depthwise_name(policy: PolicyLike) -> str:
-    """Return the name in tables of the depth-wise scheme with a policy."""
-    if isinstance(policy, str) and policy == "default":
-        return "depthwise"
-    if isinstance(policy, str | os.PathLike):
-        return f"depthwise ({Path(policy).stem})"
-    return f"depthwise ({card_of(policy).get('name', type(policy).__name__)})"
+Call = Callable[[lw.Context], Any]
 
 
 def solve(
@@ -148,13 +83,13 @@ def solve(
         Whether emission profiles are iterated as well (default: False).
     """
     run = _solve_host if peer.scheme is None else _solve_scheme
-    measured, end = run(ctx, n_ref, peer, repeats, prd)
+    measured, end = run(ctx, n_ref, peer, prd)
     if end is not None and measured.failed:
         other = _other_fixed_point(end, n_ref, prd)
         if other is not None:
-            measured, _ = run(ctx, other, peer, repeats, prd)
+            measured, _ = run(ctx, other, peer, prd)
             measured = replace(measured, other_fixed_point=true_error(other, n_ref))
-    return measured
+    return _timed(ctx, [(peer, measured)], repeats, prd)[0]
 
 
 def _other_fixed_point(end: lw.Context, n_ref: Sequence[Array], prd: bool) -> list[Array] | None:
@@ -167,13 +102,14 @@ def _other_fixed_point(end: lw.Context, n_ref: Sequence[Array], prd: bool) -> li
 
 
 def _solve_scheme(
-    ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: int, prd: bool
+    ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, prd: bool
 ) -> tuple[PeerSolve, lw.Context | None]:
     """Measure a scheme of ours; return the context at its own stop as well, if it stopped."""
     scheme = peer.scheme
     assert scheme is not None
     errors: list[float] = []
-    rejected = 0
+    subs: list[int] = []
+    stop_subs = rejected = 0
 
     def record(accelerated: AcceleratedContext) -> None:
         nonlocal rejected
@@ -183,8 +119,15 @@ def _solve_scheme(
         rejected = accelerated.report.rejected
 
     class Small(Never):
-        def is_converged(self, *updates: Any) -> bool:
+        def is_converged(self, JUpdate: Any, popsUpdate: Any, prdUpdate: Any) -> bool:
+            subs.extend([0] * (len(errors) - len(subs) - 1) + [sub_iterations.made(prdUpdate)])
             return errors[-1] < _MARGIN * min(THRESHOLDS)
+
+    class Counted(Certified):
+        def is_converged(self, JUpdate: Any, popsUpdate: Any, prdUpdate: Any) -> bool:
+            nonlocal stop_subs
+            stop_subs += sub_iterations.made(prdUpdate)
+            return super().is_converged(JUpdate, popsUpdate, prdUpdate)
 
     failure, stop, stop_error, end = "", None, None, None
     try:
@@ -195,8 +138,8 @@ def _solve_scheme(
         # Where it stops by itself: a solve of its own, as a user would make it.
         stopped = copy.deepcopy(ctx)
         result = solve_context(
-            stopped, scheme=scheme, popsTol=POPS_TOL, JTol=np.inf, NmaxIter=peer.NmaxIter,
-            quiet=True, bound=False, prd=prd,
+            stopped, scheme=scheme, NmaxIter=peer.NmaxIter, quiet=True, convergence=Counted,
+            bound=False, prd=prd,
         )  # fmt: skip
         if result.converged:
             stop, stop_error = result.Nformal, true_error(Adapter(stopped).populations(), n_ref)
@@ -204,54 +147,108 @@ def _solve_scheme(
     except _FAILURES as err:
         failure = f"{type(err).__name__}: {err}"
     measured = PeerSolve(
-        peer.name, peer.setting, tuple(errors), stop, stop_error, None, rejected, failure
-    )
-    count = measured.to(TARGET)
-    if count is None or repeats < 1:
-        return measured, end
-
-    def timed(fresh: lw.Context) -> None:
-        iterate_ctx_rl(fresh, scheme=scheme, NmaxIter=count, quiet=True, convergence=Never, prd=prd)
-
-    return replace(measured, seconds=fastest(timed, ctx, repeats)), end
+        peer.name, peer.setting, tuple(errors), stop, stop_error, None, rejected, failure,
+        sub_iterations=tuple(subs), stop_sub_iterations=stop_subs,
+        swept=sub_iterations.share(ctx) if prd else 0.0,
+    )  # fmt: skip
+    return measured, end
 
 
 def _solve_host(
-    ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, repeats: int, prd: bool
+    ctx: lw.Context, n_ref: Sequence[Array], peer: Peer, prd: bool
 ) -> tuple[PeerSolve, lw.Context | None]:
-    """Measure Lightweaver's own driver, as `_solve_scheme` does a scheme."""
+    """Measure Lightweaver's own driver, as `_solve_scheme` does a scheme.
+
+    Its iterations do not depend on `popsTol`, so that one solve shows where it would stop with
+    each of the peer's tolerances.
+    """
     watched = copy.deepcopy(ctx)
     adapter = Adapter(watched)
     errors = [true_error(adapter.populations(), n_ref)] * 3  # the initial Lambda iterations
+    subs = [0] * 3
+    looser = list(peer.tolerances)
+    only = len(looser) == 1
+    used: float | None = None
 
-    class Watch(lw.DefaultConvergenceCriteria):
+    class Watch(lw.ConvergenceCriteria):
+        def __init__(self, ctx: Any, JTol: float, popsTol: float, rhoTol: float | None):
+            self.stops = {t: lw.DefaultConvergenceCriteria(ctx, JTol, t, rhoTol) for t in looser}
+
         def is_converged(self, JUpdate: Any, popsUpdate: Any, prdUpdate: Any) -> bool:
+            nonlocal used
             errors.append(true_error(adapter.populations(), n_ref))
-            return bool(super().is_converged(JUpdate, popsUpdate, prdUpdate))
+            subs.append(sub_iterations.made(prdUpdate))
+            while looser and self.stops[looser[0]].is_converged(JUpdate, popsUpdate, prdUpdate):
+                tolerance = looser.pop(0)
+                if only or errors[-1] < TARGET:
+                    used = tolerance
+                    return True
+            return not looser
 
-    failure, stop, stop_error, seconds = "", None, None, None
+    failure = ""
     try:
-        it = iterate_ctx_se(watched, max_iter=peer.NmaxIter, quiet=True, convergence=Watch, prd=prd)
-        if it + 1 < peer.NmaxIter:
-            stop, stop_error = it + 1, errors[-1]
+        iterate_ctx_se(watched, max_iter=peer.NmaxIter, quiet=True, convergence=Watch, prd=prd)
     except _FAILURES as err:
         failure = f"{type(err).__name__}: {err}"
-    if stop is not None and repeats > 0:
-        seconds = fastest(lambda c: lw.iterate_ctx_se(c, quiet=True, prd=prd), ctx, repeats)
-    measured = PeerSolve(peer.name, "", tuple(errors), stop, stop_error, seconds, failure=failure)
-    return measured, None if stop is None else watched
+    stopped = used is not None
+    measured = PeerSolve(
+        peer.name, "" if only or not stopped else f"popsTol {used:g}", tuple(errors),
+        len(errors) if stopped else None, errors[-1] if stopped else None, None, failure=failure,
+        popsTol=peer.tolerances[0] if used is None else used, sub_iterations=tuple(subs),
+        stop_sub_iterations=sum(subs), swept=sub_iterations.share(ctx) if prd else 0.0,
+    )  # fmt: skip
+    return measured, None if looser and not stopped else watched
 
 
-def fastest(run: Callable[[lw.Context], Any], ctx: lw.Context, repeats: int) -> float:
-    """Return the shortest wall time [s] of `run` on fresh copies of a context."""
-    times = []
-    for _ in range(repeats):
-        fresh = copy.deepcopy(ctx)
-        gc.collect()
-        start = perf_counter()
-        run(fresh)
-        times.append(perf_counter() - start)
-    return min(times)
+def default_call(peer: Peer, popsTol: float, prd: bool) -> Call:
+    """Return what a user calls to solve a context by a scheme, with everything at its default.
+
+    Parameters
+    ----------
+    peer : Peer
+        The scheme.
+    popsTol : float
+        Tolerance of the stop.
+    prd : bool
+        Whether emission profiles are iterated as well.
+    """
+    scheme = peer.scheme
+    if scheme is None:
+        return lambda ctx: iterate_ctx_se(
+            ctx, max_iter=peer.NmaxIter, pops_tol=popsTol, prd=prd, quiet=True
+        )
+    return lambda ctx: iterate_ctx_rl(
+        ctx, NmaxIter=peer.NmaxIter, popsTol=popsTol, prd=prd, quiet=True, scheme=scheme
+    )
+
+
+def _timed(
+    ctx: lw.Context, measured: Sequence[tuple[Peer, PeerSolve]], repeats: int, prd: bool
+) -> list[PeerSolve]:
+    """Return solves with the wall times of those that stop, measured in turns."""
+    calls = {
+        k: default_call(peer, s.popsTol, prd)
+        for k, (peer, s) in enumerate(measured)
+        if s.stop is not None and not s.failure
+    }
+    if repeats < 1 or not calls:
+        return [s for _, s in measured]
+    seconds = dict(zip(calls, fastest(list(calls.values()), ctx, repeats), strict=True))
+    return [replace(s, seconds=seconds.get(k)) for k, (_, s) in enumerate(measured)]
+
+
+def fastest(calls: Sequence[Call], ctx: lw.Context, repeats: int) -> list[float]:
+    """Return the shortest wall time [s] of each call on fresh copies of a context, in turns."""
+    rounds = [[_seconds(call, ctx) for call in calls] for _ in range(repeats)]
+    return [min(times) for times in zip(*rounds, strict=True)]
+
+
+def _seconds(call: Call, ctx: lw.Context) -> float:
+    fresh = copy.deepcopy(ctx)
+    gc.collect()
+    start = perf_counter()
+    call(fresh)
+    return perf_counter() - start
 
 
 def measure(
@@ -266,9 +263,9 @@ def measure(
     ----------
     problem : Problem
     entries : sequence of Peer
-        See :func:`peers`.
+        See :func:`lw_rl.benchmark.peers.peers`.
     repeats : int, optional
-        As for :func:`solve`.
+        As for :func:`solve`; of several settings of one method only the best is timed.
     watch : callable, optional
         Called with what is done next, ``1 + len(entries)`` times.
 
@@ -281,13 +278,14 @@ def measure(
     watch("reference")
     ctx = problem.context()
     n_ref, change = reference(copy.deepcopy(ctx), problem.prd)
-    best: dict[str, PeerSolve] = {}
+    best: dict[str, tuple[Peer, PeerSolve]] = {}
     for peer in entries:
         watch(f"{peer.name} {peer.setting}".strip())
-        measured = solve(ctx, n_ref, peer, repeats, problem.prd)
-        if peer.name not in best or _rank(measured) < _rank(best[peer.name]):
-            best[peer.name] = measured
-    return ProblemResult(problem, Adapter(ctx).Nspace, change, tuple(best.values()))
+        measured = solve(ctx, n_ref, peer, 0, problem.prd)
+        if peer.name not in best or _rank(measured) < _rank(best[peer.name][1]):
+            best[peer.name] = peer, measured
+    solves = _timed(ctx, list(best.values()), repeats, problem.prd)
+    return ProblemResult(problem, Adapter(ctx).Nspace, change, tuple(solves))
 
 
 def _rank(measured: PeerSolve) -> float:

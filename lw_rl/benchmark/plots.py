@@ -19,6 +19,8 @@ from ..arrays import Array
 from ..files import write_atomically
 from ..host.adapter import Adapter
 from ..host.emergent import emergent_line
+from ..host.emergent_lines import strongest_lines
+from .level_plots import draw_departures, draw_lines
 from .report import peer_names
 from .solves import TARGET, PeerSolve, ProblemResult
 
@@ -43,10 +45,11 @@ _STYLES: dict[str, dict[str, Any]] = {
     "anderson5": {"color": "#E69F00", "ls": (0, (5, 1))},
     "ng": {"color": "#009E73", "ls": (0, (3, 1, 1, 1))},
     "mali": {"color": "#000000", "ls": (0, (1, 1))},
+    "mali_scattering": {"color": "#117733", "ls": (0, (8, 2))},
     "lambda": {"color": "#999999", "ls": "-"},
     "lightweaver": {"color": "#56B4E9", "ls": (0, (4, 2))},
 }
-_OTHERS = ("#F0E442", "#661100", "#332288", "#117733")
+_OTHERS = ("#F0E442", "#661100", "#332288", "#AA4499")
 _LABELS = {
     "depthwise": "policy (depthwise)",
     "nonlocal": "operator, no policy",
@@ -54,6 +57,7 @@ _LABELS = {
     "anderson5": "Anderson (5)",
     "ng": "Ng",
     "mali": "MALI",
+    "mali_scattering": "MALI, scattering solved",
     "lambda": "Lambda",
     "lightweaver": "iterate_ctx_se",
 }
@@ -106,13 +110,20 @@ def _legend(ax: Axes, **kwargs: Any) -> None:
     ax.legend(fontsize=_SIZE - 1.5, framealpha=0.85, edgecolor="none", handlelength=2.4, **kwargs)
 
 
+def _legend_beside(ax: Axes) -> None:
+    _legend(ax, loc="center left", bbox_to_anchor=(1.01, 0.5), borderaxespad=0.0)
+
+
 def solve_figure(ctx: lw.Context, result: ProblemResult, figure: Figure | None = None) -> Figure:
     """Draw one solve: source function, convergence, emergent line.
+
+    For atoms with more levels, or several: departure coefficients of every level, convergence, and
+    the strongest lines.
 
     Parameters
     ----------
     ctx : lightweaver.Context
-        A solved context with one active two-level atom.
+        A solved context in one dimension.
     result : ProblemResult
         What the schemes did on the problem (`lw_rl.benchmark.measure`).
     figure : Figure, optional
@@ -122,9 +133,12 @@ def solve_figure(ctx: lw.Context, result: ProblemResult, figure: Figure | None =
     -------
     figure : Figure
     """
+    adapter = Adapter(ctx)
+    title = f"{result.problem.name}, {result.Nspace} depths"
+    if not adapter.line_sources or len(adapter.blocks) > 1:
+        return _multilevel_figure(adapter, result, title, figure)
     figure = figure or Figure(figsize=(11.5, 3.6), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
-    adapter = Adapter(ctx)
     block = adapter.blocks[0]
     line = emergent_line(adapter, block)
     draw_source(left, adapter, line.lambda0)
@@ -140,7 +154,29 @@ def solve_figure(ctx: lw.Context, result: ProblemResult, figure: Figure | None =
     right.set_ylim(bottom=0.0)
     right.set_xmargin(0.0)
     _finish(right, "emergent line")
-    figure.suptitle(f"{result.problem.name}, {result.Nspace} depths", fontsize=_SIZE + 2)
+    figure.suptitle(title, fontsize=_SIZE + 2)
+    return figure
+
+
+def _multilevel_figure(
+    adapter: Adapter, result: ProblemResult, title: str, figure: Figure | None
+) -> Figure:
+    """Draw the solve of atoms with many levels: a panel for each atom, and two more."""
+    Natom = len(adapter.blocks)
+    columns = 2 if Natom == 2 else 3
+    rows = -(-(Natom + 2) // columns)
+    figure = figure or Figure(figsize=(4.8 * columns, 3.6 * rows), layout="constrained")
+    axes = list(figure.subplots(rows, columns).flat)
+    for spare in axes[Natom + 2 :]:
+        spare.remove()
+    for index, ax in enumerate(axes[:Natom]):
+        _finish(ax, f"{draw_departures(ax, adapter, index)}: departure from LTE")
+        _legend_beside(ax)
+    draw_errors(axes[Natom], result.solves, beside=True)
+    draw_lines(axes[Natom + 1], strongest_lines(adapter, number=6 // Natom))
+    _finish(axes[Natom + 1], "strongest emergent lines")
+    _legend_beside(axes[Natom + 1])
+    figure.suptitle(title, fontsize=_SIZE + 2)
     return figure
 
 
@@ -179,8 +215,16 @@ def draw_source(ax: Axes, adapter: Adapter, lambda0: float) -> None:
     _finish(ax, "source function")
 
 
-def draw_errors(ax: Axes, solves: Sequence[PeerSolve]) -> None:
-    """Draw true error against formal solutions, with a dot where each scheme stops by itself."""
+def draw_errors(ax: Axes, solves: Sequence[PeerSolve], beside: bool = False) -> None:
+    """Draw true error against formal solutions, with a dot where each scheme stops by itself.
+
+    Parameters
+    ----------
+    ax : Axes
+    solves : sequence of PeerSolve
+    beside : bool, optional
+        Put the legend beside the axes, which then end at the largest error (default: False).
+    """
     by_peer = styles([s.peer for s in solves])
     for s in solves:
         style = by_peer[s.peer]
@@ -188,11 +232,11 @@ def draw_errors(ax: Axes, solves: Sequence[PeerSolve]) -> None:
         if s.stop is not None and s.stop_error is not None:
             ax.plot(s.stop, s.stop_error, "o", ms=4.5, color=style["color"], zorder=6)
     ax.axhline(TARGET, color="0.4", lw=0.7)
-    ax.set_ylim(1e-7, 1e5)
+    ax.set_ylim(1e-7, None if beside else 1e5)
     _plain_counts(ax)
     ax.set_xlabel("formal solutions")
     ax.set_ylabel("true error  max $|n / n_\\mathrm{ref} - 1|$")
-    _legend(ax, loc="upper right")
+    _legend_beside(ax) if beside else _legend(ax, loc="upper right")
     _finish(ax, "convergence (dot: own stop)")
 
 
@@ -215,7 +259,7 @@ def suite_figure(
     figure = figure or Figure(figsize=(8.6, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     # Lightweaver's own driver is MALI stopped early: the same curve again.
-    names = [n for n in peer_names(results) if n != "lightweaver"]
+    names = [n for n in peer_names(results) if not n.startswith("lightweaver")]
     by_peer = styles(names)
     for peer in names:
         band = peer.startswith(_BANDS)

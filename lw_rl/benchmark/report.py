@@ -14,7 +14,7 @@ from ..policies import card_of, make_policy
 from ..policies.base import PolicyLike
 from ..problems import ENTROPY
 from ..provenance import versions
-from .measure import depthwise_name
+from .peers import depthwise_name
 from .solves import POPS_TOL, TARGET, THRESHOLDS, PeerSolve, ProblemResult
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 #: Version of the layout of the JSON document.
-FORMAT = 2
+FORMAT = 3
 
 Results = Sequence[ProblemResult]
 
@@ -50,7 +50,7 @@ def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def distribution(counts: Sequence[int | None]) -> dict[str, float | None]:
+def distribution(counts: Sequence[float | None]) -> dict[str, float | None]:
     """Return median, 90th and 99th percentile and worst of counts; None, in and out, is "never"."""
     ranks = np.sort([np.inf if c is None else c for c in counts])
     low, high = ranks[(ranks.size - 1) // 2], ranks[ranks.size // 2]
@@ -81,13 +81,17 @@ def statistics(results: Results) -> dict[str, dict[str, Any]]:
 
 def _summary(results: Results, name: str) -> dict[str, Any]:
     solves = [s for r in results for s in r.solves if s.peer == name]
-    seconds = [s.seconds for s in solves if s.seconds is not None]
     return {
         "problems": len(solves),
         "formal_solutions": {label(t): distribution([s.to(t) for s in solves]) for t in THRESHOLDS},
         "most_over_anderson10": {label(t): _excess(results, name, t) for t in THRESHOLDS},
-        "seconds": {"median": float(np.median(seconds)), "worst": max(seconds)}
-        if seconds
+        "stop": distribution([s.stop for s in solves]),
+        "with_sub_iterations": distribution([s.stop_cost for s in solves])
+        if any(s.swept for s in solves)
+        else None,
+        # What never stops takes for ever.
+        "seconds": distribution([s.seconds for s in solves])
+        if any(s.seconds is not None for s in solves)
         else None,
         "failed": sum(s.failed for s in solves),
         "false_convergence": sum(s.false_convergence for s in solves),
@@ -117,6 +121,7 @@ def solve_as_dict(solve: PeerSolve, with_errors: bool = True) -> dict[str, Any]:
         "formal_solutions": {label(t): solve.to(t) for t in THRESHOLDS},
         "stop": solve.stop,
         "stop_error": solve.stop_error,
+        "popsTol": solve.popsTol,
         "seconds": solve.seconds,
         "rejected": solve.rejected,
         "failed": solve.failed,
@@ -124,6 +129,12 @@ def solve_as_dict(solve: PeerSolve, with_errors: bool = True) -> dict[str, Any]:
         "failure": solve.failure,
         "other_fixed_point": solve.other_fixed_point,
     }
+    if solve.swept:
+        fields["with_sub_iterations"] = {
+            **{label(t): solve.cost(t) for t in THRESHOLDS},
+            "stop": solve.stop_cost,
+        }
+        fields["swept"] = solve.swept
     if with_errors:
         # Three figures are what a figure shows; more would only make the file large.
         fields["errors"] = [_finite(float(f"{e:.3g}")) for e in solve.errors]
@@ -147,7 +158,7 @@ def policy_costs(
     Parameters
     ----------
     policies : sequence of str, path-like or Policy
-        As for :func:`lw_rl.benchmark.measure.peers`.
+        As for :func:`lw_rl.benchmark.peers.peers`.
     suites : mapping of str to sequence of ProblemResult
         Results by suite.
 
@@ -219,7 +230,7 @@ def document(command: str, suites: Mapping[str, Results], **more: Any) -> dict[s
         "Nrays": 5,
         "Nthreads": 1,
         "popsTol": POPS_TOL,
-        "seconds_to": TARGET,
+        "seconds_of": "the default call, to its own stop",
         **more,
         "suites": {
             name: {

@@ -13,7 +13,7 @@ __all__ = ["POPS_TOL", "TARGET", "THRESHOLDS", "PeerSolve", "ProblemResult"]
 #: True errors to which formal solutions are counted.
 THRESHOLDS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6)
 
-#: The threshold at which wall times are taken and the best Ng setting is chosen.
+#: The threshold by which schemes are judged and the best Ng setting is chosen.
 TARGET = 1e-3
 
 #: Tolerance of the schemes' own stop: the default of ``lightweaver.iterate_ctx_se``.
@@ -35,7 +35,8 @@ class PeerSolve:
     stop_error : float or None
         True error there.
     seconds : float or None
-        Wall time [s] to a true error of :data:`TARGET`; for Lightweaver's own driver, to its stop.
+        Wall time [s] of the default call, from a fresh context to its return at its own stop; None
+        if it was not measured or did not stop.
     rejected : int
         Steps that the safeguard undid.
     failure : str
@@ -44,6 +45,14 @@ class PeerSolve:
         None if it converged to the reference. Where the host's equations have more than one
         solution and it converged to another: the distance between the two, as a true error.
         `errors` and `stop_error` are then relative to the solution that it converged to.
+    popsTol : float
+        Tolerance of the stop.
+    sub_iterations : tuple of int
+        Sub-iterations of partial redistribution that followed each formal solution.
+    stop_sub_iterations : int
+        Those until the scheme's own stop.
+    swept : float
+        Share of the wavelengths that a sub-iteration sweeps (`lw_rl.benchmark.sub_iterations`).
     """
 
     peer: str
@@ -55,6 +64,10 @@ class PeerSolve:
     rejected: int = 0
     failure: str = ""
     other_fixed_point: float | None = None
+    popsTol: float = POPS_TOL
+    sub_iterations: tuple[int, ...] = ()
+    stop_sub_iterations: int = 0
+    swept: float = 0.0
 
     def to(self, threshold: float) -> int | None:
         """Return the formal solutions after which the error stays below a threshold."""
@@ -62,6 +75,16 @@ class PeerSolve:
         above = np.flatnonzero(~(errors < threshold))
         count = 0 if above.size == 0 else int(above[-1]) + 1
         return None if count == errors.size else count + 1
+
+    def cost(self, threshold: float) -> float | None:
+        """Return the same, with sub-iterations as formal solutions on the share that they sweep."""
+        count = self.to(threshold)
+        return None if count is None else count + self.swept * sum(self.sub_iterations[:count])
+
+    @property
+    def stop_cost(self) -> float | None:
+        """Formal solutions at the scheme's own stop, sub-iterations included as in :meth:`cost`."""
+        return None if self.stop is None else self.stop + self.swept * self.stop_sub_iterations
 
     @property
     def failed(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 
@@ -47,3 +48,13 @@ def results(problem):
     policy = PeerSolve("depthwise (u)", "", (1e-7,), 1, 1e-7, 0.1, other_fixed_point=0.2)
     anderson = PeerSolve("anderson10", "", (1.0, 1e-7), 2, 1e-7, 0.2)
     return [ProblemResult(problem, 24, 1e-13, (mali, anderson, policy))]
+
+
+@pytest.fixture
+def redistributed(results):
+    """Return the same with three sub-iterations on half of the wavelengths in each iteration."""
+    solves = [
+        replace(s, sub_iterations=(3,) * len(s.errors), stop_sub_iterations=3 * s.stop, swept=0.5)
+        for s in results[0].solves
+    ]
+    return [replace(results[0], solves=tuple(solves))]

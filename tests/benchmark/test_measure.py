@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from types import SimpleNamespace
 
+import lightweaver as lw
 import numpy as np
 import pytest
 
 from lw_rl.benchmark import measure as benchmark
 from lw_rl.benchmark.measure import Peer
+from lw_rl.benchmark.peers import LADDER
 from lw_rl.benchmark.reference import reference, true_error
 from lw_rl.schemes import Anderson, Mali, Safeguarded, Step, make_scheme
 
 
 def test_partial_redistribution_is_measured_against_its_own_equilibrium(problem, n_ref):
     redistributed = replace(problem, prd=True)
-    entries = [Peer("mali", Mali()), Peer("depthwise", make_scheme("depthwise"))]
+    entries = [Peer("mali", Mali(), NmaxIter=400), Peer("depthwise", make_scheme("depthwise"))]
     result = benchmark.measure(redistributed, entries, repeats=0)
     mali, ours = result.solves
     assert not mali.failed and not ours.failed
     assert not mali.false_convergence and not ours.false_convergence
     assert ours.to(1e-3) < mali.to(1e-3)
+    assert mali.swept == ours.swept > 0.9, "a two-level atom has hardly another wavelength"
+    # Three at most after each formal solution; ours always makes three.
+    assert len(mali.sub_iterations) == len(mali.errors) and set(mali.sub_iterations) <= {1, 2, 3}
+    assert set(ours.sub_iterations) == {3}
+    assert ours.stop_sub_iterations == 3 * ours.stop
+    assert ours.stop_cost == ours.stop * (1.0 + 3.0 * ours.swept)
     prd, _ = reference(redistributed.context(), prd=True)
     assert true_error(n_ref, prd) > 1e-2
 
@@ -64,6 +71,7 @@ def test_mali_is_the_hosts_own_iteration(start, n_ref):
     # The host's driver spends three formal solutions on the background first.
     np.testing.assert_allclose(host.errors[-1], ours.errors[host.stop - 4], rtol=0.05)
     assert host.stop == len(host.errors)
+    assert ours.stop_cost == ours.stop and host.cost(1e-1) == host.to(1e-1)
     assert host.false_convergence, "a small change is not a small error"
 
 
@@ -74,25 +82,48 @@ def test_measure_has_one_solve_per_peer_and_the_best_ng(problem, architecture, u
     assert len(seen) == 1 + len(entries)
     names = [s.peer for s in result.solves]
     assert names == [
-        "lightweaver", "lambda", "mali", "ng", "anderson5", "anderson10", "nonlocal",
-        "depthwise (u)",
+        "lightweaver", "lightweaver to 1e-3", "lambda", "mali", "ng", "anderson5", "anderson10",
+        "nonlocal", "depthwise (u)",
     ]  # fmt: skip
     assert result["ng"].setting in {"2,3,5", "3,4,5", "3,5,10"}
     assert result["anderson10"].to(1e-3) < result["ng"].to(1e-3) < result["mali"].to(1e-3)
 
 
-def test_the_name_of_a_policy_is_its_files_its_cards_or_its_classes(tmp_path, untrained):
-    assert benchmark.depthwise_name("default") == "depthwise"
-    assert benchmark.depthwise_name("runs/mine.json") == "depthwise (mine)"
-    assert benchmark.depthwise_name(tmp_path / "yours.safetensors") == "depthwise (yours)"
-    assert benchmark.depthwise_name(untrained) == "depthwise (u)"
-    assert benchmark.depthwise_name(SimpleNamespace(predict=None)) == "depthwise (SimpleNamespace)"
+def test_calls_are_timed_in_turns_each_on_a_context_of_its_own(start):
+    seen = []
+    calls = [lambda c: seen.append(("a", c)), lambda c: seen.append(("b", c))]
+    seconds = benchmark.fastest(calls, start, 3)
+    assert len(seconds) == 2 and all(0.0 < s < 1.0 for s in seconds)
+    assert [name for name, _ in seen] == ["a", "b"] * 3
+    assert len({id(c) for c in [*(c for _, c in seen), start]}) == 7
 
 
-def test_the_fastest_run_counts_and_every_run_has_a_context_of_its_own(start):
-    contexts = []
-    assert 0.0 < benchmark.fastest(contexts.append, start, 3) < 1.0
-    assert len({id(c) for c in [*contexts, start]}) == 4
+@pytest.mark.parametrize(
+    "peer", [Peer("anderson", Anderson()), Peer("lightweaver to 1e-3", None, tolerances=LADDER)]
+)
+def test_the_stop_is_that_of_the_call_that_is_timed(start, n_ref, peer):
+    measured = benchmark.solve(start, n_ref, peer, 0)
+    ctx = copy.deepcopy(start)
+    it = benchmark.default_call(peer, measured.popsTol, False)(ctx)
+    assert it + 1 == measured.stop
+    assert true_error([np.array(ctx.activeAtoms[0].n)], n_ref) == measured.stop_error <= 1e-3
+
+
+def test_the_host_gets_the_loosest_tolerance_that_is_as_accurate_as_the_others(start, n_ref):
+    peer = Peer("lightweaver to 1e-3", None, tolerances=LADDER)
+    measured = benchmark.solve(start, n_ref, peer, 0)
+    assert measured.popsTol in LADDER and measured.setting == f"popsTol {measured.popsTol:g}"
+    assert measured.stop_error < 1e-3 and not measured.failed
+    looser = LADDER[LADDER.index(measured.popsTol) - 1]
+    ctx = copy.deepcopy(start)
+    assert lw.iterate_ctx_se(ctx, popsTol=looser, quiet=True) + 1 < measured.stop
+    assert true_error([np.array(ctx.activeAtoms[0].n)], n_ref) > 1e-3
+
+
+def test_a_host_that_no_tolerance_makes_accurate_has_failed(start, n_ref):
+    peer = Peer("lightweaver to 1e-3", None, tolerances=(1e-2, 1e-3))
+    measured = benchmark.solve(start, n_ref, peer, 1)
+    assert measured.failed and measured.stop is None and measured.seconds is None
 
 
 def test_a_solve_that_leads_to_another_solution_is_measured_against_it(two_solutions):

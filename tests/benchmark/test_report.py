@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -62,16 +63,37 @@ def test_statistics(results):
     mali, ours = found["mali"], found["depthwise (u)"]
     assert mali["problems"] == 1 and mali["failed"] == 0
     assert mali["formal_solutions"]["1e-3"]["median"] == 3
-    assert mali["seconds"] == {"median": 0.4, "worst": 0.4}
+    assert mali["seconds"] == {"median": 0.4, "p90": 0.4, "p99": 0.4, "worst": 0.4}
+    assert mali["stop"] == {"median": 2, "p90": 2, "p99": 2, "worst": 2}
+    assert mali["with_sub_iterations"] is None
     assert (mali["false_convergence"], mali["other_fixed_point"]) == (1, 0)
     assert (ours["false_convergence"], ours["other_fixed_point"]) == (0, 1)
+
+
+def test_what_never_stops_takes_for_ever(results, problem):
+    endless = replace(results[0]["mali"], stop=None, stop_error=None, seconds=None)
+    both = [*results, ProblemResult(problem, 24, 1e-13, (endless,))]
+    found = report.statistics(both)["mali"]
+    assert found["seconds"]["median"] is None and found["stop"]["worst"] is None
+    untimed = [ProblemResult(problem, 24, 1e-13, (endless,))]
+    assert report.statistics(untimed)["mali"]["seconds"] is None
+
+
+def test_sub_iterations_are_in_statistics_and_document(redistributed):
+    found = report.statistics(redistributed)
+    assert found["mali"]["with_sub_iterations"]["median"] == 2 + 0.5 * 6
+    solves = report.result_as_dict(redistributed[0])["solves"]
+    assert solves["mali"]["with_sub_iterations"] == {
+        "1e-1": 5.0, "1e-2": 7.5, "1e-3": 7.5, "1e-4": 7.5, "1e-6": 7.5, "stop": 5.0,
+    }  # fmt: skip
+    assert solves["mali"]["swept"] == 0.5
 
 
 def test_the_document_is_json_and_says_how_it_was_made(results):
     document = json.loads(
         json.dumps(report.document("lw-rl bench", {"fal": results}, extra=3), allow_nan=False)
     )
-    assert document["format"] == report.FORMAT == 2
+    assert document["format"] == report.FORMAT == 3
     assert document["command"] == "lw-rl bench" and document["extra"] == 3
     assert {"lw-rl", "lightweaver", "numpy"} <= set(document["versions"])
     assert document["entropy"] == problems.ENTROPY

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,15 @@ def test_false_convergence():
     assert not solve_of([1.0, 1e-4], stop=2, stop_error=1e-4).false_convergence
     assert solve_of([np.nan], stop=1, stop_error=np.nan).false_convergence
     assert not solve_of([1.0]).false_convergence
+
+
+def test_sub_iterations_count_as_formal_solutions_on_what_they_sweep():
+    plain = solve_of([1.0, 1e-4], stop=2, stop_error=1e-4)
+    assert plain.cost(1e-3) == plain.stop_cost == 2
+    prd = replace(plain, sub_iterations=(3, 2), stop_sub_iterations=5, swept=0.5)
+    assert prd.cost(10.0) == 1 + 0.5 * 3
+    assert prd.cost(1e-3) == prd.stop_cost == 2 + 0.5 * 5
+    assert prd.cost(1e-6) is None and replace(prd, stop=None).stop_cost is None
 
 
 def test_a_solve_is_found_by_the_name_of_its_peer(problem):

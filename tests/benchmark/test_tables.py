@@ -18,16 +18,24 @@ def printed(table):
 def test_markdown_of_a_suite(results):
     lines = tables.suite_markdown(results).splitlines()
     assert lines[0] == (
-        "| scheme | 1e-1 | 1e-2 | 1e-3 | 1e-4 | 1e-6 | ms | failed | false convergence | "
+        "| scheme | 1e-1 | 1e-2 | 1e-3 | 1e-4 | 1e-6 | stop | ms | failed | false convergence | "
         "other fixed point |"
     )
-    assert lines[1] == "|---|" + 9 * "--:|"
+    assert lines[1] == "|---|" + 10 * "--:|"
     assert len(lines) == 2 + 3
     assert len({line.count("|") for line in lines}) == 1
     assert lines[2] == (
-        "| mali | 2 / 2 / 2 | 3 / 3 / 3 | 3 / 3 / 3 | 3 / 3 / 3 | 3 / 3 / 3 | 400.0 | 0 | 1 | 0 |"
+        "| mali | 2 / 2 / 2 | 3 / 3 / 3 | 3 / 3 / 3 | 3 / 3 / 3 | 3 / 3 / 3 | 2 / 2 / 2 | 400.0 | "
+        "0 | 1 | 0 |"
     )
     assert lines[4].endswith("| 100.0 | 0 | 0 | 1 |")
+
+
+def test_sub_iterations_have_a_column_where_there_are_any(redistributed):
+    head, _, mali, *_ = tables.suite_markdown(redistributed).splitlines()
+    cells = dict(zip(head.split(" | "), mali.split(" | "), strict=True))
+    assert cells["stop"] == "2 / 2 / 2" and cells["with sub-iterations"] == "5 / 5 / 5"
+    assert cells["ms"] == "400.0"
 
 
 def test_the_table_of_a_suite_says_what_its_columns_are(results):
@@ -42,7 +50,7 @@ def test_the_table_of_a_problem(results):
     text = printed(tables.solve_table(results[0]))
     mali = next(line for line in text.splitlines() if "mali" in line)
     assert [word for word in mali.replace("│", " ").split()] == [
-        "mali", "2", "3", "3", "3", "3", "400.0", "1.0", "2", "1.0e-02",
+        "mali", "2", "3", "3", "3", "3", "2", "1.0e-02", "400.0", "1.0",
     ]  # fmt: skip
     ours = next(line for line in text.splitlines() if "depthwise (u)" in line)
     assert "4.0" in ours, "times faster than MALI"
