@@ -66,6 +66,7 @@ OLD: dict[str, str] = {
     "upper_bc": "upperBc",
     "vlos_mu": "vlosMu",
     # of iteration updates
+    "Nprd_sub_iter": "NprdSubIter",
     "dJ_max": "dJMax",
     "dpops": "dPops",
     "dpops_max": "dPopsMax",
