@@ -18,9 +18,11 @@ loosest `popsTol` of a ladder (1e-3, 3e-4, 1e-4, ...) at which its own stop has 
 calls are timed in turns, in one process on copies of the same context, and the fastest of
 `repeats` counts.
 
-In partial redistribution every iteration makes sub-iterations, ours and the host's. They count as
-formal solutions on the share of the wavelengths that they sweep (`lw_rl.benchmark.sub_iterations`);
-the counts to a true error leave them out, "with sub-iterations" has them.
+In partial redistribution every iteration makes sub-iterations, ours and the host's: three, and in
+the row ``lightweaver`` up to three, by the host's default tolerance on the profile, with which MALI
+ends in a cycle. They count as formal solutions on the share of the wavelengths that they sweep
+(`lw_rl.benchmark.sub_iterations`); the counts to a true error leave them out, "with sub-iterations"
+has them.
 
 The host's equations can have several solutions, because the limiter of its interpolation is not
 linear in the source function. A solve that converges to another solution than the reference, at
@@ -133,13 +135,13 @@ def _solve_scheme(
     try:
         iterate_ctx_rl(
             copy.deepcopy(ctx), scheme=scheme, NmaxIter=peer.NmaxIter, quiet=True,
-            convergence=Small, callback=record, prd=prd,
+            convergence=Small, callback=record, prd=prd, prdIterTol=peer.prdIterTol,
         )  # fmt: skip
         # Where it stops by itself: a solve of its own, as a user would make it.
         stopped = copy.deepcopy(ctx)
         result = solve_context(
             stopped, scheme=scheme, NmaxIter=peer.NmaxIter, quiet=True, convergence=Counted,
-            bound=False, prd=prd,
+            bound=False, prd=prd, prdIterTol=peer.prdIterTol,
         )  # fmt: skip
         if result.converged:
             stop, stop_error = result.Nformal, true_error(Adapter(stopped).populations(), n_ref)
@@ -187,7 +189,10 @@ def _solve_host(
 
     failure = ""
     try:
-        iterate_ctx_se(watched, max_iter=peer.NmaxIter, quiet=True, convergence=Watch, prd=prd)
+        iterate_ctx_se(
+            watched, max_iter=peer.NmaxIter, quiet=True, convergence=Watch, prd=prd,
+            prd_iter_tol=peer.prdIterTol,
+        )  # fmt: skip
     except _FAILURES as err:
         failure = f"{type(err).__name__}: {err}"
     stopped = used is not None
@@ -201,7 +206,7 @@ def _solve_host(
 
 
 def default_call(peer: Peer, popsTol: float, prd: bool) -> Call:
-    """Return what a user calls to solve a context by a scheme, with everything at its default.
+    """Return what a user calls to solve a context by a scheme, all else at its default.
 
     Parameters
     ----------
@@ -212,13 +217,13 @@ def default_call(peer: Peer, popsTol: float, prd: bool) -> Call:
     prd : bool
         Whether emission profiles are iterated as well.
     """
-    scheme = peer.scheme
+    scheme, most, tol = peer.scheme, peer.NmaxIter, peer.prdIterTol
     if scheme is None:
         return lambda ctx: iterate_ctx_se(
-            ctx, max_iter=peer.NmaxIter, pops_tol=popsTol, prd=prd, quiet=True
+            ctx, max_iter=most, pops_tol=popsTol, prd=prd, prd_iter_tol=tol, quiet=True
         )
     return lambda ctx: iterate_ctx_rl(
-        ctx, NmaxIter=peer.NmaxIter, popsTol=popsTol, prd=prd, quiet=True, scheme=scheme
+        ctx, NmaxIter=most, popsTol=popsTol, prd=prd, prdIterTol=tol, quiet=True, scheme=scheme
     )
 
 

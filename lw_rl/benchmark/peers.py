@@ -54,6 +54,10 @@ class Peer:
     tolerances : tuple of float
         Of ``lightweaver.iterate_ctx_se``: values of `popsTol`, the loosest first. With more than
         one, the first counts at which its stop has a true error below 1e-3.
+    prdIterTol : float
+        Tolerance of the sub-iterations of partial redistribution. With 0 there are always three,
+        as with the schemes that accelerate profiles; with the host's default of 1e-2 MALI ends in
+        a cycle, above or little below an error of 1e-3.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Peer:
     setting: str = ""
     NmaxIter: int = 3000
     tolerances: tuple[float, ...] = (POPS_TOL,)
+    prdIterTol: float = 0.0
 
 
 def peers(policies: Iterable[PolicyLike] = ("default",), names: Collection[str] = ()) -> list[Peer]:
@@ -85,7 +90,7 @@ def peers(policies: Iterable[PolicyLike] = ("default",), names: Collection[str] 
         If a policy cannot be used, or there is no peer of a name.
     """
     known = [
-        Peer("lightweaver", None, NmaxIter=2000),
+        Peer("lightweaver", None, NmaxIter=2000, prdIterTol=1e-2),
         Peer("lightweaver to 1e-3", None, tolerances=LADDER),
         Peer("lambda", Lambda(), NmaxIter=300),
         Peer("mali", Mali()),

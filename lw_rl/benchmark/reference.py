@@ -21,6 +21,7 @@ from ..schemes import Anderson
 __all__ = [
     "Never",
     "confirmed_equilibrium",
+    "mali_equilibrium",
     "newton_correction",
     "reference",
     "repelling_equilibrium",
@@ -37,6 +38,9 @@ _REFERENCE_LIMIT = 1e-10
 _SCATTERING_CHANGE, _SCATTERING_LIMIT = 1e-10, 1e-8
 #: Formal solutions to a tighter solution, and plain steps that confirm it.
 _TIGHTEN, _PLAIN_LEAST, _PLAIN_MOST = 300, 10, 30
+#: MALI's change per iteration over the tolerance at which it counts as at its equilibrium, and the
+#: iterations over which its contraction is measured.
+_MALI_CHANGE, _CONTRACTION_OVER = 1e-3, 10
 #: Step of the difference quotients in :func:`newton_correction`, in the logarithm of the unknown.
 _DIFFERENCE = 1e-6
 
@@ -118,6 +122,58 @@ def settle(ctx: lw.Context, prd: bool = False) -> tuple[list[Array], float]:
             f"not below {limit:.0e}: there is no reference to measure against"
         )
     return adapter.populations(), change
+
+
+def mali_equilibrium(
+    ctx: lw.Context, tolerance: float, prd: bool = False, NmaxIter: int = 1500
+) -> list[Array] | None:
+    """Go on from the end of a solve by the host's own MALI to its equilibrium.
+
+    No scheme of this package and none of its estimates has a part in it. It ends where the change
+    c of an iteration is below a thousandth of the tolerance, and where what is left at the
+    contraction q of the last iterations, c q / (1 - q), is below the tolerance.
+
+    Parameters
+    ----------
+    ctx, tolerance, prd
+        As for :func:`confirmed_equilibrium`.
+    NmaxIter : int, optional
+        Formal solutions that MALI is given (default: 1500).
+
+    Returns
+    -------
+    n : list of Array or None
+        As of :func:`reference`; None if MALI does not get there.
+    """
+    ctx = copy.deepcopy(ctx)
+    changes: list[float] = []
+    there = False
+
+    class AtEquilibrium(Never):
+        def is_converged(self, JUpdate: Any, popsUpdate: Any, prdUpdate: Any) -> bool:
+            nonlocal there
+            changes.append(Named(popsUpdate).d_pops_max)
+            there = _is_left_less_than(tolerance, changes)
+            return there
+
+    try:
+        iterate_ctx_se(
+            ctx, Nscatter=0, max_iter=NmaxIter, quiet=True, convergence=AtEquilibrium, prd=prd,
+            prd_iter_tol=0.0,
+        )  # fmt: skip
+    except (lw.ExplodingMatrixError, ArithmeticError, RuntimeError):
+        return None
+    return Adapter(ctx).populations() if there else None
+
+
+def _is_left_less_than(tolerance: float, changes: Sequence[float]) -> bool:
+    """Return whether a linear iteration with these changes is within a tolerance of its end."""
+    if len(changes) <= _CONTRACTION_OVER or not changes[-1] < _MALI_CHANGE * tolerance:
+        return False
+    if changes[-1] < _REFERENCE_CHANGE:
+        return True  # at the level of rounding the change need not fall
+    q = (changes[-1] / changes[-1 - _CONTRACTION_OVER]) ** (1.0 / _CONTRACTION_OVER)
+    return q < 1.0 and changes[-1] * q < tolerance * (1.0 - q)
 
 
 def confirmed_equilibrium(

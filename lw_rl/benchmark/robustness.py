@@ -5,9 +5,12 @@ How it is measured
 Every problem is solved to `popsTol` with the certified stop: by MALI, within a limited number of
 iterations; by the schemes under test; and by one of the adversarial policies
 (`lw_rl.benchmark.adversarial`), in turn. The *true error* is the largest ``|n / n_ref - 1|`` over
-levels and depths. `n_ref` comes from the best of the solves, continued until an independent MALI
-iteration shows a residual that leaves less than a hundredth of the tolerance; a problem without
-such a reference is counted as one.
+levels and depths. Where MALI converges, `n_ref` is MALI's: the host's own iteration goes on from
+the end of its solve until less than a hundredth of the tolerance is left
+(:func:`lw_rl.benchmark.reference.mali_equilibrium`), and neither a scheme nor an estimate under
+test has a part in it. Where MALI does not, `n_ref` comes from the best of the other solves,
+continued until an independent MALI iteration shows a residual that leaves as little; a problem
+without such a reference is counted as one.
 
 A stop is a *false convergence* if the true error is above the tolerance; its *estimate covers the
 error* if the true error is not above it. A solve is *over budget* if it took more than 1.1 times
@@ -43,7 +46,12 @@ from ..processes import processes
 from ..result import Result
 from ..schemes import make_scheme
 from .adversarial import ADVERSARIAL
-from .reference import confirmed_equilibrium, repelling_equilibrium, true_error
+from .reference import (
+    confirmed_equilibrium,
+    mali_equilibrium,
+    repelling_equilibrium,
+    true_error,
+)
 from .robustness_problems import HostileProblem
 from .robustness_records import ProblemRecord, SolveRecord
 
@@ -169,12 +177,7 @@ def run(
         _solve(entry, copy.deepcopy(start), scheme, used, problem.prd, popsTol)
         for entry, scheme, used in entries
     ]
-    best = min(
-        (e for e in ends if e.result.converged), key=lambda e: e.result.estimate.value, default=None
-    )
-    n_ref = None
-    if best is not None:
-        n_ref = confirmed_equilibrium(best.ctx, REFERENCE_SHARE * popsTol, problem.prd)
+    n_ref = _reference(ends, REFERENCE_SHARE * popsTol, problem.prd)
     solves: list[SolveRecord] = []
     budget = float("inf")
     for end in ends:
@@ -226,6 +229,20 @@ def _solve(
         name = type(err).__name__
         return _End(entry, ctx, Result(), name, f"{name}: {err}")
     return _End(entry, ctx, result)
+
+
+def _reference(ends: Sequence[_End], tolerance: float, prd: bool) -> list[Array] | None:
+    """Return MALI's equilibrium, or else that which the best of the other solves leads to."""
+    mali, *others = ends
+    n_ref = mali_equilibrium(mali.ctx, tolerance, prd) if mali.result.converged else None
+    if n_ref is not None:
+        return n_ref
+    best = min(
+        (e for e in [*others, mali] if e.result.converged),
+        key=lambda e: e.result.estimate.value,
+        default=None,
+    )
+    return None if best is None else confirmed_equilibrium(best.ctx, tolerance, prd)
 
 
 def _judge(

@@ -157,7 +157,7 @@ def _print(
     from ..benchmark.overhead import describe
     from ..benchmark.tables import depth_table, suite_table
 
-    console = output(quiet=False, width=190)
+    console = output(quiet=False, width=220)
     for suite, measured in results.items():
         console.print(suite_table(suite, measured))
         if suite == "grid":

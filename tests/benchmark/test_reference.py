@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import lightweaver as lw
 import numpy as np
@@ -13,6 +14,7 @@ import lw_rl
 from lw_rl.benchmark.reference import (
     Never,
     confirmed_equilibrium,
+    mali_equilibrium,
     newton_correction,
     reference,
     repelling_equilibrium,
@@ -72,6 +74,27 @@ def test_where_mali_does_not_settle_there_is_no_reference(start, monkeypatch):
 def test_never_uses_all_iterations(start):
     ctx = copy.deepcopy(start)
     assert lw_rl.iterate_ctx_rl(ctx, NmaxIter=12, convergence=Never, quiet=True) == 11
+
+
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-5, 1e-8])
+def test_mali_goes_on_until_less_than_the_tolerance_is_left(start, n_ref, tolerance):
+    ctx = copy.deepcopy(start)
+    lw.iterate_ctx_se(ctx, quiet=True)
+    before = np.array(ctx.activeAtoms[0].n)
+    assert true_error([before], n_ref) > 1e-3
+    n = mali_equilibrium(ctx, tolerance)
+    assert true_error(n, n_ref) < tolerance
+    np.testing.assert_array_equal(ctx.activeAtoms[0].n, before)
+
+
+def test_where_mali_does_not_get_there_in_time_it_has_no_equilibrium(start):
+    assert mali_equilibrium(start, 1e-5, NmaxIter=30) is None
+
+
+def test_mali_finds_its_equilibrium_in_partial_redistribution(problem):
+    ctx = replace(problem, prd=True).context()
+    n = mali_equilibrium(ctx, 1e-5, prd=True)
+    assert true_error(n, reference(ctx, prd=True)[0]) < 1e-5
 
 
 def test_an_equilibrium_is_confirmed_from_the_end_of_a_solve(start, n_ref):
