@@ -138,6 +138,11 @@ class Problem:
     conserve_charge: bool = False
     background: tuple[str, ...] = ()
 
+    @property
+    def two_level(self) -> bool:
+        """Whether it is one line of a two-level atom."""
+        return self.atom in atoms.known_lines()
+
     def context(self, Nrays: int = 5, Nthreads: int = 1, **ctx_kwargs: Any) -> lw.Context:
         """Build a fresh context, the populations in LTE.
 

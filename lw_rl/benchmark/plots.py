@@ -228,6 +228,9 @@ def draw_errors(ax: Axes, solves: Sequence[PeerSolve], beside: bool = False) -> 
     by_peer = styles([s.peer for s in solves])
     for s in solves:
         style = by_peer[s.peer]
+        if beside and s.peer == "depthwise":
+            # No policy acts on atoms with many levels.
+            style = {**style, "label": "lw_rl (default)"}
         ax.loglog(np.arange(1, len(s.errors) + 1), s.errors, **style)
         if s.stop is not None and s.stop_error is not None:
             ax.plot(s.stop, s.stop_error, "o", ms=4.5, color=style["color"], zorder=6)
