@@ -51,11 +51,20 @@ from ..iterate import AcceleratedContext, iterate_ctx_rl
 from ..iterate import solve as solve_context
 from ..problems import Problem
 from . import sub_iterations
-from .peers import Peer, depthwise_name, peers
+from .peers import NG_SETTINGS, Peer, depthwise_name, peers
 from .reference import Never, reference, settle, true_error
 from .solves import TARGET, THRESHOLDS, PeerSolve, ProblemResult
 
-__all__ = ["Peer", "default_call", "depthwise_name", "fastest", "measure", "peers", "solve"]
+__all__ = [
+    "NG_SETTINGS",
+    "Peer",
+    "default_call",
+    "depthwise_name",
+    "fastest",
+    "measure",
+    "peers",
+    "solve",
+]
 
 #: Recording goes on to this fraction of the smallest threshold, to see that the error stays below.
 _MARGIN = 0.1

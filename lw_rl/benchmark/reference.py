@@ -104,7 +104,7 @@ def settle(ctx: lw.Context, prd: bool = False) -> tuple[list[Array], float]:
 
     class Settled(Never):
         def is_converged(self, JUpdate: Any, popsUpdate: Any, prdUpdate: Any) -> bool:
-            changes.append(Named(popsUpdate).d_pops_max)
+            changes.append(Named(popsUpdate).dpops_max)
             if changes[-1] < target:
                 return True
             # At the level of rounding the change no longer falls.
@@ -152,7 +152,7 @@ def mali_equilibrium(
     class AtEquilibrium(Never):
         def is_converged(self, JUpdate: Any, popsUpdate: Any, prdUpdate: Any) -> bool:
             nonlocal there
-            changes.append(Named(popsUpdate).d_pops_max)
+            changes.append(Named(popsUpdate).dpops_max)
             there = _is_left_less_than(tolerance, changes)
             return there
 

@@ -18,8 +18,8 @@ MALI's formal solutions and 3. That is judged where MALI did solve the problem: 
 iterations, and its populations are confirmed by the reference.
 
 The host's equations can have several solutions (`lw_rl.benchmark.measure`). A stop that would be a
-false convergence is judged against the solution found by continuing from *its* end, if that is
-confirmed in the same way and differs from the reference; it is then counted as converged to
+false convergence is judged against the solution found by continuing from *its* end, if plain steps
+of MALI confirm that and it differs from the reference; it is then counted as converged to
 *another fixed point*. MALI leaves some of these: they are confirmed by a Newton step of the host's
 own equations, with derivatives by differences.
 """

@@ -10,6 +10,7 @@ from .report import label, peer_names, statistics
 from .solves import TARGET, THRESHOLDS, ProblemResult
 
 __all__ = [
+    "WIDTH",
     "add_column",
     "depth_table",
     "markdown_table",
@@ -17,6 +18,9 @@ __all__ = [
     "suite_markdown",
     "suite_table",
 ]
+
+#: Characters that a suite's widest table takes in the terminal.
+WIDTH = 230
 
 
 def _count(value: float | None) -> str:

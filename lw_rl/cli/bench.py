@@ -155,9 +155,9 @@ def _print(
     no_reference: dict[str, str],
 ) -> None:
     from ..benchmark.overhead import describe
-    from ..benchmark.tables import depth_table, suite_table
+    from ..benchmark.tables import WIDTH, depth_table, suite_table
 
-    console = output(quiet=False, width=220)
+    console = output(quiet=False, width=WIDTH)
     for suite, measured in results.items():
         console.print(suite_table(suite, measured))
         if suite == "grid":

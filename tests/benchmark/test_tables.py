@@ -6,10 +6,11 @@ import pytest
 from rich.console import Console
 
 from lw_rl.benchmark import tables
+from lw_rl.benchmark.solves import PeerSolve, ProblemResult
 
 
-def printed(table):
-    console = Console(width=170, record=True, file=None, quiet=False)
+def printed(table, width=170):
+    console = Console(width=width, record=True, file=None, quiet=False)
     with console.capture() as capture:
         console.print(table)
     return capture.get()
@@ -36,6 +37,20 @@ def test_sub_iterations_have_a_column_where_there_are_any(redistributed):
     cells = dict(zip(head.split(" | "), mali.split(" | "), strict=True))
     assert cells["stop"] == "2 / 2 / 2" and cells["with sub-iterations"] == "5 / 5 / 5"
     assert cells["ms"] == "400.0"
+    text = printed(tables.suite_table("prd", redistributed), width=tables.WIDTH)
+    assert "sub-iterations" in text and "…" not in text
+
+
+def test_no_cell_of_the_widest_table_is_cut(problem):
+    errors = (1.0,) * 2999 + (1e-9,)
+    slow = PeerSolve(
+        "lightweaver to 1e-3", "", errors, 3000, 1e-9, 99.9, sub_iterations=(3,) * 3000,
+        stop_sub_iterations=9000, swept=0.98,
+    )  # fmt: skip
+    results = [ProblemResult(problem, 24, 1e-13, (slow,))] * 2
+    text = printed(tables.suite_table("prd", results), width=tables.WIDTH)
+    assert "…" not in text and text.count("3000 / 3000 / 3000") == 6
+    assert "11820 / 11820 / 11820" in text
 
 
 def test_the_table_of_a_suite_says_what_its_columns_are(results):

@@ -40,6 +40,19 @@ def test_bench_tells_of_a_problem_without_a_reference(command, tmp_path, monkeyp
     assert len(document["suites"]["photosphere"]["problems"]) == 1
 
 
+def test_bench_reports_what_a_user_pays_beside_the_hosts_own_call(command, tmp_path):
+    args = ["bench", "--suite", "photosphere", "--problems", "1", "--out", "b", "--json"]
+    done = command(*args, "--peer", "lightweaver", "--peer", "mali_scattering")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)["photosphere"]
+    assert list(found) == ["lightweaver", "lightweaver to 1e-3", "mali_scattering", "depthwise"]
+    for entry in found.values():
+        assert entry["seconds"]["median"] > 0.0 and entry["stop"]["worst"] >= 1
+    assert found["lightweaver to 1e-3"]["false_convergence"] == 0
+    document = json.loads((tmp_path / "b/bench.json").read_text())
+    assert document["seconds_of"] == "the default call, to its own stop"
+
+
 def test_bench_json_and_quiet(command):
     args = ["bench", "--suite", "photosphere", "--problems", "1", "--no-policy", "--peer", "mali"]
     done = command(*args, "--repeats", "0", "--json")
