@@ -182,11 +182,14 @@ class AcceleratedContext:
             self.certificate.clear()
             self._note = "populations or atmosphere were changed from outside: a new solve"
 
+    @both_spellings
     @on_the_contexts_threads
-    def formal_sol_gamma_matrices(self, **kwargs: Any) -> lw.IterationUpdate:
+    def formal_sol_gamma_matrices(
+        self, *, lambda_iterate: bool = False, **kwargs: Any
+    ) -> lw.IterationUpdate:
         """Make the formal solution, as ``Context.formal_sol_gamma_matrices`` does."""
         self._forget_if_changed()
-        if self._scheme.lambdaIterate:
+        if lambda_iterate or self._scheme.lambdaIterate:
             kwargs["lambda_iterate"] = True
         update = (
             self.adapter.formal_solution(**kwargs)
@@ -217,9 +220,9 @@ class AcceleratedContext:
         redistribute = self._ctx.prd_redistribute
         update = redistribute(**keywords(redistribute, max_iter=maxIter, tol=tol), **kwargs)
         report = Named(update)
-        if state is not None and update is not None and report.d_rho:
-            mixed = self._scheme.redistribute(report.d_rho_max, before, state)
-            self.certificate.redistribute(report.d_rho_max, mixed)
+        if state is not None and update is not None and report.drho:
+            mixed = self._scheme.redistribute(report.drho_max, before, state)
+            self.certificate.redistribute(report.drho_max, mixed)
             self._remember()
         return update
 

@@ -96,7 +96,7 @@ class HostileProblem:
         """Build a fresh context, the populations in LTE."""
         keywords: dict[str, Any] = {}
         if self.switching:
-            keywords["crswCallback"] = lw.CrswIterator(initVal=1e2)
+            keywords["crswCallback"] = lw.CrswIterator(1e2)
         if self.conserve:
             keywords["conserveCharge"] = True
         if self.conserve:

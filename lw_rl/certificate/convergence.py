@@ -78,8 +78,8 @@ class Certified(lw.ConvergenceCriteria):  # type: ignore[misc]
         if self._before is not None:
             certificate.note_radiation(Named(JUpdate).dJ_max)
             self._watch(popsUpdate)
-            if prdUpdate is not None and Named(prdUpdate).d_rho:
-                certificate.redistribute(Named(prdUpdate).d_rho_max)
+            if prdUpdate is not None and Named(prdUpdate).drho:
+                certificate.redistribute(Named(prdUpdate).drho_max)
         if not certificate.adapter.settled:
             return False
         if not self._within_tolerance():
@@ -105,8 +105,8 @@ class Certified(lw.ConvergenceCriteria):  # type: ignore[misc]
 
     def _redistributed(self, update: lw.IterationUpdate) -> bool:
         report = Named(update)
-        settled = report.dJ_max < self.JTol and report.d_pops_max < self.popsTol
-        return bool(settled and (self.rhoTol is None or report.d_rho_max < self.rhoTol))
+        settled = report.dJ_max < self.JTol and report.dpops_max < self.popsTol
+        return bool(settled and (self.rhoTol is None or report.drho_max < self.rhoTol))
 
     def _watch(self, update: lw.IterationUpdate) -> None:
         """Follow a context of the host's, whose update of the populations is the plain one."""

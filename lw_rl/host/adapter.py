@@ -296,8 +296,8 @@ class Adapter:
             ctx=self.ctx,
             crsw=self._host.crsw_callback.val,
             updated_pops=True,
-            d_pops=[1.0] * N,
-            d_pops_max_idx=[0] * N,
+            dpops=[1.0] * N,
+            dpops_max_idx=[0] * N,
             ng_accelerated=[False] * N,
         )
         return lw.IterationUpdate(**given)
@@ -320,8 +320,8 @@ class Adapter:
         report = Named(update)
         for k, (atom, old) in enumerate(zip(self._atoms, before, strict=True)):
             change = np.abs(1.0 - old / atom.n)
-            report.d_pops[k] = max(float(change.max()), at_least)
-            report.d_pops_max_idx[k] = int(change.argmax())
+            report.dpops[k] = max(float(change.max()), at_least)
+            report.dpops_max_idx[k] = int(change.argmax())
         self._store_in_ng_buffer()
 
     def _store_in_ng_buffer(self) -> None:
