@@ -4,7 +4,7 @@ How it is measured
 ------------------
 Every scheme starts from LTE on a copy of the same context, through the one driver. The *true
 error* of a state is the maximum over depths and levels of ``|n / n_ref - 1|``, where `n_ref` is
-MALI to a relative change below 1e-12. Every formal solution counts, those of rejected steps
+MALI's (`lw_rl.benchmark.reference`). Every formal solution counts, those of rejected steps
 included. "Formal solutions to t" is the first count after which the error stays below t.
 
 A scheme's own stop is that of the default call, ``iterate_ctx_rl(ctx, popsTol=1e-3)``; it is a
@@ -33,10 +33,8 @@ to *another fixed point*.
 from __future__ import annotations
 
 import copy
-import gc
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from time import perf_counter
 from typing import Any
 
 import lightweaver as lw
@@ -54,13 +52,12 @@ from . import sub_iterations
 from .peers import NG_SETTINGS, Peer, depthwise_name, peers
 from .reference import Never, reference, settle, true_error
 from .solves import TARGET, THRESHOLDS, PeerSolve, ProblemResult
+from .timing import timed
 
 __all__ = [
     "NG_SETTINGS",
     "Peer",
-    "default_call",
     "depthwise_name",
-    "fastest",
     "measure",
     "peers",
     "solve",
@@ -71,8 +68,6 @@ _MARGIN = 0.1
 
 #: What the host raises when its equations have no solution.
 _FAILURES = (lw.ExplodingMatrixError, ArithmeticError, RuntimeError)
-
-Call = Callable[[lw.Context], Any]
 
 
 def solve(
@@ -100,7 +95,7 @@ def solve(
         if other is not None:
             measured, _ = run(ctx, other, peer, prd)
             measured = replace(measured, other_fixed_point=true_error(other, n_ref))
-    return _timed(ctx, [(peer, measured)], repeats, prd)[0]
+    return timed(ctx, [(peer, measured)], repeats, prd)[0]
 
 
 def _other_fixed_point(end: lw.Context, n_ref: Sequence[Array], prd: bool) -> list[Array] | None:
@@ -214,57 +209,6 @@ def _solve_host(
     return measured, None if looser and not stopped else watched
 
 
-def default_call(peer: Peer, popsTol: float, prd: bool) -> Call:
-    """Return what a user calls to solve a context by a scheme, all else at its default.
-
-    Parameters
-    ----------
-    peer : Peer
-        The scheme.
-    popsTol : float
-        Tolerance of the stop.
-    prd : bool
-        Whether emission profiles are iterated as well.
-    """
-    scheme, most, tol = peer.scheme, peer.NmaxIter, peer.prdIterTol
-    if scheme is None:
-        return lambda ctx: iterate_ctx_se(
-            ctx, max_iter=most, pops_tol=popsTol, prd=prd, prd_iter_tol=tol, quiet=True
-        )
-    return lambda ctx: iterate_ctx_rl(
-        ctx, NmaxIter=most, popsTol=popsTol, prd=prd, prdIterTol=tol, quiet=True, scheme=scheme
-    )
-
-
-def _timed(
-    ctx: lw.Context, measured: Sequence[tuple[Peer, PeerSolve]], repeats: int, prd: bool
-) -> list[PeerSolve]:
-    """Return solves with the wall times of those that stop, measured in turns."""
-    calls = {
-        k: default_call(peer, s.popsTol, prd)
-        for k, (peer, s) in enumerate(measured)
-        if s.stop is not None and not s.failure
-    }
-    if repeats < 1 or not calls:
-        return [s for _, s in measured]
-    seconds = dict(zip(calls, fastest(list(calls.values()), ctx, repeats), strict=True))
-    return [replace(s, seconds=seconds.get(k)) for k, (_, s) in enumerate(measured)]
-
-
-def fastest(calls: Sequence[Call], ctx: lw.Context, repeats: int) -> list[float]:
-    """Return the shortest wall time [s] of each call on fresh copies of a context, in turns."""
-    rounds = [[_seconds(call, ctx) for call in calls] for _ in range(repeats)]
-    return [min(times) for times in zip(*rounds, strict=True)]
-
-
-def _seconds(call: Call, ctx: lw.Context) -> float:
-    fresh = copy.deepcopy(ctx)
-    gc.collect()
-    start = perf_counter()
-    call(fresh)
-    return perf_counter() - start
-
-
 def measure(
     problem: Problem,
     entries: Sequence[Peer],
@@ -298,7 +242,7 @@ def measure(
         measured = solve(ctx, n_ref, peer, 0, problem.prd)
         if peer.name not in best or _rank(measured) < _rank(best[peer.name][1]):
             best[peer.name] = peer, measured
-    solves = _timed(ctx, list(best.values()), repeats, problem.prd)
+    solves = timed(ctx, list(best.values()), repeats, problem.prd)
     return ProblemResult(problem, Adapter(ctx).Nspace, change, tuple(solves))
 
 

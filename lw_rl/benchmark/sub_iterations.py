@@ -22,7 +22,7 @@ __all__ = ["made", "share"]
 
 def made(update: Any) -> int:
     """Return how many sub-iterations a report of ``prd_redistribute``, or None, tells of."""
-    return 0 if update is None else int(Named(update).NprdSubIter)
+    return 0 if update is None else int(Named(update).Nprd_sub_iter)
 
 
 def share(ctx: lw.Context) -> float:

@@ -102,26 +102,6 @@ def test_measure_has_one_solve_per_peer_and_the_best_ng(problem, architecture, u
     assert result["anderson10"].to(1e-3) < result["ng"].to(1e-3) < result["mali"].to(1e-3)
 
 
-def test_calls_are_timed_in_turns_each_on_a_context_of_its_own(start):
-    seen = []
-    calls = [lambda c: seen.append(("a", c)), lambda c: seen.append(("b", c))]
-    seconds = benchmark.fastest(calls, start, 3)
-    assert len(seconds) == 2 and all(0.0 < s < 1.0 for s in seconds)
-    assert [name for name, _ in seen] == ["a", "b"] * 3
-    assert len({id(c) for c in [*(c for _, c in seen), start]}) == 7
-
-
-@pytest.mark.parametrize(
-    "peer", [Peer("anderson", Anderson()), Peer("lightweaver to 1e-3", None, tolerances=LADDER)]
-)
-def test_the_stop_is_that_of_the_call_that_is_timed(start, n_ref, peer):
-    measured = benchmark.solve(start, n_ref, peer, 0)
-    ctx = copy.deepcopy(start)
-    it = benchmark.default_call(peer, measured.popsTol, False)(ctx)
-    assert it + 1 == measured.stop
-    assert true_error([np.array(ctx.activeAtoms[0].n)], n_ref) == measured.stop_error <= 1e-3
-
-
 def test_the_host_gets_the_loosest_tolerance_that_is_as_accurate_as_the_others(start, n_ref):
     peer = Peer("lightweaver to 1e-3", None, tolerances=LADDER)
     measured = benchmark.solve(start, n_ref, peer, 0)
