@@ -15,7 +15,8 @@ takes the tightest that can be trusted in the present state:
     smallest residual is therefore far closer to the solution than the last of them, and its
     distance is the error of the last: the contraction of the plain residual, observed for every
     mode that is left, not only for the fastest (Eddy 1979, reduced rank extrapolation; Anderson
-    1965). Times :data:`SAFETY`, or :data:`PLAIN_SAFETY` where all steps are MALI's.
+    1965). Times :data:`SAFETY`, :data:`POPULATIONS_SAFETY` where an atom has no operator, or
+    :data:`PLAIN_SAFETY` where all steps are MALI's.
 ``"contraction"``
     Where there is no such combination: the residual over ``1 - rho`` (Auer, Fabiani Bendicho and
     Trujillo Bueno 1994, A&A 292, 599). Times the same.
@@ -83,6 +84,8 @@ DEFAULT_FACTOR = 2.5
 #: Factor on the estimates that no policy takes part in, and on those of MALI left to itself.
 SAFETY = 3.0
 PLAIN_SAFETY = 1.5
+#: The first where an atom has no operator: populations are not linear in each other.
+POPULATIONS_SAFETY = 9.0
 #: Factor on what the approximate operator takes for the error, where neither it nor a policy has
 #: made the step: what it does not see of an error, its own steps leave.
 OPERATOR_SAFETY = 1.5
@@ -435,7 +438,8 @@ class Certificate:
         """Return the estimate from the step, the visited states and the contraction."""
         distance = self.history.distance(self.state, self.adapter.blocks)
         rho = self.history.contraction()
-        safety = PLAIN_SAFETY if self._plain_steps >= _PLAIN_STEPS else SAFETY
+        accelerated = SAFETY if self.defect.complete else POPULATIONS_SAFETY
+        safety = PLAIN_SAFETY if self._plain_steps >= _PLAIN_STEPS else accelerated
         if distance == float("inf"):
             if self._method == "operator" and self._factor is not None:
                 # Calibrated on problems of this kind, it is worth more than the general one.
