@@ -24,9 +24,9 @@ _WINDOW = 20
 _SPANS = (2, 4, 8)
 #: Below this residual, in the logarithm, rounding can be what is left: it is where a residual is
 #: not smaller than this part of that so many steps before.
-_ROUNDING, _SMALLER, _STEPS = 1e-9, 0.5, 6
+_ROUNDING, _SMALLER, _STEPS = 1e-9, 0.9, 6
 #: Residuals, in the logarithm, and corrections below this are rounding: they tell of nothing else.
-NOISE = 1e-11
+NOISE = 1e-10
 #: Contraction beyond which a plain iteration is not extrapolated.
 MAX_RHO = 0.999
 
