@@ -1,4 +1,4 @@
-"""Two-level atoms are the parent's line: same constants, same damping, same collisions."""
+"""Ready-made atoms: the host's models, and two-level atoms that are the parent's line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 from conftest import assert_physical, imbalance
 from lightweaver.atomic_model import LineType
-from lightweaver.rh_atoms import CaII_atom, H_6_atom, MgII_hk_atom, NaI_fine_atom
+from lightweaver.rh_atoms import (
+    CaII_atom,
+    H_6_atom,
+    He_9_atom,
+    MgII_atom,
+    MgII_hk_atom,
+    NaI_fine_atom,
+)
 from lw_rl.atoms.two_level import ParentBroadening
 
 from lw_rl import atmospheres, atoms
@@ -25,6 +32,15 @@ PARENTS = {
     "NaI_D2": (NaI_fine_atom, 0, 2, 589.16),
     "NaI_D1": (NaI_fine_atom, 0, 1, 589.76),
     "H_Lya": (H_6_atom, 0, 1, 121.57),
+}
+
+#: The host's model, and how many lines of it are in partial redistribution there.
+MULTILEVEL = {
+    "CaII": (CaII_atom, 2),
+    "MgII": (MgII_atom, 2),
+    "H": (H_6_atom, 2),
+    "NaI": (NaI_fine_atom, 0),
+    "HeI": (He_9_atom, 0),
 }
 
 
@@ -45,7 +61,8 @@ def parent_line(name):
 
 
 def test_every_ready_made_atom_is_tested():
-    assert set(PARENTS) == set(atoms.known())
+    assert set(PARENTS) == set(atoms.known_lines())
+    assert {*PARENTS, *MULTILEVEL} == set(atoms.known())
 
 
 @pytest.mark.parametrize("name", PARENTS)
@@ -248,3 +265,50 @@ def test_every_atom_solves(name, make_ctx):
 def test_prd_is_asked_for_by_a_flag():
     assert atoms.CaII_K().lines[0].type is LineType.CRD
     assert atoms.make("CaII_K", prd=True).lines[0].type is LineType.PRD
+
+
+@pytest.mark.parametrize("name", MULTILEVEL)
+def test_atoms_with_many_levels_are_the_hosts(name):
+    atom, model = atoms.make(name), MULTILEVEL[name][0]()
+    assert atom is not atoms.make(name)
+    assert all(line.type is LineType.CRD for line in atom.lines)
+    for ours, theirs in zip(atom.lines, model.lines, strict=True):
+        ours.type = theirs.type
+    assert repr(atom) == repr(model)
+
+
+@pytest.mark.parametrize("name", MULTILEVEL)
+def test_partial_redistribution_is_that_of_the_hosts_lines(name):
+    number = MULTILEVEL[name][1]
+    if number:
+        lines = atoms.make(name, prd=True).lines
+        assert sum(line.type is LineType.PRD for line in lines) == number
+    else:
+        with pytest.raises(AtomReductionError, match="no line in partial redistribution"):
+            atoms.make(name, prd=True)
+
+
+def test_all_collisions_of_an_atom_are_scaled():
+    for ours, theirs in zip(
+        atoms.CaII(collision_scale=0.1).collisions, CaII_atom().collisions, strict=True
+    ):
+        np.testing.assert_allclose(ours.rates, 0.1 * np.asarray(theirs.rates))
+    with pytest.raises(AtomReductionError, match="no tabulated rates"):
+        atoms.HeI(collision_scale=0.1)
+    with pytest.raises(AtomReductionError, match="collision_scale"):
+        atoms.CaII(collision_scale=-1.0)
+
+
+def test_several_atoms_by_name():
+    made = atoms.make_all("H+CaII+NaI_D1")
+    assert [(a.element.name, len(a.levels)) for a in made] == [("H", 6), ("Ca", 6), ("Na", 2)]
+    for bad in ("H+CaIII", "H+", ""):
+        with pytest.raises(UnknownNameError, match="CaII, CaII_H"):
+            atoms.make_all(bad)
+
+
+def test_the_background_has_the_elements_that_it_says():
+    assert len(atoms.BACKGROUND) == 12
+    assert all(atoms.background_atom(e).element.name == e for e in atoms.BACKGROUND)
+    with pytest.raises(UnknownNameError, match="Al, C, Ca"):
+        atoms.background_atom("Xe")

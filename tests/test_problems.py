@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -55,6 +58,10 @@ def test_suites_are_what_they_say():
     assert [p.atmosphere.Nspace for p in problems.suite("grid")] == list(problems.GRID_DEPTHS)
     assert all(np.ptp(p.atmosphere.make().vz) > 0.0 for p in problems.suite("moving", 3))
     assert all(p.atmosphere.kind == "photosphere" for p in problems.suite("photosphere", 3))
+    assert len(problems.suite("atoms")) == 20
+    assert {p.atom for p in problems.suite("atoms")} == set(problems.MULTILEVEL)
+    assert [p.conserve_charge for p in problems.suite("gallery")] == [False, True]
+    assert all(len(p.background) == 12 for p in problems.suite("gallery"))
     assert len(problems.suite("random", 5)) == 5
 
 
@@ -71,3 +78,40 @@ def test_unknown_names_list_the_known_ones():
         problems.suite("random", 0)
     with pytest.raises(ValueError, match="from 0"):
         problems.random_problem("train", -1)
+
+
+@pytest.mark.parametrize("conserve", [False, True])
+def test_the_gallery_is_the_hosts(conserve):
+    """H and Ca II active among twelve elements, as the host's gallery script makes them."""
+    problem = next(p for p in problems.suite("gallery") if p.conserve_charge == conserve)
+    ctx = problem.context(Nrays=1)
+    radSet = ctx.kwargs["spect"].radSet
+    assert sorted(a.element.name for a in ctx.activeAtoms) == ["Ca", "H"]
+    assert len(radSet.atoms) == 12 and len(radSet.passiveAtoms) == 10
+    assert ctx.conserveCharge is conserve
+    given = problem.atmosphere.make().ne
+    assert np.allclose(ctx.kwargs["atmos"].ne, given, rtol=1e-12) is not conserve
+
+
+@pytest.mark.parametrize("name", problems.known())
+def test_a_problem_is_told_whole_by_its_json(name):
+    """Every argument of a problem is in its JSON, and its name can be that of a file."""
+    for problem in problems.suite(name, 3):
+        told = json.loads(json.dumps(asdict(problem)))
+        model = told.pop("atmosphere")
+        kind = problems.ShippedModel if "name" in model else problems.RandomModel
+        model = {k: tuple(v) if isinstance(v, list) else v for k, v in model.items()}
+        told["background"] = tuple(told["background"])
+        assert problems.Problem(atmosphere=kind(**model), **told) == problem
+        assert not set(problem.name) & set('/\\:*?"<>|')
+    names = [p.name for p in problems.suite(name)]
+    assert len(set(names)) == len(names)
+
+
+def test_several_atoms_in_one_problem():
+    problem = problems.shipped_problem("H+CaII", "falc", 20)
+    assert problem.name == "H+CaII FALC 20" and not problem.two_level
+    assert problems.shipped_problem("CaII_K", "FALC").two_level
+    assert [a.Nlevel for a in problem.context(Nrays=1).activeAtoms] == [6, 6]
+    with pytest.raises(UnknownNameError, match="'CaIII'"):
+        problems.shipped_problem("H+CaIII", "FALC")

@@ -20,7 +20,7 @@ __all__ = ["COLOURS", "draw_departures", "draw_lines", "level_labels", "line_lab
 COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
 _STYLES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)))
 #: Temperature [K] above which departure coefficients may run out of the axes.
-_TRANSITION_REGION = 2e4
+_TRANSITION_REGION = 1e4
 _ROMAN = ("I", "II", "III", "IV", "V", "VI")
 _TERM = re.compile(r"(\d[spdfghi]) (\d)([spdfghi])[eo]\S*(?: \d)?$")
 #: Names of lines that have one, by element and vacuum wavelength to 0.1 nm.

@@ -57,7 +57,7 @@ _LABELS = {
     "anderson5": "Anderson (5)",
     "ng": "Ng",
     "mali": "MALI",
-    "mali_scattering": "MALI, scattering solved",
+    "mali_scattering": "MALI + scattering",
     "lambda": "Lambda",
     "lightweaver": "iterate_ctx_se",
 }

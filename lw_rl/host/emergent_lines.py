@@ -53,8 +53,8 @@ def strongest_lines(adapter: Adapter, number: int, mu: float = 1.0) -> list[Stro
     """Return the strongest lines of each active atom, by wavelength.
 
     A line is as strong as the integral of its distance from the straight line between the
-    intensities 200 km/s to either side is large. Lines that another one of the atom overlaps are
-    counted once, with the stronger transition.
+    intensities at both ends of its wavelengths is large. Lines within 200 km/s of a stronger one
+    of the atom are left out.
 
     Parameters
     ----------
@@ -67,17 +67,16 @@ def strongest_lines(adapter: Adapter, number: int, mu: float = 1.0) -> list[Stro
     """
     velocity = np.linspace(-_EXTENT, _EXTENT, _POINTS)
     atoms = [Named(atom) for atom in Named(adapter.ctx).active_atoms]
-    centres = [line.lambda0 for atom in atoms for line in atom.atomic_model.lines]
-    grid = np.unique(np.outer(centres, 1.0 + velocity / CLight))
+    models = [line for atom in atoms for line in atom.atomic_model.lines]
+    drawn = np.outer([line.lambda0 for line in models], 1.0 + velocity / CLight)
+    grid = np.unique(np.concatenate([drawn.ravel(), *(line.wavelength() for line in models)]))
     intensity = np.asarray(adapter.ctx.compute_rays(wavelengths=grid, mus=mu)).reshape(-1)
     found = []
     for atom in atoms:
         lines = []
         for line in atom.atomic_model.lines:
             wavelength = line.lambda0 * (1.0 + velocity / CLight)
-            I = np.interp(wavelength, grid, intensity)  # noqa: E741 (specific intensity)
-            around = np.linspace(I[0], I[-1], I.size)
-            nu = CLight / (wavelength * 1e-9)
+            core = np.interp(wavelength, grid, intensity)
             lines.append(
                 StrongLine(
                     element=str(atom.element.name),
@@ -86,8 +85,8 @@ def strongest_lines(adapter: Adapter, number: int, mu: float = 1.0) -> list[Stro
                     j=int(line.j),
                     lambda0=float(line.lambda0),
                     velocity=velocity * 1e-3,
-                    brightness=_brightness_temperature(I, nu),
-                    strength=abs(float(np.trapezoid(I - around, nu))),
+                    brightness=_brightness_temperature(core, wavelength),
+                    strength=_strength(line.wavelength(), grid, intensity),
                 )
             )
         found += _apart(sorted(lines, key=lambda one: -one.strength))[:number]
@@ -103,8 +102,18 @@ def _apart(lines: list[StrongLine]) -> list[StrongLine]:
     return kept
 
 
-def _brightness_temperature(intensity: Array, nu: Array) -> Array:
+def _strength(wavelength: Array, grid: Array, intensity: Array) -> float:
+    """Return the integral of a line's distance from its surroundings [W m-2 sr-1]."""
+    nu = CLight / (np.array([wavelength[0], wavelength[-1]]) * 1e-9)
+    inside = (grid >= wavelength[0]) & (grid <= wavelength[-1])
+    all_nu, profile = CLight / (grid[inside] * 1e-9), intensity[inside]
+    around = np.interp(all_nu, nu[::-1], profile[[-1, 0]])
+    return abs(float(np.trapezoid(profile - around, all_nu)))
+
+
+def _brightness_temperature(intensity: Array, wavelength: Array) -> Array:
     """Return the temperature [K] at which the Planck function is an intensity."""
+    nu = CLight / (wavelength * 1e-9)
     ratio = 2.0 * HPlanck * nu**3 / CLight**2 / intensity
     T: Array = HPlanck * nu / KBoltzmann / np.log1p(ratio)
     return T

@@ -34,6 +34,26 @@ def test_solve_quiet(command):
     assert done.exit_code == 0 and done.output == ""
 
 
+def test_solve_of_an_atom_with_many_levels(command, tmp_path):
+    """The table has MALI with its scattering solved, which wins on Ca II, and a figure is drawn."""
+    done = command("solve", "CaII", "FALC", "--depths", "12", "--json")
+    assert done.exit_code == 0, done.output
+    fields = json.loads(done.stdout)
+    assert fields["problem"]["atom"] == "CaII"
+    assert list(fields["solves"]) == [
+        "lightweaver", "mali", "mali_scattering", "anderson10", "depthwise",
+    ]  # fmt: skip
+    counts = {k: v["formal_solutions"]["1e-3"] for k, v in fields["solves"].items()}
+    assert counts["mali_scattering"] < 100 and counts["depthwise"] < 100
+    assert counts["mali"] is None or counts["mali"] > 3 * counts["mali_scattering"]
+    assert (tmp_path / "CaII_FALC_12.png").stat().st_size > 10_000
+
+
+def test_solve_of_an_unknown_atom_is_one_line(command):
+    done = command("solve", "H+CaIV", "FALC")
+    assert done.exit_code == 2 and done.stderr.count("\n") == 1 and "'CaIV'" in done.stderr
+
+
 def test_a_tampered_policy_is_one_line(command, policy, tmp_path):
     weights = policy.with_suffix(".safetensors").read_bytes()
     (tmp_path / "bad.safetensors").write_bytes(weights[:-1])

@@ -8,7 +8,7 @@ import pytest
 from lightweaver.rh_atoms import CaII_atom
 
 from lw_rl import atmospheres, atoms
-from lw_rl.errors import AtmosphereError, UnknownNameError
+from lw_rl.errors import AtmosphereError, ContextError, UnknownNameError
 from lw_rl.host.context import build_context
 
 
@@ -64,3 +64,44 @@ def test_a_bad_temperature_is_refused(value):
     atmos.temperature[17] = value
     with pytest.raises(AtmosphereError, match=r"temperature \[K\].*depth index 17"):
         build_context("CaII_K", atmos)
+
+
+@pytest.mark.parametrize("several", ["H+CaII", ["H", "CaII"], [atoms.H(), "CaII"], ["H+CaII"]])
+def test_several_active_atoms(several):
+    ctx = build_context(several, "FALC", Nrays=1)
+    assert [a.element.name for a in ctx.activeAtoms] == ["H", "Ca"]
+    assert not ctx.kwargs["spect"].radSet.passiveAtoms
+    for atom in ctx.activeAtoms:
+        np.testing.assert_array_equal(atom.n, atom.nStar)
+
+
+def test_background_atoms_are_passive_unless_active():
+    ctx = build_context("CaII_K", "FALC", Nrays=1, background=["Ca", "Fe", atoms.MgII()])
+    radSet = ctx.kwargs["spect"].radSet
+    assert sorted(a.element.name for a in radSet.passiveAtoms) == ["Fe", "H", "Mg"]
+    assert ctx.activeAtoms[0].Nlevel == 2
+    with pytest.raises(UnknownNameError, match="element of the background 'Xe'"):
+        build_context("CaII_K", "FALC", background=["Xe"])
+
+
+def no_lines():
+    model = CaII_atom()
+    model.lines = []
+    return model
+
+
+@pytest.mark.parametrize(
+    ("atom", "error", "says"),
+    [
+        ("CaII+CaII_K", ContextError, "two active atoms are of Ca"),
+        (["H", atoms.H_Lya()], ContextError, "two active atoms are of H"),
+        ([], ContextError, "no active atom"),
+        (no_lines(), ContextError, "the atom of Ca has no lines"),
+        ("H+CaIV", UnknownNameError, "'CaIV'"),
+    ],
+)
+def test_what_cannot_be_active_is_refused_before_anything_is_built(atom, error, says):
+    atmos = atmospheres.load("FALC")
+    with pytest.raises(error, match=says):
+        build_context(atom, atmos)
+    assert not hasattr(atmos, "muz") or atmos.muz is None
