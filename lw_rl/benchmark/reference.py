@@ -34,8 +34,8 @@ _REFERENCE_CHANGE = 1e-12
 #: With a last change above this there is no reference.
 _REFERENCE_LIMIT = 1e-10
 #: The same two where scattering is solved: MALI then contracts ten times faster, and the change
-#: ends at the rounding of the scattered light, some 1e-10.
-_SCATTERING_CHANGE, _SCATTERING_LIMIT = 1e-10, 1e-8
+#: ends at the rounding of the scattered light, some 1e-10; that of the electron density is 1e-8.
+_SCATTERING_CHANGE, _SCATTERING_LIMIT, _CHARGE_LIMIT = 1e-10, 1e-8, 1e-7
 #: Formal solutions to a tighter solution, and plain steps that confirm it.
 _TIGHTEN, _PLAIN_LEAST, _PLAIN_MOST = 300, 10, 30
 #: MALI's change per iteration over the tolerance at which it counts as at its equilibrium, and the
@@ -79,7 +79,8 @@ def reference(ctx: lw.Context, prd: bool = False) -> tuple[list[Array], float]:
     Raises
     ------
     NoReferenceError
-        If MALI does not get below a relative change of 1e-10 (1e-8 with the scattering solved).
+        If MALI does not get below a relative change of 1e-10 (1e-8 with the scattering
+        solved, 1e-7 with charge conserved as well).
     """
     iterate_ctx_rl(
         ctx, scheme=Anderson(), popsTol=1e-10, JTol=np.inf, NmaxIter=500, quiet=True,
@@ -99,7 +100,8 @@ def settle(ctx: lw.Context, prd: bool = False) -> tuple[list[Array], float]:
     target, limit = _REFERENCE_CHANGE, _REFERENCE_LIMIT
     if not adapter.line_sources:
         ctx = accelerate(ctx, scheme="mali_scattering")
-        target, limit = _SCATTERING_CHANGE, _SCATTERING_LIMIT
+        target = _SCATTERING_CHANGE
+        limit = _CHARGE_LIMIT if adapter.conserves_charge else _SCATTERING_LIMIT
     changes: list[float] = []
 
     class Settled(Never):

@@ -29,7 +29,7 @@ class CubeSettings:
     Parameters
     ----------
     line : str, optional
-        One of ``lw_rl.atoms.known()`` (default: ``"CaII_K"``).
+        One of ``lw_rl.atoms.known_lines()`` (default: ``"CaII_K"``).
     scheme : str, optional
         One of ``lw_rl.schemes.known()`` (default: ``"depthwise"``).
     policy : str, optional
@@ -83,8 +83,8 @@ class CubeSettings:
             raise CubeSettingsError(
                 f"mus and popsTol are numbers, Nrays and NmaxIter whole ones: {err}"
             ) from err
-        if self.line not in atoms.known():
-            raise UnknownNameError("line", self.line, atoms.known())
+        if self.line not in atoms.known_lines():
+            raise UnknownNameError("line", self.line, atoms.known_lines())
         if self.scheme not in schemes.known():
             raise UnknownNameError("scheme", self.scheme, schemes.known())
         if not self.mus or not all(0.0 < mu <= 1.0 for mu in self.mus):

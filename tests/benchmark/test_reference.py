@@ -11,6 +11,7 @@ import pytest
 from conftest import imbalance
 
 import lw_rl
+from lw_rl import problems
 from lw_rl.benchmark.reference import (
     Never,
     confirmed_equilibrium,
@@ -159,3 +160,14 @@ def test_another_solution_is_due_to_the_hosts_limiter(two_solutions):
         linear.activeAtoms[0].n[...] = start[0]
         ends.append(settle(linear)[0])
     assert true_error(*ends) < 1e-8
+
+
+def test_reference_of_an_atom_with_many_levels():
+    """Another start leads to it, by MALI with the scattering solved; MALI stays at it, too."""
+    ctx = problems.shipped_problem("CaII", "FALC", 24).context(Nrays=3)
+    n, change = reference(copy.deepcopy(ctx))
+    assert change < 1e-8
+    again, _ = settle(ctx)
+    assert true_error(again, n) < 1e-7
+    lw.iterate_ctx_se(ctx, Nscatter=0, NmaxIter=50, quiet=True, convergence=Never)
+    assert true_error(Adapter(ctx).populations(), n) < 1e-7
