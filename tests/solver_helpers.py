@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import lightweaver as lw
 import numpy as np
-from conftest import assert_physical
+from conftest import assert_physical, error
 
+import lw_rl
+from lw_rl.benchmark.robustness_problems import HostileProblem
 from lw_rl.certificate.certificate import Certificate
 from lw_rl.certificate.convergence import Certified
 from lw_rl.host.state import LinePhysics
 from lw_rl.iterate import AcceleratedContext, accelerate
+from lw_rl.result import Result
 from lw_rl.schemes import Step
 
 
@@ -166,3 +170,38 @@ def slab(N=91, epsilon=1e-4, log_tau=(-4.0, 7.0), **changes) -> LinePhysics:
         "extent": 3e4,
     }
     return LinePhysics(**{**values, **changes})
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """A problem of `lw-rl soak`: one line in an atmosphere more extreme than any star's."""
+
+    seed: int
+    index: int
+
+    def context(self) -> lw.Context:
+        return HostileProblem(self.seed, self.index).context()
+
+    def solve(self, scheme: Any = "depthwise", **keywords: Any) -> tuple[float, Result]:
+        """Solve a fresh context; return the true error and the result."""
+        problem, ctx = HostileProblem(self.seed, self.index), self.context()
+        keywords = {"prd": problem.prd, "NmaxIter": 300, "quiet": True, **keywords}
+        result = lw_rl.solve(ctx, scheme=scheme, **keywords)
+        return error(ctx, self.truth), result
+
+    @property
+    def truth(self) -> np.ndarray:
+        """The populations in equilibrium [m-3]."""
+        return _truth(self.seed, self.index)
+
+
+@cache
+def _truth(seed: int, index: int) -> np.ndarray:
+    """Solve to 1e-6 by the default scheme, and let the host go on from there."""
+    problem, ctx = HostileProblem(seed, index), Adversarial(seed, index).context()
+    keywords = {"prd": problem.prd, "NmaxIter": 300, "quiet": True}
+    lw_rl.solve(ctx, popsTol=1e-6, JTol=np.inf, **keywords)
+    n = np.array(ctx.activeAtoms[0].n)
+    lw.iterate_ctx_se(ctx, Nscatter=0, JTol=np.inf, popsTol=1e-10, **{**keywords, "NmaxIter": 20})
+    assert np.abs(ctx.activeAtoms[0].n / n - 1.0).max() < 1e-4, "the host stays there"
+    return n

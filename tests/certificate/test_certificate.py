@@ -1,0 +1,363 @@
+"""What is known of the error along a solve, against the error itself.
+
+=================================================== ==========================================
+safeguard (where)                                   test
+=================================================== ==========================================
+no estimate from an undone or unknown update        test_no_estimate_of_an_update_that_is_not_known
+(Certificate.skip)
+a switch that was seen counts for all estimates     test_a_switch_that_was_seen_counts
+(History.rough)
+so does a residual that a plain step raised         test_where_plain_steps_raise_a_small_...
+so does a step to be undone (History.undone)        test_nor_where_a_step_had_to_be_undone
+what is seen during switching does not              test_residuals_of_other_equations_tell_nothing
+(Certificate.add)
+what plain steps leave at the worst depth counts    test_what_plain_steps_leave_at_the_...
+(History.remainder)
+a step that leaves nothing is not believed          test_a_step_that_leaves_nothing_is_not_believed
+(Certificate.estimate)
+what accelerated steps left is forgotten in time    test_many_plain_steps_later_what_others_left_...
+(Certificate.add)
+what a policy leaves unseen of a large error counts test_a_policy_leaves_unseen_what_...
+Lambda iteration is not believed to contract        test_lambda_iteration_is_not_believed_...
+a radiation field that still changes counts         test_a_radiation_field_that_still_changes_...
+(Certificate.note_radiation)
+what a lagging profile hides counts                 test_what_a_lagging_emission_profile_hides_...
+(Certificate.redistribute)
+the bound leaves out the first state                test_the_bound_leaves_out_the_state_that_...
+=================================================== ==========================================
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import error
+from solver_helpers import Adversarial, certified, iterate, set_to
+
+import lw_rl
+from lw_rl import atmospheres, atoms
+from lw_rl.benchmark.reference import newton_correction
+from lw_rl.benchmark.robustness_problems import HostileProblem
+from lw_rl.certificate.certificate import DEFAULT_FACTOR, Certificate, EstimateSettings
+from lw_rl.certificate.convergence import Certified
+from lw_rl.host.adapter import Adapter
+from lw_rl.host.state import Evaluation
+from lw_rl.iterate import accelerate
+
+
+def follow(ctx, steps, **settings):
+    """Return a certificate that followed so many of MALI's steps, and the evaluations."""
+    adapter = Adapter(ctx)
+    certificate = Certificate(adapter, settings=EstimateSettings(**settings))
+    evaluations = [adapter.evaluate() for _ in range(steps)]
+    for evaluation in evaluations:
+        certificate.add(evaluation, None)
+    return certificate, evaluations
+
+
+# ---- estimates -----
+
+
+def test_no_estimate_of_an_update_that_is_not_known(ctx):
+    certificate = Certificate(Adapter(ctx))
+    assert certificate.estimate().value == np.inf
+    assert certificate.bound() is None and certificate.residual == np.inf
+    certificate, _ = follow(ctx, 30)
+    assert certificate.estimate().value < 10.0
+    certificate.skip()
+    assert certificate.estimate().value == np.inf
+    adapter = certificate.adapter
+    invalid = Evaluation(adapter.read(), np.full(82, np.nan), adapter.blocks, False)
+    certificate.add(invalid, None, None)
+    assert certificate.estimate().value == np.inf
+
+
+def test_of_malis_states_it_is_a_small_factor_above_the_error(ctx, reference):
+    certificate, _ = follow(ctx, 60)
+    for _ in range(4):
+        for _ in range(20):
+            certificate.add(certificate.adapter.evaluate(), None)
+        true = error(ctx, reference)
+        assert true < certificate.estimate().value < 3.0 * true
+
+
+def test_the_state_is_the_plain_update_or_the_one_evaluated(ctx):
+    certificate, evaluations = follow(ctx, 3)
+    np.testing.assert_array_equal(certificate.state, evaluations[-1].y_plain)
+    evaluation = certificate.adapter.evaluate()
+    certificate.add(evaluation, evaluation.y + 0.1)
+    np.testing.assert_array_equal(certificate.state, evaluation.y)
+
+
+def test_the_certified_state_is_put_back(ctx):
+    certificate, _ = follow(ctx, 3)
+    adapter = certificate.adapter
+    plain = adapter.read()
+    certificate.settle()
+    np.testing.assert_array_equal(adapter.read(), plain)
+    evaluation = adapter.evaluate()
+    certificate.add(evaluation, evaluation.y + 0.1)
+    adapter.write(evaluation.y + 0.1)
+    certificate.settle()
+    np.testing.assert_allclose(adapter.read(), evaluation.y, rtol=1e-12)
+
+
+def test_an_estimate_that_is_of_no_interest_is_not_made(ctx):
+    """The second Newton step takes a while: it is left out where the first says no."""
+    certificate, _ = follow(ctx, 30)
+    asked, two_steps = [], certificate.defect.two_steps
+    certificate.defect.two_steps = lambda *a: asked.append(a) or two_steps(*a)
+    assert certificate.estimate(within=1e-5).value > 1e-5 and not asked
+    certificate.add(certificate.adapter.evaluate(), None)
+    assert certificate.estimate(within=1e9).value < 10.0 and len(asked) == 1
+
+
+def test_no_estimate_is_below_the_residual_or_rounding(converged):
+    certificate, evaluations = follow(copy.deepcopy(converged), 3)
+    assert evaluations[-1].residual_norm < 1e-10
+    estimate = certificate.estimate()
+    assert np.finfo(float).eps <= estimate.value < 1e-8
+    # Residual and correction of this problem vanish to the last digit.
+    _, result = Adversarial(5, 6164).solve()
+    assert result.converged and result.estimate.value >= np.finfo(float).eps
+
+
+def test_the_factor_comes_from_the_card(ctx, untrained):
+    factors = []
+    for card in ({}, {"error_estimate": {"factor": 2.0 * DEFAULT_FACTOR}}):
+        policy = copy.copy(untrained)
+        policy.card = card
+        proxy = accelerate(copy.deepcopy(ctx), policy)
+        iterate(proxy, 2)
+        factors.append(proxy.policy_factor)
+    assert factors == [DEFAULT_FACTOR, 2.0 * DEFAULT_FACTOR]
+
+
+# ---- where the equations are not linear -----
+
+
+def test_a_switch_that_was_seen_counts():
+    problem = Adversarial(1, 9680)
+    true, result = problem.solve()
+    assert result.converged and true < result.estimate.value
+    true, result = problem.solve(convergence=set_to(rough=1.0))
+    assert result.converged and true > 1e-3
+
+
+def test_where_plain_steps_raise_a_small_residual_nothing_is_certain(ctx):
+    """Replayed: MALI's own steps, one of which seems to have raised the residual."""
+    estimates = {}
+    for small in (0.01, 0.0):
+        certificate, evaluations = follow(copy.deepcopy(ctx), 60, small=small)
+        last = evaluations[-1]
+        assert last.residual_norm < 0.01
+        certificate.add(
+            replace(last, r=1.1 * last.r, lambda_residual=1.1 * last.lambda_residual), None
+        )
+        estimates[small] = certificate.estimate().value
+    assert estimates[0.01] == pytest.approx(10.0 * estimates[0.0], rel=0.2)
+
+
+def test_nor_where_a_step_had_to_be_undone():
+    """A residual of 3e-5 from which the operator's steps lead to one of 2e-3."""
+    problem = HostileProblem(3, 8003)
+    assert not lw_rl.solve(problem.context(), NmaxIter=60, quiet=True).converged
+    deaf = certified(lambda c: setattr(c.history, "undone", lambda: None))
+    ctx = problem.context()
+    assert lw_rl.solve(ctx, NmaxIter=60, convergence=deaf, quiet=True).converged
+    assert newton_correction(ctx) > 1e-2
+
+
+def test_a_policy_may_be_adversarial_so_that_its_undone_steps_tell_nothing(ctx):
+    for method, rough in (("policy", False), ("operator", True)):
+        certificate, evaluations = follow(copy.deepcopy(ctx), 60)
+        last = evaluations[-1]
+        certificate.add(last, last.y + 0.1, 2.5, method, 0.1)
+        certificate.skip(undone=True)
+        assert certificate.history.rough is rough
+
+
+def test_residuals_of_other_equations_tell_nothing():
+    """Those of collisional-radiative switching, when it has come to its end."""
+    problem = HostileProblem(3, 7781)
+    assert problem.switching
+    plain = lw_rl.solve(problem.context(), scheme="mali", quiet=True)
+    result = lw_rl.solve(problem.context(), quiet=True)
+    assert plain.converged and result.converged
+    assert result.Nformal <= plain.Nformal + 1
+
+
+# ---- what steps leave -----
+
+
+def test_what_plain_steps_leave_at_the_worst_depth_counts():
+    """All depths but one converge fast, and that one only begins to be the worst."""
+    problem = Adversarial(1, 6725)
+    true, result = problem.solve("mali")
+    assert result.converged and true < result.estimate.value
+    hasty = certified(lambda c: setattr(c.history, "remainder", lambda: 0.0))
+    true, result = problem.solve("mali", convergence=hasty)
+    assert result.converged and true > 5e-3
+
+
+@pytest.mark.parametrize("index", [4573, 6368])
+def test_a_step_that_leaves_nothing_is_not_believed(index):
+    """The operator's third step seems to remove all but 0.4 % of the error."""
+    problem = Adversarial(4, index)
+    true, result = problem.solve()
+    assert result.converged and true < 1e-3
+    true, result = problem.solve(convergence=set_to(leaves=0.0))
+    assert result.converged and true > 1e-3
+
+
+def test_a_policy_leaves_unseen_what_the_operator_does_not_see():
+    problem = Adversarial(1, 6946)
+    true, result = problem.solve()
+    assert result.converged and true < 1e-3
+    true, result = problem.solve(convergence=set_to(near_start=np.inf))
+    assert result.converged and true > 1e-3
+
+
+def test_many_plain_steps_later_what_others_left_is_forgotten(ctx):
+    """Two accelerated steps that left nine tenths of each other, and MALI's from there on."""
+
+    def estimates(forgotten):
+        certificate, evaluations = follow(copy.deepcopy(ctx), 30, forgotten=forgotten)
+        last = evaluations[-1]
+        for size in (0.1, 0.09, 0.081):
+            certificate.add(last, last.y + size, 2.5, "operator", size)
+        values = []
+        for _ in range(25):
+            certificate.add(certificate.adapter.evaluate(), None)
+            values.append(certificate.estimate().value)
+        return values
+
+    kept, forgotten = estimates(300), estimates(20)
+    assert kept[:20] == forgotten[:20]
+    assert all(f < 0.5 * k for f, k in zip(forgotten[21:], kept[21:], strict=True))
+
+
+def test_lambda_iteration_is_not_believed_to_contract():
+    """An atom with more levels: a residual of 1e-5 beside an error of 0.1."""
+    problem = Adversarial(1, 9971)
+    assert not problem.solve("lambda", NmaxIter=400)[1].converged
+    true, result = problem.solve("lambda", NmaxIter=400, convergence=set_to(lambda_rho=0.0))
+    assert result.converged and true > 0.1
+
+
+# ---- the radiation field -----
+
+
+def test_a_radiation_field_that_still_changes_is_an_error(several):
+    """Shared fault 09: the change of J contracts by 0.997, that of the populations follows it."""
+    ctx = several("multi-level")
+    adapter = Adapter(ctx)
+    slow, fast, unknown = (Certificate(adapter) for _ in range(3))
+    assert slow.radiation_settles
+    for k in range(40):
+        evaluation = adapter.evaluate()
+        slow.note_radiation(0.1 * 0.997**k)
+        fast.note_radiation(0.1 * 0.5**k)
+        for certificate in (slow, fast, unknown):
+            certificate.add(evaluation, None)
+    r = slow.residual
+    assert slow.estimate().value >= r * 0.997 / 0.003 * 0.99
+    assert fast.estimate().value < 0.5 * slow.estimate().value
+    assert fast.estimate().value >= r
+    assert unknown.estimate().value == np.inf, "before there are two changes nothing is known"
+
+
+def test_where_every_atom_has_an_operator_it_is_none(ctx):
+    certificate, _ = follow(ctx, 30)
+    assert not certificate.radiation_settles
+    before = certificate.estimate().value
+    for _ in range(9):
+        certificate.note_radiation(0.5)
+    assert certificate.estimate().value == before
+
+
+# ---- rounding -----
+
+
+def test_the_state_of_the_smallest_residual_is_kept_at_the_floor(converged):
+    certificate, (evaluation,) = follow(copy.deepcopy(converged), 1)
+    certificate.clear()
+    sizes = [*10.0 ** np.arange(-4.0, -12.0, -1.0), 4e-12, 3e-12, 7e-12, 2e-12, 5e-12, 3e-12, 6e-12]
+    for size in sizes:
+        assert not certificate.floor_reached
+        y = evaluation.y + 1e3 * size
+        certificate.add(replace(evaluation, y=y, r=np.full_like(y, size)), None)
+    assert certificate.floor_reached and not certificate.at_floor
+    certificate.settle_at_floor()
+    assert certificate.at_floor
+    np.testing.assert_allclose(certificate.adapter.read(), evaluation.y + 2e-9, rtol=1e-13)
+
+
+def test_far_from_it_there_is_no_floor(ctx):
+    certificate, _ = follow(ctx, 20)
+    assert not certificate.floor_reached
+
+
+# ---- bounds -----
+
+
+def test_the_bound_leaves_out_the_state_that_knew_no_scattered_light(ctx):
+    """The first formal solution begins with J = 0; what is proved does not hold for it."""
+    proxy = accelerate(ctx, scheme="nonlocal")
+    proxy.begin()
+    iterate(proxy, 6)
+    history, (block,) = proxy.certificate.history, proxy.adapter.blocks
+    ys, rs = history.settled(block.span)
+    assert 3 <= len(ys) == len(rs) < len(history) == 6
+    first = proxy.report.records[0].residual
+    assert not any(np.abs(r).max() == first for r in rs)
+    assert proxy.certificate.bound() is not None
+
+
+def test_starting_at_the_solution_the_bound_says_so(converged):
+    result = lw_rl.solve(copy.deepcopy(converged), scheme="mali", quiet=True)
+    assert result.Nformal <= 2
+    assert result.estimate.method in ("bound", "operator")
+
+
+def test_no_bound_without_an_operator(several):
+    certificate, _ = follow(several("multi-level"), 10)
+    assert certificate.bound() == np.inf or certificate.bound() is None
+
+
+# ---- partial redistribution -----
+
+
+def test_what_a_lagging_emission_profile_hides_counts():
+    start = lw_rl.build_context(atoms.MgII_k(prd=True), atmospheres.load("FALA", 50), Nrays=3)
+    keywords = {"prd": True, "quiet": True, "JTol": np.inf}
+    n_ref = copy.deepcopy(start)
+    assert lw_rl.solve(n_ref, popsTol=1e-5, prdIterTol=0.0, NmaxIter=500, **keywords).converged
+    n_ref = np.asarray(n_ref.activeAtoms[0].n)
+    told, untold = [], []
+
+    class Watched(Certified):
+        """One that never stops, beside a certificate that is not told of the profile."""
+
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self.other = Certificate(self.certificate.adapter)
+
+        def is_converged(self, *updates):
+            super().is_converged(*updates)
+            adapter = self.certificate.adapter
+            evaluation, n = self.certificate.evaluation, adapter.populations()
+            self.other.add(evaluation, None)
+            adapter.write(evaluation.y)
+            true = error(start, n_ref)
+            start.activeAtoms[0].n[...] = n[0]
+            told.append(self.certificate.estimate().value / true)
+            untold.append(self.other.estimate().value / true)
+            return False
+
+    lw_rl.solve(start, scheme="mali", convergence=Watched, NmaxIter=120, **keywords)
+    assert min(told[8:]) > 0.8
+    assert min(untold[8:]) < 0.5
