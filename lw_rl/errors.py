@@ -28,7 +28,7 @@ class UnknownNameError(LwRlError, ValueError):
 
 
 class AtomReductionError(LwRlError, ValueError):
-    """A line that cannot be reduced to a two-level atom."""
+    """A line that cannot be reduced to a two-level atom, or a parent atom without its tables."""
 
 
 class AtmosphereError(LwRlError, ValueError):

@@ -1,20 +1,21 @@
 """Iteration schemes, all with one signature, and which to use when.
 
-========== ============================================= =======================================
-scheme     what it does                                  when
-========== ============================================= =======================================
-depthwise  a non-local approximate operator and a policy the default: two-level atoms in one
-           correct the best of the states visited        dimension
-nonlocal   the same without a policy                     to see what the policy adds
-anderson   Anderson acceleration of MALI                 atoms with more levels, more dimensions,
-                                                         problems unlike any a policy has seen
-ng         MALI with Ng acceleration                     to compare with
-mali       accelerated lambda iteration, as the host     to compare with; what all others fall
-           does it                                       back to
-lambda     classical Lambda iteration                    to see why nobody uses it
-sigmoid    the four-parameter policy of Panos and Milic  to see what a parametrised source
-           (2025)                                        function can and cannot do
-========== ============================================= =======================================
+=============== ============================================= ==================================
+scheme          what it does                                  when
+=============== ============================================= ==================================
+depthwise       a non-local approximate operator and a policy the default; atoms with more levels
+                correct the best of the states visited        get anderson with scattering solved
+nonlocal        the same without a policy                     to see what the policy adds
+anderson        Anderson acceleration of MALI                 more dimensions; problems unlike any
+                                                              that a policy has seen
+ng              MALI with Ng acceleration                     to compare with
+mali            accelerated lambda iteration, as the host     to compare with; what all others
+                does it                                       fall back to
+mali_scattering MALI with the background's scattering solved  to see what that alone gives
+lambda          classical Lambda iteration                    to see why nobody uses it
+sigmoid         the four-parameter policy of Panos and Milic  to see what a parametrised source
+                (2025)                                        function can and cannot do
+=============== ============================================= ==================================
 
 :class:`Safeguarded` wraps any of them.
 """
