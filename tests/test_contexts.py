@@ -8,7 +8,7 @@ import lightweaver as lw
 import numpy as np
 import pytest
 from conftest import assert_physical, error, imbalance, with_policy
-from lightweaver.rh_atoms import H_6_atom
+from lightweaver.rh_atoms import H_3_atom, H_6_atom
 from solver_helpers import Says, iterate
 
 from lw_rl import atmospheres, atoms
@@ -53,17 +53,30 @@ def test_several_active_atoms(kind, scheme, several, solutions, untrained):
     assert result.steps_by.get("anderson" if scheme == "anderson" else "nonlocal", 0) > 0
 
 
-@pytest.mark.parametrize("kind", ["multi", "hydrogen"])
+def hydrogen_beside_calcium(conserve):
+    """Three levels of hydrogen, with or without its electrons, beside Ca II K."""
+    atmos = atmospheres.load("FALC", 20)
+    atmos.quadrature(1)
+    radSet = lw.RadiativeSet([H_3_atom(), atoms.CaII_K()])
+    radSet.set_active("H", "Ca")
+    made = radSet.iterate_lte_ne_eq_pops(atmos) if conserve else radSet.compute_eq_pops(atmos)
+    return lw.Context(atmos, radSet.compute_wavelength_grid(), made, conserveCharge=conserve)
+
+
+@pytest.mark.parametrize("kind", ["multi", "hydrogen", "three levels", "conserving charge"])
 def test_one_atom_does_not_spoil_another(kind, several, solutions):
     """Shared faults 03 and 10: not more than 1.1 times what MALI takes to the same error, and 3."""
-    plain = several(kind)
-    solution = solutions(kind, plain)
+    if kind in ("multi", "hydrogen"):
+        start = several(kind)
+    else:
+        start = hydrogen_beside_calcium(conserve=kind == "conserving charge")
+    solution = solutions(kind, start)
+    plain = copy.deepcopy(start)
     proxy = accelerate(plain, scheme="mali")
     while max(errors(plain, solution)) > 1e-3:
         iterate(proxy, 1)
-    ctx = several(kind)
-    result = solve(ctx, quiet=True)
-    assert result.converged and max(errors(ctx, solution)) < 1e-3
+    result = solve(start, quiet=True)
+    assert result.converged and max(errors(start, solution)) < 1e-3
     assert result.Nformal <= 1.1 * proxy.report.Nformal + 3
 
 
