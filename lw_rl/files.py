@@ -1,16 +1,20 @@
-"""Files that are never half written, and plain data for JSON."""
+"""Files that are never half written, plain data for JSON, and the versions that it depends on."""
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 import tempfile
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["plain", "write_atomically", "write_json"]
+__all__ = ["plain", "versions", "write_atomically", "write_json"]
+
+_PACKAGES = ("lw-rl", "lightweaver", "numpy", "scipy")
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -62,3 +66,14 @@ def plain(value: Any, digits: int | None = 6) -> Any:
             return None
         return float(value if digits is None else f"{value:.{digits}g}")
     return int(value) if isinstance(value, np.integer) else value
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # pragma: no cover (a vendored installation)
+            found[package] = "unknown"
+    return found

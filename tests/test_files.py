@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import stat
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 
-from lw_rl.files import plain, write_atomically, write_json
+import lw_rl
+from lw_rl.files import plain, versions, write_atomically, write_json
 
 
 def test_a_file_is_written_into_folders_that_are_made(tmp_path):
@@ -59,3 +62,18 @@ def test_digits():
     assert plain(1.23456789, digits=3) == 1.23
     assert plain([1.23456789], digits=None) == [1.23456789]
     assert plain({"a": float("nan")}, digits=None) == {"a": None}
+
+
+def test_versions_are_those_installed():
+    found = versions()
+    assert found["python"] == platform.python_version()
+    assert found["lightweaver"] == version("lightweaver")
+    assert found["lw-rl"] == lw_rl.__version__ == version("lw-rl")
+    assert set(found) == {"python", "lw-rl", "lightweaver", "numpy", "scipy"}
+
+
+def test_a_package_that_is_not_installed_has_an_unknown_version(monkeypatch):
+    monkeypatch.setattr(
+        "lw_rl.files.version", lambda package: version(f"no-such-package-{package}")
+    )
+    assert set(versions().values()) == {platform.python_version(), "unknown"}

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..files import versions
 from ..policies import card_of, make_policy
 from ..policies.base import PolicyLike
 from ..problems import ENTROPY
-from ..provenance import versions
 from .peers import depthwise_name
 from .solves import POPS_TOL, TARGET, THRESHOLDS, PeerSolve, ProblemResult
 

@@ -86,7 +86,7 @@ def soak(
     from ..benchmark.readme import renew_block, require_blocks
     from ..benchmark.robustness import Soak
     from ..benchmark.robustness_report import load, markdown, table
-    from ..provenance import versions
+    from ..files import versions
 
     adversarial = () if no_adversarial_policies else tuple(ADVERSARIAL)
     soaked = Soak(seed, family, schemes, policy, adversarial, tolerance)

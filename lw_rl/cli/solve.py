@@ -73,8 +73,8 @@ def solve(
     from ..benchmark import measure as benchmark
     from ..benchmark import report, tables
     from ..benchmark.peers import Peer, depthwise_name, peers
+    from ..files import versions
     from ..iterate import solve as solve_context
-    from ..provenance import versions
     from ..schemes import make_scheme
 
     problem = problems.shipped_problem(atom, atmosphere, depths)

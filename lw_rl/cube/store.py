@@ -21,7 +21,7 @@ import zarr
 
 from ..arrays import Array
 from ..errors import CubeOutputError, CubeSettingsError
-from ..provenance import versions
+from ..files import versions
 from .column import OUTCOMES
 from .layout import COLUMN_DIMS, FORMAT, Values, consolidate, create, fields
 from .settings import CubeSettings, as_plain, differences

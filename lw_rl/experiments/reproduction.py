@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 from ..errors import MissingExtraError
-from ..files import write_atomically, write_json
-from ..provenance import versions
+from ..files import versions, write_atomically, write_json
 from .claims import ResultFile, Section, render, verdicts
 from .store import E, OnFinished, kept_experiments, run_experiments
 from .text import Content

@@ -12,9 +12,8 @@ from typing import Any
 from ...cube.cluster import policy_id
 from ...cube.source import Source
 from ...cube.synthetic import synthetic_cube
-from ...files import write_atomically
+from ...files import versions, write_atomically
 from ...policies.base import make_policy
-from ...provenance import versions
 from . import measure, truth
 from . import parts as experiments
 from .endurance import endure
