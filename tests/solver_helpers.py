@@ -12,11 +12,12 @@ import numpy as np
 from conftest import assert_physical, error
 
 import lw_rl
+from lw_rl.accelerated_context import AcceleratedContext
 from lw_rl.benchmark.robustness_problems import HostileProblem
 from lw_rl.certificate.certificate import Certificate
 from lw_rl.certificate.convergence import Certified
 from lw_rl.host.state import LinePhysics
-from lw_rl.iterate import AcceleratedContext, accelerate
+from lw_rl.iterate import accelerate
 from lw_rl.result import Result
 from lw_rl.schemes import Step
 

@@ -13,10 +13,11 @@ import pytest
 from conftest import error, with_policy
 from solver_helpers import iterate
 
+from lw_rl.accelerated_context import AcceleratedContext
 from lw_rl.certificate.convergence import Certified
 from lw_rl.host.adapter import Adapter
 from lw_rl.host.context import build_context
-from lw_rl.iterate import AcceleratedContext, accelerate
+from lw_rl.iterate import accelerate
 from lw_rl.operator.two_level import TwoLevelOperator
 
 SCHEMES = ("mali", "ng", "anderson", "nonlocal", "depthwise")

@@ -9,9 +9,11 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from solver_helpers import iterate
 from workers import populations
 
-from lw_rl.schemes import make_scheme
+from lw_rl.iterate import accelerate
+from lw_rl.schemes import Depthwise, Safeguarded, make_scheme
 
 SCHEMES = ("mali", "anderson", "depthwise")
 
@@ -61,3 +63,16 @@ def test_copies_of_contexts_and_schemes(how, scheme, ctx):
     copied_ctx, copied_scheme = duplicate(ctx), duplicate(guarded)
     expected = populations(ctx, guarded)
     np.testing.assert_array_equal(populations(copied_ctx, copied_scheme), expected)
+
+
+def test_one_scheme_object_in_two_interleaved_solves(ctx, untrained):
+    """No state is shared between solves."""
+    scheme = Safeguarded(Depthwise(untrained))
+    a, b, alone = (copy.deepcopy(ctx) for _ in range(3))
+    first, second = accelerate(a, scheme=scheme), accelerate(b, scheme=scheme)
+    for _ in range(6):
+        iterate(first, 1)
+        iterate(second, 1)
+    iterate(accelerate(alone, scheme=scheme), 6)
+    np.testing.assert_array_equal(a.activeAtoms[0].n, alone.activeAtoms[0].n)
+    np.testing.assert_array_equal(b.activeAtoms[0].n, alone.activeAtoms[0].n)

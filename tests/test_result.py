@@ -6,22 +6,14 @@ import copy
 import json
 import pickle
 
-import lightweaver as lw
 import numpy as np
 import pytest
 from conftest import assert_physical, error
+from solver_helpers import Never, flaky
 
 import lw_rl
 from lw_rl.errors import ContextError
 from lw_rl.result import ErrorEstimate, Result
-
-
-class Never(lw.ConvergenceCriteria):
-    def __init__(self, *arguments):
-        pass
-
-    def is_converged(self, *updates):
-        return False
 
 
 def interrupt(proxy):
@@ -73,19 +65,16 @@ def perturb(proxy):
 
 
 def test_nonfinite(ctx):
-    class Explodes:
-        def __getattr__(self, name):
-            if name.startswith("__"):
-                raise AttributeError(name)
-            return getattr(ctx, name)
-
-        def stat_equil(self, **kwargs):
-            raise lw.ExplodingMatrixError("Singular Matrix")
-
-    result = lw_rl.solve(Explodes(), scheme="anderson", quiet=True)
+    result = lw_rl.solve(flaky(ctx, lambda k: True), scheme="anderson", quiet=True)
     assert result.outcome == "nonfinite"
     assert not result.converged
     assert_physical(ctx)
+
+
+def test_rounding(ctx):
+    result = lw_rl.solve(ctx, popsTol=1e-15, NmaxIter=200, quiet=True)
+    assert result.outcome == "rounding" and not result.converged
+    assert str(result).startswith("stopped at the floor of rounding")
 
 
 def test_interrupted_and_continued(ctx, reference):

@@ -5,9 +5,9 @@ import numpy as np
 import lw_rl
 
 
-def populations(ctx, scheme="depthwise", policy="default"):
+def populations(ctx, scheme="depthwise"):
     """Solve and return the populations."""
-    result = lw_rl.solve(ctx, policy=policy, scheme=scheme, quiet=True)
+    result = lw_rl.solve(ctx, scheme=scheme, quiet=True)
     assert result.converged
     return np.array(ctx.activeAtoms[0].n)
 
