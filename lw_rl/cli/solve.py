@@ -92,15 +92,16 @@ def solve(
 
     with progress_bar(quiet) as bar:
         task = bar.add_task("solving", total=len(entries) + 2)
-        context = problem.context()
-        solved = solve_context(context, scheme=guarded, quiet=True)
-        bar.advance(task)
         result = benchmark.measure(
             problem,
             entries,
             repeats or (3 if problem.two_level else 1),
             lambda what: bar.update(task, description=what, advance=1),
         )
+        # Last, so that its time is not that of compiling.
+        context = problem.context()
+        solved = solve_context(context, scheme=guarded, quiet=True)
+        bar.advance(task)
     path = None if no_figure else figure or Path(f"{problem.name.replace(' ', '_')}.png")
     if path is not None:
         from ..benchmark.plots import save, solve_figure
