@@ -4,6 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+__all__ = [
+    "ActionSpaceError",
+    "AtmosphereError",
+    "AtomReductionError",
+    "ClusterError",
+    "ContextError",
+    "CriticError",
+    "CubeInputError",
+    "CubeOutputError",
+    "CubeSettingsError",
+    "InvertibilityError",
+    "LwRlError",
+    "MissingExtraError",
+    "NoReferenceError",
+    "OutOfRangeError",
+    "PolicyFileError",
+    "PolicyOutputError",
+    "ReadmeError",
+    "RunFolderError",
+    "SamplerError",
+    "SchemaError",
+    "TemperatureError",
+    "TrainingError",
+    "UnknownNameError",
+    "UnusedPolicyError",
+]
+
 
 class LwRlError(Exception):
     """Base class of every error that lw_rl raises on purpose."""

@@ -9,6 +9,16 @@ from scipy.linalg.lapack import dgelsy
 
 from .arrays import Array
 
+__all__ = [
+    "anderson_mix",
+    "anderson_mix_positive",
+    "combine_linear",
+    "combine_positive",
+    "least_residual",
+    "ng_extrapolate",
+    "ng_extrapolate_positive",
+]
+
 #: Ratios beyond exp(20) of the last image carry no information about the solution.
 _MAX_EXPONENT = 20.0
 

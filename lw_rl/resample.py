@@ -6,6 +6,8 @@ import numpy as np
 
 from .arrays import Array, Integers
 
+__all__ = ["Table", "resample", "table"]
+
 #: Every target's two neighbours, and the weight of the upper one.
 Table = tuple[Integers, Integers, Array]
 

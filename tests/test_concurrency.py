@@ -21,7 +21,7 @@ SCHEMES = ("mali", "anderson", "depthwise")
 @pytest.fixture
 def contexts(make_ctx):
     """Four contexts of different atoms and atmospheres."""
-    return [make_ctx(a, m) for a in ("CaII_K", "MgII_k") for m in ("FALC", "FALA")]
+    return [make_ctx(a, m, Nrays=2) for a in ("CaII_K", "MgII_k") for m in ("FALC", "FALA")]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

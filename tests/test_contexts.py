@@ -27,7 +27,7 @@ def solutions(several_cache):
     def get(kind, ctx):
         if kind not in known:
             end = copy.deepcopy(ctx)
-            iterate(accelerate(end, scheme="mali_scattering"), 400)
+            iterate(accelerate(end, scheme="mali_scattering"), 250)
             known[kind] = [np.array(a.n) for a in end.activeAtoms]
             # The host's own step leaves it alone.
             end.formal_sol_gamma_matrices()

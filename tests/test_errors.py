@@ -33,7 +33,6 @@ def test_errors_come_back_from_worker_processes(error):
     assert type(again) is error and str(again) == "what was wrong"
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="made of other arguments than it says")
 def test_so_does_that_of_an_unknown_name():
     again = pickle.loads(pickle.dumps(UnknownNameError("scheme", "sor", ["mali"])))
     assert type(again) is UnknownNameError and again.known == ["mali"]

@@ -174,7 +174,7 @@ def test_ctrl_c_at_a_random_moment(scheme, make_ctx, ctrl_c, reference):
             interrupted += 1
         ctrl_c(0.0)
         assert_physical(ctx)
-        result = lw_rl.solve(ctx, scheme=scheme, popsTol=3e-5, quiet=True)
+        result = lw_rl.solve(ctx, scheme="anderson", popsTol=3e-5, quiet=True)
         assert result.converged
         assert error(ctx, reference) < 1e-4
     assert interrupted > 0

@@ -37,6 +37,8 @@ from scipy.optimize import linprog
 
 from ..arrays import Array
 
+__all__ = ["NEAR", "SLACK", "enclosure_bound", "weight_bound"]
+
 #: Largest distance (of the logarithm) from the last state at which a state is used.
 NEAR = 0.1
 #: Part of a difference of residuals that is taken to be uncertain.

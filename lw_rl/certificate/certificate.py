@@ -79,6 +79,16 @@ from .defect_correction import DefectCorrection, Operators
 from .history import MAX_RHO, History, contraction
 from .redistribution import Redistribution
 
+__all__ = [
+    "DEFAULT_FACTOR",
+    "OPERATOR_SAFETY",
+    "PLAIN_SAFETY",
+    "POPULATIONS_SAFETY",
+    "SAFETY",
+    "Certificate",
+    "EstimateSettings",
+]
+
 #: Factor on a policy's estimate where its card has none.
 DEFAULT_FACTOR = 2.5
 #: Factor on the estimates that no policy takes part in, and on those of MALI left to itself.

@@ -15,6 +15,8 @@ from ..arrays import Array
 from ..norms import largest
 from .history import contraction
 
+__all__ = ["RECENT", "ProfileLag"]
+
 #: Iterations that count.
 RECENT = 6
 #: Iterations over which the contraction of the profile's change is observed, and how many of the

@@ -21,6 +21,8 @@ from ..result import UNKNOWN, ErrorEstimate
 from .history import MAX_RHO
 from .profile_lag import RECENT, ProfileLag
 
+__all__ = ["LAG_SAFETY", "Redistribution"]
+
 #: Factor on the error with what a lagging emission profile hides.
 LAG_SAFETY = 3.0
 #: Factor on that from steps of unknown and emission profile together, and how many in a row make

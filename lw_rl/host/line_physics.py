@@ -9,6 +9,8 @@ from lightweaver.constants import CLight, HPlanck, KBoltzmann
 from ..arrays import Array
 from .state import LinePhysics
 
+__all__ = ["from_arrays"]
+
 #: No opacity is below this [m-1].
 _TRANSPARENT = 1e-300
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
+__all__ = ["blas_threads", "on_the_contexts_threads"]
+
 #: Locked by whoever has set the number of threads.
 _set = Lock()
 

@@ -15,6 +15,8 @@ from ..arrays import Array
 from ..host.state import LinePhysics
 from ..resample import Table, resample
 
+__all__ = ["Rays", "coarser", "line_rays"]
+
 #: Spacing of the frequencies at line centre in the smallest Doppler width, at rest and moving.
 _SPACING, _SPACING_MOVING = 0.3, 0.5
 #: Rough rays are every third frequency: of three midpoints, the middle one is the midpoint of all.

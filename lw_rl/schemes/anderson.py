@@ -14,6 +14,8 @@ from .base import (
     Step,
 )
 
+__all__ = ["Anderson", "Iterates"]
+
 
 @dataclass
 class Iterates:

@@ -18,6 +18,8 @@ from ..arrays import Array
 from ..extrapolation import least_residual
 from ..norms import largest
 
+__all__ = ["CoupledHistory"]
+
 #: Iterations that are combined.
 _WINDOW = 8
 #: A change of the unknown that is larger than the last one by this factor is of another problem.

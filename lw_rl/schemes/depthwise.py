@@ -20,6 +20,8 @@ from ..policies.observation import Frame, Previous, correction, make_frame, obse
 from .anderson import Anderson, Iterates
 from .base import Step
 
+__all__ = ["ALONE", "BlockState", "Depthwise", "propose"]
+
 #: What atoms get that have no operator, or one that cannot be inverted.
 _OTHERS = Anderson(logarithmic=True, max_step=1.5, delay=5)
 #: Whose the steps are that no policy had a part in.

@@ -19,6 +19,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+__all__ = ["EarlyRestart", "Predict"]
+
 #: Formal solutions of the test, and plain steps of MALI that are worth one more.
 _STEPS, _WORTH = 3, 40
 #: A small enough residual, and the formal solutions to there, at the contraction so far, that are

@@ -8,6 +8,8 @@ from ..host.adapter import Adapter
 from ..host.state import Evaluation
 from .base import Step
 
+__all__ = ["Lambda", "Mali", "MaliScattering"]
+
 
 @dataclass(frozen=True)
 class Mali:

@@ -16,6 +16,8 @@ from .base import (
     Step,
 )
 
+__all__ = ["Ng", "NgState"]
+
 
 @dataclass
 class NgState:

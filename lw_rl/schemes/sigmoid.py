@@ -23,6 +23,8 @@ from ..slab.slab import LINE_OPACITY_RATIO
 from ..slab.source_shapes import S_MAX, S_MIN, SigmoidShape
 from .base import Step
 
+__all__ = ["PAPER_GRID", "BlockState", "Sigmoid"]
+
 #: log10 of the continuum optical depths at which the paper's policy sees the source function.
 PAPER_GRID = np.linspace(-7.0, 2.0, 31)
 

@@ -243,8 +243,8 @@ def test_many_plain_steps_later_what_others_left_is_forgotten(ctx):
 def test_lambda_iteration_is_not_believed_to_contract():
     """An atom with more levels: a residual of 1e-5 beside an error of 0.1."""
     problem = Adversarial(1, 9971)
-    assert not problem.solve("lambda", NmaxIter=400)[1].converged
-    true, result = problem.solve("lambda", NmaxIter=400, convergence=set_to(lambda_rho=0.0))
+    assert not problem.solve("lambda", NmaxIter=370)[1].converged
+    true, result = problem.solve("lambda", NmaxIter=370, convergence=set_to(lambda_rho=0.0))
     assert result.converged and true > 0.1
 
 

@@ -33,7 +33,7 @@ def assert_the_same(ctx, host):
 @pytest.mark.parametrize("atom", ["CaII_K", "H_Lya"])
 def test_mali_is_the_host_to_the_bit(atom, make_ctx):
     for tol in (1e-2, 1e-3):
-        ours, host = make_ctx(atom), make_ctx(atom)
+        ours, host = make_ctx(atom, Nrays=2), make_ctx(atom, Nrays=2)
         it = iterate_ctx_rl(ours, scheme="mali", popsTol=tol, quiet=True, convergence=HOSTS)
         assert it == lw.iterate_ctx_se(host, Nscatter=0, popsTol=tol, quiet=True)
         assert_the_same(ours, host)

@@ -24,7 +24,7 @@ PROBLEMS = {
     "FALC Ca II K": lambda: build_context("CaII_K", "FALC"),
     "FALA Mg II k": lambda: build_context("MgII_k", "FALA", Nrays=3),
     "FALX Na I D1": lambda: build_context("NaI_D1", "FALX", Nrays=3),
-    "FALC H Ly alpha": lambda: build_context("H_Lya", "FALC", Nrays=3),
+    "FALC H Ly alpha": lambda: build_context("H_Lya", atmospheres.load("FALC", 50), Nrays=3),
     "coarse FALF Ca II H": lambda: build_context("CaII_H", atmospheres.load("FALF", 30), Nrays=3),
     "moving photosphere Mg II h": lambda: build_context(
         "MgII_h", atmospheres.random(11, kind="photosphere", moving=True, Nspace=50), Nrays=3
@@ -33,7 +33,7 @@ PROBLEMS = {
         "CaII_K", atmospheres.isothermal(7000.0, Nspace=40), Nrays=3
     ),
     "FALC Mg II, four levels": lambda: build_context(
-        MgII_hk_atom(), atmospheres.load("FALC", 40), Nrays=1
+        MgII_hk_atom(), atmospheres.load("FALC", 25), Nrays=1
     ),
 }
 NAMES = ("mali", "ng", "anderson", "nonlocal", "depthwise")
