@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["plain", "versions", "write_atomically", "write_json"]
+__all__ = ["Json", "plain", "versions", "write_atomically", "write_json"]
+
+Json = dict[str, Any]
+"""An object of a JSON document."""
 
 _PACKAGES = ("lw-rl", "lightweaver", "numpy", "scipy")
 

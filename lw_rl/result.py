@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
+
+from .files import Json
 
 __all__ = ["UNKNOWN", "ErrorEstimate", "Outcome", "Record", "Report", "Result"]
 
@@ -154,7 +156,7 @@ class Result(Report):
         """Whether the convergence criterion was met."""
         return self.outcome == "converged"
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         """Return what a result file needs as JSON-ready values: all but the records."""
         return {
             "outcome": self.outcome,

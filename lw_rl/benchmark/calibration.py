@@ -30,7 +30,7 @@ import numpy.typing as npt
 from ..arrays import Array, Single
 from ..certificate.certificate import DEFAULT_FACTOR
 from ..errors import NoReferenceError
-from ..files import write_atomically
+from ..files import Json, write_atomically
 from ..host.adapter import Adapter
 from ..iterate import AcceleratedContext, iterate_ctx_rl, solve
 from ..policies import actor
@@ -86,9 +86,7 @@ class _Watched:
         return self.policy.predict(observation, deterministic=deterministic)
 
 
-def observation_range(
-    policy: Policy, problems: Sequence[Problem], watch: Watch = _nothing
-) -> dict[str, Any]:
+def observation_range(policy: Policy, problems: Sequence[Problem], watch: Watch = _nothing) -> Json:
     """Return the card's entry ``observation_range``, from solves of problems.
 
     Parameters
@@ -118,9 +116,7 @@ def observation_range(
     return seen.entry()
 
 
-def error_factor(
-    policy: Policy, problems: Sequence[Problem], watch: Watch = _nothing
-) -> dict[str, Any]:
+def error_factor(policy: Policy, problems: Sequence[Problem], watch: Watch = _nothing) -> Json:
     """Return the card's entry ``error_estimate``, from solves of problems.
 
     Parameters
@@ -142,7 +138,7 @@ def error_factor(
     return factor_of(ratios)
 
 
-def factor_of(ratios: Sequence[float]) -> dict[str, Any]:
+def factor_of(ratios: Sequence[float]) -> Json:
     """Return the factor with which the estimate covers the error, and from how many stops.
 
     Parameters
@@ -229,9 +225,7 @@ def stops(
     return Stops(ratios, solution, solved.Nformal)
 
 
-def card_entries(
-    policy: Policy, problems: int = PROBLEMS, watch: Watch = _nothing
-) -> dict[str, Any]:
+def card_entries(policy: Policy, problems: int = PROBLEMS, watch: Watch = _nothing) -> Json:
     """Return both entries for the card of a policy.
 
     Parameters
@@ -258,7 +252,7 @@ def card_entries(
     }
 
 
-def calibrate(card: Path, problems: int = PROBLEMS, watch: Watch = _nothing) -> dict[str, Any]:
+def calibrate(card: Path, problems: int = PROBLEMS, watch: Watch = _nothing) -> Json:
     """Write both entries into the card of an existing policy; its weights stay as they are.
 
     Parameters

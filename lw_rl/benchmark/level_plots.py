@@ -10,6 +10,7 @@ import numpy as np
 from lightweaver.atomic_model import AtomicModel
 from matplotlib.axes import Axes
 
+from ..files import Json
 from ..host.adapter import Adapter
 from ..host.emergent_lines import StrongLine
 from ..host.names import Named
@@ -72,7 +73,7 @@ def line_label(line: StrongLine) -> str:
     return known or f"{line.element} {_ROMAN[line.stage]} {line.lambda0:.1f} nm"
 
 
-def _style(k: int) -> dict[str, Any]:
+def _style(k: int) -> Json:
     styles = {"color": COLOURS[k % len(COLOURS)], "ls": _STYLES[k // len(COLOURS) % len(_STYLES)]}
     return {**styles, "lw": 1.5}
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Single
+from ..files import Json
 from ..policies.observation import CHANNELS, NCHANNELS, UNCHANGING, Frame
 
 __all__ = ["ObservedRange"]
@@ -38,7 +37,7 @@ class ObservedRange:
         self.low[channels] = np.minimum(self.low, low)[channels]
         self.high[channels] = np.maximum(self.high, high)[channels]
 
-    def entry(self) -> dict[str, Any]:
+    def entry(self) -> Json:
         """Return the card's entry ``observation_range``; a channel that was not noted is zero."""
         noted = self.low <= self.high
         low, high = np.where(noted, self.low, 0.0), np.where(noted, self.high, 0.0)

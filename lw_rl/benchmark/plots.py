@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ..arrays import Array
-from ..files import write_atomically
+from ..files import Json, write_atomically
 from ..host.adapter import Adapter
 from ..host.emergent import emergent_line
 from ..host.emergent_lines import strongest_lines
@@ -38,7 +38,7 @@ __all__ = [
 
 #: Okabe and Ito's palette, distinguishable with every common kind of colour vision; line styles
 #: repeat the distinction for print.
-_STYLES: dict[str, dict[str, Any]] = {
+_STYLES: dict[str, Json] = {
     "depthwise": {"color": "#0072B2", "lw": 2.4, "zorder": 5},
     "nonlocal": {"color": "#CC79A7", "ls": (0, (6, 1, 1, 1)), "zorder": 4},
     "anderson10": {"color": "#D55E00", "ls": "-"},
@@ -78,7 +78,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def styles(names: Sequence[str]) -> dict[str, Json]:
     """Return colour, line style and label of every peer, by name, as matplotlib's keywords."""
     colours = cycle(_OTHERS)
     return {
@@ -285,7 +285,7 @@ def suite_figure(
     return figure
 
 
-def draw_median(ax: Axes, solves: Sequence[PeerSolve], style: dict[str, Any], band: bool) -> None:
+def draw_median(ax: Axes, solves: Sequence[PeerSolve], style: Json, band: bool) -> None:
     """Draw the median error of many solves, with the 10th to 90th percentile as a band."""
     length = max(len(s.errors) for s in solves)
     # A finished solve keeps its last error while the others go on.

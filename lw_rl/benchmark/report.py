@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..files import versions
+from ..files import Json, versions
 from ..policies import card_of, make_policy
 from ..policies.base import PolicyLike
 from ..problems import ENTROPY
@@ -63,7 +63,7 @@ def distribution(counts: Sequence[float | None]) -> dict[str, float | None]:
     }
 
 
-def statistics(results: Results) -> dict[str, dict[str, Any]]:
+def statistics(results: Results) -> dict[str, Json]:
     """Summarise the results of a suite, scheme by scheme.
 
     Returns
@@ -79,7 +79,7 @@ def statistics(results: Results) -> dict[str, dict[str, Any]]:
     return {name: _summary(results, name) for name in peer_names(results)}
 
 
-def _summary(results: Results, name: str) -> dict[str, Any]:
+def _summary(results: Results, name: str) -> Json:
     solves = [s for r in results for s in r.solves if s.peer == name]
     return {
         "problems": len(solves),
@@ -114,9 +114,9 @@ def _pairs(results: Results, name: str, threshold: float) -> list[tuple[int | No
     return [(c["anderson10"], c[name]) for c in counts if len({"anderson10", name} & c.keys()) == 2]
 
 
-def solve_as_dict(solve: PeerSolve, with_errors: bool = True) -> dict[str, Any]:
+def solve_as_dict(solve: PeerSolve, with_errors: bool = True) -> Json:
     """Return a solve as JSON-ready values."""
-    fields: dict[str, Any] = {
+    fields: Json = {
         "setting": solve.setting,
         "formal_solutions": {label(t): solve.to(t) for t in THRESHOLDS},
         "stop": solve.stop,
@@ -141,7 +141,7 @@ def solve_as_dict(solve: PeerSolve, with_errors: bool = True) -> dict[str, Any]:
     return fields
 
 
-def result_as_dict(result: ProblemResult, with_errors: bool = True) -> dict[str, Any]:
+def result_as_dict(result: ProblemResult, with_errors: bool = True) -> Json:
     """Return a problem's result as JSON-ready values."""
     return {
         "problem": {**asdict(result.problem), "Nspace": result.Nspace},
@@ -150,9 +150,7 @@ def result_as_dict(result: ProblemResult, with_errors: bool = True) -> dict[str,
     }
 
 
-def policy_costs(
-    policies: Sequence[PolicyLike], suites: Mapping[str, Results]
-) -> dict[str, dict[str, Any]]:
+def policy_costs(policies: Sequence[PolicyLike], suites: Mapping[str, Results]) -> dict[str, Json]:
     """Return what each policy's training cost, and after how many solves that is earned back.
 
     Parameters
@@ -169,7 +167,7 @@ def policy_costs(
         does not say) and ``break_even_solves``, by suite: that number over the mean of the formal
         solutions saved against Anderson (10) to the target error; None if none are saved.
     """
-    costs: dict[str, dict[str, Any]] = {}
+    costs: dict[str, Json] = {}
     for policy in policies:
         name = depthwise_name(policy)
         spent = card_of(make_policy(policy)).get("training_formal_solutions")
@@ -208,7 +206,7 @@ def cost_lines(costs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def document(command: str, suites: Mapping[str, Results], **more: Any) -> dict[str, Any]:
+def document(command: str, suites: Mapping[str, Results], **more: Any) -> Json:
     """Return everything about a run of the benchmark as JSON-ready values.
 
     Parameters

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import lightweaver as lw
 import numpy as np
@@ -11,6 +10,7 @@ from lightweaver.rh_atoms import H_6_atom
 
 from .. import atmospheres, atoms
 from ..arrays import Array
+from ..files import Json
 from ..host.context import build_context
 from ..problems import ATOMS
 
@@ -63,7 +63,7 @@ class HostileProblem:
 
     def __post_init__(self) -> None:
         rng = self._rng(0)
-        drawn: dict[str, Any] = {
+        drawn: Json = {
             "kind": str(rng.choice(list(_KINDS), p=list(_KINDS.values()))),
             "prd": bool(rng.random() < 0.05),
             "switching": bool(rng.random() < 0.05),
@@ -94,7 +94,7 @@ class HostileProblem:
 
     def context(self) -> lw.Context:
         """Build a fresh context, the populations in LTE."""
-        keywords: dict[str, Any] = {}
+        keywords: Json = {}
         if self.switching:
             keywords["crswCallback"] = lw.CrswIterator(1e2)
         if self.conserve:

@@ -6,13 +6,12 @@ import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.table import Table
 
 from ..errors import LwRlError
-from ..files import plain, write_atomically
+from ..files import Json, plain, write_atomically
 from .robustness import REFERENCE_SHARE
 from .robustness_records import ProblemRecord, SolveRecord
 from .tables import add_column, markdown_table
@@ -78,7 +77,7 @@ class Counts:
 
     def __add__(self, other: Counts) -> Counts:
         """Return the counts of both."""
-        both: dict[str, Any] = {}
+        both: Json = {}
         for name, mine in asdict(self).items():
             theirs = getattr(other, name)
             if isinstance(mine, dict):
@@ -155,11 +154,11 @@ class Tally:
         The command that made it.
     """
 
-    arguments: dict[str, Any]
+    arguments: Json
     done: int = 0
     no_reference: int = 0
     entries: dict[str, Counts] = field(default_factory=dict)
-    offenders: list[dict[str, Any]] = field(default_factory=list)
+    offenders: list[Json] = field(default_factory=list)
     seconds: float = 0.0
     command: str = ""
 
@@ -175,7 +174,7 @@ class Tally:
                 said = {k: v for k, v in asdict(solve).items() if v not in (None, "")}
                 self.offenders.append({"problem": record.name, "wrong": wrong, **said})
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         """Return the tally as JSON-ready values."""
         return {"format": FORMAT, **plain(asdict(self), digits=None)}
 
@@ -185,7 +184,7 @@ class Tally:
         write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def load(path: Path, arguments: dict[str, Any]) -> Tally:
+def load(path: Path, arguments: Json) -> Tally:
     """Read a tally to continue, or begin one if there is no such file.
 
     Raises

@@ -21,6 +21,7 @@ from rich.progress import (
 
 from ..cube import require_extra
 from ..errors import CubeOutputError
+from ..files import Json
 from ..terminal import progress_bar
 from .options import command_line, json_option, policy_option, quiet_option
 
@@ -221,7 +222,7 @@ def cube(
             click.echo(f"figure: {path}")
 
 
-def summary(ds: xr.Dataset) -> dict[str, Any]:
+def summary(ds: xr.Dataset) -> Json:
     """Return what a finished output amounts to, JSON-ready."""
     from ..cube.column import OUTCOMES
 

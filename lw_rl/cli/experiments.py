@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..files import Json
 from ..terminal import output, progress_bar
 from .options import folder_option, json_option, quiet_option, workers_option
 
@@ -61,7 +62,7 @@ def run_or_report(
     report_only: bool,
     as_json: bool,
     quiet: bool,
-) -> dict[str, Any]:
+) -> Json:
     """Run experiments under a progress bar, or report on the finished ones, and say where.
 
     Parameters

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import click
 
+from ..files import Json
 from .options import json_option, quiet_option
 
 __all__ = ["info"]
@@ -29,7 +29,7 @@ def info(as_json: bool, quiet: bool) -> None:
     from .. import __version__, atmospheres, atoms, problems, schemes
     from ..policies import actor
 
-    cards: dict[str, dict[str, Any]] = {n: actor.load_shipped(n).card for n in actor.known()}
+    cards: dict[str, Json] = {n: actor.load_shipped(n).card for n in actor.known()}
     fields = {
         "version": __version__,
         "atoms": atoms.known(),

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from ..errors import PolicyFileError
+from ..files import Json
 from .options import dataclass_options, json_option, quiet_option, require_training
 
 # Before anything of training is imported, so that its message is what a user without it sees.
@@ -38,7 +39,7 @@ _OPTIONS: list[click.Parameter] = [
 ]
 
 
-def arguments_of(policy: str) -> dict[str, Any]:
+def arguments_of(policy: str) -> Json:
     """Return the arguments that a policy was trained with, from its card.
 
     Raises

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..arrays import Array
+from ..files import Json
 from .column import OUTCOMES
 
 __all__ = ["cube_figure"]
@@ -118,7 +119,7 @@ def _draw_counts(ax: Axes, counts: Array, extent: Extent) -> None:
         # One colour for a count: the largest few would take the whole scale.
         low, high = int(finite.min()), int(np.percentile(finite, 99))
         high = max(high, low + 1)
-        kwargs: dict[str, Any] = {"cmap": "viridis", "vmin": low - 0.5, "vmax": high + 0.5}
+        kwargs: Json = {"cmap": "viridis", "vmin": low - 0.5, "vmax": high + 0.5}
     else:
         kwargs = {}
     bar = _map(ax, counts, extent, label="formal solutions", **kwargs)

@@ -17,6 +17,7 @@ import xarray as xr
 import zarr
 from zarr.errors import ZarrUserWarning
 
+from ..files import Json
 from .column import FINISHERS, OUTCOMES
 from .settings import CubeSettings
 
@@ -41,7 +42,7 @@ class OutputField:
     dims: tuple[str, ...] = ()
 
 
-def _flags(names: tuple[str, ...]) -> dict[str, Any]:
+def _flags(names: tuple[str, ...]) -> Json:
     # The CF conventions' way to spell out codes.
     return {"flag_values": list(range(len(names))), "flag_meanings": " ".join(names)}
 
@@ -128,7 +129,7 @@ def create(
     temporary = path.with_name(f".{path.name}.new")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    attributes: dict[str, Any] = {
+    attributes: Json = {
         k: v if isinstance(v, float | str) else json.dumps(v) for k, v in attrs.items()
     }
     group = zarr.open_group(temporary, mode="w", zarr_format=3, attributes=attributes)

@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from distributed import Client
 
 from ..errors import CubeSettingsError, PolicyFileError
-from ..files import write_atomically
+from ..files import Json, write_atomically
 from ..policies import actor as actors
 from ..policies.actor import Actor
 from ..policies.base import Policy
@@ -125,7 +125,7 @@ class Learner:
         self._schedule = schedule or LearningSchedule()
         self.folder = output.path.with_name(f"{output.path.name}.learning")
         self.policy = policy
-        self._log: list[dict[str, Any]] = output.attribute("learning") or []
+        self._log: list[Json] = output.attribute("learning") or []
         self._columns: list[VisitedStates] = []
         self._process: Process | None = None
         self._next = self._schedule.first

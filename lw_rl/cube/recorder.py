@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import lightweaver as lw
 import numpy as np
 
 from ..arrays import Array
+from ..files import Json
 from ..host.adapter import Adapter
 from ..host.state import Evaluation, LinePhysics
 from ..iterate import AcceleratedContext
@@ -105,7 +105,7 @@ def pack(columns: Sequence[VisitedStates]) -> bytes:
 
 def unpack(path: Path) -> list[VisitedStates]:
     """Read the visited states of columns from a file with what :func:`pack` returned."""
-    parts: dict[int, dict[str, dict[str, Any]]] = {}
+    parts: dict[int, dict[str, Json]] = {}
     with np.load(path, allow_pickle=False) as arrays:
         for key in arrays.files:
             number, *folder, name = key.split("/")

@@ -6,12 +6,13 @@ import json
 import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
 from .. import atoms, schemes
 from ..errors import CubeSettingsError, UnknownNameError
+from ..files import Json
 
 __all__ = ["CubeSettings", "Keep", "Start", "as_plain", "differences"]
 
@@ -114,6 +115,6 @@ def differences(before: Mapping[str, object], now: Mapping[str, object]) -> list
     ]
 
 
-def as_plain(settings: CubeSettings) -> dict[str, Any]:
+def as_plain(settings: CubeSettings) -> Json:
     """Return the settings as JSON would give them back (tuples become lists)."""
     return json.loads(settings.to_json())

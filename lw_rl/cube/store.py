@@ -21,7 +21,7 @@ import zarr
 
 from ..arrays import Array
 from ..errors import CubeOutputError, CubeSettingsError
-from ..files import versions
+from ..files import Json, versions
 from .column import OUTCOMES
 from .layout import COLUMN_DIMS, FORMAT, Values, consolidate, create, fields
 from .settings import CubeSettings, as_plain, differences
@@ -110,7 +110,7 @@ class Output:
                 create(self.path, settings, self._sizes, self.block, coordinates, about)
             self._take_lock()
             self._group = zarr.open_group(self.path, mode="r+")
-            self._arrays: dict[str, Any] = {name: self._group[name] for name in fields(settings)}
+            self._arrays: Json = {name: self._group[name] for name in fields(settings)}
             self._check_space()
         except OSError as err:
             self.close()

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ..arrays import Array, Single
+from ..files import Json
 
 __all__ = ["ReducedBasis", "cosine_basis"]
 
@@ -52,14 +53,12 @@ class ReducedBasis(gym.Wrapper[Any, Any, Any, Any]):
         self.action_space = spaces.Box(-1.0, 1.0, (modes,), np.float32)
         self.observation_space = spaces.Box(-np.inf, np.inf, (observed[0] * modes,), np.float32)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Single, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Json | None = None) -> tuple[Single, Json]:
         """See Gymnasium."""
         observation, info = self.env.reset(seed=seed, options=options)
         return self._reduce(observation), info
 
-    def step(self, action: Any) -> tuple[Single, Any, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Single, Any, bool, bool, Json]:
         """See Gymnasium."""
         full = np.clip(np.asarray(action, float) @ self.basis, -1.0, 1.0).astype(np.float32)
         observation, reward, terminated, truncated, info = self.env.step(full)

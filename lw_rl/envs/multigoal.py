@@ -10,6 +10,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike
 
 from ..arrays import Single
+from ..files import Json
 
 __all__ = ["EXTENT", "REACHED", "MultiGoal"]
 
@@ -59,7 +60,7 @@ class MultiGoal(gym.Env[Any, Any]):
         For fewer than one goal.
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 -- Gymnasium's own type
+    metadata: Json = {"render_modes": []}  # noqa: RUF012 -- Gymnasium's own type
 
     def __init__(self, goals: int = 4):
         if goals < 1:
@@ -70,15 +71,13 @@ class MultiGoal(gym.Env[Any, Any]):
         self.observation_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         self.position = np.zeros(2)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Single, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Json | None = None) -> tuple[Single, Json]:
         """Return to the centre; see Gymnasium."""
         super().reset(seed=seed)
         self.position = 0.1 * self.np_random.standard_normal(2)
         return self._observe(), {"goal": -1, "position": self.position.copy()}
 
-    def step(self, action: ArrayLike) -> tuple[Single, SupportsFloat, bool, bool, dict[str, Any]]:
+    def step(self, action: ArrayLike) -> tuple[Single, SupportsFloat, bool, bool, Json]:
         """Move; see Gymnasium."""
         a = np.asarray(action, float)
         if a.shape != (2,) or not np.all(np.isfinite(a)):

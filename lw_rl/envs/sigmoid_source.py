@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..arrays import Array
 from ..errors import UnknownNameError
+from ..files import Json
 from ..slab.peers import ali
 from ..slab.slab import Slab, paper_slab
 from ..slab.source_shapes import S_MAX, source_shape
@@ -217,7 +218,7 @@ class SigmoidSource(gym.Env[Any, Any]):
     * v0: initial version
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 -- Gymnasium's own type
+    metadata: Json = {"render_modes": []}  # noqa: RUF012 -- Gymnasium's own type
 
     def __init__(self, slab: Slab | None = None, **options: Any):
         self.advance = SourceStep(slab if slab is not None else paper_slab(), **options)
@@ -226,16 +227,14 @@ class SigmoidSource(gym.Env[Any, Any]):
         self._count = np.zeros(1, int)
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        self, *, seed: int | None = None, options: Json | None = None
+    ) -> tuple[NDArray[np.float32], Json]:
         """Return to the start; see Gymnasium."""
         super().reset(seed=seed)
         self._count[:] = 0
         return self.advance.source.start.astype(np.float32), {}
 
-    def step(
-        self, action: ArrayLike
-    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def step(self, action: ArrayLike) -> tuple[NDArray[np.float32], float, bool, bool, Json]:
         """Replace the source function; see Gymnasium, and `SourceStep` for the errors."""
         a = np.asarray(action, float)
         expected = (self.advance.source.Naction,)

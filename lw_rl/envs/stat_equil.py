@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, SupportsFloat, get_args
+from typing import Literal, NamedTuple, SupportsFloat, get_args
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
 from ..arrays import Array, Single
+from ..files import Json
 from ..host.state import LinePhysics
 from ..norms import to_log
 from ..policies.observation import (
@@ -170,9 +171,7 @@ class StatEquil(gym.Env[Single, Single]):
 
     # ---- gymnasium ----------------------------------------------------------------------------
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Single, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Json | None = None) -> tuple[Single, Json]:
         """Draw a problem and put its context back to the start.
 
         ``options={"problem": k}`` takes the k-th problem.
@@ -204,7 +203,7 @@ class StatEquil(gym.Env[Single, Single]):
             self._wander(prepared)
         return self._observe(), self._info(None)
 
-    def step(self, action: Single) -> tuple[Single, SupportsFloat, bool, bool, dict[str, Any]]:
+    def step(self, action: Single) -> tuple[Single, SupportsFloat, bool, bool, Json]:
         """Correct the source function and make one formal solution."""
         prepared = self._present
         y_before, r_before, error_before = self._y, self._r, self._error
@@ -294,9 +293,9 @@ class StatEquil(gym.Env[Single, Single]):
         frame = self._present.frame
         return observe(frame, self._y, self._r, to_log(self._error), self._previous)
 
-    def _info(self, rewards: Array | None) -> dict[str, Any]:
+    def _info(self, rewards: Array | None) -> Json:
         prepared = self._present
-        info: dict[str, Any] = {"problem": self.problems[self._index].name}
+        info: Json = {"problem": self.problems[self._index].name}
         if rewards is not None:
             info["reward_map"] = rewards
         if prepared.solution is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from ..files import Json
 from .text import Content, flow, table, verdict
 
 __all__ = [
@@ -18,7 +19,7 @@ __all__ = [
     "render", "rows", "verdicts",
 ]  # fmt: skip
 
-ResultFile = dict[str, Any]
+ResultFile = Json
 """The content of a result file: plain data from JSON."""
 
 Text = str | Callable[[Content], str]
@@ -119,7 +120,7 @@ def claims_table(
     return table(head, lines)
 
 
-def verdicts(sections: Sequence[Section], result: ResultFile) -> list[dict[str, Any]]:
+def verdicts(sections: Sequence[Section], result: ResultFile) -> list[Json]:
     """Return every claim of a report as plain data: ``claim``, ``found`` and ``holds``."""
     claims = [b for section in sections for b in section.blocks if isinstance(b, Claim)]
     found = content(result)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
+from ..files import Json
+
 __all__ = ["Quartiles", "apart", "apart_from_all", "quartiles"]
 
-Quartiles = dict[str, Any]
+Quartiles = Json
 """``median``, ``q25``, ``q75`` (None without values) and ``n``, the number of values."""
 
 _ENOUGH = 3

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Generic
+from typing import Generic
 
 from ..errors import MissingExtraError
-from ..files import versions, write_atomically, write_json
+from ..files import Json, versions, write_atomically, write_json
 from .claims import ResultFile, Section, render, verdicts
 from .store import E, OnFinished, kept_experiments, run_experiments
 from .text import Content
@@ -47,8 +47,8 @@ class Reproduction(Generic[E]):
     name: str
     packages: tuple[str, ...]
     experiments: Callable[[int, bool], list[E]]
-    run_one: Callable[[E, Path], dict[str, Any]]
-    collect: Callable[[Sequence[tuple[E, dict[str, Any]]]], ResultFile]
+    run_one: Callable[[E, Path], Json]
+    collect: Callable[[Sequence[tuple[E, Json]]], ResultFile]
     sections: Sequence[Section]
     save_figures: Callable[[ResultFile, Path], dict[str, str]]
 
@@ -144,7 +144,7 @@ class Reproduction(Generic[E]):
         write_atomically(directory / self.report_name, text.encode())
         return result
 
-    def verdicts(self, result: ResultFile) -> list[dict[str, Any]]:
+    def verdicts(self, result: ResultFile) -> list[Json]:
         """Return every claim of the report as plain data: ``claim``, ``found``, ``holds``."""
         return verdicts(self.sections, result)
 

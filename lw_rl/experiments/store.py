@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from ..files import plain, write_json
+from ..files import Json, plain, write_json
 from ..processes import processes
 
 __all__ = [
@@ -37,7 +37,7 @@ class Experiment(Protocol):
         """Number of the repetition, from 0."""
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Json:
         """Everything that decides the outcome, as plain data."""
 
 
@@ -47,7 +47,7 @@ E = TypeVar("E", bound=Experiment)
 def run_experiments(
     directory: Path,
     work: Sequence[E],
-    run: Callable[[E, Path], dict[str, Any]],
+    run: Callable[[E, Path], Json],
     workers: int,
     progress: OnFinished | None = None,
 ) -> None:
@@ -79,7 +79,7 @@ def run_experiments(
                 progress(experiment.key, done, len(work))
 
 
-def outcome(experiment: E, run: Callable[[E], dict[str, Any]]) -> dict[str, Any]:
+def outcome(experiment: E, run: Callable[[E], Json]) -> Json:
     """Run an experiment and return what is kept of it.
 
     Returns
@@ -103,7 +103,7 @@ def experiment_path(directory: Path, experiment: Experiment) -> Path:
     return directory / "cells" / f"{experiment.key}.json"
 
 
-def finished(directory: Path, experiment: Experiment) -> dict[str, Any] | None:
+def finished(directory: Path, experiment: Experiment) -> Json | None:
     """Return what is kept of an experiment, if it was run with these very settings."""
     try:
         kept = json.loads(experiment_path(directory, experiment).read_text())
@@ -115,7 +115,7 @@ def finished(directory: Path, experiment: Experiment) -> dict[str, Any] | None:
 
 def kept_experiments(
     directory: Path, work: Sequence[E], partial: bool = False
-) -> list[tuple[E, dict[str, Any]]]:
+) -> list[tuple[E, Json]]:
     """Return each experiment with what is kept of it.
 
     Parameters

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..files import write_atomically
+from ..files import Json, write_atomically
 from ..policies import actor
 from ..policies.network import Architecture, Network
 from ..policies.observation import NCHANNELS
@@ -114,7 +114,7 @@ def run(
     out: Path,
     watch: Callable[[str], None] = lambda what: None,
     trainer: Callable[[Args], object] = _train,
-) -> dict[str, Any]:
+) -> Json:
     """Train every variant with every seed and return the results.
 
     Parameters
@@ -142,7 +142,7 @@ def run(
     args = replace(args, **STUDIES[study].common)
     problems = list(validation_problems(args.validation))
 
-    def trained(variant: Variant, seed: int) -> dict[str, Any]:
+    def trained(variant: Variant, seed: int) -> Json:
         watch(f"{variant.name}, seed {seed}")
         folder = out / f"{study} {variant.name} {seed}".replace(", ", "-").replace(" ", "-")
         if not (folder / "policy.json").exists():

@@ -9,7 +9,7 @@ expressiveness): the sigmoid of the paper, and monotone splines in log S.
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,7 @@ from scipy.interpolate import BSpline
 
 from ..arrays import Array
 from ..errors import UnknownNameError
+from ..files import Json
 
 __all__ = [
     "SHAPES",
@@ -167,7 +168,7 @@ class MonotoneSpline:
 SHAPES = {"sigmoid": SigmoidShape, "spline": MonotoneSpline}
 
 
-def shape_parameters(name: str) -> dict[str, Any]:
+def shape_parameters(name: str) -> Json:
     """Return the parameters that `source_shape` builds a family with, besides the grid."""
     known = fields(SHAPES[name])
     return {f.name: f.default for f in known if f.init and f.default is not MISSING}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from ..envs.stat_equil import Visit
 from ..errors import PolicyFileError
-from ..files import write_atomically
+from ..files import Json, write_atomically
 from ..host.state import LinePhysics
 from .hindsight import HindsightBuffer
 from .sac import DepthwiseSAC
@@ -50,7 +49,7 @@ class Spent:
     resumed_at: tuple[int, ...] = ()
 
 
-def save(path: Path, model: DepthwiseSAC, arguments: dict[str, Any], spent: Spent) -> None:
+def save(path: Path, model: DepthwiseSAC, arguments: Json, spent: Spent) -> None:
     """Write a checkpoint.
 
     Parameters
@@ -87,7 +86,7 @@ def save(path: Path, model: DepthwiseSAC, arguments: dict[str, Any], spent: Spen
     write_atomically(path, stream.getvalue())
 
 
-def load(path: Path) -> dict[str, Any]:
+def load(path: Path) -> Json:
     """Read a checkpoint; nothing in it is executed.
 
     Raises
@@ -101,7 +100,7 @@ def load(path: Path) -> dict[str, Any]:
         raise PolicyFileError(f"{path} is not a readable checkpoint: {err}") from err
 
 
-def restore(model: DepthwiseSAC, state: dict[str, Any]) -> None:
+def restore(model: DepthwiseSAC, state: Json) -> None:
     """Put a model, its buffer and the random numbers back to a checkpoint."""
     model.num_timesteps = state["num_timesteps"]
     model._n_updates = state["n_updates"]
@@ -120,7 +119,7 @@ def restore(model: DepthwiseSAC, state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch_rng"])
 
 
-def _pack_visits(buffer: HindsightBuffer) -> dict[str, Any]:
+def _pack_visits(buffer: HindsightBuffer) -> Json:
     packed = {}
     for name, visits in buffer.visits.items():
         states = [*visits.first, *visits.last]
@@ -137,7 +136,7 @@ def _pack_visits(buffer: HindsightBuffer) -> dict[str, Any]:
     return packed
 
 
-def _unpack_visits(buffer: HindsightBuffer, packed: dict[str, Any]) -> None:
+def _unpack_visits(buffer: HindsightBuffer, packed: Json) -> None:
     for name, saved in packed.items():
         buffer.register(name, LinePhysics(**{k: v.numpy() for k, v in saved["physics"].items()}))
         columns = (saved[k].numpy() for k in ("y", "r", "error"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from ..benchmark.observed_range import ObservedRange
 from ..certificate.certificate import DEFAULT_FACTOR
 from ..cube.column import Workshop
 from ..cube.recorder import VisitedStates
+from ..files import Json
 from ..policies.actor import Actor
 from ..policies.observation import make_frame
 from .comparison import Cost
@@ -28,9 +28,7 @@ def policy_factor(policy: Actor) -> float:
     return policy.card.error_factor or DEFAULT_FACTOR
 
 
-def operator_estimate(
-    shop: Workshop, columns: Sequence[VisitedStates]
-) -> tuple[dict[str, Any] | None, int]:
+def operator_estimate(shop: Workshop, columns: Sequence[VisitedStates]) -> tuple[Json | None, int]:
     """Return a card's entry ``operator_estimate`` from columns.
 
     Parameters

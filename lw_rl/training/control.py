@@ -17,6 +17,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PolicyPredictor
 
 from ..errors import MissingExtraError, TrainingError, UnknownNameError
+from ..files import Json
 from .recorder import TrainingRecorder
 from .s2ac import S2AC
 from .sampler import Sampler
@@ -39,7 +40,7 @@ class ControlSettings:
     temperature: float | str | Schedule | TargetEntropy = "auto_0.1"  # See `temperature`.
     target_entropy: float | str = "auto"  # Of the automatic temperature [nat].
     learn_start: bool = True  # Of S2AC: whether the start is a function of the state.
-    sampler: dict[str, Any] = field(default_factory=dict)  # ControlSettings of S2AC's sampler.
+    sampler: Json = field(default_factory=dict)  # ControlSettings of S2AC's sampler.
     learning_rate: float = 1e-3
     batch_size: int = 64
     gamma: float = 0.99
@@ -47,7 +48,7 @@ class ControlSettings:
     train_freq: int = 1  # Environment steps between gradient steps.
     net: tuple[int, ...] = (64, 64)
     policy: str | type[BasePolicy] = "MlpPolicy"
-    policy_kwargs: dict[str, Any] = field(default_factory=dict)  # Further ones of the policy.
+    policy_kwargs: Json = field(default_factory=dict)  # Further ones of the policy.
 
     def __post_init__(self) -> None:
         """Check the algorithm's name and the steps."""
@@ -134,7 +135,7 @@ def train_control(
     """
     torch.set_num_threads(1)  # Networks this small are slower on two threads than on one.
     made = environment(env)
-    common: dict[str, Any] = {
+    common: Json = {
         "learning_rate": settings.learning_rate,
         "batch_size": settings.batch_size,
         "gamma": settings.gamma,
@@ -183,7 +184,7 @@ def evaluate(
     env: str | gym.Env[Any, Any],
     seeds: Sequence[int],
     deterministic: bool = True,
-) -> tuple[list[float], list[dict[str, Any]]]:
+) -> tuple[list[float], list[Json]]:
     """Return each episode's return and the last info, one episode for each seed."""
     made = environment(env)
     returns, infos = [], []

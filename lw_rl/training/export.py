@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ..benchmark.calibration import card_entries
 from ..errors import NoReferenceError
+from ..files import Json
 from ..policies import actor as actors
 from ..policies.network import Network
 from .policy import DepthwiseActor
@@ -15,7 +15,7 @@ from .sac import DepthwiseSAC
 __all__ = ["export", "in_numpy"]
 
 
-def export(path: Path, model: DepthwiseSAC, card: dict[str, Any], calibration: int = 0) -> Path:
+def export(path: Path, model: DepthwiseSAC, card: Json, calibration: int = 0) -> Path:
     """Write the policy's weights without pickle, and its card.
 
     Parameters

@@ -35,7 +35,7 @@ from ..cube.column import Workshop
 from ..cube.recorder import VisitedStates, unpack
 from ..cube.settings import CubeSettings
 from ..envs.stat_equil import Visit
-from ..files import write_atomically
+from ..files import Json, write_atomically
 from ..operator.two_level import TwoLevelOperator
 from ..policies import actor as actors
 from ..policies.actor import Actor
@@ -157,7 +157,7 @@ def _trained(
     return tuned, Nformal
 
 
-def _with_operator(policy: Actor, entry: dict[str, Any] | None) -> Actor:
+def _with_operator(policy: Actor, entry: Json | None) -> Actor:
     """Return the policy with an ``operator_estimate`` in its card, if there is one."""
     if entry is None:
         return policy
@@ -194,7 +194,7 @@ def unlimited(policy: Actor) -> Actor:
     return Actor(policy.network, policy.gain, {"asked_within": np.inf})
 
 
-def widened(card: Mapping[str, Any], low: Array, high: Array) -> dict[str, Any]:
+def widened(card: Mapping[str, Any], low: Array, high: Array) -> Json:
     """Return a card whose limits include what the policy was trained on.
 
     A policy that kept its old limits would not be used where it has learned: its range of
@@ -273,7 +273,7 @@ def main(
     samples: Path, policy: Path, out: Path, settings: str, updates: int, rounds: int, seed: int
 ) -> None:
     """Fine-tune POLICY on SAMPLES; write OUT (card and weights) and OUT's .verdict."""
-    fields: dict[str, Any] = json.loads(settings)
+    fields: Json = json.loads(settings)
     chosen = CubeSettings(**{**fields, "mus": tuple(fields["mus"])})
     before = actors.load(policy)
     tuned, verdict = finetune(unpack(samples), before, chosen, updates, rounds, seed)

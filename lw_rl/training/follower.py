@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 
-from ..files import write_atomically
+from ..files import Json, write_atomically
 from ..problems import random_problem
 from ..schemes import Depthwise
 from . import checkpoint
@@ -37,7 +36,7 @@ class Follower(BaseCallback):
 
     def __init__(
         self,
-        arguments: dict[str, Any],
+        arguments: Json,
         out: Path,
         before: checkpoint.Spent,
         problem_of: ProblemSource = random_problem,
@@ -46,7 +45,7 @@ class Follower(BaseCallback):
         self.problem_of = problem_of
         self.arguments, self.out, self.before = arguments, out, before
         self.started = time.time() - before.seconds
-        self.scores: dict[str, Any] = {}
+        self.scores: Json = {}
         #: Formal solutions for validation, and those of earlier processes.
         self._Nformal_else = before.Nformal
         self._due = 0

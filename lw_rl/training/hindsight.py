@@ -23,6 +23,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
 from ..arrays import Array, Single
+from ..files import Json
 from ..host.state import LinePhysics
 from ..norms import to_log
 from ..policies.observation import (
@@ -139,7 +140,7 @@ handle_timeout_termination
         action: Array,
         reward: Array,
         done: Array,
-        infos: list[dict[str, Any]],
+        infos: list[Json],
     ) -> None:
         """Add one transition of every environment, and what was visited on the way."""
         for k, info in enumerate(infos):
@@ -147,7 +148,7 @@ handle_timeout_termination
             self.visit(info)
         super().add(obs, next_obs, action, reward, done, infos)
 
-    def visit(self, info: dict[str, Any]) -> None:
+    def visit(self, info: Json) -> None:
         """Remember the states in the info of `lw_rl.training.visits.WithVisits`."""
         name = info["problem"]
         if name not in self.visits:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from stable_baselines3 import SAC
+
+from ..files import Json
 
 __all__ = ["ALPHAS", "action_values", "boltzmann_slice", "policy_maps", "sampled_actions"]
 
@@ -41,7 +41,7 @@ def sampled_actions(model: SAC, state: np.ndarray, n: int) -> np.ndarray:
     return actions.numpy().astype(float)
 
 
-def boltzmann_slice(model: SAC, state: np.ndarray) -> dict[str, Any]:
+def boltzmann_slice(model: SAC, state: np.ndarray) -> Json:
     """Return Q over the first one or two components of the action, and draws of the policy there.
 
     The other components are those of the best action found.
@@ -65,7 +65,7 @@ def boltzmann_slice(model: SAC, state: np.ndarray) -> dict[str, Any]:
     }
 
 
-def policy_maps(model: SAC, dimensions: tuple[int, int] = (0, 1)) -> dict[str, Any]:
+def policy_maps(model: SAC, dimensions: tuple[int, int] = (0, 1)) -> Json:
     """Return value and action over a two-dimensional slice of the state, and the Boltzmann policy.
 
     Parameters

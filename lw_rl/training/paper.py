@@ -24,6 +24,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from ..arrays import Array
 from ..envs.sigmoid_source import SourceStep, action_space, observation_space
+from ..files import Json
 
 __all__ = [
     "Curve",
@@ -100,7 +101,7 @@ class SlabVecEnv(VecEnv):
         self._return += out.reward
         observation = out.S.astype(np.float32)
         done = out.terminated | out.truncated
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        infos: list[Json] = [{} for _ in range(self.num_envs)]
         for i in np.flatnonzero(done):
             infos[i] = {
                 "terminal_observation": observation[i].copy(),

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 from ..errors import RunFolderError
-from ..files import write_atomically
+from ..files import Json, write_atomically
 
 __all__ = [
     "LOG",
@@ -118,7 +118,7 @@ def run_figure(columns: LogColumns, title: str = "", figure: Figure | None = Non
     return fig
 
 
-def maps_figure(maps: dict[str, Any], title: str = "", figure: Figure | None = None) -> Figure:
+def maps_figure(maps: Json, title: str = "", figure: Figure | None = None) -> Figure:
     """Draw action value and action over a slice of the state, and the Boltzmann policy by alpha.
 
     Parameters
@@ -156,7 +156,7 @@ def boltzmann(Q: np.ndarray, alpha: float, cell: float) -> np.ndarray:
     return weight / (weight.sum() * cell)
 
 
-def boltzmann_panels(fig: Any, state: dict[str, Any], factors: Sequence[float]) -> None:
+def boltzmann_panels(fig: Any, state: Json, factors: Sequence[float]) -> None:
     """Draw the Boltzmann policy of one state for several temperatures, and the policy's draws."""
     axis, Q = np.array(state["axis"]), np.array(state["Q"])
     draws = np.array(state["draws"])

@@ -12,6 +12,7 @@ from stable_baselines3.common.utils import polyak_update
 from torch.nn import functional
 
 from ..errors import CriticError, SamplerError
+from ..files import Json
 from .s2ac_policy import PolicySamples, S2ACPolicy, SteinActor
 from .sampler import Sampler
 from .tempered_sac import Tempered
@@ -65,7 +66,7 @@ class S2AC(Tempered, SAC):
         *args: Any,
         sampler: Sampler | None = None,
         learn_start: bool = True,
-        policy_kwargs: dict[str, Any] | None = None,
+        policy_kwargs: Json | None = None,
         **kwargs: Any,
     ):
         if kwargs.get("use_sde"):

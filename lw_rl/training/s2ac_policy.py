@@ -17,6 +17,7 @@ from stable_baselines3.sac.policies import Actor, SACPolicy
 from torch import nn
 from torch.nn import functional
 
+from ..files import Json
 from .sampler import Sampler, Samples
 from .stein import Stein
 
@@ -168,7 +169,7 @@ class SteinActor(Actor):
         best = self.value(obs, actions).argmax(dim=1)
         return actions[torch.arange(len(obs)), best]
 
-    def _get_constructor_parameters(self) -> dict[str, Any]:
+    def _get_constructor_parameters(self) -> Json:
         return super()._get_constructor_parameters() | {
             "sampler": self.sampler,
             "learn_start": self.learn_start,
@@ -202,7 +203,7 @@ class S2ACPolicy(SACPolicy):
         candidates: int = 32,
         **kwargs: Any,
     ):
-        self._own: dict[str, Any] = {
+        self._own: Json = {
             "sampler": sampler or Stein(),
             "learn_start": learn_start,
             "candidates": candidates,
@@ -218,5 +219,5 @@ class S2ACPolicy(SACPolicy):
         kwargs = self._update_features_extractor(self.actor_kwargs, features_extractor)
         return SteinActor(**kwargs, **self._own).to(self.device)
 
-    def _get_constructor_parameters(self) -> dict[str, Any]:
+    def _get_constructor_parameters(self) -> Json:
         return super()._get_constructor_parameters() | self._own

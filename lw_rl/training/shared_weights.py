@@ -16,6 +16,8 @@ from stable_baselines3.sac.policies import Actor, SACPolicy
 from torch import nn
 from torch.nn import functional
 
+from ..files import Json
+
 __all__ = ["DepthNet", "SharedActor", "SharedCritic", "SharedPolicy", "equal_width", "weights"]
 
 _KERNEL = 5
@@ -70,7 +72,7 @@ class SharedActor(Actor):
         self.mu = _PerDepth(self.net, channels, 0)  # type: ignore[assignment]
         self.log_std = _PerDepth(self.net, channels, 1)  # type: ignore[assignment]
 
-    def _get_constructor_parameters(self) -> dict[str, Any]:
+    def _get_constructor_parameters(self) -> Json:
         return super()._get_constructor_parameters() | {"width": self.width}
 
 
@@ -99,7 +101,7 @@ class SharedCritic(ContinuousCritic):
             setattr(self, f"qf{k}", value)
             self.q_networks[k] = value  # type: ignore[assignment]
 
-    def _get_constructor_parameters(self) -> dict[str, Any]:
+    def _get_constructor_parameters(self) -> Json:
         return super()._get_constructor_parameters() | {"width": self.width}
 
 

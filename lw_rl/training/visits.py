@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium as gym
 
 from ..envs.stat_equil import StatEquil, Visit
+from ..files import Json
 from ..host.state import LinePhysics
 from ..policies.observation import Frame
 
@@ -46,14 +47,12 @@ class WithVisits(gym.Wrapper[Any, Any, Any, Any]):
         self._inner = env.unwrapped
         self._passed_on = 0
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Json | None = None) -> tuple[Any, Json]:
         """See gymnasium."""
         self._passed_on = 0
         return self.env.reset(seed=seed, options=options)
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, Json]:
         """See gymnasium."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         visited = self._inner.visited

@@ -12,7 +12,7 @@ from typing import Any
 from ...cube.cluster import policy_id
 from ...cube.source import Source
 from ...cube.synthetic import synthetic_cube
-from ...files import versions, write_atomically
+from ...files import Json, versions, write_atomically
 from ...policies.base import make_policy
 from . import measure, truth
 from . import parts as experiments
@@ -60,12 +60,12 @@ class Plan:
     cube: str | None = None
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Json:
         """What `lw_rl.cube.solve` is given."""
         return {"line": self.line, **({"start": self.start} if self.start else {})}
 
 
-def _truth(plan: Plan, work: Path, notify: Notify) -> dict[str, Any]:
+def _truth(plan: Plan, work: Path, notify: Notify) -> Json:
     data = plan.cube or synthetic_cube(_SIDE, _SIDE, seed=plan.seed)
     found = truth.against_references(
         work, Source(data), data, plan.workers, notify, **plan.settings
@@ -73,12 +73,12 @@ def _truth(plan: Plan, work: Path, notify: Notify) -> dict[str, Any]:
     return {"cube": Path(plan.cube).name if plan.cube else "synthetic", **found}
 
 
-def _column(plan: Plan, work: Path, notify: Notify) -> dict[str, Any]:
+def _column(plan: Plan, work: Path, notify: Notify) -> Json:
     cube = synthetic_cube(16, 16, seed=plan.seed)
     return truth.stages(measure.subsample(Source(cube), _TIMED), **plan.settings)
 
 
-def _start(plan: Plan, work: Path, notify: Notify) -> dict[str, Any]:
+def _start(plan: Plan, work: Path, notify: Notify) -> Json:
     cubes = {
         "smooth": synthetic_cube(plan.side, plan.side, seed=plan.seed),
         "shocks": experiments.shocked_cube(plan.side, plan.seed),
@@ -88,17 +88,17 @@ def _start(plan: Plan, work: Path, notify: Notify) -> dict[str, Any]:
     }
 
 
-def _rate(plan: Plan, work: Path, notify: Notify) -> dict[str, Any]:
+def _rate(plan: Plan, work: Path, notify: Notify) -> Json:
     return measure.rates(
         work, plan.side, plan.seed, plan.workers, plan.sample, notify, **plan.settings
     )
 
 
-def _kills(plan: Plan, work: Path, notify: Notify) -> dict[str, Any]:
+def _kills(plan: Plan, work: Path, notify: Notify) -> Json:
     return asdict(endure(work, plan.kills, plan.side, plan.seed, notify=notify))
 
 
-def _learn(plan: Plan, work: Path, notify: Notify) -> dict[str, Any]:
+def _learn(plan: Plan, work: Path, notify: Notify) -> Json:
     return experiments.learning_curve(
         work,
         experiments.shocked_cube(plan.side, plan.seed),
@@ -109,7 +109,7 @@ def _learn(plan: Plan, work: Path, notify: Notify) -> dict[str, Any]:
 
 
 #: By part: what measures it, and the fields of the plan that its numbers depend on.
-PARTS: Mapping[str, tuple[Callable[[Plan, Path, Notify], dict[str, Any]], tuple[str, ...]]] = {
+PARTS: Mapping[str, tuple[Callable[[Plan, Path, Notify], Json], tuple[str, ...]]] = {
     "truth": (_truth, ("line", "start", "seed", "cube")),
     "column": (_column, ("line", "start", "seed")),
     "start": (_start, ("line", "side", "seed")),
@@ -119,7 +119,7 @@ PARTS: Mapping[str, tuple[Callable[[Plan, Path, Notify], dict[str, Any]], tuple[
 }
 
 
-def conditions(part: str, plan: Plan) -> dict[str, Any]:
+def conditions(part: str, plan: Plan) -> Json:
     """Return what a part's numbers depend on: fields of the plan, versions, the policy."""
     return {
         **{name: getattr(plan, name) for name in PARTS[part][1]},
@@ -128,7 +128,7 @@ def conditions(part: str, plan: Plan) -> dict[str, Any]:
     }
 
 
-def load(file: Path) -> dict[str, Any]:
+def load(file: Path) -> Json:
     """Return what a result file holds, nothing if there is none."""
     return json.loads(file.read_text()) if file.exists() else {}
 

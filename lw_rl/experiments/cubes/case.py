@@ -17,6 +17,7 @@ from ...cube.column import OUTCOMES
 from ...cube.engine import solve
 from ...cube.source import Source
 from ...cube.window import Window
+from ...files import Json
 from .processes import Processes
 
 __all__ = ["Case", "peak_bytes", "run_case"]
@@ -72,7 +73,7 @@ class Case:
         """Columns per second."""
         return self.columns / self.seconds
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         """Return the case as JSON-ready values, with the rate."""
         return {**asdict(self), "columns_per_second": self.rate}
 

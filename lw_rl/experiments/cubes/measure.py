@@ -13,6 +13,7 @@ from ...arrays import Array
 from ...cube.source import Source
 from ...cube.synthetic import synthetic_cube
 from ...cube.window import Window
+from ...files import Json
 from .case import Case, run_case
 from .plain_pool import plain_pool, plain_tolerance
 from .scale import scale
@@ -45,7 +46,7 @@ def rates(
     notify: Callable[[str], None],
     line: str,
     **settings: Any,
-) -> dict[str, Any]:
+) -> Json:
     """Measure rate and memory on a large cube, and memory on a fourth and a sixteenth of it.
 
     Parameters
@@ -76,7 +77,7 @@ def rates(
     columns = subsample(Source(cube), sample)
     settings = {"line": line, "frozen": True, **settings}
     notify("rate: tolerance of the pool")
-    found: dict[str, Any] = {"plain": plain_tolerance(line, columns[:: max(1, sample // 12)])}
+    found: Json = {"plain": plain_tolerance(line, columns[:: max(1, sample // 12)])}
     popsTol = found["plain"]["popsTol"]
 
     cases: dict[str, Case] = {}

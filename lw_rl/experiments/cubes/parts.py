@@ -18,6 +18,7 @@ from ...cube.settings import CubeSettings, Start
 from ...cube.source import Source
 from ...cube.synthetic import synthetic_cube
 from ...cube.window import Window, windows
+from ...files import Json
 from ...policies.base import make_policy
 
 __all__ = ["compare_starts", "curve", "learning_curve", "shocked_cube"]
@@ -89,7 +90,7 @@ def learning_curve(
     workers: int = 1,
     listener: Listener | None = None,
     **settings: Any,
-) -> dict[str, Any]:
+) -> Json:
     """Solve a cube with learning and with a frozen policy.
 
     Parameters
@@ -143,7 +144,7 @@ def learning_curve(
     }
 
 
-def curve(learned: xr.Dataset, frozen: xr.Dataset, points: int = 32) -> list[dict[str, Any]]:
+def curve(learned: xr.Dataset, frozen: xr.Dataset, points: int = 32) -> list[Json]:
     """Return formal solutions per column along a run with learning, and without on the same.
 
     Parameters

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import cache, partial
 from multiprocessing import get_context
 from time import perf_counter
-from typing import Any
 
 import lightweaver as lw
 import numpy as np
@@ -18,6 +17,7 @@ from ...benchmark.reference import reference, true_error
 from ...cube.column import Workshop
 from ...cube.settings import CubeSettings
 from ...errors import NoReferenceError
+from ...files import Json
 from ...host.adapter import Adapter
 from ...host.context import radiative_set
 from ...host.names import iterate_ctx_se
@@ -54,7 +54,7 @@ def _plain_column(line: str, tolerance: float, column: dict[str, Array]) -> Arra
     return np.asarray(ctx.compute_rays(mus=[1.0]))
 
 
-def plain_tolerance(line: str, columns: Sequence[dict[str, Array]]) -> dict[str, Any]:
+def plain_tolerance(line: str, columns: Sequence[dict[str, Array]]) -> Json:
     """Find the tolerance at which ``iterate_ctx_se`` keeps the target error on some columns.
 
     Returns

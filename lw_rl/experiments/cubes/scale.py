@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ...files import Json
 from .case import Case
 
 __all__ = ["scale"]
@@ -12,7 +11,7 @@ __all__ = ["scale"]
 _BLOCK = 256
 
 
-def scale(small: Case, large: Case, columns: int = 10**7) -> dict[str, Any]:
+def scale(small: Case, large: Case, columns: int = 10**7) -> Json:
     """Extrapolate from two measured runs to a large cube, and name the bottleneck.
 
     Workers share nothing, so that their rates add up. All blocks pass through one client and one

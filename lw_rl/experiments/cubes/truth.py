@@ -20,6 +20,7 @@ from ...cube.rays import emergent
 from ...cube.settings import CubeSettings
 from ...cube.source import Source
 from ...cube.window import Window
+from ...files import Json
 from ...policies.base import make_policy
 from .plain_pool import plain_context
 
@@ -37,7 +38,7 @@ def against_references(
     workers: int = 1,
     notify: Callable[[str], None] = lambda text: None,
     **settings: Any,
-) -> dict[str, Any]:
+) -> Json:
     """Solve a cube and compare every column with a reference from a plain context.
 
     Parameters
@@ -99,7 +100,7 @@ def against_references(
     }
 
 
-def stages(columns: Sequence[dict[str, Array]], **settings: Any) -> dict[str, Any]:
+def stages(columns: Sequence[dict[str, Array]], **settings: Any) -> Json:
     """Time one column after another in this process: in all, its context, its emergent rays.
 
     Parameters

@@ -7,6 +7,8 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
+from ...files import Json
+
 __all__ = [
     "FACTS", "GROUPS", "QUICK_STARTS", "QUICK_STEPS", "RUNS", "SAMPLERS", "EntropyExperiment",
     "EntropyRun", "experiments", "left_out", "missing",
@@ -28,8 +30,8 @@ class EntropyRun:
     group: str
     label: str
     env: str
-    settings: dict[str, Any]
-    options: dict[str, Any] = field(default_factory=dict)
+    settings: Json
+    options: Json = field(default_factory=dict)
     seeds: int = 100
     needs: tuple[str, ...] = ()  # Packages without which the run is left out.
 
@@ -39,7 +41,7 @@ _WIDE = {"particles": 16, "steps": 5, "step_size": 0.5, "bandwidth": 1.0, "limit
 _LEAN = {**_WIDE, "particles": 8, "steps": 3}
 _NOISE = {"particles": 12, "steps": 6}
 #: Settings of the sampler that the comparisons use, by algorithm.
-SAMPLERS: dict[str, dict[str, Any]] = {"sac": {}, "s2ac": _LEAN, "s2ac-langevin": _NOISE}
+SAMPLERS: dict[str, Json] = {"sac": {}, "s2ac": _LEAN, "s2ac-langevin": _NOISE}
 _MULTI = {
     "steps": 4500, "train_freq": 2, "gamma": 0.9, "temperature": 0.3,
 }  # fmt: skip
@@ -56,12 +58,12 @@ _STEPS10 = {"problems": 4, "Npoints": 32, "max_episode_steps": 10}
 _SHARED = {"steps": 2400, "train_freq": 2, "gamma": 0.5, "batch_size": 32, "learning_starts": 300}
 
 
-def _with(base: dict[str, Any], **more: Any) -> dict[str, Any]:
+def _with(base: Json, **more: Any) -> Json:
     return {**base, **more}
 
 
 def _family(
-    group: str, env: str, base: dict[str, Any], options: dict[str, Any], target: float, seeds: int
+    group: str, env: str, base: Json, options: Json, target: float, seeds: int
 ) -> dict[str, EntropyRun]:
     """Return the four members that are compared in radiative transfer."""
     stein = {"algorithm": "s2ac", "sampler": _LEAN}
@@ -166,7 +168,7 @@ class EntropyExperiment:
         return f"{self.kind}-{self.name}" + (f"-{self.seed}" if self.kind == "train" else "")
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Json:
         """The run's settings, shortened if it is a quick one."""
         settings = {"learning_starts": 500, **RUNS[self.name].settings}
         if self.quick:
@@ -174,7 +176,7 @@ class EntropyExperiment:
         return settings
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Json:
         """Everything that decides the outcome; the file that keeps it is recognised by it."""
         if self.kind == "facts":
             return asdict(self)

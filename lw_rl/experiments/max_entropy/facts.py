@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 
 from ...errors import CriticError
+from ...files import Json
 from ...training.sampler import Sampler, Samples
 from ...training.stein import Langevin, Stein
 
@@ -94,7 +94,7 @@ def sampler(kind: str, d: int, **setting: float) -> Sampler:
     )  # fmt: skip
 
 
-def accuracy(name: str, d: int, quick: bool = False) -> dict[str, Any]:
+def accuracy(name: str, d: int, quick: bool = False) -> Json:
     """Return estimated minus exact entropy for every sampler and sweep.
 
     Returns
@@ -108,7 +108,7 @@ def accuracy(name: str, d: int, quick: bool = False) -> dict[str, Any]:
     target = TARGETS[name](d)
     torch.manual_seed(0)
     batch = 2 if quick else 8
-    found: dict[str, Any] = {}
+    found: Json = {}
     for setting, values in SWEEPS.items():
         taken = values[1:3] if quick else values
         found[setting] = {
@@ -128,7 +128,7 @@ def _sweep(
     values: tuple[float, ...],
     target: Distribution,
     batch: int,
-) -> dict[str, Any]:
+) -> Json:
     error: list[float | None] = []
     spread: list[float | None] = []
     contraction: list[float | None] = []
@@ -151,7 +151,7 @@ def _errors(drawn: Samples, target: Distribution) -> Tensor:
     return -drawn.log_prob.mean(1) - target.entropy
 
 
-def double_well(quick: bool = False) -> dict[str, Any]:
+def double_well(quick: bool = False) -> Json:
     """Return what both samplers make of a double well, from a start in its left half.
 
     V = 4 (x^2 - 1)^2 at three temperatures: the fraction to the right (exact: 0.5), the total
@@ -162,7 +162,7 @@ def double_well(quick: bool = False) -> dict[str, Any]:
     middle, width = 0.5 * (x[1:] + x[:-1]), x[1] - x[0]
     fine = np.linspace(-3.0, 3.0, 20_001)
     torch.manual_seed(0)
-    found: dict[str, Any] = {"x": middle, "temperatures": {}}
+    found: Json = {"x": middle, "temperatures": {}}
     for T in (0.1, 0.5, 2.0):
         norm = float(np.trapezoid(np.exp(-4.0 * (fine**2 - 1.0) ** 2 / T), fine))
         exact = np.exp(-4.0 * (middle**2 - 1.0) ** 2 / T) / norm
@@ -171,7 +171,7 @@ def double_well(quick: bool = False) -> dict[str, Any]:
             "svgd": Stein(64, steps, 0.3, 0.7),
             "langevin": Langevin(64, steps, 0.02),
         }
-        entry: dict[str, Any] = {"exact": exact, "free_energy": -T * math.log(norm)}
+        entry: Json = {"exact": exact, "free_energy": -T * math.log(norm)}
         for kind, chosen in samplers.items():
             # The start is N(-1, 0.5): the sampler's coordinate is (x + 1) / 0.5.
             drawn = chosen(partial(_well_score, T), 2 if quick else 16, 1)

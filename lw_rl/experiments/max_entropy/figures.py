@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from ...files import Json
 from ...training.plots import boltzmann_panels, save_figure
 from .experiments import GROUPS, RUNS
 from .summary import AGREES, SOLVED
@@ -39,7 +40,7 @@ _SETTINGS = {
 }
 
 
-def accuracy(result: dict[str, Any], figure: Figure | None = None) -> Figure:
+def accuracy(result: Json, figure: Figure | None = None) -> Figure:
     """Error of the entropy against every setting of the samplers, for six distributions."""
     facts = {k: v for k, v in result["facts"].items() if k != "well"}
     fig = _figure(figure, (13.0, 2.1 * len(facts)))
@@ -75,7 +76,7 @@ def accuracy(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     return fig
 
 
-def well(result: dict[str, Any], figure: Figure | None = None) -> Figure:
+def well(result: Json, figure: Figure | None = None) -> Figure:
     """Both samplers in a double well at three temperatures, against Boltzmann."""
     fact = result["facts"]["well"]
     fig = _figure(figure, (11.0, 3.4))
@@ -93,7 +94,7 @@ def well(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     return fig
 
 
-def multigoal(result: dict[str, Any], figure: Figure | None = None) -> Figure:
+def multigoal(result: Json, figure: Figure | None = None) -> Figure:
     """First steps of each policy at the centre, and how often each goal is reached."""
     names = _group(result, "multigoal")
     fig = _figure(figure, (3.1 * len(names), 6.0))
@@ -118,7 +119,7 @@ def multigoal(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     return fig
 
 
-def temperature(result: dict[str, Any], figure: Figure | None = None) -> Figure:
+def temperature(result: Json, figure: Figure | None = None) -> Figure:
     """Entropy and temperature while training on Pendulum, for every rule of the temperature."""
     names = ["pendulum-sac", *_group(result, "temperature")]
     targets = result["summary"]["target_entropy"]
@@ -158,7 +159,7 @@ def temperature(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     return fig
 
 
-def returns(result: dict[str, Any], figure: Figure | None = None) -> Figure:
+def returns(result: Json, figure: Figure | None = None) -> Figure:
     """Return while training, against steps and time of one core, for every comparison."""
     groups = [g for g in result["summary"]["compared"] if g != "temperature"]
     fig = _figure(figure, (3.2 * len(groups), 6.4))
@@ -176,7 +177,7 @@ def returns(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     return fig
 
 
-def modes(result: dict[str, Any], figure: Figure | None = None) -> Figure:
+def modes(result: Json, figure: Figure | None = None) -> Figure:
     """Draw exp(Q / alpha) by alpha, in the replayed state where the draws have most modes."""
     names = [n for n in result["runs"] if RUNS[n].group in ("multigoal", "sigmoid", "columns")]
     names = [n for n in names if not n.endswith("target")]
@@ -195,7 +196,7 @@ def modes(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     return fig
 
 
-def transfer(result: dict[str, Any], figure: Figure | None = None) -> Figure:
+def transfer(result: Json, figure: Figure | None = None) -> Figure:
     """Shared weights against one perceptron over all depths: learning, and errors in transfer."""
     names = _group(result, "shared")
     fig = _figure(figure, (9.6, 3.6))
@@ -227,18 +228,18 @@ FIGURES: dict[str, Callable[..., Figure]] = {
 }
 
 
-def save_figures(result: dict[str, Any], directory: Path) -> dict[str, str]:
+def save_figures(result: Json, directory: Path) -> dict[str, str]:
     """Draw all figures into a directory; return the file name of each."""
     for name, draw in FIGURES.items():
         save_figure(draw(result), directory / f"{name}.png")
     return {name: f"{name}.png" for name in FIGURES}
 
 
-def _group(result: dict[str, Any], group: str) -> list[str]:
+def _group(result: Json, group: str) -> list[str]:
     return [name for name in result["runs"] if RUNS[name].group == group]
 
 
-def _band(ax: Axes, runs: list[dict[str, Any]], clock: str, colour: str, label: str) -> None:
+def _band(ax: Axes, runs: list[Json], clock: str, colour: str, label: str) -> None:
     """Draw median and quartiles of the return on a common clock."""
     end = min(r["curve"][clock][-1] for r in runs)
     x = np.linspace(0.0, end, 100)

@@ -13,6 +13,7 @@ import torch
 from stable_baselines3 import SAC
 
 from ...envs.columns import ReducedBasis
+from ...files import Json
 from ...problems import random_problem
 from ...training.control import ControlSettings, evaluate, train_control
 from ...training.maps import boltzmann_slice, sampled_actions
@@ -46,7 +47,7 @@ _STATES, _DRAWS = 8, 256
 _SHARED_WIDTH = 24
 
 
-def run_experiment(experiment: EntropyExperiment, out: Path) -> dict[str, Any]:
+def run_experiment(experiment: EntropyExperiment, out: Path) -> Json:
     """Run an experiment and return its outcome as plain data, with what it cost.
 
     Parameters
@@ -61,7 +62,7 @@ def run_experiment(experiment: EntropyExperiment, out: Path) -> dict[str, Any]:
     return outcome(experiment, run)
 
 
-def _facts(experiment: EntropyExperiment) -> dict[str, Any]:
+def _facts(experiment: EntropyExperiment) -> Json:
     torch.set_num_threads(1)
     if experiment.name == "well":
         return double_well(experiment.quick)
@@ -78,7 +79,7 @@ def environment(name: str, **change: Any) -> gym.Env[Any, Any]:
     return ReducedBasis(made, modes) if modes else made
 
 
-def _train(experiment: EntropyExperiment, folder: Path) -> dict[str, Any]:
+def _train(experiment: EntropyExperiment, folder: Path) -> Json:
     run = RUNS[experiment.name]
     env = environment(experiment.name)
     chosen = experiment.settings
@@ -93,7 +94,7 @@ def _train(experiment: EntropyExperiment, folder: Path) -> dict[str, Any]:
         env, settings, experiment.seed, folder, quiet=True, rows=rows, redraw=math.inf
     )
     log = {k: curve(recorder.rows, v) for k, v in COLUMNS_OF_LOG.items()}
-    found: dict[str, Any] = {
+    found: Json = {
         "curve": log,
         "weights": {"actor": weights(model.actor), "critic": weights(model.critic)},
         "modes": _modes(model),
@@ -109,7 +110,7 @@ def _train(experiment: EntropyExperiment, folder: Path) -> dict[str, Any]:
     return found
 
 
-def _modes(model: SAC) -> dict[str, Any]:
+def _modes(model: SAC) -> Json:
     """Return how many modes the policy has in replayed states, and the most multimodal of them."""
     buffer = model.replay_buffer
     assert buffer is not None
@@ -119,9 +120,7 @@ def _modes(model: SAC) -> dict[str, Any]:
     return {"counts": counts, "example": boltzmann_slice(model, most)}
 
 
-def _goals(
-    experiment: EntropyExperiment, model: SAC, infos: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _goals(experiment: EntropyExperiment, model: SAC, infos: list[Json]) -> Json:
     """Return how often each goal is reached by the policy itself, and its first steps."""
     episodes = 4 if experiment.quick else 60
     env = environment(experiment.name)
@@ -137,18 +136,14 @@ def _goals(
     }
 
 
-def _slab_error(
-    experiment: EntropyExperiment, model: SAC, infos: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _slab_error(experiment: EntropyExperiment, model: SAC, infos: list[Json]) -> Json:
     """Return the true error of the source function in which the policy ends."""
     slab = environment(experiment.name).unwrapped.advance.slab  # type: ignore[attr-defined]
     errors = [float(np.max(np.abs(info["S"] / slab.solution - 1.0))) for info in infos]
     return {"true_error": errors, "correction": [i["relative_correction"] for i in infos]}
 
 
-def _unseen(
-    experiment: EntropyExperiment, model: SAC, infos: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _unseen(experiment: EntropyExperiment, model: SAC, infos: list[Json]) -> Json:
     """Return the error of ln S after the last step, at home and on problems never seen."""
     problems = [random_problem("validation", k) for k in range(1 if experiment.quick else 4)]
     others = environment(experiment.name, problems=problems, sampling="in order")
@@ -163,7 +158,7 @@ def equal_weights(
     experiment: EntropyExperiment, settings: ControlSettings, env: gym.Env[Any, Any]
 ) -> ControlSettings:
     """Return settings of the shared policy, or of perceptrons with as many weights."""
-    chosen: dict[str, Any] = dict(vars(settings))
+    chosen: Json = dict(vars(settings))
     shared = {**chosen, "policy": SharedPolicy, "policy_kwargs": {"width": _SHARED_WIDTH}}
     if experiment.name == "shared-shared":
         return ControlSettings(**shared)
@@ -218,9 +213,7 @@ class AnyDepths:
             return self.model.actor(batch, deterministic)[0].numpy(), None
 
 
-def _transfer(
-    experiment: EntropyExperiment, model: SAC, infos: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _transfer(experiment: EntropyExperiment, model: SAC, infos: list[Json]) -> Json:
     """Return the errors at home, on unseen problems, and on twice as many points."""
     points = int(RUNS[experiment.name].options["Npoints"])
     fine = environment(experiment.name, Npoints=2 * points, sampling="in order")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ...files import Json
 from ..claims import Claim, Section, listed, rows
 from ..quartiles import Quartiles, apart
 from ..reproduction import origin
@@ -37,7 +38,7 @@ def _ahead(text: str, one: str, other: str, needs: str | None = None) -> Claim:
     return Claim(text, measure, holds, needs)
 
 
-def _errors(c: Content) -> dict[str, Any]:
+def _errors(c: Content) -> Json:
     """Return the errors of the entropy by distribution, those beyond the tolerance marked."""
 
     def signed(value: float | None, agrees: bool = True) -> str:
@@ -116,7 +117,7 @@ def _blind(c: Content) -> str:
 def _transfer(group: str) -> tuple[Any, ...]:
     """Return table, claims and note on the learners of a group in radiative transfer."""
 
-    def members(c: Content) -> dict[str, Any]:
+    def members(c: Content) -> Json:
         at = c[f"compared/{group}/members"]
         return {k: {**c["modes"][k], **c["runs"][k], "at": v} for k, v in at.items()}
 

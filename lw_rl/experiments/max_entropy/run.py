@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from ...files import Json
 from ..claims import ResultFile
 from ..reproduction import Reproduction
 from .experiments import RUNS, EntropyExperiment, experiments, left_out
@@ -17,14 +17,14 @@ from .summary import summarise
 __all__ = ["MAX_ENTROPY"]
 
 
-def _run(experiment: EntropyExperiment, out: Path) -> dict[str, Any]:
+def _run(experiment: EntropyExperiment, out: Path) -> Json:
     # It imports torch, which a report alone does not need.
     from .measure import run_experiment
 
     return run_experiment(experiment, out)
 
 
-def _collect(found: Sequence[tuple[EntropyExperiment, dict[str, Any]]]) -> ResultFile:
+def _collect(found: Sequence[tuple[EntropyExperiment, Json]]) -> ResultFile:
     result: ResultFile = {"left_out": left_out(), "facts": {}, "runs": {}}
     for experiment, kept in found:
         if experiment.kind == "facts":
@@ -37,7 +37,7 @@ def _collect(found: Sequence[tuple[EntropyExperiment, dict[str, Any]]]) -> Resul
     return {**result, "summary": summarise(result)}
 
 
-def _slim(run: dict[str, Any]) -> dict[str, Any]:
+def _slim(run: Json) -> Json:
     """Count the modes, and leave out the pictures of all but the first seed.
 
     The result file is for keeping in a repository.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...files import Json
 from ..claims import ResultFile
 from ..quartiles import Quartiles, apart_from_all, quartiles
 from .deviation import target_deviation
@@ -19,7 +20,7 @@ from .modes import evenness
 
 __all__ = ["AGREES", "COVERED", "FEW", "IN_TRANSFER", "KINDS", "SOLVED", "summarise"]
 
-Runs = list[dict[str, Any]]
+Runs = list[Json]
 
 #: The samplers whose entropy is compared with exact values.
 KINDS = ("tracers", "particles", "langevin")
@@ -35,7 +36,7 @@ IN_TRANSFER = {"sigmoid": "true_error", "columns": "home_error"}
 SOLVED = -200.0
 
 
-def summarise(result: ResultFile) -> dict[str, Any]:
+def summarise(result: ResultFile) -> Json:
     """Return the summary of a result file without one.
 
     Parameters
@@ -92,10 +93,10 @@ def summarise(result: ResultFile) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _accuracy(name: str, fact: dict[str, Any]) -> dict[str, Any]:
+def _accuracy(name: str, fact: Json) -> Json:
     """Return the error at the common settings, and the values of each setting that agree."""
     tolerance = AGREES * int(name.split("-")[1])
-    entry: dict[str, Any] = {"exact": fact["exact"], "trace": fact["trace"]}
+    entry: Json = {"exact": fact["exact"], "trace": fact["trace"]}
     for kind in KINDS:
         agree = {
             setting: [
@@ -112,9 +113,9 @@ def _accuracy(name: str, fact: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def _robustness(accuracy: dict[str, Any], sweeps: dict[str, Any]) -> dict[str, Any]:
+def _robustness(accuracy: Json, sweeps: Json) -> Json:
     """Return for how many distributions, and for how many numbers of steps, an entropy agrees."""
-    counts: dict[str, Any] = {
+    counts: Json = {
         "of": len(accuracy),
         "particles": sweeps["particles"]["tracers"]["values"][-1],
         "cases": len(accuracy) * len(sweeps["steps"]["tracers"]["values"]),
@@ -129,9 +130,9 @@ def _robustness(accuracy: dict[str, Any], sweeps: dict[str, Any]) -> dict[str, A
     return counts
 
 
-def _run(found: Runs) -> dict[str, Any]:
+def _run(found: Runs) -> Json:
     steps = float(found[0]["settings"]["steps"])
-    entry: dict[str, Any] = {
+    entry: Json = {
         "seeds": len(found),
         "steps": found[0]["settings"]["steps"],
         "return": _mean(found, "evaluation"),
@@ -148,7 +149,7 @@ def _run(found: Runs) -> dict[str, Any]:
     return entry
 
 
-def _compare(members: dict[str, Runs]) -> dict[str, Any]:
+def _compare(members: dict[str, Runs]) -> Json:
     """Return the return while training of runs that are compared, at equal steps and equal time.
 
     Every learner runs on one thread, so its processor time is the wall time on an idle core; the
@@ -172,7 +173,7 @@ def _compare(members: dict[str, Runs]) -> dict[str, Any]:
     }
 
 
-def _first(found: dict[str, Quartiles], largest: bool) -> dict[str, Any]:
+def _first(found: dict[str, Quartiles], largest: bool) -> Json:
     """Return the run of the largest or least median, and whether it is apart from all others."""
     there = {k: v for k, v in found.items() if v["median"] is not None}
     if not there:
@@ -193,7 +194,7 @@ def _until(curve: dict[str, list[Any]], clock: str, end: float) -> float | None:
     return _last([y for x, y in pairs if x is not None and x <= end])
 
 
-def _multigoal(found: Runs) -> dict[str, Any]:
+def _multigoal(found: Runs) -> Json:
     return {
         "evenness": quartiles([evenness(r["goals"]) for r in found]),
         "reached": quartiles([sum(k > 0 for k in r["goals"]) for r in found]),
@@ -202,7 +203,7 @@ def _multigoal(found: Runs) -> dict[str, Any]:
     }
 
 
-def _target_entropy(found: Runs) -> dict[str, Any]:
+def _target_entropy(found: Runs) -> Json:
     """Return how near the entropy is to its target, by single measurements."""
     curves = [r["curve"] for r in found]
     kept = [target_deviation(c["steps"], c["entropy"], c["target"]) for c in curves]
@@ -218,7 +219,7 @@ def _target_entropy(found: Runs) -> dict[str, Any]:
     }
 
 
-def _transfer(found: Runs) -> dict[str, Any]:
+def _transfer(found: Runs) -> Json:
     return {
         "weights": found[0]["weights"],
         **{name: _median(found, name) for name in ("home_error", "unseen_error", "fine_error")},
@@ -227,7 +228,7 @@ def _transfer(found: Runs) -> dict[str, Any]:
     }
 
 
-def _modes(found: Runs) -> dict[str, Any]:
+def _modes(found: Runs) -> Json:
     """Return in how many states the draws, and in how many seeds exp(Q / alpha) has modes."""
     counts = [k for r in found for k in r["modes"]["counts"]]
     return {

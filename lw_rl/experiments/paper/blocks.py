@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...files import Json
 from ..claims import Claim, Text, rows
 from ..quartiles import apart
 from ..text import Content, error, error_span, table
@@ -50,10 +51,10 @@ def below(text: str, name: str, limit: str, factor: float = 1.0) -> Claim:
     )
 
 
-def training_runs(c: Content) -> dict[str, Any]:
+def training_runs(c: Content) -> Json:
     """Return the training runs by title, with the settings that are not the paper's."""
 
-    def settings(name: str) -> dict[str, Any]:
+    def settings(name: str) -> Json:
         run = c["sac"][name][0]
         return {k: v for k, v in {**run["options"], **run["settings"]}.items() if k != "steps"}
 
@@ -65,7 +66,7 @@ def training_runs(c: Content) -> dict[str, Any]:
     return found
 
 
-def optima(c: Content) -> dict[str, Any]:
+def optima(c: Content) -> Json:
     """Return the sigmoids that are compared, by what they are the optimum of."""
     earlier = {"parameters": [3.2e-4, 1.0, 0.5, 0.2]}
     return {label: {**earlier, **c["optima"][name]} for name, label in _OPTIMA.items()}
@@ -120,7 +121,7 @@ def errors(c: Content) -> list[float]:
     return [c[f"experiments/{name}/true_error/median"] for name in MAIN]
 
 
-def costs(c: Content) -> dict[str, Any]:
+def costs(c: Content) -> Json:
     """Return what training costs and saves, for each policy and each peer."""
     return {
         f"{name} {peer}": {"policy": LABELS[name], "peer": LABELS[peer], **cost, **found}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
+from ...files import Json
 from ...slab.source_shapes import shape_parameters
 
 __all__ = [
@@ -64,8 +64,8 @@ class PaperRun:
     """
 
     title: str
-    options: dict[str, Any]
-    sac: dict[str, Any] = field(default_factory=dict)
+    options: Json
+    sac: Json = field(default_factory=dict)
     length: str = "full"
 
 
@@ -117,9 +117,9 @@ class PaperExperiment:
         return f"{self.kind}-{self.name}{seed}".replace("=", "_").replace(" ", "_")
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Json:
         """Everything that decides the outcome; the file that keeps it is recognised by it."""
-        detail: dict[str, Any] = {}
+        detail: Json = {}
         shape = "spline" if self.name == "expressiveness" else "sigmoid"
         if self.kind == "sac":
             run = RUNS[self.name]

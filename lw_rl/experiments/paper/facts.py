@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import differential_evolution, minimize
 
 from ...envs.sigmoid_source import PAPER_MSE, SourceStep, converged_ali
+from ...files import Json
 from ...slab.peers import PEERS, ali_spectral_radius, best_omega, run_peer
 from ...slab.slab import Slab, paper_slab, two_stream_slab
 from ...slab.source_shapes import SigmoidShape, SourceShape, source_shape
@@ -51,7 +51,7 @@ def test_problems() -> dict[str, Slab]:
     return problems
 
 
-def verification() -> dict[str, Any]:
+def verification() -> Json:
     """Check the engine: two-stream plateaus, surface law, ALI's count, sweep against matrix."""
     plateaus = {}
     for points in (5, 8, 12):
@@ -97,10 +97,10 @@ def throughput(repeats: int = 40, batch: int = 64) -> dict[str, float]:
     return rates
 
 
-def peer_costs() -> dict[str, Any]:
+def peer_costs() -> Json:
     """Formal solutions of every peer to each of `ERRORS`, with Re and Te on 31 points."""
-    costs: dict[str, Any] = {}
-    curves: dict[str, Any] = {}
+    costs: Json = {}
+    curves: Json = {}
     for n in (31, 91):
         slab = paper_slab(n)
         for name in PEERS:
@@ -187,7 +187,7 @@ def search(
     return best
 
 
-def _describe(S: Array, slab: Slab) -> dict[str, Any]:
+def _describe(S: Array, slab: Slab) -> Json:
     """Return everything the report says about one source function."""
     residual = slab.implied_source(S) - S
     relative = residual * slab.preconditioner / S
@@ -230,12 +230,12 @@ def _objectives(slab: Slab, shape: SourceShape) -> dict[str, Callable[[Array], A
     }
 
 
-def reward_optima(seeds: int = 5) -> dict[str, Any]:
+def reward_optima(seeds: int = 5) -> Json:
     """Find the sigmoid that each reward prefers to all others, and the one nearest the truth."""
     slab = paper_slab()
     sigmoid = SigmoidShape(np.log10(slab.tau))
     objectives = _objectives(slab, sigmoid)
-    optima: dict[str, Any] = {}
+    optima: Json = {}
     for name, objective in objectives.items():
         action = search(objective, 4, seeds)
         optima[name] = {
@@ -269,13 +269,13 @@ def _surface_range(
     return {"reward": reward, "surface_error": limits}
 
 
-def expressiveness(seeds: int = 2, generations: int = 1500) -> dict[str, Any]:
+def expressiveness(seeds: int = 2, generations: int = 1500) -> Json:
     """Find what each family can do on each test problem, by direct search.
 
     For each problem, under the name of a family its least true error, and under that name with
     ``_by_reward`` the true error of the member that the preconditioned reward prefers.
     """
-    limits: dict[str, Any] = {}
+    limits: Json = {}
     for name, slab in test_problems().items():
         limits[name] = {}
         for family in ("sigmoid", "spline"):

@@ -17,6 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from ...envs.sigmoid_source import PAPER_MSE
+from ...files import Json
 from ...slab.slab import paper_slab
 from .summary import MAIN
 
@@ -59,7 +60,7 @@ PERCENT = FuncFormatter(lambda value, _: f"{100 * value:,.6g} %")
 """Ticks of a relative error, as the report words it."""
 
 
-def training(result: dict[str, Any], figure: Figure | None = None) -> Figure:
+def training(result: Json, figure: Figure | None = None) -> Figure:
     """Fig. 3 of the paper: mean reward and critic loss against training step."""
     fig, (top, bottom) = _panels(figure, 2, (9.0, 3.6))
     runs = result["sac"]["published"]
@@ -76,12 +77,12 @@ def training(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     return _done(fig, f"Fig. 3: SAC as published, median and quartiles, {_seeds(runs)}")
 
 
-def convergence(result: dict[str, Any], figure: Figure | None = None) -> Figure:
+def convergence(result: Json, figure: Figure | None = None) -> Figure:
     """Fig. 4 of the paper, with peers: the paper's measure, the true error, the last change."""
     fig, axes = _panels(figure, 3, (13.0, 4.6))
     peers = result["facts"]["peers"]["curves"]
     for name, curve in peers.items():
-        style: dict[str, Any] = {"color": COLOURS[name], "lw": 1.4, "label": LABELS[name]}
+        style: Json = {"color": COLOURS[name], "lw": 1.4, "label": LABELS[name]}
         axes[0].plot(curve["cost"], curve["mse"], **style)
         axes[1].plot(curve["cost"], curve["Te"], **style)
         axes[2].plot(curve["cost"][1:], curve["Re"], **style)
@@ -113,7 +114,7 @@ def convergence(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     return _done(fig, "Fig. 4: convergence on the paper's slab (SAC after training)")
 
 
-def greedy(result: dict[str, Any], figure: Figure | None = None) -> Figure:
+def greedy(result: Json, figure: Figure | None = None) -> Figure:
     """Fig. 6 of the paper: loss and parameters of the greedy feed-forward network."""
     fig, axes = _panels(figure, 3, (13.0, 3.8))
     runs = result["greedy"]
@@ -138,7 +139,7 @@ def greedy(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     return _done(fig, f"Fig. 6: greedy feed-forward network, a line for each of {_seeds(runs)}")
 
 
-def optima(result: dict[str, Any], figure: Figure | None = None) -> Figure:
+def optima(result: Json, figure: Figure | None = None) -> Figure:
     """Source functions at the optimum of each reward, beside the truth."""
     fig, (left, right) = _panels(figure, 2, (11.0, 4.8))
     facts = result["facts"]["optima"]
@@ -166,17 +167,17 @@ def optima(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     return _done(fig, "What each reward asks for: the best sigmoid inside the action box")
 
 
-def discount(result: dict[str, Any], figure: Figure | None = None) -> Figure:
+def discount(result: Json, figure: Figure | None = None) -> Figure:
     """Error and residual after training with several discount factors."""
     return _ablation(figure, result, "gamma", "discount factor")
 
 
-def sparse(result: dict[str, Any], figure: Figure | None = None) -> Figure:
+def sparse(result: Json, figure: Figure | None = None) -> Figure:
     """Error and residual after training with a reward every few steps."""
     return _ablation(figure, result, "sparse", "steps from one reward to the next")
 
 
-def transfer(result: dict[str, Any], figure: Figure | None = None) -> Figure:
+def transfer(result: Json, figure: Figure | None = None) -> Figure:
     """Error on problems that were not trained on, beside what the family can represent."""
     fig, (ax,) = _panels(figure, 1, (9.0, 4.8))
     table = result["summary"]["transfer"]["by"]
@@ -200,7 +201,7 @@ def transfer(result: dict[str, Any], figure: Figure | None = None) -> Figure:
     return _done(fig, "Transfer without retraining (isothermal, and a gradient of B)")
 
 
-def cost(result: dict[str, Any], figure: Figure | None = None) -> Figure:
+def cost(result: Json, figure: Figure | None = None) -> Figure:
     """Formal solutions spent against the number of solves, training included."""
     fig, (ax,) = _panels(figure, 1, (9.0, 5.2))
     table = result["summary"]["cost"]
@@ -234,7 +235,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
 }
 
 
-def save_figures(result: dict[str, Any], directory: Path) -> dict[str, str]:
+def save_figures(result: Json, directory: Path) -> dict[str, str]:
     """Draw every figure into a directory as PNG and return the file names."""
     files = {}
     for name, draw in FIGURES.items():
@@ -279,7 +280,7 @@ def _band(ax: Axes, x: Any, curves: Array, colour: str, **style: Any) -> None:
     ax.plot(np.asarray(x)[keep], middle, color=colour, **style)
 
 
-def _points(ax: Axes, x: Any, stats: list[dict[str, Any]], colour: str, **style: Any) -> None:
+def _points(ax: Axes, x: Any, stats: list[Json], colour: str, **style: Any) -> None:
     """Draw medians with bars from quartile to quartile."""
     y = np.array([s["median"] for s in stats])
     bars = np.array([[s["median"] - s["q25"], s["q75"] - s["median"]] for s in stats]).T
@@ -287,7 +288,7 @@ def _points(ax: Axes, x: Any, stats: list[dict[str, Any]], colour: str, **style:
     ax.errorbar(x, y, yerr=bars, color=colour, **marker)
 
 
-def _ablation(figure: Figure | None, result: dict[str, Any], key: str, label: str) -> Figure:
+def _ablation(figure: Figure | None, result: Json, key: str, label: str) -> Figure:
     """Draw an entry of the summary on experiments that differ in one thing."""
     fig, (left, right) = _panels(figure, 2, (10.0, 3.8))
     summary = result["summary"][key]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.sigmoid_source import SourceStep, converged_ali
+from ...files import Json
 from ...slab.peers import run_peer
 from ...slab.slab import Slab, paper_slab
 from ...training.paper import SACSettings, as_policy, policy_seconds, rollout, train_sac
@@ -29,20 +29,20 @@ _FACTS = {
     "optima": facts.reward_optima,
     "expressiveness": facts.expressiveness,
 }
-_QUICKER: dict[str, dict[str, Any]] = {
+_QUICKER: dict[str, Json] = {
     "optima": {"seeds": 1},
     "expressiveness": {"seeds": 1, "generations": 100},
     "throughput": {"repeats": 10},
 }
 
 
-def run_experiment(experiment: PaperExperiment) -> dict[str, Any]:
+def run_experiment(experiment: PaperExperiment) -> Json:
     """Run an experiment and return its outcome as plain data, with what it cost."""
     run = {"facts": _facts, "greedy": _greedy, "sac": _sac}[experiment.kind]
     return outcome(experiment, run)
 
 
-def _facts(experiment: PaperExperiment) -> dict[str, Any]:
+def _facts(experiment: PaperExperiment) -> Json:
     """Return one of the facts; a quick run searches from one seed only."""
     if experiment.name == "solve_times":
         return {**facts.solve_times(), "policy": policy_seconds(SourceStep(paper_slab()))}
@@ -50,7 +50,7 @@ def _facts(experiment: PaperExperiment) -> dict[str, Any]:
     return dict(_FACTS[experiment.name](**less))  # type: ignore[operator]
 
 
-def _greedy(experiment: PaperExperiment) -> dict[str, Any]:
+def _greedy(experiment: PaperExperiment) -> Json:
     """Train the greedy network and thin its history out to 200 points."""
     slab = paper_slab()
     steps = experiment.steps
@@ -69,12 +69,12 @@ def _greedy(experiment: PaperExperiment) -> dict[str, Any]:
     }
 
 
-def _sac(experiment: PaperExperiment) -> dict[str, Any]:
+def _sac(experiment: PaperExperiment) -> Json:
     """Train SAC and measure its policy while training, at the end, in transfer and as a start."""
     run = RUNS[experiment.name]
     slab = paper_slab()
     advance = SourceStep(slab, **run.options)
-    quicker: dict[str, Any] = {"learning_starts": 200} if experiment.quick else {}
+    quicker: Json = {"learning_starts": 200} if experiment.quick else {}
     settings = SACSettings(steps=experiment.steps, **quicker, **run.sac)
     model, curve = train_sac(advance, settings, experiment.seed)
     policy = as_policy(model)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from ...files import Json
 from ..claims import ResultFile
 from ..reproduction import Reproduction
 from .experiments import PaperExperiment, experiments
@@ -16,14 +16,14 @@ from .summary import MAIN, summarise
 __all__ = ["PAPER"]
 
 
-def _run(experiment: PaperExperiment, out: Path) -> dict[str, Any]:
+def _run(experiment: PaperExperiment, out: Path) -> Json:
     # It imports torch, which a report alone does not need.
     from .measure import run_experiment
 
     return run_experiment(experiment)
 
 
-def _collect(found: Sequence[tuple[PaperExperiment, dict[str, Any]]]) -> ResultFile:
+def _collect(found: Sequence[tuple[PaperExperiment, Json]]) -> ResultFile:
     result: ResultFile = {"facts": {}, "greedy": [], "sac": {}}
     for experiment, kept in found:
         if experiment.kind == "facts":
@@ -38,7 +38,7 @@ def _collect(found: Sequence[tuple[PaperExperiment, dict[str, Any]]]) -> ResultF
     return {**result, "summary": summarise(result)}
 
 
-def _slim(experiment: PaperExperiment, outcome: dict[str, Any]) -> dict[str, Any]:
+def _slim(experiment: PaperExperiment, outcome: Json) -> Json:
     """Leave out the series that no figure draws: the result file is for keeping in a repository."""
     kept = dict(outcome)
     if experiment.name != "published":

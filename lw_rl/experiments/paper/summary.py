@@ -6,11 +6,11 @@ What takes the single seeds is decided here; `lw_rl.experiments.paper.report` de
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from ...envs.sigmoid_source import PAPER_MSE
+from ...files import Json
 from ..claims import ResultFile
 from ..quartiles import Quartiles, quartiles
 
@@ -25,7 +25,7 @@ _RANGES = np.array([1.0, 1.1, 3.5, 2.1])  # Of these parameters, in the box of a
 _SETTLED = 0.01
 
 
-def summarise(result: ResultFile) -> dict[str, Any]:
+def summarise(result: ResultFile) -> Json:
     """Return the summary of a result file without one.
 
     Parameters
@@ -51,7 +51,7 @@ def summarise(result: ResultFile) -> dict[str, Any]:
     }
 
 
-def _of(runs: list[dict[str, Any]], key: str) -> Quartiles:
+def _of(runs: list[Json], key: str) -> Quartiles:
     """Return the quartiles of a quantity, of its last value where there are several."""
     values = [r[key] for r in runs]
     return quartiles([v[-1] if isinstance(v, list) else v for v in values])
@@ -64,7 +64,7 @@ def _tenths(curve: Sequence[float | None]) -> tuple[float, float]:
     return float(np.mean(there[:n])), float(np.mean(there[-n:]))
 
 
-def _fig3(runs: list[dict[str, Any]]) -> dict[str, Any]:
+def _fig3(runs: list[Json]) -> Json:
     """Return reward and critic loss at the start and at the end of the training."""
     reward, loss, entropy = (
         [_tenths(r["curve"][key]) for r in runs] for key in ("reward", "critic_loss", "entropy")
@@ -82,7 +82,7 @@ def _fig3(runs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _fig4(result: ResultFile) -> dict[str, Any]:
+def _fig4(result: ResultFile) -> Json:
     """Return when ALI and SAC are at the solution by the paper's measure, and when SAC settles."""
     runs = result["sac"]["published"]
     reached = [int(np.argmax(np.array(r["mse_to_ali"]) < PAPER_MSE)) for r in runs]
@@ -97,7 +97,7 @@ def _fig4(result: ResultFile) -> dict[str, Any]:
     }
 
 
-def _fig6(runs: list[dict[str, Any]]) -> dict[str, Any]:
+def _fig6(runs: list[Json]) -> Json:
     """Return how the greedy network's parameters and loss swing in the last quarter."""
     swing = np.array([np.subtract(r["tail_high"], r["tail_low"]) for r in runs])
     return {
@@ -110,7 +110,7 @@ def _fig6(runs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _experiment(runs: list[dict[str, Any]]) -> dict[str, Any]:
+def _experiment(runs: list[Json]) -> Json:
     return {
         "seeds": len(runs),
         "steps": runs[0]["settings"]["steps"],
@@ -122,7 +122,7 @@ def _experiment(runs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _ablation(members: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+def _ablation(members: dict[str, list[Json]]) -> Json:
     """Return the errors of training runs that differ in one thing."""
     by = {}
     for label, runs in members.items():
@@ -135,10 +135,10 @@ def _ablation(members: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     return {"steps": next(iter(members.values()))[0]["settings"]["steps"], "by": by}
 
 
-def _transfer(result: ResultFile) -> dict[str, Any]:
+def _transfer(result: ResultFile) -> Json:
     """Return the errors on the test problems, and the largest difference of S from that at home."""
 
-    def of(runs: Iterable[dict[str, Any]], problem: str, key: str) -> list[float]:
+    def of(runs: Iterable[Json], problem: str, key: str) -> list[float]:
         return [r["transfer"][problem][key] for r in runs]
 
     problems, sac = result["facts"]["expressiveness"], result["sac"]
@@ -151,10 +151,10 @@ def _transfer(result: ResultFile) -> dict[str, Any]:
     }
 
 
-def _cost(result: ResultFile, name: str) -> dict[str, Any]:
+def _cost(result: ResultFile, name: str) -> Json:
     """Return training beside what it saves, as numbers of solves; None where it never pays off."""
     runs, facts = result["sac"][name], result["facts"]
-    out: dict[str, Any] = {
+    out: Json = {
         "training_formal_solutions": runs[0]["settings"]["steps"],
         "training_seconds": _of(runs, "training_cpu_seconds"),
         "true_error": _of(runs, "true_error"),
