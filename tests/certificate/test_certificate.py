@@ -39,6 +39,7 @@ from solver_helpers import Adversarial, certified, iterate, set_to
 
 import lw_rl
 from lw_rl import atmospheres, atoms
+from lw_rl.benchmark.adversarial import ADVERSARIAL
 from lw_rl.benchmark.reference import newton_correction
 from lw_rl.benchmark.robustness_problems import HostileProblem
 from lw_rl.certificate.certificate import DEFAULT_FACTOR, Certificate, EstimateSettings
@@ -46,6 +47,7 @@ from lw_rl.certificate.convergence import Certified
 from lw_rl.host.adapter import Adapter
 from lw_rl.host.state import Evaluation
 from lw_rl.iterate import accelerate
+from lw_rl.problems import random_problem
 
 
 def follow(ctx, steps, **settings):
@@ -161,6 +163,20 @@ def test_where_plain_steps_raise_a_small_residual_nothing_is_certain(ctx):
     assert estimates[0.01] == pytest.approx(10.0 * estimates[0.0], rel=0.2)
 
 
+def test_where_mali_wanders_about_the_solution_there_is_no_stop():
+    """At one per cent of it, that is."""
+    problem = random_problem("test", 400)
+    result = lw_rl.solve(problem.context(), scheme="anderson", NmaxIter=200, quiet=True)
+    assert not result.converged and result.estimate.value > 1e-2
+
+
+@pytest.mark.xfail(strict=True, reason="the switch is forgotten before the solve has left it")
+def test_a_switch_is_remembered_while_mali_takes_a_hundred_steps_for_an_e_folding():
+    """A useless policy leads there: the error is five times the estimate."""
+    true, result = Adversarial(1, 4953).solve(policy=ADVERSARIAL["halves"])
+    assert result.converged and true < 1e-3
+
+
 def test_nor_where_a_step_had_to_be_undone():
     """A residual of 3e-5 from which the operator's steps lead to one of 2e-3."""
     problem = HostileProblem(3, 8003)
@@ -238,6 +254,13 @@ def test_many_plain_steps_later_what_others_left_is_forgotten(ctx):
     kept, forgotten = estimates(300), estimates(20)
     assert kept[:20] == forgotten[:20]
     assert all(f < 0.5 * k for f, k in zip(forgotten[21:], kept[21:], strict=True))
+
+
+@pytest.mark.xfail(strict=True, reason="Anderson's turn takes 217 formal solutions, MALI 155")
+def test_so_that_an_operator_that_fails_costs_no_more_than_mali():
+    problem = Adversarial(1, 9400)
+    most = int(1.1 * problem.solve("mali")[1].Nformal + 3)
+    assert problem.solve(NmaxIter=most)[1].converged
 
 
 def test_lambda_iteration_is_not_believed_to_contract():
