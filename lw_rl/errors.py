@@ -53,6 +53,9 @@ class UnknownNameError(LwRlError, ValueError):
         self.kind, self.name, self.known = kind, name, sorted(known)
         super().__init__(f"unknown {kind} {name!r}; known: {', '.join(self.known)}")
 
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, object, list[str]]]:
+        return type(self), (self.kind, self.name, self.known)
+
 
 class AtomReductionError(LwRlError, ValueError):
     """A line that cannot be reduced to a two-level atom, or a parent atom without its tables."""

@@ -226,7 +226,7 @@ def _positions(
             "policy and scheme are keyword arguments since 0.2: the second and third position are "
             "the host's Nscatter and NmaxIter",
             DeprecationWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
         policy, Nscatter = Nscatter, 0
         if isinstance(NmaxIter, str | Scheme):
@@ -271,8 +271,20 @@ def _loop(
             return_final_convergence=True,
             **settings,
         )
-    except BaseException:
+    except BaseException as err:
         # An interrupt may come while populations are written, one level after the other.
         proxy.adapter.renormalise()
+        if isinstance(err, SystemError) and _is_interrupt(err):
+            raise KeyboardInterrupt from err
         raise
     return it, updates
+
+
+def _is_interrupt(err: BaseException) -> bool:
+    """Whether an interrupt is behind an error: inside compiled code it arrives as another one."""
+    cause: BaseException | None = err
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False

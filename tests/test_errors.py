@@ -33,7 +33,6 @@ def test_errors_come_back_from_worker_processes(error):
     assert type(again) is error and str(again) == "what was wrong"
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="made of other arguments than it says")
 def test_so_does_that_of_an_unknown_name():
     """As `pickle` does, unless another library has told it how errors are made again."""
     make, arguments, *_ = UnknownNameError("scheme", "sor", ["mali"]).__reduce_ex__(4)

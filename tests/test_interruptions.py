@@ -109,12 +109,6 @@ def swallowing(ctx, at):
     return Wrapped(ctx, stat_equil=call)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=SystemError,
-    reason="numba makes a SystemError, caused by the KeyboardInterrupt, of an interrupt in "
-    "compiled code, and nobody makes an interrupt of that again",
-)
 def test_an_interrupt_inside_compiled_code(make_ctx, reference):
     """It arrives as a SystemError: one in ten interrupts of a solve by the operator."""
     ctx = make_ctx()

@@ -71,7 +71,6 @@ def test_a_policy_in_the_second_position_still_works(function, ctx):
     np.testing.assert_array_equal(ctx.activeAtoms[0].n, other.activeAtoms[0].n)
 
 
-@pytest.mark.xfail(strict=True, reason="both_spellings is one frame more than stacklevel counts")
 def test_the_warning_points_at_the_caller(ctx):
     with pytest.warns(DeprecationWarning) as caught:
         iterate_ctx_rl(ctx, zeros(), quiet=True)

@@ -118,7 +118,7 @@ class History:
         norms = [largest(r) for r in self._rs]
         if len(norms) <= _STEPS or not min(norms) < _ROUNDING:
             return False
-        return norms[-1] > _SMALLER * norms[-1 - _STEPS]
+        return norms[-1] >= _SMALLER * norms[-1 - _STEPS]
 
     def best(self) -> Array:
         """Return the visited state with the smallest residual."""

@@ -430,7 +430,7 @@ class Adapter:
         )
         source = transitions[0] if self._sources[index] else None
         assert source is None or isinstance(source, Line)
-        return Atom(str(atom.element), int(atom.Nlevel), transitions, source)
+        return Atom(str(atom.element.name), int(atom.Nlevel), transitions, source)
 
     def line(self, block: Block) -> LinePhysics | None:
         """Return the line whose source function is the unknown; None for other atoms."""

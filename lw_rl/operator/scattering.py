@@ -101,8 +101,8 @@ class BackgroundScattering:
         """Return ``1 - Lambda a`` of a wavelength, factorised."""
         known = self._known.get(wave)
         if known is not None:
-            changed = np.abs(chi / known[2] - 1.0).max(), np.abs(sca / known[3] - 1.0).max()
-            if max(changed) < _CHANGED:
+            now, before = np.stack([chi, sca]), np.stack(known[2:])
+            if np.all(np.abs(now - before) <= _CHANGED * before):
                 return known[0], known[1]
         step = 0.5 * (chi[1:] + chi[:-1]) * -np.diff(self.height)
         step = np.minimum(np.maximum(step[:, None] / _MU, _THIN), _THICK)

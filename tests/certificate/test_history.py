@@ -174,8 +174,5 @@ def test_residuals_that_no_longer_fall_are_at_the_floor_of_rounding():
     assert not history_of([1e-5] * 30).at_floor
 
 
-@pytest.mark.xfail(
-    strict=True, reason="0 > 0.5 * 0 is false: a residual of exactly zero is never at the floor"
-)
 def test_residuals_that_vanish_are_at_the_floor():
     assert history_of([1e-3, 1e-10, *([0.0] * 12)]).at_floor
