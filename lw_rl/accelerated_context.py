@@ -95,13 +95,11 @@ class AcceleratedContext:
         self._running = _Running(scheme)
         self._factors: dict[str, float] = {}
         self.certificate = Certificate(self.adapter, self._running.operators, scheme.lambdaIterate)
-        solved = scheme.solves_scattering and self.certificate.radiation_settles
-        one_dimension = self.adapter.grid.Ndim == 1
-        self._scattering = SolvedScattering(self.adapter) if solved and one_dimension else None
+        self._scattering = self._solved_scattering()
         self._failures = 0
         # Whether the last step went back to where the host began.
         self._restarted = False
-        # The unknown and the atmosphere as the last call left them, if a solve has begun.
+        # The unknown as the last call left it, and the atmosphere in which the solve began.
         self._left: Array | None = None
         self._circumstances: tuple[Array, ...] = ()
         self._note = ""
@@ -156,15 +154,20 @@ class AcceleratedContext:
             self.adapter.write(y)
         self._remember()
 
+    def _solved_scattering(self) -> SolvedScattering | None:
+        wanted = self._scheme.solves_scattering and self.certificate.radiation_settles
+        one_dimension = self.adapter.grid.Ndim == 1
+        return SolvedScattering(self.adapter) if wanted and one_dimension else None
+
     def _init(self) -> SafeguardState:
+        self._circumstances = self.adapter.circumstances()
         state = self._running.state = self._scheme.init(self.adapter)
         self._factors = _factors(self._scheme, self._scheme.operator_factor(state))
         return state
 
     def _remember(self) -> None:
-        """Note how this leaves the context."""
+        """Note how this leaves the populations."""
         self._left = self.adapter.read()
-        self._circumstances = self.adapter.circumstances()
 
     def _forget_if_changed(self) -> None:
         """Forget the solve if somebody else has changed populations or atmosphere."""
@@ -175,7 +178,8 @@ class AcceleratedContext:
         )
         if not same:
             self._running.state = self._left = None
-            self.certificate.clear()
+            self.certificate.begin()
+            self._scattering = self._solved_scattering()
             self._note = "populations or atmosphere were changed from outside: a new solve"
 
     @both_spellings
@@ -278,7 +282,7 @@ class AcceleratedContext:
             self._restarted = True
             self.certificate.clear()
         else:
-            self.certificate.skip(undone=step.accepted is False)
+            self.certificate.skip(undone=not step.accepted)
         notes = "; ".join(note for note in (self._note, step.note) if note)
         self._note = ""
         self.report.records.append(

@@ -175,6 +175,17 @@ def test_what_was_changed_from_outside_begins_a_new_solve(scheme, change, ctx):
     assert error(ctx, np.asarray(host.activeAtoms[0].n)) < 1e-3
 
 
+def test_a_new_solve_knows_nothing_of_the_atmosphere_before(ctx):
+    proxy = accelerate(ctx, scheme="mali")
+    lw.iterate_ctx_se(proxy, quiet=True, convergence=Certified)
+    block = proxy.adapter.blocks[0]
+    before = proxy.certificate.defect.operator(block, proxy.adapter.read()).line.temperature
+    heat(ctx)
+    lw.iterate_ctx_se(proxy, quiet=True, convergence=Certified)
+    now = proxy.certificate.defect.operator(block, proxy.adapter.read()).line.temperature
+    np.testing.assert_allclose(now, 1.05 * before)
+
+
 def test_what_was_not_changed_goes_on(ctx):
     proxy = accelerate(ctx, scheme="anderson")
     other = accelerate(copy.deepcopy(ctx), scheme="anderson")

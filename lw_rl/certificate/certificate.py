@@ -181,10 +181,15 @@ class Certificate:
     ):
         self.adapter = adapter
         self.settings = EstimateSettings() if settings is None else settings
+        self._operators = operators
+        self._lambda = lambdaIterate
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a solve: forget all of another one, what the atoms were then included."""
         self.clear()
         self._log_b: dict[Block, Array] = {}
-        self.defect = DefectCorrection(adapter, operators)
-        self._lambda = lambdaIterate
+        self.defect = DefectCorrection(self.adapter, self._operators)
         self._settled = True
         self._dJ: deque[float] = deque(maxlen=_FIELD_MEMORY)
         self.at_floor = False

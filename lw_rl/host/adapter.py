@@ -67,11 +67,11 @@ class Adapter:
                 "call RadiativeSet.set_active before making the context"
             )
         self._check_atmosphere()
+        self._sources = [self._line_is_unknown(atom) for atom in self._active]
         self._atoms: list[Unknown] = []
         start = 0
-        for atom in self._active:
+        for atom, lines in zip(self._active, self._sources, strict=True):
             n = np.asarray(atom.n)
-            lines = self._line_is_unknown(atom)
             size = n.shape[1] if lines else n.size
             block = Block(start, start + size, n.shape[1:] if lines else n.shape)
             nTotal = np.asarray(atom.n_total)
@@ -88,7 +88,6 @@ class Adapter:
                     "(eqPops.atomicPops[...].set_n_to_lte()) before iterating"
                 )
         self.blocks: tuple[Block, ...] = tuple(a.block for a in self._atoms)
-        self._sources = [self._line_is_unknown(atom) for atom in self._active]
         # The host redistributes with the rates of the last formal solution, so they belong to the
         # state. Those of atoms whose populations are given are iterated as well.
         detailed = [Named(a) for a in ctx.detailed_atoms] if ctx.detailed_atom_prd else []

@@ -21,16 +21,42 @@ from numba import njit
 
 from ..arrays import Array
 
-__all__ = ["REACH", "bezier", "linear", "mean_intensity", "stencils", "unit_responses"]
+__all__ = [
+    "REACH",
+    "bezier",
+    "linear",
+    "mean_intensity",
+    "optical_steps",
+    "stencils",
+    "unit_responses",
+]
 
 
 #: Below this step of optical depth its weights are summed as series.
 _SERIES = 0.03
+#: Steps of optical depth beyond which nothing changes.
+_THIN, _THICK = 1e-12, 1e12
 #: A step sees the source function up to this many depths from its end.
 REACH = 2
 
 #: Sums over rays may be taken in any order.
 _compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+
+
+def optical_steps(opacity: Array, height: Array, mu: Array) -> Array:
+    """Return the steps of optical depth along rays, [Nspace - 1, Nray].
+
+    Parameters
+    ----------
+    opacity : Array
+        [m-1], [Nspace, Nray], or [Nspace, 1] where it is the same on all rays.
+    height : Array
+        Height of the depths, downwards [m], [Nspace].
+    mu : Array
+        Cosine of every ray's angle, [Nray].
+    """
+    step = 0.5 * (opacity[1:] + opacity[:-1]) * -np.diff(height)[:, None] / mu
+    return np.minimum(np.maximum(step, _THIN), _THICK)
 
 
 @_compiled

@@ -12,14 +12,10 @@ import numpy as np
 
 from ..arrays import Array
 from ..host.state import LinePhysics
-from .bezier_1d import mean_intensity, stencils, unit_responses
+from .bezier_1d import mean_intensity, optical_steps, stencils, unit_responses
 from .line_quadrature import Rays, line_rays
 
 __all__ = ["Plane1D"]
-
-
-#: Steps of optical depth beyond which nothing changes.
-_THIN, _THICK = 1e-12, 1e12
 
 
 def _saturation(y: Array, g_ratio: float) -> Array:
@@ -76,8 +72,7 @@ class Plane1D:
         opacity = (line.opacity * saturation)[:, None] * rays.profile
         total = opacity + (line.opacity * line.background)[:, None]
         share = opacity / total
-        step = 0.5 * (total[1:] + total[:-1]) * -np.diff(self.height)[:, None] / rays.mu
-        step = np.minimum(np.maximum(step, _THIN), _THICK)
+        step = optical_steps(total, self.height, rays.mu)
         background = (1.0 - share) * B[:, None]
         source = background if y is None else share * np.exp(y)[:, None] + background
         # As the host's, the lower boundary is thermal, with the gradient of B.

@@ -23,7 +23,7 @@ from scipy.linalg.lapack import dgetrf, dgetrs
 
 from ..arrays import Array, Integers
 from ..host.adapter import Adapter
-from .bezier_1d import stencils, unit_responses
+from .bezier_1d import optical_steps, stencils, unit_responses
 
 __all__ = ["BackgroundScattering", "SolvedScattering", "matters"]
 
@@ -33,8 +33,6 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(3)
 _MU, _WEIGHT_MU = 0.5 * (1.0 + _NODES), 0.5 * _WEIGHTS
 #: Scattering matters where albedo times optical depth, or albedo where thick, is above this.
 _MATTERS = 1e-2
-#: Steps of optical depth beyond which nothing changes.
-_THIN, _THICK = 1e-12, 1e12
 #: Relative change of opacity or scattering beyond which a wavelength's matrix is made again.
 _CHANGED = 0.1
 #: The mean intensity is not below this share of that of the formal solution.
@@ -104,8 +102,7 @@ class BackgroundScattering:
             now, before = np.stack([chi, sca]), np.stack(known[2:])
             if np.all(np.abs(now - before) <= _CHANGED * before):
                 return known[0], known[1]
-        step = 0.5 * (chi[1:] + chi[:-1]) * -np.diff(self.height)
-        step = np.minimum(np.maximum(step[:, None] / _MU, _THIN), _THICK)
+        step = optical_steps(chi[:, None], self.height, _MU)
         weight = np.broadcast_to(_WEIGHT_MU, (len(chi), len(_MU))).copy()
         albedo = np.broadcast_to((sca / chi)[:, None], weight.shape).copy()
         A = -unit_responses(*stencils(step, albedo, True), step, weight, albedo)
