@@ -13,6 +13,8 @@ from scipy.interpolate import PchipInterpolator
 from lw_rl.errors import AtmosphereError
 from lw_rl.host.names import Named, both_spellings, keywords
 
+__all__ = ["SOLAR_GRAVITY", "from_arrays", "hydrostatic", "isothermal", "resample", "validate"]
+
 #: Solar surface gravity [m s-2] (log g = 4.44 in cgs).
 SOLAR_GRAVITY = 10**2.44
 

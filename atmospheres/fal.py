@@ -10,6 +10,8 @@ from lw_rl.errors import UnknownNameError
 
 from .build import resample
 
+__all__ = ["canonical", "known", "load"]
+
 _FILES = {
     "FALA": "FALA.atmos",
     "FALC": "FALC.atmos",

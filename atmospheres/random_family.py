@@ -15,6 +15,8 @@ from lw_rl.errors import UnknownNameError
 
 from .build import hydrostatic
 
+__all__ = ["KINDS", "random"]
+
 KINDS = ("chromosphere", "cool", "photosphere", "isothermal")
 
 

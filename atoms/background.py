@@ -25,6 +25,8 @@ from lightweaver.rh_atoms import (
 
 from lw_rl.errors import UnknownNameError
 
+__all__ = ["BACKGROUND", "background_atom"]
+
 _ELEMENTS: dict[str, Callable[[], AtomicModel]] = {
     "H": H_6_atom,
     "C": C_atom,

@@ -12,6 +12,8 @@ from lightweaver.rh_atoms import CaII_atom
 from .multilevel import multilevel_atom
 from .two_level import two_level_atom
 
+__all__ = ["CaII", "CaII_H", "CaII_K"]
+
 
 def CaII_K(prd: bool = False, collision_scale: float = 1.0) -> AtomicModel:  # noqa: N802 (the line's name)
     """Return Ca II K, 393.48 nm, 4s 2S1/2 - 4p 2P3/2, as a two-level atom."""

@@ -14,6 +14,8 @@ from lightweaver.rh_atoms import H_6_atom
 from .multilevel import multilevel_atom
 from .two_level import two_level_atom
 
+__all__ = ["H", "H_Lya"]
+
 
 def H_Lya(prd: bool = False, collision_scale: float = 1.0) -> AtomicModel:  # noqa: N802 (the line's name)
     """Return H Lyman alpha, 121.57 nm, n 1 - n 2, as a two-level atom."""

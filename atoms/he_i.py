@@ -11,6 +11,8 @@ from lightweaver.rh_atoms import He_9_atom
 
 from .multilevel import multilevel_atom
 
+__all__ = ["HeI"]
+
 
 def HeI(prd: bool = False, collision_scale: float = 1.0) -> AtomicModel:  # noqa: N802 (the ion's name)
     """Return helium with nine levels: seven lines and eight continua.

@@ -12,6 +12,8 @@ from lightweaver.rh_atoms import MgII_atom, MgII_hk_atom
 from .multilevel import multilevel_atom
 from .two_level import two_level_atom
 
+__all__ = ["MgII", "MgII_h", "MgII_k"]
+
 
 def MgII_k(prd: bool = False, collision_scale: float = 1.0) -> AtomicModel:  # noqa: N802 (the line's name)
     """Return Mg II k, 279.64 nm, 3s 2S1/2 - 3p 2P3/2, as a two-level atom."""

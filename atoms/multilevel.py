@@ -9,6 +9,8 @@ from lw_rl.errors import AtomReductionError
 
 from .two_level import scale_collisions
 
+__all__ = ["multilevel_atom"]
+
 
 def multilevel_atom(
     model: AtomicModel, prd: bool = False, collision_scale: float = 1.0

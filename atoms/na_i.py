@@ -12,6 +12,8 @@ from lightweaver.rh_atoms import NaI_fine_atom
 from .multilevel import multilevel_atom
 from .two_level import two_level_atom
 
+__all__ = ["NaI", "NaI_D1", "NaI_D2"]
+
 
 def NaI_D2(prd: bool = False, collision_scale: float = 1.0) -> AtomicModel:
     """Return Na I D2, 589.16 nm, 3s 2S1/2 - 3p 2P3/2, as a two-level atom."""

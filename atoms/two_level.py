@@ -11,6 +11,8 @@ from lightweaver.broadening import LineBroadener, LineBroadening, StandardLineBr
 
 from lw_rl.errors import AtomReductionError
 
+__all__ = ["ParentBroadening", "scale_collisions", "two_level_atom"]
+
 
 @dataclass(eq=False)
 class ParentBroadening(StandardLineBroadener):

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-import lw_rl
-
-PACKAGE = Path(lw_rl.__file__).parent
 TESTS = Path(__file__).parent
+#: The sources of this checkout, installed or not: a package that stands beside ``lw_rl`` here is
+#: inside it once it is installed.
+PACKAGE = TESTS.parent / "lw_rl"
+BESIDE = tuple(TESTS.parent / name for name in ("atoms", "atmospheres"))
 
 #: Packages and modules from the top down: each imports from lower rows only, or from itself.
 ROWS = (
@@ -61,15 +62,18 @@ TOUCHES_A_CONTEXT: set[str] = {
 def modules() -> dict[str, ast.Module]:
     """Every module by its dotted name in the package, ``host.adapter``; ``host`` for a package."""
     found = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = list(path.relative_to(PACKAGE).with_suffix("").parts)
+    sources = [(PACKAGE, path) for path in PACKAGE.rglob("*.py")]
+    sources += [(folder.parent, path) for folder in BESIDE for path in folder.rglob("*.py")]
+    for base, path in sorted(sources):
+        parts = list(path.relative_to(base).with_suffix("").parts)
         name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
         found[name] = ast.parse(path.read_text(encoding="utf-8"), str(path))
     return found
 
 
 def is_package(name: str) -> bool:
-    return (PACKAGE / name.replace(".", "/")).is_dir()
+    inside = name.replace(".", "/")
+    return (PACKAGE / inside).is_dir() or PACKAGE.parent / inside in BESIDE
 
 
 def imports(name: str) -> Iterator[str]:
@@ -120,7 +124,7 @@ def external(name: str) -> set[str]:
 
 
 def test_everything_has_its_place():
-    tops = {top(name) for name in modules()} | {"atoms", "atmospheres"}
+    tops = {top(name) for name in modules()}
     assert tops - OUTSIDE == set(LEAF)
 
 
@@ -197,12 +201,20 @@ def test_every_public_module_lists_its_names():
     assert without == WITHOUT_ALL
 
 
+def tested_in(name: str) -> Path:
+    """Where a module is tested; the small modules of atoms and atmospheres share a file."""
+    *rooms, last = name.split(".")
+    if top(name) in {folder.name for folder in BESIDE}:
+        rooms, last = [], top(name)
+    return TESTS.joinpath(*rooms) / f"test_{last}.py"
+
+
 def test_every_module_has_a_test_file():
     without = {
         name
         for name in modules()
         if top(name) not in OUTSIDE and not is_package(name)
-        if not (TESTS.joinpath(*name.split(".")[:-1]) / f"test_{name.split('.')[-1]}.py").exists()
+        if not tested_in(name).exists()
     }
     assert without == WITHOUT_TESTS
 
