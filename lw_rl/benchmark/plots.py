@@ -46,6 +46,7 @@ _STYLES: dict[str, Json] = {
     "ng": {"color": "#009E73", "ls": (0, (3, 1, 1, 1))},
     "mali": {"color": "#000000", "ls": (0, (1, 1))},
     "mali_scattering": {"color": "#117733", "ls": (0, (8, 2))},
+    "anderson_scattering": {"color": "#882255", "ls": (0, (1, 2))},
     "lambda": {"color": "#999999", "ls": "-"},
     "lightweaver": {"color": "#56B4E9", "ls": (0, (4, 2))},
 }
@@ -58,6 +59,7 @@ _LABELS = {
     "ng": "Ng",
     "mali": "MALI",
     "mali_scattering": "MALI + scattering",
+    "anderson_scattering": "Anderson (10) + scattering",
     "lambda": "Lambda",
     "lightweaver": "iterate_ctx_se",
 }
