@@ -2,8 +2,8 @@
 
 MALI's change per iteration can be 1e-6 while the populations are 2e-3 wrong, so that a small change
 proves nothing. The populations of a reference are the end of MALI with the scattering of the
-background solved (`lw_rl.benchmark.reference`); another solve, which begins without populations
-(those of a thin gas, in the light of the background, are its first), has to end at the same; plain
+background solved (`lw_rl.benchmark.reference`), from LTE; another solve, which begins on the other
+side of it, has to end at the same, because what converges slowly would leave the two apart; plain
 steps of the host, which lambda-iterates the scattering, have to stay there; and the populations of
 an element have to add up to what there is of it.
 """
@@ -11,7 +11,7 @@ an element have to add up to what there is of it.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 
 import lightweaver as lw
@@ -20,7 +20,8 @@ import numpy as np
 from ..arrays import Array
 from ..errors import NoReferenceError
 from ..host.adapter import Adapter
-from ..iterate import accelerate, solve
+from ..iterate import accelerate, iterate_ctx_rl
+from .peers import anderson_scattering
 from .reference import reference, settle, true_error
 
 __all__ = ["REFERENCE_ERROR", "Reference", "confirmed_reference"]
@@ -29,12 +30,11 @@ __all__ = ["REFERENCE_ERROR", "Reference", "confirmed_reference"]
 REFERENCE_ERROR = 1e-5
 #: Plain steps of the host that must leave a reference alone.
 _PLAIN = 5
-#: Tolerance and formal solutions of the solve from the second start.
-_SECOND_TOLERANCE, _SECOND_MOST = 1e-7, 500
-#: Size and wavenumber [1/depth] of a smooth change of the populations, in the logarithm. It makes
-#: the second start where charge is conserved or emission profiles are iterated: neither begins
-#: without populations.
-_AMPLITUDE, _WAVENUMBER = 0.3, 0.1
+#: Change of the populations and formal solutions of the solve from the second start.
+_SECOND_TOLERANCE, _SECOND_MOST = 1e-8, 300
+#: Furthest that the second start is from the first end, in the logarithm of the populations, and
+#: the factor on its mean intensity.
+_FURTHEST, _BRIGHTER = 0.5, 1.5
 
 
 @dataclass(frozen=True)
@@ -79,15 +79,21 @@ def confirmed_reference(ctx: lw.Context, prd: bool = False) -> Reference:
     Raises
     ------
     NoReferenceError
-        If MALI does not settle, from either start; if the two ends differ although no equilibrium
-        but one of them is left alone; or if the host's own steps leave the end by more than
-        :data:`REFERENCE_ERROR`.
+        If MALI does not settle, from either start, or if the host's own steps leave the end by more
+        than :data:`REFERENCE_ERROR`. Two ends that differ are both solutions of its equations.
     """
     began = perf_counter()
     end = copy.deepcopy(ctx)
+    try:
+        return _confirmed(ctx, end, prd, began)
+    except (lw.ExplodingMatrixError, ArithmeticError) as err:
+        raise NoReferenceError(f"the host's equations could not be solved: {err}") from err
+
+
+def _confirmed(ctx: lw.Context, end: lw.Context, prd: bool, began: float) -> Reference:
     n, change = reference(end, prd)
     adapter = Adapter(end)
-    starts = 0.0 if adapter.line_sources else _second_start(ctx, n, prd)
+    starts = 0.0 if adapter.line_sources else _second_start(ctx, end, prd)
     lte = adapter.lte_populations()
     sums = [
         float(np.max(np.abs(a.sum(axis=0) / b.sum(axis=0) - 1.0)))
@@ -101,23 +107,25 @@ def confirmed_reference(ctx: lw.Context, prd: bool = False) -> Reference:
     return Reference(tuple(n), change, starts, plain, max(sums), perf_counter() - began)
 
 
-def _second_start(ctx: lw.Context, n: list[Array], prd: bool) -> float:
-    """Return how far from the populations another start ends."""
-    other = copy.deepcopy(ctx)
+def _second_start(ctx: lw.Context, end: lw.Context, prd: bool) -> float:
+    """Return how far from the end of a solve one from its other side ends.
+
+    Seen from LTE, where the first began: there the radiation is too weak, and here too strong.
+    """
+    n = Adapter(end).populations()
+    other = copy.deepcopy(end)
     adapter = Adapter(other)
-    start = adapter.snapshot()
-    if adapter.conserves_charge or prd:
-        y = adapter.read()
-        adapter.write(y + _AMPLITUDE * np.sin(_WAVENUMBER * np.arange(y.size)))
-    else:
-        adapter.restore(replace(start, n=tuple(np.zeros_like(a) for a in start.n)))
-    solve(
-        other, scheme="anderson", NmaxIter=_SECOND_MOST, prd=prd, JTol=np.inf,
-        popsTol=_SECOND_TOLERANCE, quiet=True, bound=False,
+    away = Adapter(end).read() - Adapter(ctx).read()
+    adapter.write(adapter.read() + np.clip(away, -_FURTHEST, _FURTHEST))
+    waves = np.arange(len(adapter.radiation()))
+    adapter.write_radiation(waves, _BRIGHTER * adapter.radiation())
+    iterate_ctx_rl(
+        other, scheme=anderson_scattering(), popsTol=_SECOND_TOLERANCE, JTol=np.inf,
+        NmaxIter=_SECOND_MOST, quiet=True, convergence=lw.DefaultConvergenceCriteria, prd=prd,
     )  # fmt: skip
-    away = true_error(adapter.populations(), n)
-    if away < REFERENCE_ERROR:
-        return away
+    found = true_error(adapter.populations(), n)
+    if found < REFERENCE_ERROR:
+        return found
     # Not there yet, or another solution of the host's equations.
     return true_error(settle(other, prd)[0], n)
 

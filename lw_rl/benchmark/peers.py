@@ -25,7 +25,7 @@ from ..schemes import (
 )
 from .solves import POPS_TOL
 
-__all__ = ["LADDER", "NG_SETTINGS", "Peer", "depthwise_name", "peers"]
+__all__ = ["LADDER", "NG_SETTINGS", "Peer", "anderson_scattering", "depthwise_name", "peers"]
 
 #: (order, period, delay) of the Ng peers; the best on each problem stands for Ng.
 NG_SETTINGS = ((2, 3, 5), (3, 4, 5), (3, 5, 10))
@@ -43,6 +43,8 @@ _ON_REQUEST = {
 
 #: Formal solutions that schemes are given on atoms with more levels: MALI, and all others.
 _MALI_LEVELS, _LEVELS = 1500, 600
+#: Fruitless formal solutions that the best peer there is allowed.
+_LEVELS_ALLOWANCE = 8.0
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,6 @@ def _known(levels: bool) -> list[Peer]:
         # On two-level atoms there is no scattering to solve.
         return _unaided(replace(scheme, solves_scattering=not levels))
 
-    logarithmic = Anderson(logarithmic=True, max_step=1.5, delay=5, name="anderson_scattering")
     return [
         Peer("lightweaver", None, NmaxIter=2000, prdIterTol=1e-2),
         Peer("lightweaver to 1e-3", None, tolerances=LADDER),
@@ -145,9 +146,20 @@ def _known(levels: bool) -> list[Peer]:
         *(Peer("ng", combining(Ng(*s)), setting=f"{s[0]},{s[1]},{s[2]}") for s in NG_SETTINGS),
         Peer("anderson5", combining(Anderson(window=5))),
         Peer("anderson10", combining(Anderson(window=10))),
-        Peer("anderson_scattering", _unaided(logarithmic)),
+        Peer("anderson_scattering", anderson_scattering()),
         Peer("nonlocal", make_scheme("nonlocal"), own=True),
     ]
+
+
+def anderson_scattering() -> Safeguarded:
+    """Return the best acceleration of plain updates that is known for atoms with more levels.
+
+    Anderson's, of the logarithm of the populations after five plain steps, the background's
+    scattering solved. It is given up for plain steps, though not for good, where the residual has
+    not fallen for a while: kept on it stands still.
+    """
+    scheme = Anderson(logarithmic=True, max_step=1.5, delay=5, name="anderson_scattering")
+    return Safeguarded(scheme, fallbacks=(), allowance=_LEVELS_ALLOWANCE)
 
 
 def _limited(peer: Peer) -> Peer:

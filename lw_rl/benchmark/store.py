@@ -19,6 +19,7 @@ from dataclasses import asdict, fields
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from zipfile import BadZipFile
 
 import lightweaver as lw
 import numpy as np
@@ -191,5 +192,5 @@ def _load(path: Path) -> Reference | str | None:
             return str(values["message"])
         n = tuple(values.pop(f"n{k}") for k in range(len([v for v in values if v[1:].isdigit()])))
         return Reference(n=n, **{k: float(v) for k, v in values.items()})
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile):
         return None
