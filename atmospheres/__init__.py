@@ -6,7 +6,7 @@ Everything here returns a :class:`lightweaver.Atmosphere` (SI; ``.unit_view()`` 
 
 from __future__ import annotations
 
-from .build import from_arrays, isothermal, resample, validate
+from .build import from_arrays, isothermal, lte_electron_density, resample, validate
 from .fal import canonical, known, load
 from .random_family import random
 
@@ -16,6 +16,7 @@ __all__ = [
     "isothermal",
     "known",
     "load",
+    "lte_electron_density",
     "random",
     "resample",
     "validate",

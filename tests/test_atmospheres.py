@@ -339,6 +339,50 @@ def test_velocities_and_heights_must_be_finite(name, depth, bad):
         atmospheres.from_arrays(**{**ARRAYS, name: values})
 
 
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("temperature", 2e9), ("ne", 2e30), ("nHTot", 2e30), ("vturb", 3e8), ("vlos", -3e8),
+        ("height", 2e15),
+        *((name, 9.969209968386869e36) for name in ("temperature", "ne", "nHTot", "vturb", "vlos")),
+    ],
+)  # fmt: skip
+def test_what_no_atmosphere_holds_is_refused(name, bad):
+    """The fill value of netCDF is a number like any other, unless there are upper limits."""
+    values = ARRAYS[name].copy()
+    values[0] = bad
+    with pytest.raises(AtmosphereError, match=r"at depth index 0$"):
+        atmospheres.from_arrays(**{**ARRAYS, name: values})
+
+
+def test_the_electron_density_of_lte():
+    falc = atmospheres.load("FALC")
+    T, nH = np.asarray(falc.temperature), np.asarray(falc.nHTot)
+    ne = atmospheres.lte_electron_density(T, nH)
+    # Hydrogen is ionised at the top; metals alone give electrons at the temperature minimum.
+    assert 1.0 < ne[0] / nH[0] < 1.25
+    cool = int(np.argmin(T))
+    assert 1e-5 < ne[cool] / nH[cool] < 1.5e-4
+    # Where the model is in LTE, at the bottom, it is the model's.
+    np.testing.assert_allclose(ne[-4:], np.asarray(falc.ne)[-4:], rtol=0.05)
+    without = atmospheres.from_arrays(falc.z, T, None, nH)
+    np.testing.assert_array_equal(without.ne, ne)
+    with pytest.raises(AtmosphereError, match=r"temperature \[K\] must be positive"):
+        atmospheres.from_arrays(falc.z, -T, None, nH)
+
+
+def test_boundaries():
+    atmos = atmospheres.from_arrays(**ARRAYS)
+    assert isinstance(atmos.zLowerBc, lw.ThermalisedRadiation)
+    assert isinstance(atmos.zUpperBc, lw.ZeroRadiation)
+    mine = lw.ZeroRadiation()
+    atmos = atmospheres.from_arrays(**ARRAYS, bottom=mine, top="thermalised")
+    assert atmos.zLowerBc is mine and isinstance(atmos.zUpperBc, lw.ThermalisedRadiation)
+    assert isinstance(atmospheres.resample(atmos, 12).zLowerBc, lw.ZeroRadiation)
+    with pytest.raises(AtmosphereError, match="top is one of zero, thermalised.*got 'mirror'"):
+        atmospheres.from_arrays(**ARRAYS, top="mirror")
+
+
 def test_a_negative_microturbulence_is_refused():
     with pytest.raises(AtmosphereError, match="microturbulence.*-100.*depth index 3"):
         atmospheres.from_arrays(**{**ARRAYS, "vturb": np.where(np.arange(9) == 3, -100.0, 1e3)})

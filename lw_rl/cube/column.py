@@ -131,7 +131,7 @@ class Workshop:
         AtmosphereError
             If no formal solution can be made for the column.
         """
-        atmos = atmospheres.from_arrays(**column)
+        atmos = atmospheres.from_arrays(**{"ne": None, **column})
         if self._quadrature is None:
             atmos.quadrature(self.settings.Nrays)
             self._quadrature = np.array(atmos.muz), np.array(atmos.wmu)

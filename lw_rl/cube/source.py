@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ..arrays import Array
 from ..errors import CubeInputError
 from .rh_format import (
     DIMENSIONS,
     VARIABLES,
+    boundary,
     canonical,
     check_heights,
     conversion_factor,
@@ -40,33 +42,54 @@ class Columns:
     ----------
     z, temperature, ne, nHTot, vturb, vz : Column
         Height [m], temperature [K], electron and hydrogen density [m-3], microturbulence and
-        upward velocity [m s-1], each in the precision of the file.
+        upward velocity [m s-1], each in the precision of the file. `ne` is None where the cube has
+        no electron density.
+    bottom, top : {"zero", "thermalised"}
+        The radiation that enters there.
     """
 
     z: Column
     temperature: Column
-    ne: Column
+    ne: Column | None
     nHTot: Column
     vturb: Column
     vz: Column
+    bottom: str = "thermalised"
+    top: str = "zero"
 
     def __len__(self) -> int:
         return self.temperature.shape[0]
 
     def only(self, k: int) -> Columns:
         """Return the columns that consist of one of these."""
-        return Columns(*(getattr(self, f.name)[k : k + 1] for f in fields(self)))
+        one = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Columns(
+            **{n: v[k : k + 1] if isinstance(v, np.ndarray) else v for n, v in one.items()}
+        )
 
-    def column(self, k: int) -> dict[str, Array]:
-        """Return one column in double precision, named as ``lw_rl.atmospheres.from_arrays``."""
-        return {
+    def column(self, k: int) -> dict[str, Any]:
+        """Return one column in double precision, named as ``lw_rl.atmospheres.from_arrays``.
+
+        Without ``"ne"`` where the cube has none, and with the boundaries where they are not the
+        usual ones.
+        """
+        column: dict[str, Any] = {
             "height": self.z[k].astype(float),
             "temperature": self.temperature[k].astype(float),
-            "ne": self.ne[k].astype(float),
             "nHTot": self.nHTot[k].astype(float),
             "vturb": self.vturb[k].astype(float),
             "vlos": self.vz[k].astype(float),
         }
+        if self.ne is not None:
+            column["ne"] = self.ne[k].astype(float)
+        if self.unusual:
+            column |= {"bottom": self.bottom, "top": self.top}
+        return column
+
+    @property
+    def unusual(self) -> bool:
+        """Whether the radiation at the boundaries is not what it is in a solar atmosphere."""
+        return (self.bottom, self.top) != ("thermalised", "zero")
 
 
 class Source:
@@ -83,16 +106,18 @@ class Source:
     name : str
         What reports call it.
     shape : tuple of int
-        (nt, nx, ny).
+        (nt, nx, ny); 1 along an axis that the data lack, as after ``ds.isel(x=0)``.
     Nspace : int
         Number of depths.
+    bottom, top : {"zero", "thermalised"}
+        The radiation that enters there, by the attributes ``boundary_bottom``, ``boundary_top``.
 
     Raises
     ------
     CubeInputError
-        For a file that cannot be read, a variable that is missing or has the wrong unit or
-        dimensions, or heights that do not decrease; the message names it and says what is
-        expected.
+        For a file that cannot be read, a variable that is missing or has the wrong unit, type or
+        dimensions, a boundary that needs more than the file holds, or heights that do not
+        decrease; the message names it and says what is expected.
     """
 
     def __init__(self, data: str | os.PathLike[str] | xr.Dataset):
@@ -112,8 +137,13 @@ class Source:
             )
         temperature = self._variable("temperature")
         sizes = {str(d): n for d, n in zip(temperature.dims, temperature.shape, strict=True)}
-        self.shape: tuple[int, int, int] = (sizes.get("t", 1), sizes["x"], sizes["y"])
+        self.shape: tuple[int, int, int] = (
+            sizes.get("t", 1), sizes.get("x", 1), sizes.get("y", 1)
+        )  # fmt: skip
         self.Nspace = sizes["depth"]
+        self.bottom, self.top = (
+            boundary(self._data, where, self.name) for where in ("bottom", "top")
+        )
         if self.Nspace < 3 or 0 in self.shape:
             raise CubeInputError(
                 f"{self.name} has {self.Nspace} depths and {self.shape} snapshots and columns; at "
@@ -130,7 +160,7 @@ class Source:
         variable = self._variable(name)
         found = {str(d): n for d, n in zip(variable.dims, variable.shape, strict=True)}
         found.pop("nhydr", None)
-        need = {"depth"} if name == "z" else {"x", "y", "depth"}
+        need = {"depth"} if name == "z" else {"x", "y", "depth"} & sizes.keys()
         if not need <= set(found) or any(sizes.get(d, 1) != N for d, N in found.items()):
             raise CubeInputError(
                 f"{name} of {self.name} has shape {variable.shape} for dimensions "
@@ -139,7 +169,7 @@ class Source:
 
     def _check_heights(self) -> None:
         z = self._variable("z")
-        first = z.isel({d: 0 for d in z.dims if d != "depth"}).values * self._factor["z"]
+        first = _values(z.isel({d: 0 for d in z.dims if d != "depth"}), {}) * self._factor["z"]
         if {"x", "y"} & set(z.dims) and not np.all(np.isfinite(first)):
             # A column without heights fails by itself; the others need not.
             return
@@ -153,10 +183,13 @@ class Source:
             "y": slice(window.y0, window.y1),
         }
         part = variable.isel({d: i for d, i in index.items() if d in variable.dims})
+        axes = [d for d in ("x", "y", "depth") if d in part.dims]
+        part = part.transpose(*axes, *(d for d in part.dims if d not in axes))
+        values = _values(part, self._data.variables[name].attrs)
         if "nhydr" in part.dims:
             # Levels and protons; a file with one level holds the total.
-            part = part.sum("nhydr", skipna=False, dtype=float)
-        values = part.transpose(*[d for d in ("x", "y", "depth") if d in part.dims]).values
+            values = values.sum(axis=-1, dtype=float)
+        values = np.expand_dims(values, [k for k, d in enumerate(("x", "y")) if d not in axes])
         values = np.broadcast_to(values, (*window.shape, self.Nspace)).reshape(-1, self.Nspace)
         factor = self._factor[name]
         return values if factor == 1.0 else values * factor
@@ -178,10 +211,14 @@ class Source:
             return Columns(
                 z=self._read("z", window),
                 temperature=T,
-                ne=self._read("electron_density", window),
+                ne=self._read("electron_density", window)
+                if "electron_density" in self._factor
+                else None,
                 nHTot=self._read("hydrogen_populations", window),
                 vturb=optional["velocity_turbulent"],
                 vz=optional["velocity_z"],
+                bottom=self.bottom,
+                top=self.top,
             )
         except (OSError, RuntimeError) as err:
             raise CubeInputError(f"{self.name} cannot be read at {window}: {err}") from err
@@ -189,12 +226,13 @@ class Source:
     def coordinate(self, axis: str) -> xr.Variable | None:
         """Return the coordinate along ``"t"``, ``"x"`` or ``"y"``, if the cube has one."""
         for alias in DIMENSIONS[axis]:
-            if alias in self._data.variables and self._data[alias].dims == (alias,):
+            if alias in self._data.variables and self._data[alias].dims in ((alias,), ()):
+                # A row or column that was selected keeps its coordinate as one number.
                 found = self._data.variables[alias]
                 attrs = {
                     k: v.decode() if isinstance(v, bytes) else v for k, v in found.attrs.items()
                 }
-                return xr.Variable((axis,), found.values, attrs)
+                return xr.Variable((axis,), np.atleast_1d(found.values), attrs)
         return None
 
     def fingerprint(self) -> str:
@@ -206,8 +244,26 @@ class Source:
                 for y in sorted({0, ny // 2, ny - 1}):
                     columns = self.read(Window(t, x, x + 1, y, y + 1))
                     for values in vars(columns).values():
-                        digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
+                        if isinstance(values, np.ndarray):
+                            digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
+                    if columns.unusual:
+                        digest.update(f"{columns.bottom} {columns.top}".encode())
         return digest.hexdigest()[:16]
+
+
+def _values(part: xr.Variable, attrs: Mapping[Any, Any]) -> Column:
+    """Return the numbers of a part of a variable, NaN where it is masked or was never written."""
+    # Not `.values`: it takes the numbers behind a mask for data.
+    data = part.data
+    data = data.compute() if hasattr(data, "compute") else data
+    missing = [attrs[name] for name in ("_FillValue", "missing_value") if name in attrs]
+    values = np.asarray(data)
+    hidden = np.ma.getmaskarray(data)
+    for value in missing:
+        hidden = hidden | (values == value)
+    if not np.any(hidden):
+        return values
+    return np.where(hidden, np.nan, values)
 
 
 def write(data: xr.Dataset, path: str | os.PathLike[str]) -> Path:
