@@ -1,8 +1,10 @@
 """Cubes: 1.5D synthesis of a simulation, column by column, on Dask, resumable.
 
 ``lw_rl.cube.solve("cube.hdf5", "cube.zarr", line="CaII_K")`` solves every column of a cube by
-itself and returns the output as an xarray Dataset; the command is ``lw-rl cube``. Needs the extra
-``lw-rl[cube]``; the public names are imported when they are first used.
+itself and returns the output as an xarray Dataset; the command is ``lw-rl cube``. With
+``atoms=["H", "CaII"], lines=["H 6563", "CaII 8542"]`` atoms of many levels are solved together and
+the light of several lines is kept. Needs the extra ``lw-rl[cube]``; the public names are imported
+when they are first used.
 
 The way of a column: `source` reads it, `run` sends it to a worker in a block, `column` solves it
 there, `store` writes what came back (`layout` says which arrays), and `learn` fine-tunes the policy
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from .engine import solve
     from .figure import cube_figure
     from .learn import LearningSchedule
+    from .lines import select_line
     from .progress import Progress
     from .settings import CubeSettings
     from .source import Source, write
@@ -76,6 +79,7 @@ _HOMES = {
     "Source": "source",
     "cube_figure": "figure",
     "open_output": "store",
+    "select_line": "lines",
     "solve": "engine",
     "synthetic_cube": "synthetic",
     "write": "source",
@@ -91,6 +95,7 @@ __all__ = [
     "cube_figure",
     "open_output",
     "require_extra",
+    "select_line",
     "solve",
     "synthetic_cube",
     "write",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 
 import numpy as np
+from lightweaver.atomic_model import AtomicModel
 
 from ..arrays import Array, Single
 from ..errors import ClusterError
@@ -42,6 +44,8 @@ class Order:
         The client's versions of the packages that must agree (:func:`required_versions`).
     record : bool
         Whether the worker keeps a sample of the states visited.
+    models : mapping
+        The user's own models among the active atoms.
     """
 
     columns: Columns
@@ -50,6 +54,7 @@ class Order:
     version: int
     versions: dict[str, str]
     record: bool = False
+    models: Mapping[str, AtomicModel] = field(default_factory=dict)
 
 
 def required_versions() -> dict[str, str]:
@@ -81,7 +86,7 @@ def solve_block(order: Order, policy: Policy | None = None) -> dict[str, Values]
     mine = required_versions()
     if mine != order.versions:
         raise ClusterError(mismatch({"this worker": mine}, order.versions))
-    shop = workshop(order.settings, threading.get_ident())
+    shop = workshop(order.settings, threading.get_ident(), order.models)
     choice = StartChoice(order.settings.start)
     solved: dict[int, Solved] = {}
     neighbour = None
@@ -98,15 +103,16 @@ def solve_block(order: Order, policy: Policy | None = None) -> dict[str, Values]
         # A failed column is no place to begin at: the last one that was solved is.
         neighbour = done.neighbour or neighbour
         solved[k] = done
-    return gather([solved[k] for k in range(len(order.columns))], order, shop.wavelength.size)
+    columns = [solved[k] for k in range(len(order.columns))]
+    return gather(columns, order, shop.wavelength.size, len(shop.levels))
 
 
-def gather(solved: list[Solved], order: Order, Nwave: int) -> dict[str, Values]:
+def gather(solved: list[Solved], order: Order, Nwave: int, Nlevel: int = 2) -> dict[str, Values]:
     """Return what was solved as arrays, NaN where a column failed."""
     settings = order.settings
     Nspace = order.columns.z.shape[1]
     spectrum = np.full((len(settings.mus), Nwave), np.nan, np.float32)
-    depths = np.full((2, Nspace), np.nan, np.float32)
+    depths = np.full((Nlevel, Nspace), np.nan, np.float32)
 
     def stack(values: list[Array | None], missing: Single) -> Single:
         return np.stack([missing if v is None else v.astype(np.float32) for v in values])
@@ -129,9 +135,10 @@ def gather(solved: list[Solved], order: Order, Nwave: int) -> dict[str, Values]:
     return values
 
 
-def lost(order: Order, reason: str, Nwave: int) -> dict[str, Values]:
+def lost(order: Order, reason: str, Nwave: int, Nlevel: int = 2) -> dict[str, Values]:
     """Return the result of columns on which workers died."""
-    return gather([Solved("worker_lost", reason=reason)] * len(order.columns), order, Nwave)
+    columns = [Solved("worker_lost", reason=reason)] * len(order.columns)
+    return gather(columns, order, Nwave, Nlevel)
 
 
 def mismatch(workers: dict[str, dict[str, str]], client: dict[str, str]) -> str:

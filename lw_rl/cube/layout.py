@@ -30,6 +30,8 @@ Values = npt.NDArray[Any]
 FORMAT = 1
 #: The dimensions that tell columns apart.
 COLUMN_DIMS = ("t", "x", "y")
+#: Columns along one side of a chunk of what is one number for a column.
+_WIDE = 64
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def create(
     block : tuple of int
         Columns of a block in x and y: one chunk of each array.
     coordinates : mapping
-        By dimension, one-dimensional variables with their attributes.
+        By name, variables with their dimensions and attributes.
     attrs : mapping
         Attributes; what is neither text nor a number is written as JSON.
 
@@ -125,6 +127,12 @@ def create(
         If it cannot be written.
     """
     chunk = {"t": 1, "x": block[0], "y": block[1]}
+    # What is one number for a column goes into chunks of several blocks, each a part of a file of
+    # kilobytes: one process writes them, and zarr replaces a chunk in one step.
+    wide = {
+        axis: min(_WIDE // size, -(-sizes[axis] // size)) * size if size < _WIDE else size
+        for axis, size in (("x", block[0]), ("y", block[1]))
+    } | {"t": 1}
     # Made beside its place and moved there whole: whatever kills this leaves no half output.
     temporary = path.with_name(f".{path.name}.new")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -138,7 +146,7 @@ def create(
         group.create_array(
             name,
             shape=tuple(sizes[d] for d in dims),
-            chunks=tuple(chunk.get(d, sizes[d]) for d in dims),
+            chunks=tuple((chunk if f.dims else wide).get(d, sizes[d]) for d in dims),
             dtype=f.dtype,
             fill_value=f.fill,
             dimension_names=dims,
@@ -150,8 +158,8 @@ def create(
             name,
             shape=values.shape,
             chunks=values.shape,
-            dtype=values.dtype,
-            dimension_names=(name,),
+            dtype="str" if values.dtype.kind == "U" else values.dtype,
+            dimension_names=tuple(map(str, variable.dims)),
             attributes=variable.attrs,
         )
         array[...] = values

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import lightweaver as lw
 import numpy as np
+import numpy.typing as npt
 
 from ..arrays import Array
 from ..host.adapter import Adapter
-from ..host.emergent import emergent_rays
+from ..host.emergent import emergent_at, emergent_rays
 
 __all__ = ["Emergent", "emergent", "height_of_tau_one"]
 
 
+Mask = npt.NDArray[np.bool_]
+
+
 @dataclass(frozen=True)
 class Emergent:
-    """The line as it leaves a column, on the line's own wavelengths.
+    """The lines as they leave a column.
 
     Attributes
     ----------
@@ -31,8 +36,14 @@ class Emergent:
     tau_one: Array | None
 
 
-def emergent(ctx: lw.Context, mus: tuple[float, ...], tau_one: bool = False) -> Emergent:
-    """Return the line of the first active atom as it leaves a solved context.
+def emergent(
+    ctx: lw.Context,
+    mus: tuple[float, ...],
+    tau_one: bool = False,
+    kept: Mask | None = None,
+    wavelengths: Sequence[float] = (),
+) -> Emergent:
+    """Return what leaves a solved context.
 
     Parameters
     ----------
@@ -42,8 +53,17 @@ def emergent(ctx: lw.Context, mus: tuple[float, ...], tau_one: bool = False) -> 
         Cosines of the angles with the vertical.
     tau_one : bool, optional
         Whether to find the heights of tau = 1 too (default: False).
+    kept : array of bool, optional
+        Which of the context's wavelengths are kept, shape [Nwave of the context] (default: those
+        of the first active atom's first line).
+    wavelengths : sequence of float, optional
+        Increasing vacuum wavelengths [nm] in the place of the context's own.
     """
-    intensity, z, chi = emergent_rays(Adapter(ctx), mus, opacity=tau_one)
+    adapter = Adapter(ctx)
+    if len(wavelengths):
+        intensity, z, chi = emergent_at(adapter, mus, np.asarray(wavelengths), opacity=tau_one)
+    else:
+        intensity, z, chi = emergent_rays(adapter, mus, opacity=tau_one, kept=kept)
     if chi is None:
         return Emergent(intensity, None)
     return Emergent(intensity, height_of_tau_one(z, chi, np.asarray(mus)).T)

@@ -13,7 +13,7 @@ from .. import atmospheres, atoms
 from ..errors import ContextError
 from .names import keywords
 
-__all__ = ["build_context", "radiative_set"]
+__all__ = ["active_atoms", "build_context", "radiative_set"]
 
 AtomLike: TypeAlias = AtomicModel | str
 
@@ -66,7 +66,7 @@ def build_context(
     AtmosphereError
         If the atmosphere holds values no formal solution can be made for.
     """
-    active = _active_atoms(atom)
+    active = active_atoms(atom)
     passive = [atoms.background_atom(a) if isinstance(a, str) else a for a in background]
     if isinstance(atmosphere, str):
         atmosphere = atmospheres.load(atmosphere)
@@ -79,8 +79,14 @@ def build_context(
     return lw.Context(atmosphere, spect, make(atmosphere), **given)
 
 
-def _active_atoms(atom: AtomLike | Sequence[AtomLike]) -> list[AtomicModel]:
-    """Return the active atoms, which can stand in one context."""
+def active_atoms(atom: AtomLike | Sequence[AtomLike]) -> list[AtomicModel]:
+    """Return the active atoms, which can stand in one context.
+
+    Parameters
+    ----------
+    atom : AtomicModel, str, or sequence of these
+        As for :func:`build_context`, whose errors it raises.
+    """
     active: list[AtomicModel] = []
     for one in [atom] if isinstance(atom, str | AtomicModel) else atom:
         active += atoms.make_all(one) if isinstance(one, str) else [one]
