@@ -9,6 +9,7 @@ from itertools import cycle
 from typing import Any
 
 import lightweaver as lw
+import matplotlib
 import numpy as np
 from lightweaver.constants import CLight, HPlanck
 from matplotlib.axes import Axes
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ..arrays import Array
-from ..files import Json, write_atomically
+from ..files import Json, figure_format, write_atomically
 from ..host.adapter import Adapter
 from ..host.emergent import emergent_line
 from ..host.emergent_lines import strongest_lines
@@ -72,9 +73,18 @@ _BANDS = ("depthwise", "anderson10", "mali")
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as PNG, whole or not at all."""
+    """Write a figure, whole or not at all; the suffix is the format.
+
+    Raises
+    ------
+    FigureFormatError
+        If it is none.
+    """
+    name = figure_format(path)
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    # Text stays text in what journals take, with fonts that they accept.
+    with matplotlib.rc_context({"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none"}):
+        figure.savefig(buffer, format=name, dpi=200)
     write_atomically(path, buffer.getvalue())
 
 

@@ -11,15 +11,8 @@ from click.core import ParameterSource
 
 from ..errors import PolicyFileError
 from ..files import Json
+from ..training.arguments import Args
 from .options import dataclass_options, json_option, quiet_option, require_training
-
-# Before anything of training is imported, so that its message is what a user without it sees.
-require_training()
-
-from ..policies import card_of, make_policy  # noqa: E402
-from ..training.rate import describe, measure_rate  # noqa: E402
-from ..training.train import Args  # noqa: E402
-from ..training.train import train as run_training  # noqa: E402
 
 __all__ = ["arguments_of", "train"]
 
@@ -47,6 +40,8 @@ def arguments_of(policy: str) -> Json:
     UnknownNameError, PolicyFileError, SchemaError
         If there is no such policy, or its card does not hold the arguments of this training.
     """
+    from ..policies import card_of, make_policy
+
     card = card_of(make_policy(policy))
     arguments = card.get("arguments")
     names = {f.name for f in dataclasses.fields(Args)}
@@ -69,6 +64,11 @@ def _run(
     quiet: bool,
     **values: Any,
 ) -> None:
+    # Before anything of training is imported, so that its message is what a user without it sees.
+    require_training()
+    from ..training.rate import describe, measure_rate
+    from ..training.train import train as run_training
+
     if reproduce is not None:
         given = {
             name for name in values if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE

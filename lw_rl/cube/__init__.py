@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from .lines import select_line
     from .progress import Progress
     from .settings import CubeSettings
+    from .simulations import simulation_cube
     from .source import Source, write
     from .store import open_output
     from .synthetic import synthetic_cube
@@ -80,6 +81,7 @@ _HOMES = {
     "cube_figure": "figure",
     "open_output": "store",
     "select_line": "lines",
+    "simulation_cube": "simulations",
     "solve": "engine",
     "synthetic_cube": "synthetic",
     "write": "source",
@@ -96,6 +98,7 @@ __all__ = [
     "open_output",
     "require_extra",
     "select_line",
+    "simulation_cube",
     "solve",
     "synthetic_cube",
     "write",
@@ -114,9 +117,7 @@ def require_extra() -> None:
     """
     missing = [name for name in _NEEDED if _find_spec(name) is None]
     if missing:
-        raise _MissingExtraError(
-            f"cubes need {', '.join(missing)}, which is not installed: pip install 'lw-rl[cube]'"
-        )
+        raise _MissingExtraError.of("cubes need", "cube", missing)
 
 
 def __getattr__(name: str) -> Any:

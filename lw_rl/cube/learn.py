@@ -17,7 +17,7 @@ from typing import Protocol
 
 from distributed import Client
 
-from ..errors import CubeSettingsError, PolicyFileError
+from ..errors import CubeSettingsError, MissingExtraError, PolicyFileError
 from ..files import Json, write_atomically
 from ..policies import actor as actors
 from ..policies.actor import Actor
@@ -138,7 +138,7 @@ class Learner:
             # A scheme that asks no policy, or atoms on which none is trained: nothing to say.
             self._give_up("")
         elif missing:
-            self._give_up(f"no learning without {', '.join(missing)}: pip install 'lw-rl[train]'")
+            self._give_up(f"no {MissingExtraError.of('learning without', 'train', missing)}")
         elif policy is not None and not isinstance(policy, Actor):
             self._give_up(f"no learning with a policy of type {type(policy).__name__}")
         self.version = max([e["version"] for e in self._log if e["accepted"]], default=0)

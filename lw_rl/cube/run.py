@@ -154,13 +154,14 @@ class CubeRun:
         ClusterError
             If the cluster is lost; the blocks that came back before are kept.
         """
-        looked = -np.inf
+        looked, began = -np.inf, monotonic()
         try:
             while self._waiting or self._suspects or self._sent:
                 if monotonic() - looked >= self.interval:
                     self._look()
                     looked = monotonic()
                 self._fill()
+                self.progress.seconds = monotonic() - began
                 self._listener(self.progress)
                 try:
                     future = self._finished.get(timeout=self.interval)
@@ -176,6 +177,7 @@ class CubeRun:
             if self._learner is not None:
                 self._learner.close()
             self._forget()
+        self.progress.seconds = monotonic() - began
         self._listener(self.progress)
 
     def _forget(self) -> None:

@@ -26,6 +26,7 @@ from .rh_format import (
     conversion_factor,
     open_cube,
 )
+from .simulations import is_snapshot, open_snapshot
 from .window import Window
 
 __all__ = ["Columns", "Source", "write"]
@@ -98,8 +99,8 @@ class Source:
     Parameters
     ----------
     data : path-like or xarray.Dataset
-        A file in the format (``.hdf5``, ``.h5``, ``.nc``; a folder is taken to be zarr), or a
-        dataset with the same names.
+        A file in the format (``.hdf5``, ``.h5``, ``.nc``; a folder is taken to be zarr), a
+        snapshot of a simulation (`lw_rl.cube.simulations`), or a dataset with the format's names.
 
     Attributes
     ----------
@@ -122,7 +123,7 @@ class Source:
 
     def __init__(self, data: str | os.PathLike[str] | xr.Dataset):
         self.name = "dataset" if isinstance(data, xr.Dataset) else str(data)
-        self._data = data if isinstance(data, xr.Dataset) else open_cube(Path(data))
+        self._data = data if isinstance(data, xr.Dataset) else _opened(Path(data))
         self._factor = {
             name: conversion_factor(self._data, name, self.name)
             for name in VARIABLES
@@ -249,6 +250,10 @@ class Source:
                     if columns.unusual:
                         digest.update(f"{columns.bottom} {columns.top}".encode())
         return digest.hexdigest()[:16]
+
+
+def _opened(path: Path) -> xr.Dataset:
+    return open_snapshot(path) if is_snapshot(path) else open_cube(path)
 
 
 def _values(part: xr.Variable, attrs: Mapping[Any, Any]) -> Column:
