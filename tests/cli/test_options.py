@@ -90,9 +90,7 @@ def test_without_a_package_of_training_it_says_what_to_install(name, monkeypatch
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda module: None if module == name else module
     )
-    with pytest.raises(
-        MissingExtraError, match=rf"training needs {name}, .*\[train\]"
-    ):
+    with pytest.raises(MissingExtraError, match=rf"training needs {name}, .*\[train\]"):
         require_training()
     monkeypatch.setattr(importlib.util, "find_spec", lambda module: module)
     require_training()
