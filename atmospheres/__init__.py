@@ -7,7 +7,7 @@ Everything here returns a :class:`lightweaver.Atmosphere` (SI; ``.unit_view()`` 
 from __future__ import annotations
 
 from .build import from_arrays, isothermal, lte_electron_density, resample, validate
-from .fal import canonical, known, load
+from .fal import canonical, known, load, read
 from .random_family import random
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "load",
     "lte_electron_density",
     "random",
+    "read",
     "resample",
     "validate",
 ]

@@ -317,6 +317,19 @@ def test_the_caller_keeps_its_arrays():
     np.testing.assert_array_equal(mine["temperature"], ARRAYS["temperature"])
 
 
+def test_a_file_of_ones_own(tmp_path):
+    path = tmp_path / "mine.atmos"
+    path.write_text((files("lw_rl.atmospheres") / "FALA.atmos").read_text())
+    np.testing.assert_array_equal(atmospheres.read(path).z, atmospheres.load("FALA").z)
+    assert atmospheres.read(str(path), SMALL).Nspace == SMALL
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:-20]))
+    with pytest.raises(AtmosphereError, match="mine.atmos cannot be read .* MULTI format"):
+        atmospheres.read(path)
+    with pytest.raises(AtmosphereError, match="none.atmos cannot be read"):
+        atmospheres.read(tmp_path / "none.atmos")
+
+
 # ---- refusals -----
 
 

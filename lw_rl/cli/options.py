@@ -21,6 +21,7 @@ from ..files import figure_format
 __all__ = [
     "Atmosphere",
     "Atom",
+    "AtomOrAtmosphere",
     "Line",
     "Scheme",
     "check_place",
@@ -28,6 +29,7 @@ __all__ = [
     "dataclass_options",
     "figure_option",
     "folder_option",
+    "in_order",
     "json_option",
     "policy_option",
     "quiet_option",
@@ -152,6 +154,40 @@ class Atmosphere(_Name):
         return [
             *super().shell_complete(ctx, param, incomplete), CompletionItem(incomplete, type="file")
         ]  # fmt: skip
+
+
+class AtomOrAtmosphere(_Name):
+    """The name of atoms or of an atmosphere, whichever stands first (:func:`in_order`)."""
+
+    def known(self) -> list[str]:
+        """Return the names of atoms and atmospheres."""
+        return [*Atom().known(), *Atmosphere().known()]
+
+    def spelled(self, name: str) -> str:
+        """Return the name as it is: what it means depends on the other."""
+        return name
+
+    def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
+        """Return atoms for the first argument, atmospheres for the second."""
+        kind = Atom() if param.name == "atom" else Atmosphere()
+        return kind.shell_complete(ctx, param, incomplete)
+
+
+def in_order(atom: str, atmosphere: str) -> tuple[str, str]:
+    """Return the names of atoms and atmosphere as the registries spell them, swapped or not.
+
+    Raises
+    ------
+    UnknownNameError
+        If one of them is not known; the message lists those that are.
+    """
+    try:
+        return Atom().spelled(atom), Atmosphere().spelled(atmosphere)
+    except UnknownNameError as err:
+        try:
+            return Atom().spelled(atmosphere), Atmosphere().spelled(atom)
+        except UnknownNameError:
+            raise err from None
 
 
 def check_place(path: Path) -> None:

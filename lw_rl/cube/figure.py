@@ -157,7 +157,7 @@ def _draw_spectrum(ax: Axes, wavelength: Array, centre: float, intensity: Array)
     ax.set_xlabel(f"$\\lambda - {centre:.3f}$ nm", fontsize=_SIZE)
     ax.set_ylabel(_INTENSITY, fontsize=_SIZE)
     ax.tick_params(labelsize=_SIZE - 1)
-    _title(ax, "spectrum: mean, 10th to 90th percentile")
+    _title(ax, "spectrum: mean, 10 to 90 %")
     if not columns.size:
         return
     x = wavelength[near] - centre
@@ -177,8 +177,10 @@ def _draw_counts(ax: Axes, counts: Array, extent: Extent) -> None:
     if not finite.size:
         _map(ax, counts, extent, label="formal solutions")
         return
-    # The largest few would take the whole scale.
-    low, high = int(finite.min()), int(np.percentile(finite, 99))
+    # Of many the largest few would take the whole scale.
+    low, high = int(finite.min()), int(finite.max())
+    if high - low >= _COLOURS:
+        high = int(np.percentile(finite, 99))
     step = max(1, -(-(high - low + 1) // _COLOURS))
     edges = np.arange(low, high + step + 1, step) - 0.5
     colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 1.0, max(len(edges) - 1, 2)))
