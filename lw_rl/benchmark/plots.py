@@ -381,10 +381,11 @@ def suite_figure(
     left.set_xlabel("formal solutions")
     left.set_ylabel("true error  max $|n / n_\\mathrm{ref} - 1|$")
     _finish(left, "median; band: 10th to 90th percentile")
+    curves = [peer for peer in names if not peer.startswith("lightweaver")]
     if name == "grid":
-        draw_grid(right, results, names)
+        draw_grid(right, results, curves)
     else:
-        draw_profile(right, results, names)
+        draw_profile(right, results, curves)
     _legend_below(figure, left, 4)
     figure.suptitle(f"{name}: {len(results)} problems", fontsize=_SIZE + 2)
     return figure
