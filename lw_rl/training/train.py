@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from ..envs.stat_equil import Sampling, StatEquil
 from ..errors import PolicyFileError
+from ..files import write_json
 from ..policies.network import Architecture
 from ..policies.observation import NCHANNELS
 from ..problems import random_problem
@@ -28,6 +29,7 @@ from .export import export
 from .follower import Follower
 from .hindsight import HindsightBuffer
 from .noise import SmoothNoise
+from .plots import ARGUMENTS
 from .policy import DepthwisePolicy
 from .sac import DepthwiseSAC
 from .validation import ProblemSource
@@ -68,6 +70,8 @@ def train(args: Args, quiet: bool = False, problem_of: ProblemSource = random_pr
     try:
         model = learner(args, env)
         follower = Follower(asdict(args), out, _resume(args, model, out), problem_of)
+        # Not before the checkpoint, if there is one, is known to be of these.
+        write_json(out / ARGUMENTS, asdict(args))
         # A resumed run begins a log of its own: none is written over.
         log = out / "log" / f"from_step_{model.num_timesteps}"
         model.set_logger(configure(str(log), ["csv", "tensorboard"]))
