@@ -169,9 +169,8 @@ def solve_figure(ctx: lw.Context, result: ProblemResult, figure: Figure | None =
     figure = figure or Figure(figsize=(_PAGE, 6.4), layout="constrained")
     grid = figure.add_gridspec(2, 2)
     source, convergence, cost = (figure.add_subplot(grid[k]) for k in ((0, 0), (0, 1), (1, 1)))
-    line, residual = (
-        figure.add_subplot(part) for part in grid[1, 0].subgridspec(2, 1, height_ratios=(3, 1))
-    )
+    parts = grid[1, 0].subgridspec(2, 1, height_ratios=(3, 1))
+    line, residual = figure.add_subplot(parts[0]), figure.add_subplot(parts[1])
     draw_source(source, adapter, float(emergent_line(adapter, adapter.blocks[0]).lambda0))
     draw_errors(convergence, result.solves)
     draw_emergent(line, residual, adapter)
@@ -200,10 +199,11 @@ def draw_emergent(above: Axes, below: Axes, adapter: Adapter) -> None:
     reference, theirs = (emergent_line(a, block).intensity for a in (truth, host))
     x = solved.wavelength - solved.lambda0
     shown = np.abs(x) <= _half_width(solved.wavelength, solved.intensity)
+    ours: Json = {"color": "#0072B2", "lw": 2.2}
+    dashed: Json = {"color": "#D55E00", "ls": (0, (3, 1.5)), "lw": 1.3}
     for intensity, style, name in (
-        (solved.intensity, {"color": "#0072B2", "lw": 2.2}, "lw_rl"),
-        (theirs, {"color": "#D55E00", "ls": (0, (3, 1.5)), "lw": 1.3}, "iterate_ctx_se"),
-    ):
+        (solved.intensity, ours, "lw_rl"), (theirs, dashed, "iterate_ctx_se")
+    ):  # fmt: skip
         per_nm = lw.convert_specific_intensity(solved.wavelength, intensity, "kW/(m2 nm sr)").value
         above.plot(x[shown], per_nm[shown], label=name, **style)
         below.plot(x[shown], 100.0 * (intensity / reference - 1.0)[shown], **style)
@@ -318,24 +318,23 @@ def draw_errors(ax: Axes, solves: Sequence[PeerSolve], beside: bool = False) -> 
             # No policy acts on atoms with many levels.
             style = {**style, "label": "lw_rl (default)"}
         k, errors = np.arange(1, len(s.errors) + 1), np.asarray(s.errors)
-        stopped = s.stop is not None and s.stop_error is not None
+        stop = None if s.stop is None or s.stop_error is None else (s.stop, s.stop_error)
         if s.peer == "lightweaver to 1e-3" and any(o.peer == "lightweaver" for o in solves):
             # A dot on the curve that is there.
-            if stopped:
+            if stop is not None:
                 ax.plot([], [], "o", ms=5, **{n: style[n] for n in ("color", "label")})
-        elif stopped:
-            assert s.stop is not None
-            made = min(s.stop, len(errors) + 1)
+        elif stop is not None:
+            made = min(stop[0], len(errors) + 1)
             # What the call returns is the state of its last formal solution.
-            until = np.append(errors[: made - 1], s.stop_error)
+            until = np.append(errors[: made - 1], stop[1])
             ax.loglog(np.arange(1, made + 1), until, **style)
             rest = slice(max(made - 2, 0), None)
             ax.loglog(k[rest], errors[rest], **{**style, "label": None, "alpha": 0.35})
         else:
             ax.loglog(k, errors, **style)
-        if stopped:
+        if stop is not None:
             ax.plot(
-                [s.stop], [s.stop_error], "o", ms=5, color=style["color"], zorder=8, mec="white",
+                *stop, "o", ms=5, color=style["color"], zorder=8, mec="white",
                 mew=0.5,
             )  # fmt: skip
     ax.axhline(TARGET, color="0.4", lw=0.7)

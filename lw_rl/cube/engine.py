@@ -112,10 +112,11 @@ def solve(
     if len(names) == 1 and names[0] in ready_made.known_lines() and not len(lines):
         # The same settings, however they are written.
         line, names = names[0], ()
+    kept = (lines,) if isinstance(lines, str) else tuple(lines)
     chosen = CubeSettings(
         line=line if not (names or len(lines)) else "",
         atoms=names,
-        lines=lines,
+        lines=kept,
         wavelengths=_nanometres(wavelengths),
         policy=policy_id(actor),
         **settings,

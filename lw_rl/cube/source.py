@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +63,9 @@ class Columns:
 
     def only(self, k: int) -> Columns:
         """Return the columns that consist of one of these."""
-        one = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Columns(
-            **{n: v[k : k + 1] if isinstance(v, np.ndarray) else v for n, v in one.items()}
-        )
+        all_of = {f.name: getattr(self, f.name) for f in fields(self)}
+        arrays = {n: v[k : k + 1] for n, v in all_of.items() if isinstance(v, np.ndarray)}
+        return replace(self, **arrays)
 
     def column(self, k: int) -> dict[str, Any]:
         """Return one column in double precision, named as ``lw_rl.atmospheres.from_arrays``.
@@ -174,7 +173,7 @@ class Source:
         if {"x", "y"} & set(z.dims) and not np.all(np.isfinite(first)):
             # A column without heights fails by itself; the others need not.
             return
-        check_heights(first, self.name)
+        check_heights(first.astype(float), self.name)
 
     def _read(self, name: str, window: Window) -> Column:
         variable = self._variable(name)

@@ -40,7 +40,8 @@ __all__ = [
 ]
 
 LOG = "progress.csv"
-ARGUMENTS = "arguments.json"
+#: What a run of `lw-rl train` keeps beside its log.
+ARGUMENTS, SCORES = "arguments.json", "scores.json"
 MAPS = "maps.json"
 #: Panels of a run: columns of the log, label of the axis.
 PANELS: tuple[tuple[tuple[str, ...], str], ...] = (
@@ -91,6 +92,7 @@ def read_log(run: str | Path) -> LogColumns:
             # The log's own clock begins anew, the run's does not.
             elapsed = row.get(SECONDS, np.nan) + before
             joined.append({**row, SECONDS: elapsed if np.isfinite(elapsed) else _all_seconds(row)})
+    joined = sorted(joined + _validation(path), key=lambda row: row[STEPS])
     names = dict.fromkeys(name for row in joined for name in row)
     columns = {name: np.array([row.get(name, np.nan) for row in joined]) for name in names}
     clock = columns[SECONDS]
@@ -113,6 +115,18 @@ def _rows(file: Path) -> list[dict[str, float]]:
             for row in csv.DictReader(text)
         ]
     return sorted((row for row in rows if STEPS in row), key=lambda row: row[STEPS])
+
+
+def _validation(run: Path) -> list[dict[str, float]]:
+    """Return the scores that a run keeps in its folder, as rows of a log."""
+    kept = run / SCORES
+    if not kept.is_file():
+        return []
+    return [
+        {STEPS: float(entry["environment_steps"]), SECONDS: float(entry["seconds"])}
+        | {f"validation/{n}": float(v) for n, v in entry.items() if n.startswith("mean_")}
+        for entry in json.loads(kept.read_text())
+    ]
 
 
 def _seconds(row: dict[str, float]) -> float:
@@ -279,12 +293,12 @@ def _panel(ax: Axes, columns: LogColumns, clock: str, names: Sequence[str]) -> N
         target = name.endswith("target_entropy")
         ax.plot(
             columns[clock][there], columns[name][there], color=colour, lw=1.3,
-            ls="--" if target else "-", label=name.split("/")[1].replace("_", " "),
+            ls="--" if target else "-", label=_label(name),
         )  # fmt: skip
         if name.endswith(("ent_coef", "critic_loss")) and np.all(columns[name][there] > 0.0):
             ax.set_yscale("log")
             # Plain numbers, and enough of them: between the powers of ten where these are few.
-            low, high = np.nanmin(columns[name]), np.nanmax(columns[name])
+            low, high = float(np.nanmin(columns[name])), float(np.nanmax(columns[name]))
             few = high < 30.0 * low
             ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
             if high < 2.0 * low:
@@ -292,8 +306,22 @@ def _panel(ax: Axes, columns: LogColumns, clock: str, names: Sequence[str]) -> N
             ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
             ax.yaxis.set_minor_formatter(NullFormatter())
     if len(drawn) > 1:
-        ax.legend(frameon=False, fontsize=8)
+        # Above the axes, not over the curves.
+        ax.legend(
+            frameon=False, fontsize=7.5, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2,
+            borderaxespad=0.1, handlelength=1.4, columnspacing=1.0,
+        )  # fmt: skip
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def _label(name: str) -> str:
+    """Return what a column is called in a legend."""
+    last = name.split("/")[1]
+    return (
+        f"to {last[5:].replace('e-0', 'e-')}"
+        if last.startswith("mean_")
+        else last.replace("_", " ")
+    )
 
 
 def _has(columns: LogColumns, name: str) -> bool:

@@ -92,6 +92,22 @@ def test_ticks_of_a_logarithmic_axis_tell_numbers_apart(run, values):
     assert len(set(shown)) == len(shown) >= 1
 
 
+def test_the_scores_of_a_run_are_drawn(run):
+    scores = [
+        {"environment_steps": k, "seconds": k / 100.0, "mean_1e-03": 3.0, "mean_1e-06": 6.0}
+        for k in (150, 250)
+    ]
+    (run / "scores.json").write_text(json.dumps(scores))
+    columns = read_log(run)
+    assert columns["time/total_timesteps"].tolist() == [100, 150, 200, 250, 300]
+    ax = next(a for a in run_figure(columns).axes if "unseen" in a.get_ylabel())
+    assert ax.lines[0].get_xdata().tolist() == [150, 250]
+    legend = ax.get_legend()
+    assert [t.get_text() for t in legend.get_texts()] == ["to 1e-3", "to 1e-6"]
+    ax.figure.draw_without_rendering()
+    assert legend.get_window_extent().y0 >= ax.get_window_extent().y1 - 1.0
+
+
 def test_the_title_says_what_was_trained(run):
     assert title_of(run).startswith("training run ") and title_of(run).endswith("/run")
     (run / "arguments.json").write_text('{"steps": 300, "seed": 7}')
