@@ -64,8 +64,10 @@ class Columns:
     def only(self, k: int) -> Columns:
         """Return the columns that consist of one of these."""
         all_of = {f.name: getattr(self, f.name) for f in fields(self)}
-        arrays = {n: v[k : k + 1] for n, v in all_of.items() if isinstance(v, np.ndarray)}
-        return replace(self, **arrays)
+        one: dict[str, Any] = {
+            n: v[k : k + 1] for n, v in all_of.items() if isinstance(v, np.ndarray)
+        }
+        return replace(self, **one)
 
     def column(self, k: int) -> dict[str, Any]:
         """Return one column in double precision, named as ``lw_rl.atmospheres.from_arrays``.

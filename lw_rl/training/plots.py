@@ -50,7 +50,7 @@ PANELS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("train/ent_coef",), r"temperature $\alpha$"),
     (("train/critic_loss",), "critic loss"),
     (("train/actor_loss", "train/imitation_loss"), "actor loss"),
-    (("validation/mean_1e-03", "validation/mean_1e-06"), "formal solutions, unseen problems"),
+    (("validation/mean_1e-03", "validation/mean_1e-06"), "formal solutions (unseen)"),
 )
 STEPS, SECONDS = "time/total_timesteps", "time/time_elapsed"
 #: Wall time of all of a run's processes together, where a run keeps it.
