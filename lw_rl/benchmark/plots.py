@@ -53,9 +53,10 @@ _STYLES: dict[str, Json] = {
     "ng": {"color": "#009E73", "ls": (0, (3, 1, 1, 1))},
     "mali": {"color": "#000000", "ls": (0, (1, 1)), "zorder": 5},
     "mali_scattering": {"color": "#117733", "ls": (0, (8, 2))},
+    "anderson_scattering": {"color": "#882255", "ls": (0, (1, 2))},
     "lambda": {"color": "#999999", "ls": "-"},
     "lightweaver": {"color": "#56B4E9", "lw": 4.0, "zorder": 2},
-    "lightweaver to 1e-3": {"color": "#882255", "lw": 4.0, "zorder": 2},
+    "lightweaver to 1e-3": {"color": "#CC6677", "lw": 4.0, "zorder": 2},
 }
 _OTHERS = ("#661100", "#332288", "#AA4499", "#DDCC77")
 _LABELS = {
@@ -66,6 +67,7 @@ _LABELS = {
     "ng": "Ng",
     "mali": "MALI",
     "mali_scattering": "MALI + scattering",
+    "anderson_scattering": "Anderson (10) + scattering",
     "lambda": "Lambda",
     "lightweaver": "iterate_ctx_se",
     "lightweaver to 1e-3": "iterate_ctx_se, tighter",

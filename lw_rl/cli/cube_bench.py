@@ -97,7 +97,7 @@ def cube_bench(
     quiet_dask()
     chosen = bench.Plan(**plan)
     file = out / "cube_bench.json"
-    with progress_bar(quiet) as bar:
+    with progress_bar(quiet, time_left=True) as bar:
         task = bar.add_task("", total=len(parts))
         for part in parts:
             if again or not bench.kept(bench.load(file), part, chosen):

@@ -109,7 +109,7 @@ def solve(
     if scheme not in ("mali", "anderson", other):
         entries.append(Peer(ours, guarded))
 
-    with progress_bar(quiet) as bar:
+    with progress_bar(quiet, time_left=True) as bar:
         task = bar.add_task("solving", total=len(entries) + 3)
         first = solve_context(problem.context(), scheme=guarded, quiet=True)
         bar.advance(task)
