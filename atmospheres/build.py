@@ -34,7 +34,7 @@ BOUNDARIES = {"zero": lw.ZeroRadiation, "thermalised": lw.ThermalisedRadiation}
 
 #: No stellar atmosphere comes near these; numbers that were never written lie far beyond (the fill
 #: value of netCDF is 1e37).
-_MAX_HEIGHT, _MAX_TEMPERATURE, _MAX_DENSITY = 1e15, 1e9, 1e30
+_MAX_HEIGHT, _MAX_TEMPERATURE, _MAX_DENSITY, _MAX_FIELD = 1e15, 1e9, 1e30, 1e6
 
 
 def _si(name: str, value: Any, unit: u.UnitBase, Nspace: int | None = None) -> np.ndarray:
@@ -151,6 +151,7 @@ def from_arrays(
     vlos: Any = 0.0,
     bottom: str | lw.BoundaryCondition = "thermalised",
     top: str | lw.BoundaryCondition = "zero",
+    magnetic: Any = None,
 ) -> lw.Atmosphere:
     """Build an atmosphere on a geometric scale, without a conversion through the opacities.
 
@@ -168,6 +169,9 @@ def from_arrays(
         Microturbulence and line-of-sight velocity, positive upwards [m s-1] (default: 0).
     bottom, top : {"zero", "thermalised"} or lightweaver.BoundaryCondition, optional
         The radiation that enters from below (default: the Planck function) and from above
+        (default: none).
+    magnetic : array_like or Quantity, optional
+        Magnetic field along x, y and upwards [T], shape [3, Nspace], for Stokes profiles
         (default: none).
 
     Returns
@@ -199,10 +203,25 @@ def from_arrays(
         vturb=_si("vturb", vturb, u.m / u.s, N),
         ne=lte_electron_density(T, nH) if ne is None else _si("ne", ne, u.m**-3, N),
         nh_tot=nH,
+        **_field(magnetic, N),
     )
     atmos = lw.Atmosphere(**given)
     validate(atmos)
     return atmos
+
+
+def _field(magnetic: Any, Nspace: int) -> dict[str, np.ndarray]:
+    """Return strength, inclination and azimuth of a magnetic field, as the host names them."""
+    if magnetic is None:
+        return {}
+    field = _si("magnetic", magnetic, u.T)
+    if field.shape != (3, Nspace):
+        raise AtmosphereError(f"magnetic has shape {field.shape}, expected (3, {Nspace})")
+    for values in field:
+        _require(np.abs(values) <= _MAX_FIELD, "magnetic field [T]", values, "finite, at most 1e6,")
+    strength = np.sqrt((field**2).sum(axis=0))
+    cosine = np.divide(field[2], strength, out=np.ones(Nspace), where=strength > 0.0)
+    return {"B": strength, "gamma_B": np.arccos(cosine), "chi_B": np.arctan2(field[1], field[0])}
 
 
 def _boundary(where: str, given: str | lw.BoundaryCondition) -> lw.BoundaryCondition:

@@ -384,6 +384,22 @@ def test_the_electron_density_of_lte():
         atmospheres.from_arrays(falc.z, -T, None, nH)
 
 
+def test_a_magnetic_field():
+    N = ARRAYS["temperature"].size
+    field = np.zeros((3, N))
+    field[:, 0], field[:, 1] = (0.0, 0.0, -0.2), (0.1, 0.1, 0.0)
+    atmos = atmospheres.from_arrays(**ARRAYS, magnetic=field * 1e4 * u.G)
+    np.testing.assert_allclose(atmos.B[:3], [0.2, np.sqrt(0.02), 0.0])
+    np.testing.assert_allclose(atmos.gammaB[:3], [np.pi, np.pi / 2.0, 0.0])
+    np.testing.assert_allclose(atmos.chiB[1], np.pi / 4.0)
+    assert atmospheres.from_arrays(**ARRAYS).B is None
+    with pytest.raises(AtmosphereError, match=r"magnetic has shape \(9,\), expected \(3, 9\)"):
+        atmospheres.from_arrays(**ARRAYS, magnetic=field[0])
+    field[1, 4] = np.nan
+    with pytest.raises(AtmosphereError, match=r"magnetic field \[T\] .* depth index 4"):
+        atmospheres.from_arrays(**ARRAYS, magnetic=field)
+
+
 def test_boundaries():
     atmos = atmospheres.from_arrays(**ARRAYS)
     assert isinstance(atmos.zLowerBc, lw.ThermalisedRadiation)

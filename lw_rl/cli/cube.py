@@ -129,6 +129,9 @@ def in_words(seconds: float) -> str:
     "--keep", type=click.Choice(["departure", "populations", "none"]), default="departure",
     show_default=True, help="What of the solution is kept at every depth.",
 )  # fmt: skip
+@click.option(
+    "--stokes", is_flag=True, help="Keep Stokes Q, U and V too, in the magnetic field of IN."
+)
 @click.option("--tau-one", is_flag=True, help="Keep the height of tau = 1 for every wavelength.")
 @click.option(
     "--start", type=click.Choice(["policy", "neighbour", "measured"]), default="measured",

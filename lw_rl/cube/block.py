@@ -15,7 +15,7 @@ from ..errors import ClusterError
 from ..policies.base import Policy
 from . import sample
 from .column import FINISHERS, OUTCOMES, Solved, workshop
-from .layout import Values
+from .layout import STOKES, Values
 from .settings import CubeSettings
 from .source import Columns
 from .starts import StartChoice
@@ -128,6 +128,10 @@ def gather(solved: list[Solved], order: Order, Nwave: int, Nlevel: int = 2) -> d
         "reason": np.array([s.reason for s in solved], dtype="O"),
         "outcome": np.array([OUTCOMES.index(s.outcome) for s in solved], np.int8),
     }
+    if settings.stokes:
+        for k, name in enumerate(STOKES):
+            parts = [s.line.polarisation[k] if s.line else None for s in solved]  # type: ignore[index]
+            values[name] = stack(parts, spectrum)
     if settings.tau_one:
         values["tau_one"] = stack([s.line.tau_one if s.line else None for s in solved], spectrum)
     if settings.keep != "none":

@@ -283,7 +283,9 @@ class Workshop:
     def _answer(self, ctx: lw.Context, result: Result, physics: LinePhysics | None) -> Solved:
         """Return what leaves a converged column, and what is kept of it."""
         settings = self.settings
-        line = emergent(ctx, settings.mus, settings.tau_one, self._kept, settings.wavelengths)
+        line = emergent(
+            ctx, settings.mus, settings.tau_one, self._kept, settings.wavelengths, settings.stokes
+        )
         if not np.all(np.isfinite(line.intensity)):
             raise ArithmeticError("the emergent intensity is not finite")
         adapter = Adapter(ctx)

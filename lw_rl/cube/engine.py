@@ -102,7 +102,7 @@ def solve(
     ClusterError
         If there is no cluster, its versions differ, or it is lost. What was solved is kept.
     """
-    source = Source(data)
+    source = Source(data, magnetic=bool(settings.get("stokes", False)))
     scheme = settings.get("scheme", CubeSettings.scheme)
     actor = make_policy(policy) if scheme in _WITH_POLICY else None
     if actor is None:

@@ -21,11 +21,22 @@ from ..files import Json
 from .column import FINISHERS, OUTCOMES
 from .settings import CubeSettings
 
-__all__ = ["COLUMN_DIMS", "FORMAT", "OutputField", "Values", "consolidate", "create", "fields"]
+__all__ = [
+    "COLUMN_DIMS",
+    "FORMAT",
+    "STOKES",
+    "OutputField",
+    "Values",
+    "consolidate",
+    "create",
+    "fields",
+]
 
 Values = npt.NDArray[Any]
 """Values of an array of the output, of its own type."""
 
+#: Polarised light beside the intensity.
+STOKES = ("stokes_Q", "stokes_U", "stokes_V")
 #: Version of the layout.
 FORMAT = 1
 #: The dimensions that tell columns apart.
@@ -59,6 +70,14 @@ def fields(settings: CubeSettings) -> dict[str, OutputField]:
             ("mu", "wavelength"),
         )
     }
+    if settings.stokes:
+        for name in STOKES:
+            found[name] = OutputField(
+                "f4",
+                np.nan,
+                {"units": "J s-1 m-2 sr-1 Hz-1", "long_name": f"emergent Stokes {name[-1]}"},
+                ("mu", "wavelength"),
+            )
     if settings.tau_one:
         found["tau_one"] = OutputField(
             "f4",

@@ -30,10 +30,13 @@ class Emergent:
     tau_one : Array or None
         Height at which the optical depth along the ray is one [m], NaN where the column is
         thinner than that, shape [Nmu, Nwave].
+    polarisation : Array or None
+        Stokes Q, U and V in the unit of the intensity, shape [3, Nmu, Nwave].
     """
 
     intensity: Array
     tau_one: Array | None
+    polarisation: Array | None = None
 
 
 def emergent(
@@ -42,6 +45,7 @@ def emergent(
     tau_one: bool = False,
     kept: Mask | None = None,
     wavelengths: Sequence[float] = (),
+    stokes: bool = False,
 ) -> Emergent:
     """Return what leaves a solved context.
 
@@ -58,15 +62,23 @@ def emergent(
         of the first active atom's first line).
     wavelengths : sequence of float, optional
         Increasing vacuum wavelengths [nm] in the place of the context's own.
+    stokes : bool, optional
+        Whether the light is polarised; the atmosphere then has a magnetic field (default: False).
     """
     adapter = Adapter(ctx)
-    if len(wavelengths):
-        intensity, z, chi = emergent_at(adapter, mus, np.asarray(wavelengths), opacity=tau_one)
+    polarisation = None
+    if stokes or len(wavelengths):
+        grid = np.asarray(
+            wavelengths if len(wavelengths) else np.asarray(ctx.spect.wavelength)[kept]
+        )
+        intensity, z, chi = emergent_at(adapter, mus, grid, opacity=tau_one, stokes=stokes)
+        if stokes:
+            intensity, polarisation = intensity[0], intensity[1:]
     else:
         intensity, z, chi = emergent_rays(adapter, mus, opacity=tau_one, kept=kept)
     if chi is None:
-        return Emergent(intensity, None)
-    return Emergent(intensity, height_of_tau_one(z, chi, np.asarray(mus)).T)
+        return Emergent(intensity, None, polarisation)
+    return Emergent(intensity, height_of_tau_one(z, chi, np.asarray(mus)).T, polarisation)
 
 
 def height_of_tau_one(z: Array, chi: Array, mus: Array) -> Array:

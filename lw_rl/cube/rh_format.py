@@ -4,6 +4,7 @@ The format (Pereira and Uitenbroek 2015, A&A 574, A3) is netCDF4/HDF5 in SI: ``t
 ``velocity_z``, ``electron_density``, ``velocity_turbulent`` with dimensions (nt, nx, ny, nz),
 ``hydrogen_populations`` with (nt, nhydr, nx, ny, nz), and ``z`` with (nt, nz) or
 (nt, nx, ny, nz), from the top downwards. ``electron_density`` and the velocities may be left out.
+The magnetic field, ``B_x``, ``B_y``, ``B_z``, is read where Stokes profiles are asked for.
 The attributes ``boundary_top`` and ``boundary_bottom`` say what radiation enters there; without
 them it is none at the top and the Planck function at the bottom.
 """
@@ -59,6 +60,7 @@ VARIABLES = {
     "z": FormatVariable(u.m, True),
     "velocity_z": FormatVariable(u.m / u.s, False),
     "velocity_turbulent": FormatVariable(u.m / u.s, False),
+    **{name: FormatVariable(u.T, False) for name in ("B_x", "B_y", "B_z")},
 }
 
 

@@ -24,6 +24,10 @@ Keep = Literal["departure", "populations", "none"]
 Start = Literal["policy", "neighbour", "measured"]
 
 
+#: Settings that release 0.2 did not have.
+_NEW = ("atoms", "lines", "wavelengths", "stokes")
+
+
 @dataclass(frozen=True)
 class CubeSettings:
     """Settings of a cube; two runs with equal settings make equal outputs.
@@ -62,6 +66,9 @@ class CubeSettings:
         What of the solution is kept at every depth (default: ``"departure"``).
     tau_one : bool, optional
         Keep the height at which tau = 1 for every wavelength (default: False).
+    stokes : bool, optional
+        Keep Stokes Q, U and V too, in the magnetic field of the cube; the populations are those
+        without it (default: False).
     frozen : bool, optional
         Use one and the same policy throughout: no learning as it goes (default: False).
 
@@ -85,6 +92,7 @@ class CubeSettings:
     atoms: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     wavelengths: tuple[float, ...] = ()
+    stokes: bool = False
 
     def __post_init__(self) -> None:
         try:
@@ -147,4 +155,4 @@ def as_plain(settings: CubeSettings) -> Json:
     of that release can be gone on with.
     """
     plain: Json = json.loads(settings.to_json())
-    return {k: v for k, v in plain.items() if v or k not in ("atoms", "lines", "wavelengths")}
+    return {k: v for k, v in plain.items() if v or k not in _NEW}

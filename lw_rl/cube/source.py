@@ -47,6 +47,8 @@ class Columns:
         no electron density.
     bottom, top : {"zero", "thermalised"}
         The radiation that enters there.
+    B_x, B_y, B_z : Column or None
+        Magnetic field [T], if it was asked for.
     """
 
     z: Column
@@ -57,6 +59,9 @@ class Columns:
     vz: Column
     bottom: str = "thermalised"
     top: str = "zero"
+    B_x: Column | None = None
+    B_y: Column | None = None
+    B_z: Column | None = None
 
     def __len__(self) -> int:
         return self.temperature.shape[0]
@@ -84,6 +89,9 @@ class Columns:
         }
         if self.ne is not None:
             column["ne"] = self.ne[k].astype(float)
+        if self.B_x is not None and self.B_y is not None and self.B_z is not None:
+            field = (self.B_x[k], self.B_y[k], self.B_z[k])
+            column["magnetic"] = np.array(field, dtype=float)
         if self.unusual:
             column |= {"bottom": self.bottom, "top": self.top}
         return column
@@ -102,6 +110,8 @@ class Source:
     data : path-like or xarray.Dataset
         A file in the format (``.hdf5``, ``.h5``, ``.nc``; a folder is taken to be zarr), a
         snapshot of a simulation (`lw_rl.cube.simulations`), or a dataset with the format's names.
+    magnetic : bool, optional
+        Whether to read the magnetic field (default: False).
 
     Attributes
     ----------
@@ -122,7 +132,7 @@ class Source:
         decrease; the message names it and says what is expected.
     """
 
-    def __init__(self, data: str | os.PathLike[str] | xr.Dataset):
+    def __init__(self, data: str | os.PathLike[str] | xr.Dataset, magnetic: bool = False):
         self.name = "dataset" if isinstance(data, xr.Dataset) else str(data)
         self._data = data if isinstance(data, xr.Dataset) else _opened(Path(data))
         self._factor = {
@@ -136,6 +146,12 @@ class Source:
                 f"{self.name} lacks {', '.join(missing)}; it holds "
                 f"{', '.join(map(str, self._data.variables)) or 'nothing'}. The names are those of "
                 "the RH 1.5D atmosphere format"
+            )
+        self._magnetic = ("B_x", "B_y", "B_z") if magnetic else ()
+        absent = [n for n in self._magnetic if n not in self._data]
+        if absent:
+            raise CubeInputError(
+                f"{self.name} lacks {', '.join(absent)}: Stokes profiles need the magnetic field"
             )
         temperature = self._variable("temperature")
         sizes = {str(d): n for d, n in zip(temperature.dims, temperature.shape, strict=True)}
@@ -221,6 +237,7 @@ class Source:
                 vz=optional["velocity_z"],
                 bottom=self.bottom,
                 top=self.top,
+                **{name: self._read(name, window) for name in self._magnetic},
             )
         except (OSError, RuntimeError) as err:
             raise CubeInputError(f"{self.name} cannot be read at {window}: {err}") from err

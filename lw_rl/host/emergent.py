@@ -95,11 +95,16 @@ def emergent_rays(
 
 
 def emergent_at(
-    adapter: Adapter, mus: tuple[float, ...], wavelength: Array, opacity: bool = False
+    adapter: Adapter,
+    mus: tuple[float, ...],
+    wavelength: Array,
+    opacity: bool = False,
+    stokes: bool = False,
 ) -> tuple[Array, Array, Array | None]:
     """Return what leaves the atmosphere along rays, on wavelengths of one's own.
 
-    Takes and returns what :func:`emergent_rays` does, but for the wavelengths.
+    Takes and returns what :func:`emergent_rays` does, but for the wavelengths; with `stokes` the
+    intensity has shape [4, Nmu, Nwave]: I, Q, U, V.
 
     Parameters
     ----------
@@ -111,10 +116,14 @@ def emergent_at(
         Vacuum wavelengths [nm], increasing, shape [Nwave].
     opacity : bool, optional
         Whether to return the opacity too (default: False).
+    stokes : bool, optional
+        Whether the light is polarised; the atmosphere then has a magnetic field (default: False).
     """
     given = {"wavelengths": wavelength, "mus": list(mus), "return_ctx": True, "squeeze": False}
-    intensity, rays = adapter.ctx.compute_rays(**keywords(adapter.ctx.compute_rays, **given))
-    intensity = np.asarray(intensity).reshape(wavelength.size, len(mus)).T.copy()
+    given["stokes"] = stokes
+    found, rays = adapter.ctx.compute_rays(**keywords(adapter.ctx.compute_rays, **given))
+    shape = (4, wavelength.size, len(mus)) if stokes else (wavelength.size, len(mus))
+    intensity = np.asarray(found).reshape(shape).swapaxes(-1, -2).copy()
     z = np.array(adapter.ctx.kwargs["atmos"].z)
     return intensity, z, _opacity(rays) if opacity else None
 

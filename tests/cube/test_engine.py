@@ -164,3 +164,33 @@ def test_the_files_of_a_small_cube_are_few(client, tmp_path):
           scheme="mali", popsTol=0.5, block=None, keep="none")  # fmt: skip
     files = [p for p in (tmp_path / "out.zarr").rglob("*") if p.is_file()]
     assert len(files) <= 60, "661 where every array had a file for each block"
+
+
+def test_stokes_profiles_in_the_field_of_the_cube(cube, client, tmp_path):
+    one = cube.isel(x=[0], y=[0])
+    one["velocity_z"] = one.velocity_z * 0.0
+    arguments = {"line": "CaII 8542", "stokes": True, "client": client}
+    with pytest.raises(CubeInputError, match="lacks B_x, B_y, B_z: Stokes profiles need"):
+        solve(one, tmp_path / "out.zarr", **arguments)
+    assert not (tmp_path / "out.zarr").exists()
+    G = {"units": "G"}
+    for name, strength in (("B_x", 0.0), ("B_y", 0.0), ("B_z", 500.0)):
+        one[name] = one.temperature.copy(data=np.full(one.temperature.shape, strength))
+        one[name].attrs = G
+    found = solve(one, tmp_path / "out.zarr", **arguments)
+    V, Q, light = (found[n].values[0, 0, 0, 0] for n in ("stokes_V", "stokes_Q", "intensity"))
+    # Along the field: circular, antisymmetric about line centre; the sign turns with the field.
+    assert 0.01 < np.abs(V / light).max() < 0.5 and np.abs(Q / light).max() < 1e-3
+    np.testing.assert_allclose(V, -V[::-1], atol=0.02 * np.abs(V).max())
+    one["B_z"] = -one.B_z
+    one["B_z"].attrs = G
+    turned = solve(one, tmp_path / "turned.zarr", **arguments)
+    np.testing.assert_allclose(turned.stokes_V.values[0, 0, 0, 0], -V, atol=1e-3 * np.abs(V).max())
+    # Across it: linear.
+    one["B_x"], one["B_z"] = -one.B_z, 0.0 * one.B_z
+    for name in ("B_x", "B_z"):
+        one[name].attrs = G
+    across = solve(one, tmp_path / "across.zarr", **arguments)
+    assert np.abs(across.stokes_Q.values).max() > 3.0 * np.abs(across.stokes_V.values).max()
+    plain = solve(one, tmp_path / "plain.zarr", line="CaII 8542", client=client)
+    assert "stokes_V" not in plain
