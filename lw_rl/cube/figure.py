@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import lightweaver as lw
@@ -32,6 +33,8 @@ _LIGHT = 299792.458
 _INTENSITY = "kW m$^{-2}$ nm$^{-1}$ sr$^{-1}$"
 #: Colours of Okabe and Ito (2008): converged, not solved yet, failed.
 _DONE, _PENDING, _FAILED = "#56B4E9", "#DDDDDD", "#D55E00"
+#: Lines that are drawn unless one is named.
+_LINES = 4
 #: Counts that get a colour of their own before neighbours share one.
 _COLOURS = 10
 
@@ -54,7 +57,7 @@ def cube_figure(
     figure : Figure, optional
         The figure to draw in, e.g. one of pyplot's (default: a new one).
     line : str, optional
-        Which line (default: the first).
+        Which line (default: all, the first four of more).
 
     Returns
     -------
@@ -65,41 +68,56 @@ def cube_figure(
     UnknownNameError
         If the output has no such line.
     """
-    part = select_line(ds, line)
+    names: list[str | None] = [line]
+    if line is None and "line" in ds:
+        names = [str(name) for name in ds.line.values[:_LINES]]
     extent, unit = _extent(ds)
     shape = (extent[3] - extent[2]) / (extent[1] - extent[0])
-    height = float(np.clip(3.1 * shape, 0.7, 4.2))
-    figure = figure or Figure(figsize=(10.5, 2.0 * height + 2.6), layout="constrained")
-    axes = figure.subplots(2, 3)
-    wavelength = part.wavelength.values
-    centre = part.attrs["line_centre_nm"]
-    intensity = _per_nanometre(wavelength, part.intensity.isel(t=t, mu=mu).values)
-    in_wing = centre * (1.0 + _WING / _LIGHT)
-    for ax, where, name in ((axes[0, 0], centre, "line centre"), (axes[0, 1], in_wing, "wing")):
-        k = int(np.argmin(np.abs(wavelength - where)))
-        _map(ax, intensity[..., k], extent, cmap="inferno", label=_INTENSITY)
-        _title(ax, f"{name}, {wavelength[k] - centre:+.3f} nm")
-    _draw_spectrum(axes[0, 2], wavelength, centre, intensity)
+    height = float(np.clip(3.1 * shape, 0.7, 4.2)) + 1.2
+    rows = len(names) + 1
+    figure = figure or Figure(figsize=(10.5, rows * height + 0.3), layout="constrained")
+    axes = figure.subplots(rows, 3)
+    for row, name in zip(axes, names, strict=False):
+        _draw_line(row, select_line(ds, name), t, mu, extent, several=len(names) > 1)
     outcome = ds.outcome.isel(t=t).values
     converged = outcome == OUTCOMES.index("converged")
     counts = np.where(converged, ds.formal_solutions.isel(t=t).values, np.nan).astype(float)
-    _draw_counts(axes[1, 0], counts, extent)
-    _draw_errors(
-        axes[1, 1], np.where(converged, ds.error_estimate.isel(t=t).values, np.nan), extent
-    )
-    _draw_outcomes(axes[1, 2], outcome, extent)
-    for ax in (*axes[0, :2], *axes[1]):
+    errors = np.where(converged, ds.error_estimate.isel(t=t).values, np.nan)
+    _draw_counts(axes[-1, 0], counts, extent)
+    _draw_errors(axes[-1, 1], errors, extent)
+    _draw_outcomes(axes[-1, 2], outcome, extent)
+    for ax in (*axes[:-1, :2].flat, *axes[-1]):
         ax.tick_params(labelsize=_SIZE - 1)
         ax.set_xlabel(f"x [{unit}]" if unit else "x", fontsize=_SIZE)
         ax.set_ylabel(f"y [{unit}]" if unit else "y", fontsize=_SIZE)
-    name = part.attrs.get("line_name", "")
-    title = ds.attrs["title"].partition(": 1.5D non-LTE synthesis of ")
+    title, _, source = ds.attrs["title"].partition(": 1.5D non-LTE synthesis of ")
+    shown = ", ".join(filter(None, names)) or title
     figure.suptitle(
-        f"{name or title[0]} of {title[2]}, $\\mu$ = {float(ds.mu[mu]):g}"
+        f"{shown} of {source}, $\\mu$ = {float(ds.mu[mu]):g}"
         + (f", snapshot {t}" if ds.sizes["t"] > 1 else ""),
         fontsize=_SIZE + 2,
     )
     return figure
+
+
+def _draw_line(
+    row: Sequence[Axes], part: xr.Dataset, t: int, mu: int, extent: Extent, several: bool
+) -> None:
+    """Draw one line: maps at its centre and in its wing, and its spectrum."""
+    wavelength, centre = part.wavelength.values, part.attrs["line_centre_nm"]
+    if not wavelength.size:
+        # None of the wavelengths that were asked for lies in it.
+        for ax in row:
+            ax.set_axis_off()
+        return
+    intensity = _per_nanometre(wavelength, part.intensity.isel(t=t, mu=mu).values)
+    in_wing = centre * (1.0 + _WING / _LIGHT)
+    before = f"{part.attrs['line_name']}: " if several else ""
+    for ax, where, name in ((row[0], centre, "centre"), (row[1], in_wing, "wing")):
+        k = int(np.argmin(np.abs(wavelength - where)))
+        _map(ax, intensity[..., k], extent, cmap="inferno", label=_INTENSITY)
+        _title(ax, f"{before}{name}, {wavelength[k] - centre:+.3f} nm")
+    _draw_spectrum(row[2], wavelength, centre, intensity)
 
 
 def _per_nanometre(wavelength: Array, intensity: Array) -> Array:

@@ -25,7 +25,7 @@ def test_the_figure_shows_what_is_there_and_what_is_not(client, tmp_path):
     ds = lw_rl.cube.open_output(tmp_path / "out.zarr")
     figure = cube_figure(ds)
     centre, wing, spectrum, cost, error, failed = figure.axes[:6]
-    assert centre.get_title(loc="left").startswith("line centre, +0.000 nm")
+    assert centre.get_title(loc="left").startswith("centre, +0.000 nm")
     assert wing.get_title(loc="left").startswith("wing, +0.0")
     assert "mean" in cost.get_title(loc="left")
     assert failed.get_title(loc="left") == "failed: 1 of 6"
@@ -77,5 +77,12 @@ def test_one_of_several_lines_is_drawn(expected):
     )
     both = both.assign_coords(wavelength=wavelength, line=["CaII_K", "other"]).assign(ends)
     figure = cube_figure(both, line="other")
-    assert figure.get_suptitle().startswith("other of dataset")
+    assert figure.get_suptitle().startswith("other of dataset") and len(figure.axes) == 11
+    every = cube_figure(both)
+    titles = [ax.get_title(loc="left") for ax in every.axes]
+    assert sum(t.startswith("CaII_K: ") for t in titles) == 2
+    assert sum(t.startswith("other: ") for t in titles) == 2
+    every.draw_without_rendering()
+    # Wavelengths of one's own need not lie in every line.
+    cube_figure(both.isel(wavelength=slice(0, 49))).draw_without_rendering()
     assert f"{ends['line_centre'][1][1]:.3f}" in figure.axes[2].get_xlabel()
