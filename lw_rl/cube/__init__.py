@@ -6,6 +6,10 @@ itself and returns the output as an xarray Dataset; the command is ``lw-rl cube`
 the light of several lines is kept. Needs the extra ``lw-rl[cube]``; the public names are imported
 when they are first used.
 
+A cube is a file of RH 1.5D, a snapshot of Bifrost or MURaM, or a Dataset with the format's names
+(:func:`simulation_cube` makes one of a simulation's arrays); ``stokes=True`` keeps polarised light
+in its magnetic field.
+
 The way of a column: `source` reads it, `run` sends it to a worker in a block, `column` solves it
 there, `store` writes what came back (`layout` says which arrays), and `learn` fine-tunes the policy
 on the states that `recorder` kept. Another format of cubes goes beside `rh_format`, another array

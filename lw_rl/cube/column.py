@@ -143,7 +143,7 @@ class Workshop:
         self.two_level = chosen.two_level
         self.radSet, self.spect = radiative_set(*map(with_symmetric_profiles, chosen.atoms))
         self.levels = [
-            f"{atom.element.name} {level.label}"
+            " ".join(level.label.split())
             for atom in Named(self.radSet).active_atoms
             for level in atom.levels
         ]

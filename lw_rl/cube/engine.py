@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import astropy.units as u
@@ -34,7 +36,7 @@ _WITH_POLICY = ("depthwise", "sigmoid")
 
 def solve(
     data: str | os.PathLike[str] | xr.Dataset,
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
     line: str = "CaII_K",
     *,
     atoms: AtomLike | Sequence[AtomLike] = (),
@@ -60,8 +62,9 @@ def solve(
     ----------
     data : path-like or xarray.Dataset
         The cube (`lw_rl.cube.source`).
-    out : path-like
-        The output, a zarr.
+    out : path-like, optional
+        The output, a zarr (default: none; what is returned is then in memory, and nothing is kept
+        that could be gone on with).
     line : str, optional
         The line of a two-level atom: a name, or ion and wavelength, ``"CaII 8542"`` (default:
         ``"CaII_K"``). Not looked at where `atoms` or `lines` are given.
@@ -92,7 +95,7 @@ def solve(
     Returns
     -------
     dataset : xarray.Dataset
-        The output, opened lazily.
+        The output, opened lazily where it is on disk.
 
     Raises
     ------
@@ -102,6 +105,14 @@ def solve(
     ClusterError
         If there is no cluster, its versions differ, or it is lost. What was solved is kept.
     """
+    if out is None:
+        given = dict(
+            atoms=atoms, lines=lines, wavelengths=wavelengths, policy=policy, client=client,
+            scheduler=scheduler, workers=workers, block=block, learning=learning,
+            interval=interval, listener=listener, on_connect=on_connect, **settings,
+        )  # fmt: skip
+        with TemporaryDirectory(prefix="lw_rl-cube-") as folder:
+            return solve(data, Path(folder) / "out.zarr", line, **given).load()
     source = Source(data, magnetic=bool(settings.get("stokes", False)))
     scheme = settings.get("scheme", CubeSettings.scheme)
     actor = make_policy(policy) if scheme in _WITH_POLICY else None

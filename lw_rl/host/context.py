@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import lightweaver as lw
+import numpy as np
 from lightweaver.atomic_model import AtomicModel
 from lightweaver.rh_atoms import H_6_atom
 
@@ -62,7 +63,8 @@ def build_context(
     UnknownNameError
         If a name is not known.
     ContextError
-        If there is no active atom, one has no line, or two are of one element.
+        If there is no active atom, one has no line, a level that nothing connects or a transition
+        without wavelengths, or two are of one element.
     AtmosphereError
         If the atmosphere holds values no formal solution can be made for.
     """
@@ -100,7 +102,38 @@ def active_atoms(atom: AtomLike | Sequence[AtomLike]) -> list[AtomicModel]:
             )
         if not a.lines:
             raise ContextError(f"the atom of {element} has no lines, so it cannot be active")
+        _check_model(a, element)
     return active
+
+
+def _check_model(atom: AtomicModel, element: str) -> None:
+    """Check that statistical equilibrium has a solution, and can be asked for it."""
+    connected = {0}
+    pairs = [{int(t.i), int(t.j)} for t in (*atom.lines, *atom.continua, *atom.collisions)]
+    for _ in atom.levels:
+        connected |= {k for pair in pairs if pair & connected for k in pair}
+    alone = sorted(set(range(len(atom.levels))) - connected)
+    if alone:
+        raise ContextError(
+            f"no line, continuum or collision of the atom of {element} connects level {alone[0]} "
+            f"({atom.levels[alone[0]].label!r}) with level 0: nothing determines its population"
+        )
+    for t in (*atom.lines, *atom.continua):
+        count = _wavelengths(t)
+        if count < 2:
+            raise ContextError(
+                f"the transition {t.i}-{t.j} of the atom of {element} has {count} wavelengths; it "
+                "needs at least two"
+            )
+
+
+def _wavelengths(transition: Any) -> int:
+    """Return how many wavelengths a line or continuum has."""
+    try:
+        return int(np.size(transition.wavelength()))
+    except (AttributeError, IndexError, TypeError, ValueError):
+        # What the host says of none, or of no quadrature.
+        return 0
 
 
 def radiative_set(
