@@ -55,13 +55,14 @@ def test_fal_models_load(name):
 
 @pytest.mark.parametrize("name", FAL)
 def test_fal_files_say_where_they_come_from(name):
-    head = (files("lw_rl.atmospheres") / f"{name}.atmos").read_text().splitlines()[:10]
-    assert all(line.startswith("*") for line in head[:7])
+    head = (files("lw_rl.atmospheres") / f"{name}.atmos").read_text().splitlines()[:11]
+    assert all(line.startswith("*") for line in head[:8])
     text = " ".join(head)
     assert "Fontenla, Avrett and Loeser 1993" in text
     assert "ApJ 406, 319" in text
     assert "[cm-3]" in text
     assert "[K]" in text
+    assert "Licence: " in text and "MIT licence" in text
 
 
 def test_falc_is_lightweavers():
