@@ -164,7 +164,8 @@ def canonical(data: xr.Dataset, name: str, cube: str) -> xr.Variable:
             order = ("t", "depth")
         dims = list(order[-variable.ndim :])
     allowed = {*_ORDER, "nhydr"} if name == "hydrogen_populations" else {*_ORDER}
-    if not {*dims} <= allowed or len(set(dims)) < len(dims) or "depth" not in dims:
+    named_once = len(set(dims)) == len(dims) == variable.ndim
+    if not {*dims} <= allowed or not named_once or "depth" not in dims:
         raise CubeInputError(
             f"{name} of {cube} has dimensions {variable.dims}; expected are (nt, nx, ny, nz), of "
             "which all but nz can be left out, by the names "

@@ -134,7 +134,7 @@ class Source:
 
     def __init__(self, data: str | os.PathLike[str] | xr.Dataset, magnetic: bool = False):
         self.name = "dataset" if isinstance(data, xr.Dataset) else str(data)
-        self._data = data if isinstance(data, xr.Dataset) else _opened(Path(data))
+        self._data = data if isinstance(data, xr.Dataset) else _opened(data)
         self._factor = {
             name: conversion_factor(self._data, name, self.name)
             for name in VARIABLES
@@ -248,10 +248,12 @@ class Source:
             if alias in self._data.variables and self._data[alias].dims in ((alias,), ()):
                 # A row or column that was selected keeps its coordinate as one number.
                 found = self._data.variables[alias]
-                attrs = {
-                    k: v.decode() if isinstance(v, bytes) else v for k, v in found.attrs.items()
-                }
-                return xr.Variable((axis,), np.atleast_1d(found.values), attrs)
+                values = np.atleast_1d(found.values)
+                if values.dtype == object:
+                    values = values.astype(str)
+                return xr.Variable(
+                    (axis,), values, {str(k): _attr(v) for k, v in found.attrs.items()}
+                )
         return None
 
     def fingerprint(self) -> str:
@@ -270,7 +272,21 @@ class Source:
         return digest.hexdigest()[:16]
 
 
-def _opened(path: Path) -> xr.Dataset:
+def _attr(value: Any) -> Any:
+    """Return an attribute as JSON can have it."""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return value if isinstance(value, str | int | float | list) else str(value)
+
+
+def _opened(data: Any) -> xr.Dataset:
+    if not isinstance(data, str | os.PathLike):
+        raise CubeInputError(
+            f"a cube is the path of a file or an xarray Dataset, got {type(data).__name__}"
+        )
+    path = Path(data)
     return open_snapshot(path) if is_snapshot(path) else open_cube(path)
 
 

@@ -21,7 +21,8 @@ from lw_rl.errors import CubeInputError
 
 @pytest.fixture
 def cube():
-    return small_cube()
+    cube = small_cube()
+    return cube.assign({f"B_{axis}": 0.0 * cube.temperature for axis in "xyz"})
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import dask.array
 import numpy as np
 import pytest
@@ -215,3 +217,22 @@ def test_a_place_that_cannot_be_written(tmp_path, cube):
     (tmp_path / "file").write_text("")
     with pytest.raises(CubeInputError, match="cannot be written"):
         write(cube, tmp_path / "file" / "cube.hdf5")
+
+
+@pytest.mark.parametrize("data", [5, None, np.zeros(3), small_cube(1, 1).temperature])
+def test_what_is_no_cube_is_named(data):
+    with pytest.raises(CubeInputError, match="a path|the path of a file or an xarray Dataset, got"):
+        Source(data)
+
+
+def test_heights_without_depths(cube):
+    with pytest.raises(CubeInputError, match=r"z of dataset has dimensions \(\)"):
+        Source(cube.assign_coords(z=5.0))
+
+
+def test_coordinates_of_any_kind_can_be_written(cube, tmp_path):
+    odd = {"units": np.float32(3.0), "a": None, "b": [1, 2], "c": np.array([1, 2]), "d": b"m"}
+    source = Source(cube.assign_coords(x=("x", np.array([1, "b", 2, 3], dtype=object), odd)))
+    found = source.coordinate("x")
+    assert found.values.tolist() == ["1", "b", "2", "3"]
+    assert json.loads(json.dumps(found.attrs))["c"] == [1, 2] and found.attrs["d"] == "m"
