@@ -31,6 +31,9 @@ from .window import Window
 
 __all__ = ["Columns", "Source", "write"]
 
+#: What is read for Stokes profiles only.
+_FIELD = ("B_x", "B_y", "B_z")
+
 Column = npt.NDArray[np.floating]
 """Numbers in the precision of the file."""
 
@@ -138,7 +141,7 @@ class Source:
         self._factor = {
             name: conversion_factor(self._data, name, self.name)
             for name in VARIABLES
-            if name in self._data
+            if name in self._data and (magnetic or name not in _FIELD)
         }
         missing = [n for n, v in VARIABLES.items() if v.required and n not in self._data]
         if missing:
@@ -147,7 +150,7 @@ class Source:
                 f"{', '.join(map(str, self._data.variables)) or 'nothing'}. The names are those of "
                 "the RH 1.5D atmosphere format"
             )
-        self._magnetic = ("B_x", "B_y", "B_z") if magnetic else ()
+        self._magnetic = _FIELD if magnetic else ()
         absent = [n for n in self._magnetic if n not in self._data]
         if absent:
             raise CubeInputError(
