@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from ..errors import LwRlError
+from .options import Interrupted
 
 __all__ = ["LazyGroup", "main"]
 
@@ -46,15 +47,6 @@ class _Failure(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         click.echo(f"lw-rl: error: {' '.join(self.message.split())}", err=True)
-
-
-class _Interrupted(click.ClickException):
-    """Ctrl-C, shown as one line, with the exit code that shells use for it."""
-
-    exit_code = 130
-
-    def show(self, file: Any = None) -> None:
-        click.echo("lw-rl: interrupted", err=True)
 
 
 #: What stands below `lw-rl --help`.
@@ -108,7 +100,7 @@ class LazyGroup(click.Group):
         except click.UsageError as err:
             raise _one_line(err) from err
         except (KeyboardInterrupt, click.Abort) as err:
-            raise _Interrupted("") from err
+            raise Interrupted("interrupted") from err
         except BrokenPipeError:
             # Whoever reads has gone: click's own matter.
             raise

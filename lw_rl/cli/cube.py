@@ -24,6 +24,7 @@ from ..files import Json
 from ..terminal import progress_bar
 from .options import (
     Atom,
+    Interrupted,
     Line,
     Scheme,
     check_place,
@@ -219,11 +220,19 @@ def cube(
             if not quiet and "dashboard" in client.scheduler_info()["services"]:
                 bar.console.print(f"dashboard: {client.dashboard_link}", soft_wrap=True)
 
-        ds = solve(
-            cube_in, out, lines[0] if alone else "CaII_K", atoms=atoms,
-            lines=() if alone else lines, wavelengths=grid, policy=policy, scheduler=scheduler,
-            workers=workers, block=block or None, listener=show, on_connect=connected, **settings,
-        )  # fmt: skip
+        try:
+            ds = solve(
+                cube_in, out, lines[0] if alone else "CaII_K", atoms=atoms,
+                lines=() if alone else lines, wavelengths=grid, policy=policy, scheduler=scheduler,
+                workers=workers, block=block or None, listener=show, on_connect=connected,
+                **settings,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            done = bar.tasks[task].completed
+            raise Interrupted(
+                f"interrupted after {done:g} of {bar.tasks[task].total or 0:g} columns; the same "
+                "command goes on from there"
+            ) from None
     found = summary(ds)
     if path is not None:
         from ..benchmark.plots import save

@@ -22,6 +22,7 @@ __all__ = [
     "Atmosphere",
     "Atom",
     "AtomOrAtmosphere",
+    "Interrupted",
     "Line",
     "Scheme",
     "check_place",
@@ -58,6 +59,16 @@ def require_training() -> None:
     missing = [name for name in _TRAINING if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingExtraError.of("training needs", "train", missing)
+
+
+class Interrupted(click.ClickException):
+    """Ctrl-C, shown as one line, with the exit code that shells use for it."""
+
+    exit_code = 130
+
+    def show(self, file: Any = None) -> None:
+        """Print the line on stderr."""
+        click.echo(f"lw-rl: {self.message}", err=True)
 
 
 class _Name(click.ParamType):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ..result import Result
 from ..terminal import output, progress_bar
 from .options import (
     AtomOrAtmosphere,
@@ -112,6 +113,7 @@ def solve(
     with progress_bar(quiet, time_left=True) as bar:
         task = bar.add_task("solving", total=len(entries) + 3)
         first = solve_context(problem.context(), scheme=guarded, quiet=True)
+        _not_interrupted(first)
         bar.advance(task)
         result = benchmark.measure(
             problem,
@@ -122,6 +124,7 @@ def solve(
         # Last, so that its time is not that of compiling.
         context = problem.context()
         solved = solve_context(context, scheme=guarded, quiet=True)
+        _not_interrupted(solved)
         bar.advance(task)
     if path is not None:
         from ..benchmark.plots import save, solve_figure
@@ -150,3 +153,9 @@ def solve(
         console.print(f"{guarded.name} {solved}", highlight=False, markup=False)
         if path is not None:
             click.echo(f"figure: {path}")
+
+
+def _not_interrupted(result: Result) -> None:
+    """Go on only if the user did not end the solve, which returns what it had by then."""
+    if result.outcome == "interrupted":
+        raise KeyboardInterrupt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -80,6 +81,8 @@ def connect(
                 n_workers=workers or os.cpu_count(),
                 threads_per_worker=1,
                 processes=True,
+                # What dies or is cancelled is reported by the run.
+                silence_logs=logging.CRITICAL,
             )
         except (RuntimeError, OSError, TimeoutError) as err:
             raise ClusterError(

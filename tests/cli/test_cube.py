@@ -12,7 +12,7 @@ from cube_helpers import client, small_cube
 from lw_rl.cli.cube import in_words, status
 from lw_rl.cube.progress import Progress
 from lw_rl.cube.source import Source, write
-from lw_rl.cube.store import open_output
+from lw_rl.cube.store import Output, open_output
 
 __all__ = ["client"]
 
@@ -177,3 +177,23 @@ def test_without_a_terminal_there_is_a_line_now_and_then(command, tmp_path, addr
     done = command(*words, "--block", "1", "1")
     assert "1 of 2 columns, " in done.stderr and " left, " in done.stderr
     assert "columns, waiting" not in command(*words, "--quiet").stderr
+
+
+def test_an_interrupt_says_how_to_go_on(command, tmp_path, address, monkeypatch):
+    write(small_cube(2, 2), tmp_path / "cube.hdf5")
+    words = ("cube", "cube.hdf5", "out.zarr", "--frozen", "--scheduler", address, "--no-figure")
+    commit, committed = Output.commit, []
+
+    def interrupted(self, *args):
+        if committed:
+            raise KeyboardInterrupt
+        committed.append(commit(self, *args))
+
+    monkeypatch.setattr(Output, "commit", interrupted)
+    done = command(*words, "--block", "1", "1", "--quiet")
+    assert done.exit_code == 130 and done.stderr.count("\n") == 1
+    assert "interrupted after 1 of 4 columns; the same command goes on from there" in done.stderr
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    again = command(*words, "--block", "1", "1", "--json", "--quiet")
+    assert json.loads(again.stdout)["columns"] == 4 and again.exit_code == 0

@@ -7,6 +7,8 @@ from importlib.resources import as_file, files
 
 import pytest
 
+from lw_rl.result import Result
+
 SOLVE = ["solve", "CaII_K", "FALC", "--depths", "24", "--repeats", "1"]
 
 
@@ -105,3 +107,12 @@ def test_a_tampered_policy_is_one_line(command, policy, tmp_path):
     done = command(*SOLVE, "--policy", "bad.json")
     assert done.exit_code == 2 and done.stderr.count("\n") == 1
     assert "truncated" in done.stderr
+
+
+def test_a_solve_that_is_interrupted_ends_the_command(command, monkeypatch):
+    def interrupted(*args, **kwargs):
+        return Result(outcome="interrupted")
+
+    monkeypatch.setattr("lw_rl.iterate.solve", interrupted)
+    done = command(*SOLVE, "--no-figure")
+    assert done.exit_code == 130 and done.stderr == "lw-rl: interrupted\n" and done.stdout == ""
