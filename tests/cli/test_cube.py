@@ -146,8 +146,9 @@ def without_the_extra(*words):
     return subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
 
 
-def test_without_the_extra_it_says_what_to_install():
-    done = without_the_extra("cube", "a", "b")
+@pytest.mark.parametrize("words", [("cube", "a", "b"), ("cube-synthetic", "a"), ("cube-bench",)])
+def test_without_the_extra_it_says_what_to_install(words):
+    done = without_the_extra(*words)
     assert done.returncode == 2
     assert "cubes need distributed, zarr, which are not installed" in done.stderr
     # Packages, not an extra of a distribution that may be on no registry.
