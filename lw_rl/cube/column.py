@@ -46,6 +46,8 @@ FINISHERS = ("none", *schemes.known(), "other")
 
 #: What is tried on a column that its own scheme fails on, each from LTE.
 _SAFER = ("anderson", "mali")
+#: The same on atoms with many levels, where what scatters in the background is slowest.
+_SAFER_LEVELS = ("mali_scattering",)
 
 
 @dataclass(frozen=True)
@@ -191,8 +193,8 @@ class Workshop:
 
     def _attempts(self) -> list[str]:
         first = self.settings.scheme
-        safer = _SAFER[_SAFER.index(first) + 1 :] if first in _SAFER else _SAFER
-        return [first, *safer]
+        safer = _SAFER if self.two_level else _SAFER_LEVELS
+        return [first, *(safer[safer.index(first) + 1 :] if first in safer else safer)]
 
     def solve(
         self,

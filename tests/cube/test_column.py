@@ -155,6 +155,14 @@ def test_safer_schemes_take_over_from_lte(columns, policy):
     np.testing.assert_allclose(solved.kept, expected.kept, rtol=2e-3)
 
 
+def test_on_many_levels_scattering_is_solved_where_the_first_attempt_fails(columns):
+    settings = CubeSettings(atoms=("CaII",), scheme="mali", NmaxIter=3)
+    solved = Workshop(settings).solve(columns.column(0))
+    assert solved.outcome == "converged" and solved.finisher == "mali_scattering"
+    assert solved.attempts == 2 and solved.Nformal < 200
+    assert solved.kept.shape[0] == 6 and solved.neighbour is None
+
+
 def test_a_column_that_no_scheme_solves(columns, policy):
     shop = Workshop(CubeSettings(start="policy", NmaxIter=2), patience=3)
     solved = shop.solve(columns.column(0), policy)
