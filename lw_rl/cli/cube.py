@@ -177,7 +177,8 @@ def cube(
     """Solve every column of the cube IN by itself (1.5D) and write OUT, a zarr.
 
     IN is an RH 1.5D atmosphere (HDF5/netCDF4), a zarr with the same names, or a snapshot of a
-    simulation: Bifrost's NAME_NNN.idl, MURaM's Header.NNNNNN.  Whatever kills the run, the same
+    simulation: Bifrost's NAME_NNN.idl or published NAME_lgtg_NNN.fits, MURaM's Header.NNNNNN.
+    Whatever kills the run, the same
     command goes on where it was; on a finished OUT it does nothing.  `python -m pydoc lw_rl.cube`
     shows how to run it under SLURM.
 

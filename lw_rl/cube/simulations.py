@@ -3,15 +3,16 @@
 Nothing is converted ahead: arrays stay in their files until a window of them is read. Where a
 snapshot has no electron density, it is that of LTE (`lw_rl.atmospheres.lte_electron_density`).
 
-=========== =========================================================================
-file         what is read
-=========== =========================================================================
-NAME_NNN.idl Bifrost (Gudiksen et al. 2011, A&A 531, A154): density and momentum of
-             NAME_NNN.snap, ``tg`` of NAME_NNN.aux, ``hionne`` of NAME_.hionNNN.snap
-             if it is there, heights of the mesh file
-Header.NNN   MURaM (Vögler et al. 2005, A&A 429, 335): eosT.NNN, result_prim_0.NNN
-             (density) and the vertical one of result_prim_1..3.NNN (velocity)
-=========== =========================================================================
+``NAME_NNN.idl``
+    Bifrost (Gudiksen et al. 2011, A&A 531, A154): density and momentum of ``NAME_NNN.snap``,
+    ``tg`` of ``NAME_NNN.aux``, ``hionne`` of ``NAME_.hionNNN.snap`` if it is there, heights of the
+    mesh file.
+``NAME_lgtg_NNN.fits``
+    Bifrost as it is published (Carlsson et al. 2016, A&A 585, A4): one variable in each file,
+    ``lgtg``, ``lgr``, ``uz`` and ``lgne``, with the heights [Mm] in the second HDU.
+``Header.NNN``
+    MURaM (Vögler et al. 2005, A&A 429, 335): ``eosT.NNN``, ``result_prim_0.NNN`` (density) and the
+    vertical one of ``result_prim_1..3.NNN`` (velocity).
 """
 
 from __future__ import annotations
@@ -37,13 +38,16 @@ Values = npt.NDArray[Any] | da.Array
 _DIMS = ("x", "y", "depth")
 #: Columns in x and y that are read together of what is computed from several arrays.
 _CHUNK = 16
+#: What stands in the name of a published file of temperatures, and in its place in the others.
+_PUBLISHED = "_lgtg_"
 #: Units of Bifrost where its parameters do not say [cm, s, g cm-3].
 _BIFROST_UNITS = {"u_l": 1e8, "u_t": 1e2, "u_r": 1e-7}
 
 
 def is_snapshot(path: Path) -> bool:
     """Return whether a file's name is that of a snapshot."""
-    return path.suffix == ".idl" or path.name.startswith("Header.")
+    published = path.suffix == ".fits" and _PUBLISHED in path.name
+    return path.suffix == ".idl" or path.name.startswith("Header.") or published
 
 
 def open_snapshot(path: Path) -> xr.Dataset:
@@ -52,7 +56,7 @@ def open_snapshot(path: Path) -> xr.Dataset:
     Parameters
     ----------
     path : Path
-        The file that describes it, see the module's table.
+        The file that describes it, see the module.
 
     Returns
     -------
@@ -66,6 +70,8 @@ def open_snapshot(path: Path) -> xr.Dataset:
     """
     if not path.is_file():
         raise CubeInputError(f"{path} is not there")
+    if path.suffix == ".fits":
+        return _published(path)
     return _bifrost(path) if path.suffix == ".idl" else _muram(path)
 
 
@@ -243,6 +249,32 @@ def _bifrost(path: Path) -> xr.Dataset:
             "velocity_z": f"{unit['u_l'] / unit['u_t']!r} cm s-1",
             "electron_density": "cm-3",
         },
+    )  # fmt: skip
+
+
+def _published(path: Path) -> xr.Dataset:
+    """Open a published snapshot: SI, logarithms to base ten, velocities upwards."""
+    from astropy.io import fits
+
+    def opened(name: str) -> tuple[da.Array, npt.NDArray[np.float64]]:
+        file = path.with_name(path.name.replace(_PUBLISHED, f"_{name}_"))
+        try:
+            # Open as long as the array is: it stays in the file until it is read.
+            hdus = fits.open(file, memmap=True)
+            data, heights = hdus[0].data, np.asarray(hdus[1].data, dtype=float).ravel()
+        except (OSError, IndexError, TypeError, ValueError) as err:
+            raise CubeInputError(f"{file} cannot be read as FITS with two HDUs: {err}") from err
+        if data is None or data.ndim != 3:
+            raise CubeInputError(f"{file} holds no array of three dimensions")
+        # FITS counts its axes from the fastest: x, y, z.
+        return da.from_array(data.T, chunks=(_CHUNK, _CHUNK, -1)), heights
+
+    log_temperature, z = opened("lgtg")
+    log_density, velocity, log_ne = (opened(name)[0] for name in ("lgr", "uz", "lgne"))
+    ten = np.float32(10.0)
+    return simulation_cube(
+        z * 1e6, ten**log_temperature, ten**log_density, velocity, ten**log_ne,
+        description=f"Bifrost {path}",
     )  # fmt: skip
 
 

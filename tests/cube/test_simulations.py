@@ -6,6 +6,7 @@ import dask.array as da
 import lightweaver as lw
 import numpy as np
 import pytest
+from astropy.io import fits
 from cube_helpers import solve
 
 from lw_rl import atmospheres
@@ -78,6 +79,40 @@ def bifrost(tmp_path, model):
     write_arrays(tmp_path / "cb_042.snap", r, 0 * r, 0 * r, momentum, r, r, r, r)
     write_arrays(tmp_path / "cb_042.aux", 0 * T, T)
     return path
+
+
+@pytest.fixture
+def published(tmp_path, model):
+    """As the public snapshots of Bifrost are: one variable for each file, z upwards."""
+    z, T, rho, v = model
+    for name, values in (
+        ("lgtg", np.log10(T)), ("lgr", np.log10(rho * 1e3)), ("uz", v * 1e-2),
+        ("lgne", np.log10(rho * 1e22)),
+    ):  # fmt: skip
+        primary = fits.PrimaryHDU(values[..., ::-1].T.astype(">f4"))
+        heights = fits.ImageHDU(z[::-1] * 1e-6)
+        fits.HDUList([primary, heights]).writeto(tmp_path / f"BIFROST_cb_{name}_042.fits")
+    return tmp_path / "BIFROST_cb_lgtg_042.fits"
+
+
+def test_a_published_snapshot(published, model):
+    assert is_snapshot(published) and not is_snapshot(published.with_name("other.fits"))
+    source = Source(published)
+    z, T, rho, v = model
+    columns = source.read(Window(0, 1, 3, 0, NY))
+    flat = (2 * NY, z.size)
+    np.testing.assert_allclose(columns.z[0], z, rtol=1e-6)
+    np.testing.assert_allclose(columns.temperature, T[1:].reshape(flat), rtol=1e-5)
+    np.testing.assert_allclose(columns.nHTot, rho[1:].reshape(flat) / GRAMS * 1e6, rtol=1e-5)
+    np.testing.assert_allclose(columns.vz, v[1:].reshape(flat) * 1e-2, rtol=1e-5)
+    np.testing.assert_allclose(columns.ne, rho[1:].reshape(flat) * 1e22, rtol=1e-5)
+    other = published.with_name("BIFROST_cb_uz_042.fits")
+    other.write_bytes(b"none")
+    with pytest.raises(CubeInputError, match="BIFROST_cb_uz_042.fits cannot be read as FITS"):
+        Source(published)
+    other.unlink()
+    with pytest.raises(CubeInputError, match="uz_042.fits cannot be read"):
+        Source(published)
 
 
 @pytest.mark.parametrize("which", ["muram", "bifrost"])
