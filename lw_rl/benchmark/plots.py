@@ -96,7 +96,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     buffer = BytesIO()
     # Text stays text in what journals take, with fonts that they accept.
     with matplotlib.rc_context({"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none"}):
-        figure.savefig(buffer, format=name, dpi=200)
+        figure.savefig(buffer, format=name, dpi=160)
     write_atomically(path, buffer.getvalue())
 
 
