@@ -15,7 +15,6 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeElapsedColumn,
 )
 
 from ..cube import require_extra
@@ -51,9 +50,8 @@ def cube_bar(quiet: bool) -> Progress:
     """Return a progress bar with time left, rate, cost and failures."""
     bar = progress_bar(quiet)
     bar.columns = (
-        BarColumn(bar_width=10),
+        BarColumn(bar_width=6),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
         TextColumn("{task.fields[status]}"),
     )
     return bar
@@ -69,14 +67,14 @@ def quiet_dask() -> None:
 
 
 def status(progress: CubeProgress) -> str:
-    """Return time left, rate, cost and failures, as bar and log say them."""
+    """Return time left, rate, cost [formal solutions] and failures, as bar and log say them."""
     if not progress.workers:
         return "waiting for workers"
     words = ["first block under way"]
     if progress.rate == progress.rate:
         words = [f"{in_words(progress.left)} left, {progress.rate:.3g}/s"]
     if progress.Nformal:
-        words.append(f"{progress.mean_Nformal:.1f} formal solutions each")
+        words.append(f"{progress.mean_Nformal:.1f} FS each")
     if progress.failed:
         words.append(f"{progress.failed} failed")
     if progress.version:
@@ -178,9 +176,9 @@ def cube(
 
     IN is an RH 1.5D atmosphere (HDF5/netCDF4), a zarr with the same names, or a snapshot of a
     simulation: Bifrost's NAME_NNN.idl or published NAME_lgtg_NNN.fits, MURaM's Header.NNNNNN.
-    Whatever kills the run, the same
-    command goes on where it was; on a finished OUT it does nothing.  `python -m pydoc lw_rl.cube`
-    shows how to run it under SLURM.
+    Whatever kills the run, the same command goes on where it was; on a finished OUT it does
+    nothing.  The bar says the time left, columns per second and formal solutions (FS) of each.
+    `python -m pydoc lw_rl.cube` shows how to run it under SLURM.
 
     \b
     Examples:

@@ -167,7 +167,7 @@ def test_what_the_progress_bar_says():
     progress = Progress(
         columns=29, already=20, failed=1, Nformal=84, version=2, workers=2, total=2000, seconds=3.0
     )
-    assert status(progress) == ("11 min left, 3/s, 3.0 formal solutions each, 1 failed, policy 2")
+    assert status(progress) == ("11 min left, 3/s, 3.0 FS each, 1 failed, policy 2")
     assert [in_words(s) for s in (40.2, 95.0, 9000.0)] == ["40 s", "2 min", "2.5 h"]
 
 
