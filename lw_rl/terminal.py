@@ -3,25 +3,47 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 __all__ = ["output", "progress_bar"]
 
 
-def progress_bar(quiet: bool) -> Progress:
+#: Time [s] over which the speed is averaged that tells the time left.
+_SPEED_OVER = 3600.0
+
+
+def progress_bar(quiet: bool, time_left: bool = False) -> Progress:
     """Return a progress bar on stderr, so that stdout stays what a program can read.
 
     It is shown in a terminal only: a file or a pipe would keep an empty line of it.
+
+    Parameters
+    ----------
+    quiet : bool
+        Show none.
+    time_left : bool, optional
+        Show how long it will take at the speed so far, beside the time elapsed (default: False).
     """
     console = Console(stderr=True)
+    left: list[ProgressColumn] = [TimeRemainingColumn()] if time_left else []
     return Progress(
         TextColumn("{task.description:<24}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        *left,
         console=console,
         disable=quiet or not console.is_terminal,
         transient=True,
+        speed_estimate_period=_SPEED_OVER,
     )
 
 

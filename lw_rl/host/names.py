@@ -65,6 +65,8 @@ OLD: dict[str, str] = {
     "nh_tot": "nHTot",
     "upper_bc": "upperBc",
     "vlos_mu": "vlosMu",
+    "z_lower_bc": "zLowerBc",
+    "z_upper_bc": "zUpperBc",
     # of iteration updates
     "Nprd_sub_iter": "NprdSubIter",
     "dJ_max": "dJMax",
