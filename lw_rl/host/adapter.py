@@ -103,6 +103,7 @@ class Adapter:
         #: Whether the context was made with Ng acceleration of its own.
         self.host_ng = options is not None and options.Norder > 0
         self._y: Array | None = None
+        self._iterated: tuple[Integers, Array] | None = None
 
     # ---- checks -----------------------------------------------------------------------------
 
@@ -198,6 +199,7 @@ class Adapter:
         Keyword arguments are those of ``ctx.formal_sol_gamma_matrices``, in the spelling of 1.0.
         """
         self._y = self.read()
+        self._iterated = None
         self.Nformal += 1
         solve = self.ctx.formal_sol_gamma_matrices
         return solve(**keywords(solve, **kwargs))
@@ -219,7 +221,19 @@ class Adapter:
 
     def write_radiation(self, waves: Integers, J: Array) -> None:
         """Set the mean intensity at some wavelengths, the source of scattered background light."""
+        self._iterated = waves, self.radiation(waves)
         self.ctx.spect.J[waves] = J
+
+    def iterated_radiation(self, waves: Integers) -> Array:
+        """Return the mean intensity of the last formal solution, [Nwave, Nspace].
+
+        The rates belong to it; :meth:`write_radiation` may have changed it since.
+        """
+        J = np.array(self.ctx.spect.J)
+        if self._iterated is not None:
+            J[self._iterated[0]] = self._iterated[1]
+        iterated: Array = J[waves]
+        return iterated
 
     def opacity(self, waves: Integers | slice = slice(None)) -> Array:
         """Return the total opacity of the last formal solution, mean over rays, [Nwave, Nspace]."""
