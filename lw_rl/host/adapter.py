@@ -9,7 +9,7 @@ One formal solution at `y` gives, through the host's own update of the populatio
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from ..errors import ContextError
 from . import line_physics
 from .names import Named, entry, keywords
 from .state import Atom, Block, Continuum, Evaluation, Grid, Line, LinePhysics, Snapshot
-from .unknown import LineSource, LogPopulations, Unknown
+from .unknown import LineSource, LogPopulations
 
 __all__ = ["Adapter"]
 
@@ -68,7 +68,7 @@ class Adapter:
             )
         self._check_atmosphere()
         self._sources = [self._line_is_unknown(atom) for atom in self._active]
-        self._atoms: list[Unknown] = []
+        self._atoms: list[LineSource | LogPopulations] = []
         start = 0
         for atom, lines in zip(self._active, self._sources, strict=True):
             n = np.asarray(atom.n)
@@ -158,9 +158,25 @@ class Adapter:
         self.write(y)
         self._store_in_ng_buffer()
 
-    def populations(self) -> list[Array]:
-        """Return copies of the active atoms' populations [m-3], each [Nlevel, Nspace]."""
-        return [a.n.copy() for a in self._atoms]
+    def populations(self, y: Array | None = None) -> list[Array]:
+        """Return copies of the active atoms' populations [m-3], each [Nlevel, Nspace].
+
+        Parameters
+        ----------
+        y : Array, optional
+            The unknown that they are to be of (default: the present one).
+        """
+        atoms = [replace(a, n=a.n.copy()) for a in self._atoms]
+        if y is not None:
+            for atom in atoms:
+                atom.write(y[atom.block.span])
+        return [a.n for a in atoms]
+
+    def unknown(self, populations: list[Array]) -> Array:
+        """Return the unknown of some populations [m-3], shape [Nunknown]."""
+        return np.concatenate(
+            [replace(a, n=n).read() for a, n in zip(self._atoms, populations, strict=True)]
+        )
 
     def lte_populations(self) -> list[Array]:
         """Return copies of the active atoms' populations in LTE [m-3], each [Nlevel, Nspace]."""
@@ -170,6 +186,11 @@ class Adapter:
     def conserves_charge(self) -> bool:
         """Whether the host adjusts the electron density as the populations change."""
         return bool(self._host.conserve_charge)
+
+    @property
+    def switched(self) -> float:
+        """Factor of collisional-radiative switching on the collisional rates, one in the end."""
+        return float(self._host.crsw_callback.val)
 
     @property
     def settled(self) -> bool:
@@ -273,7 +294,7 @@ class Adapter:
         residual = np.zeros_like(y)
         for atom, unknown in zip(self._active, self._atoms, strict=True):
             # Switching scales the collisional rates in the host's equations.
-            trans, C = atom.trans[0], np.asarray(atom.C) * self._host.crsw_callback.val
+            trans, C = atom.trans[0], np.asarray(atom.C) * self.switched
             # C[i, j] is the rate from j to i.
             iterated = unknown.lambda_iterated(trans.Rij + C[1, 0], trans.Rji + C[0, 1])
             if iterated is not None:

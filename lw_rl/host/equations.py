@@ -11,11 +11,13 @@ Levels of all active atoms are numbered one after the other. Opacity is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import lightweaver as lw
 import numpy as np
+from lightweaver.atomic_model import LineType
 from lightweaver.constants import HC, HPlanck, KBoltzmann
 
 from ..arrays import Array, Integers
@@ -100,7 +102,8 @@ class Rates:
     defect : Array
         Net rate into a level per population by the host's own preconditioned equations, less that
         by the rates above [s-1], [Nlevel, Nspace]. It vanishes but for the host's quadrature of
-        overlapping transitions.
+        overlapping transitions, which does not matter, and is left out, where a level is far from
+        equilibrium.
     iterated : Array
         Mean intensity of the formal solution, to which the rates belong, [Nwave, Nspace].
     J : Array
@@ -150,7 +153,28 @@ class Equations:
         ctx = adapter.ctx
         self._active = [Named(atom) for atom in Named(ctx).active_atoms]
         self._others: tuple[Array, Array] | None = None
-        self.transfer = self._transfer(ctx)
+        self._complete = self._transfer(ctx)
+        self._redistributed = [
+            (k, t)
+            for k, (t, line) in enumerate(
+                (t, line)
+                for atom in self._active
+                for t, line in zip_longest(atom.trans, atom.atomic_model.lines)
+            )
+            if line is not None and line.type == LineType.PRD
+        ]
+
+    @property
+    def transfer(self) -> Transfer:
+        """Lines and continua with the present emission profiles."""
+        whole = self._complete
+        rho = np.ones_like(whole.emission)
+        for k, t in self._redistributed:
+            rho[whole.transition == k] = np.asarray(Named(t).rho_prd)
+        if np.all(rho == 1.0):
+            return whole
+        scaled = {n: getattr(whole, n) * rho for n in ("emission", "stimulated", "down")}
+        return replace(whole, **scaled)
 
     # ---- what does not change ---------------------------------------------------------------
 
@@ -210,7 +234,7 @@ class Equations:
         switched : float
             Factor of collisional-radiative switching on the collisional rates.
         """
-        adapter, ctx, transfer = self._adapter, self._adapter.ctx, self.transfer
+        adapter, ctx, transfer = self._adapter, self._adapter.ctx, self._complete
         n = np.concatenate(populations)
         collisions = np.zeros((len(n), len(n), n.shape[1]))
         defect = np.zeros_like(n)
@@ -231,7 +255,8 @@ class Equations:
             lost = total.sum(axis=0)
             net = np.einsum("ijk,jk->ik", total, n[span]) - lost * n[span]
             host = np.einsum("ijk,jk->ik", np.asarray(atom.Gamma), n[span])
-            defect[span] = (host - net) / n[span]
+            balanced = np.abs(net) < lost * n[span]
+            defect[span] = np.where(balanced, (host - net) / n[span], 0.0)
         waves = transfer.waves
         background = ctx.background
         chi, eta = np.asarray(background.chi)[waves], np.asarray(background.eta)[waves]
@@ -253,7 +278,7 @@ class Equations:
     def _static(self) -> tuple[Array, Array]:
         """Return opacity and emissivity of detailed atoms, whose populations are given."""
         if self._others is None:
-            ctx, waves = self._adapter.ctx, self.transfer.waves
+            ctx, waves = self._adapter.ctx, self._complete.waves
             atmos = ctx.kwargs["atmos"]
             shape = (len(waves), self._adapter.Nspace)
             chi, eta = np.zeros(shape), np.zeros(shape)

@@ -44,9 +44,9 @@ _MOST_BUILDS = 10
 _SOLVED, _MOVED, _FAR = 1e-2, 0.1, 0.1
 #: No tolerance is below this.
 _FLOOR = 1e-8
-#: Photons are not trapped by more than this, nor is the host's defect more than this share of what
-#: a level loses.
-_TRAPPED, _DEFECT = 1.0 - 1e-10, 0.3
+#: Photons are not trapped by more than this, nor is a gain by the host's defect, in proportion to
+#: the population, more than this share of what a level loses.
+_TRAPPED, _DEFECT = 1.0 - 1e-10, 0.5
 #: A transition whose lower level has less than this share left by stimulated emission is taken for
 #: thin.
 _INVERTED = 0.02
@@ -111,7 +111,9 @@ class CoupledEquilibrium:
         lost = rates.collisions.sum(axis=0)
         np.add.at(lost, t.lower, rates.up)
         np.add.at(lost, t.upper, rates.down)
-        defect = np.clip(rates.defect, -_DEFECT * lost, _DEFECT * lost)
+        # A gain in proportion to the population must not exceed what is lost: the rest is a source.
+        defect = np.minimum(rates.defect, _DEFECT * lost)
+        source = (rates.defect - defect) * n
         ratio, outside = np.empty_like(rates.J), np.empty_like(rates.J)
         J = rates.J
         for build in range(_MOST_BUILDS):
@@ -128,7 +130,7 @@ class CoupledEquilibrium:
             self._trap(local, fixed, net, share)
             before = n
             n = self._equilibrium(
-                n, rates, fixed, defect, multiple, M, known, local, net, share
+                n, rates, fixed, defect, source, multiple, M, known, local, net, share
             )
             if not np.all(np.isfinite(n)):
                 return n, J
@@ -169,6 +171,7 @@ class CoupledEquilibrium:
         rates: Rates,
         fixed: Array,
         defect: Array,
+        source: Array,
         multiple: Array,
         M: Array,
         known: Array,
@@ -186,7 +189,7 @@ class CoupledEquilibrium:
                 n, t.lower, t.upper, self._rows, self._columns, M, known, t.inverse, net, share
             )
             new = sweep(
-                n, rates.nTotal, t.first_level, t.Nlevel, fixed, defect, t.lower, t.upper,
+                n, rates.nTotal, t.first_level, t.Nlevel, fixed, defect, source, t.lower, t.upper,
                 self._first_row, self._second_row, self._of_row, multiple, rate, self._rows,
                 self._columns, local, t.inverse, net, share,
             )  # fmt: skip
@@ -196,10 +199,14 @@ class CoupledEquilibrium:
                 return np.full_like(n, np.nan)
             if size < max(_SOLVED * largest(np.log(new / rates.n)), _FLOOR):
                 return new
-            if made < _DELAY:
-                n = new
+            if made < _DELAY or size > _MAX_STEP:
+                # Far away there is nothing to extrapolate.
+                n, xs, images = new, [], []
                 continue
-            xs, images = [*xs[-_WINDOW:], np.log(n).ravel()], [*images[-_WINDOW:], np.log(new).ravel()]
+            xs, images = (
+                [*xs[-_WINDOW:], np.log(n).ravel()],
+                [*images[-_WINDOW:], np.log(new).ravel()],
+            )
             if len(xs) == 1:
                 n = new
                 continue

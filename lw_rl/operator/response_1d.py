@@ -41,8 +41,8 @@ _LEAST_OPACITY = 1e-2
 _LEAST_RATIO, _LARGEST_RATIO = 1e-3, 2.0
 #: A new population is not below this share of the old one.
 _LEAST_CHANGE = 0.1
-#: The source function of a transition may rise by this factor within one linearisation.
-_THINNEST = 1e-3
+#: Within one linearisation a transition does not become more transparent than this.
+_THINNEST = 0.3
 
 _compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 
@@ -399,13 +399,62 @@ def rates_of(
     emitter = np.empty((T, N))
     for t in range(T):
         for k in range(N):
-            emitter[t, k] = n[upper[t], k] * _thinning(
-                t, k, n, lower, upper, inverse, net, share
-            )
+            emitter[t, k] = n[upper[t], k] * _thinning(t, k, n, lower, upper, inverse, net, share)
     rate = known.copy()
     for b in range(rows.size):
         rate[rows[b]] += M[b] @ emitter[columns[b]]
     return np.maximum(rate, 0.0)
+
+
+@_compiled
+def _solve(
+    P: Array,
+    n: Array,
+    nTotal: Array,
+    first_level: Integers,
+    Nlevel: Integers,
+    defect: Array,
+    source: Array,
+    k: int,
+    new: Array,
+) -> bool:
+    """Write the populations at one depth that are in equilibrium with the rates P.
+
+    Returns whether all of them are positive; those that are not, and those that would fall by more,
+    are a tenth of the old ones.
+    """
+    positive = True
+    for a in range(first_level.size):
+        o, size = first_level[a], Nlevel[a]
+        A, b = np.empty((size, size)), np.zeros(size)
+        most = 0
+        for i in range(size):
+            if n[o + i, k] > n[o + most, k]:
+                most = i
+            for j in range(size):
+                A[i, j] = P[o + i, o + j] if i != j else 0.0
+            b[i] = -source[o + i, k]
+            for j in range(P.shape[0]):
+                if j < o or j >= o + size:
+                    b[i] -= P[o + i, j] * n[j, k]
+        for j in range(size):
+            lost = 0.0
+            for i in range(size):
+                lost += A[i, j]
+            A[j, j] = defect[o + j, k] - lost
+        for j in range(size):
+            A[most, j] = 1.0
+        b[most] = nTotal[a, k]
+        x = np.linalg.solve(A, b)
+        total = 0.0
+        for i in range(size):
+            positive = positive and x[i] > 0.0
+            least = _LEAST_CHANGE * n[o + i, k]
+            new[o + i, k] = x[i] if x[i] > least and math.isfinite(x[i]) else least
+            total += new[o + i, k]
+        for i in range(size):
+            new[o + i, k] *= nTotal[a, k] / total
+    return positive
 
 
 @_compiled
@@ -416,6 +465,7 @@ def sweep(
     Nlevel: Integers,
     fixed: Array,
     defect: Array,
+    source: Array,
     lower: Integers,
     upper: Integers,
     first_row: Integers,
@@ -448,6 +498,8 @@ def sweep(
         [Nlevel, Nlevel, Nspace].
     defect : Array
         Rate [s-1] per population by which the host's own equations differ, [Nlevel, Nspace].
+    source : Array
+        The same, independent of the population [m-3 s-1], [Nlevel, Nspace].
     multiple : Array
         Rate down over rate up where these are one row, [Ntransition, Nspace].
     rate : Array
@@ -466,61 +518,36 @@ def sweep(
     P, left = np.zeros((L, L)), np.zeros(rate.shape[0])
     worth, inverted = np.zeros(T), np.zeros(T, np.bool_)
     for k in range(N):
-        P[:] = fixed[:, :, k]
         for t in range(T):
             worth[t] = _thinning(t, k, n, lower, upper, inverse, net, share)
             inverted[t] = n[lower[t], k] <= inverse[t, k] * n[upper[t], k]
-        left[:] = rate[:, k]
-        for b in range(rows.size):
-            if not inverted[of_row[rows[b]]]:
-                c = columns[b]
-                left[rows[b]] -= local[b, k] * worth[c] * n[upper[c], k]
-        for t in range(T):
-            P[upper[t], lower[t]] += max(left[first_row[t]], 0.0)
-            if first_row[t] == second_row[t]:
-                P[lower[t], upper[t]] += multiple[t, k] * max(left[first_row[t]], 0.0)
-            else:
-                P[lower[t], upper[t]] += max(left[second_row[t]], 0.0)
-        for b in range(rows.size):
-            row, c = rows[b], columns[b]
-            t = of_row[row]
-            if inverted[t]:
-                continue
-            if first_row[t] == second_row[t]:
-                x = n[lower[t], k] - multiple[t, k] * n[upper[t], k]
-            elif row == first_row[t]:
-                x = n[lower[t], k]
-            else:
-                x = -n[upper[t], k]
-            x *= local[b, k] * worth[c]
-            P[upper[t], upper[c]] += x
-            P[lower[t], upper[c]] -= x
-        for a in range(first_level.size):
-            o, size = first_level[a], Nlevel[a]
-            A, b_ = np.empty((size, size)), np.zeros(size)
-            most = 0
-            for i in range(size):
-                if n[o + i, k] > n[o + most, k]:
-                    most = i
-                for j in range(size):
-                    A[i, j] = P[o + i, o + j] if i != j else 0.0
-                for j in range(L):
-                    if j < o or j >= o + size:
-                        b_[i] -= P[o + i, j] * n[j, k]
-            for j in range(size):
-                lost = 0.0
-                for i in range(size):
-                    lost += A[i, j]
-                A[j, j] = defect[o + j, k] - lost
-            for j in range(size):
-                A[most, j] = 1.0
-            b_[most] = nTotal[a, k]
-            x_ = np.linalg.solve(A, b_)
-            total = 0.0
-            for i in range(size):
-                least = _LEAST_CHANGE * n[o + i, k]
-                new[o + i, k] = x_[i] if x_[i] > least and math.isfinite(x_[i]) else least
-                total += new[o + i, k]
-            for i in range(size):
-                new[o + i, k] *= nTotal[a, k] / total
+        for own_only in (False, True):
+            P[:] = fixed[:, :, k]
+            left[:] = rate[:, k]
+            for b in range(rows.size):
+                t, c = of_row[rows[b]], columns[b]
+                if not inverted[t] and (t == c or not own_only):
+                    left[rows[b]] -= local[b, k] * worth[c] * n[upper[c], k]
+            for t in range(T):
+                P[upper[t], lower[t]] += max(left[first_row[t]], 0.0)
+                if first_row[t] == second_row[t]:
+                    P[lower[t], upper[t]] += multiple[t, k] * max(left[first_row[t]], 0.0)
+                else:
+                    P[lower[t], upper[t]] += max(left[second_row[t]], 0.0)
+            for b in range(rows.size):
+                row, c = rows[b], columns[b]
+                t = of_row[row]
+                if inverted[t] or (t != c and own_only):
+                    continue
+                if first_row[t] == second_row[t]:
+                    x = n[lower[t], k] - multiple[t, k] * n[upper[t], k]
+                elif row == first_row[t]:
+                    x = n[lower[t], k]
+                else:
+                    x = -n[upper[t], k]
+                x *= local[b, k] * worth[c]
+                P[upper[t], upper[c]] += x
+                P[lower[t], upper[c]] -= x
+            if _solve(P, n, nTotal, first_level, Nlevel, defect, source, k, new):
+                break
     return new
