@@ -10,7 +10,8 @@ population, so that at fixed opacity
 
 and only the blocks ``M_rc``, [Nspace, Nspace], are kept.
 
-Lambda is that of cubic Bezier short characteristics (`lw_rl.operator.bezier_1d`). Eight wavelengths
+Lambda is that of cubic Bezier short characteristics (`lw_rl.operator.bezier_1d`), linear ones where
+that does not give a positive response with scattering solved. Eight wavelengths
 are treated together, as many as fit into the registers of a processor's vector unit.
 """
 
@@ -34,6 +35,8 @@ _NEGLIGIBLE = 1e-13
 _THIN, _THICK = 1e-12, 1e12
 #: Albedo times optical depth, or albedo where thick, from which on scattering is solved.
 _SCATTERS = 1e-2
+#: An operator with more negative responses than this, of the largest, is not trusted.
+_NEGATIVE = 1e-2
 #: The total opacity is not taken for less than this share of the background's.
 _LEAST_OPACITY = 1e-2
 #: Limits of the ratio of the host's mean intensity to the operator's; what is above is light from
@@ -56,15 +59,18 @@ def _lambda_operators(
     Parameters
     ----------
     inward, outward : Array
-        Stencils (`lw_rl.operator.bezier_1d`), [Nspace, 5, Nray, LANES].
+        Stencils (`lw_rl.operator.bezier_1d`), [Nspace, 5, Nray * LANES].
     decay : Array
-        exp(-step), [Nspace - 1, Nray, LANES].
+        exp(-step), [Nspace - 1, Nray * LANES].
     half : Array
         Half the quadrature weights of the rays, [Nray].
     Lambda : Array
         Written, [Nspace, Nspace, LANES].
     """
     N, K = inward.shape[0], half.size
+    inward = inward.reshape((N, 2 * REACH + 1, K, LANES))
+    outward = outward.reshape((N, 2 * REACH + 1, K, LANES))
+    decay = decay.reshape((N - 1, K, LANES))
     beam, seen = np.empty((K, LANES)), np.empty(LANES)
     Lambda[:] = 0.0
     for s in range(N):
@@ -179,6 +185,42 @@ def opacities(
 
 
 @_compiled
+def _with_scattering(
+    Lambda: Array, lane: int, light: Array, total: Array, sca: Array, scatters: bool
+) -> Array:
+    """Return mean intensity per source function and, last, that of the boundary.
+
+    Parameters
+    ----------
+    Lambda : Array
+        [source, depth, lane].
+    light : Array
+        Mean intensity of what enters at the lower boundary, not scattered, [Nspace].
+    total, sca : Array
+        Opacity, and what of it scatters, [Nspace].
+
+    Returns
+    -------
+    G : Array
+        [Nspace, Nspace + 1].
+    """
+    N = light.size
+    G = np.empty((N, N + 1))
+    for i in range(N):
+        for j in range(N):
+            G[i, j] = Lambda[j, i, lane]
+        G[i, N] = light[i]
+    if scatters:
+        A = np.zeros((N, N))
+        for i in range(N):
+            for j in range(N):
+                A[i, j] = -G[i, j] * (sca[j] / total[j])
+            A[i, i] += 1.0
+        G = np.ascontiguousarray(np.linalg.solve(A, G))
+    return G
+
+
+@_compiled
 def responses(
     height: Array,
     mu: Array,
@@ -256,7 +298,8 @@ def responses(
         start, transition, lower, upper, emission, absorption, stimulated, n, chi, eta
     )
     lanes = np.empty(LANES, np.int64)
-    Lambda, G = np.empty((N, N, LANES)), np.empty((N, N + 1))
+    Lambda, monotone = np.empty((N, N, LANES)), np.empty((N, N, LANES))
+    light = np.empty(N)
     half = 0.5 * weight
     column, other = np.empty(N), np.empty(N)
     for v0 in range(0, V, LANES):
@@ -270,37 +313,28 @@ def responses(
                 S = (emitted[v, i] + sca[v, i] * J[v, i]) / total[v, i]
                 for k in range(K):
                     source[i, k * LANES + w] = S
-        inward, outward = stencils(step, source, False)
         decay = np.exp(-step)
-        _lambda_operators(
-            inward.reshape((N, 2 * REACH + 1, K, LANES)),
-            outward.reshape((N, 2 * REACH + 1, K, LANES)),
-            decay.reshape((N - 1, K, LANES)),
-            half,
-            Lambda,
-        )
+        _lambda_operators(*stencils(step, source, False), decay, half, Lambda)
+        made = False
         for w in range(min(LANES, V - v0)):
             v = v0 + w
-            for i in range(N):
-                for j in range(N):
-                    G[i, j] = Lambda[j, i, w]
-                G[i, N] = 0.0
             # As the host's, the lower boundary is thermal, with the gradient of the Planck function.
+            for i in range(N):
+                light[i] = 0.0
             for k in range(K):
                 t = step[N - 2, k * LANES + w]
                 beam = max(planck[v, 1] + (planck[v, 1] - planck[v, 0]) / t, 0.0)
                 for i in range(N - 1, -1, -1):
-                    G[i, N] += half[k] * beam
+                    light[i] += half[k] * beam
                     if i > 0:
                         beam *= decay[i - 1, k * LANES + w]
             scatters = _scatters(total[v], sca[v], height)
-            if scatters:
-                A = np.zeros((N, N))
-                for i in range(N):
-                    for j in range(N):
-                        A[i, j] = -G[i, j] * (sca[v, j] / total[v, j])
-                    A[i, i] += 1.0
-                G = np.ascontiguousarray(np.linalg.solve(A, G))
+            G = _with_scattering(Lambda, w, light, total[v], sca[v], scatters)
+            if scatters and G.min() < -_NEGATIVE * G.max():
+                if not made:
+                    _lambda_operators(*stencils(step, source, True), decay, half, monotone)
+                    made = True
+                G = _with_scattering(monotone, w, light, total[v], sca[v], scatters)
             for i in range(N):
                 other[i] = eta[v, i] / total[v, i]
                 if not scatters:
