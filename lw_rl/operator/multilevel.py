@@ -91,8 +91,8 @@ class CoupledEquilibrium:
         self._block = np.where(met, np.cumsum(met.ravel()).reshape(met.shape) - 1, -1)
         self._rows, self._columns = (a.astype(np.int64) for a in np.nonzero(met))
 
-    def solve(self, rates: Rates) -> tuple[Array, Array]:
-        """Return the equilibrium next to a formal solution.
+    def solve(self, rates: Rates) -> tuple[Array, Array] | None:
+        """Return the equilibrium next to a formal solution, None if it is not found.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class CoupledEquilibrium:
         Returns
         -------
         n : Array
-            Populations [m-3], [Nlevel, Nspace]; not finite where it fails.
+            Populations [m-3], [Nlevel, Nspace].
         J : Array
             Mean intensity at the operator's wavelengths, there, [Nwave, Nspace].
         """
@@ -132,12 +132,12 @@ class CoupledEquilibrium:
             n = self._equilibrium(
                 n, rates, fixed, defect, source, multiple, M, known, local, net, share
             )
-            if not np.all(np.isfinite(n)):
-                return n, J
+            if n is None:
+                return None
             moved = largest(np.log(n / before))
             if moved < min(_MOVED * largest(np.log(n / rates.n)), _FAR):
-                break
-        return n, J
+                return n, J
+        return None
 
     def _anchored(self, rates: Rates) -> tuple[Array, Array, Array]:
         """Return fixed rates, factors on every row and multiples that meet the host's rates."""
@@ -178,8 +178,8 @@ class CoupledEquilibrium:
         local: Array,
         net: Array,
         share: Array,
-    ) -> Array:
-        """Return the equilibrium of one linearisation."""
+    ) -> Array | None:
+        """Return the equilibrium of one linearisation, or the last state on the way to it."""
         t = self.transfer
         xs: list[Array] = []
         images: list[Array] = []
@@ -196,7 +196,7 @@ class CoupledEquilibrium:
             change = np.log(new / n)
             size = largest(change)
             if not np.isfinite(size):
-                return np.full_like(n, np.nan)
+                return None
             if size < max(_SOLVED * largest(np.log(new / rates.n)), _FLOOR):
                 return new
             if made < _DELAY or size > _MAX_STEP:

@@ -302,8 +302,10 @@ class Depthwise:
             return Step(None, by="mali")
         coupled = state[0].coupled
         if coupled is not None:
-            proposed = coupled.propose(evaluation)
-            if proposed is not None:
+            if coupled.helps(evaluation.residual_norm):
+                proposed = coupled.propose(evaluation)
+                if proposed is None:
+                    return Step(None, by="mali")
                 return Step(proposed[0], estimate=relative(proposed[1]), by=ALONE)
             for s in state:
                 s.coupled = None

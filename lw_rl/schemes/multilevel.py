@@ -18,8 +18,8 @@ __all__ = ["CoupledStep", "coupled_step"]
 
 #: Steps that are combined, which begins where one is smaller than this, in the logarithm.
 _WINDOW, _NEAR = 5, 0.1
-#: Steps in a row without a smaller residual after which it is left to others.
-_PATIENCE = 6
+#: Formal solutions in a row without a smaller residual after which it is left to others.
+_PATIENCE = 8
 
 
 @dataclass
@@ -40,7 +40,7 @@ class CoupledStep:
     best : float
         The smallest residual so far.
     idle : int
-        Steps since then.
+        Formal solutions since then.
     """
 
     adapter: Adapter
@@ -56,21 +56,25 @@ class CoupledStep:
         self._states.clear()
         self._images.clear()
 
-    def propose(self, evaluation: Evaluation) -> tuple[Array, float] | None:
-        """Return the next unknown and the size of the operator's step, None where it fails.
-
-        The mean intensity there is written to the context, for scattered light follows it.
-        """
-        residual = evaluation.residual_norm
+    def helps(self, residual: float) -> bool:
+        """Note the residual of a formal solution, and return whether residuals still fall."""
         self.best, self.idle = (residual, 0) if residual < self.best else (self.best, self.idle + 1)
-        if self.idle > _PATIENCE:
-            return None
+        return self.idle <= _PATIENCE
+
+    def propose(self, evaluation: Evaluation) -> tuple[Array, float] | None:
+        """Return the next unknown and the size of the operator's step.
+
+        None where no equilibrium is found, as from LTE where that is another ionisation stage
+        altogether: a plain step or two help. The mean intensity at the next unknown is written to
+        the context, for scattered light follows it.
+        """
         adapter, y = self.adapter, evaluation.y
         rates = self.equations.rates(adapter.populations(y), adapter.switched)
         self.operator.transfer = transfer = self.equations.transfer
-        n, J = self.operator.solve(rates)
-        if not np.all(np.isfinite(n)) or not n.min() > 0.0:
+        solved = self.operator.solve(rates)
+        if solved is None:
             return None
+        n, J = solved
         image = adapter.unknown(np.split(n, transfer.first_level[1:]))
         step = largest(image - y)
         adapter.write_radiation(transfer.waves, J)
