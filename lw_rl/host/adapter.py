@@ -28,6 +28,10 @@ from .unknown import LineSource, LogPopulations
 __all__ = ["Adapter"]
 
 
+#: Electrons, and populations in LTE at that density, are made consistent in so many iterations.
+_CHARGE_ITERATIONS = 3
+
+
 @dataclass
 class Adapter:
     """Evaluate, read, write, snapshot and restore the populations of a context.
@@ -104,6 +108,7 @@ class Adapter:
         self.host_ng = options is not None and options.Norder > 0
         self._y: Array | None = None
         self._iterated: tuple[Integers, Array] | None = None
+        self._electrons: Array | None = None
 
     # ---- checks -----------------------------------------------------------------------------
 
@@ -152,6 +157,38 @@ class Adapter:
         """Set the populations to those of `y`; they are positive and sum to `nTotal`."""
         for atom in self._atoms:
             atom.write(y[atom.block.span])
+        if self.conserves_charge:
+            self._neutralise()
+
+    @property
+    def electrons(self) -> Array:
+        """Electron density of the last formal solution [m-3], [Nspace]."""
+        return np.array(self.ctx.atmos.ne) if self._electrons is None else self._electrons.copy()
+
+    def given_electrons(self) -> Array:
+        """Return the electrons of atoms that are not active [m-3], [Nspace]."""
+        radiative_set = Named(Named(self.ctx.kwargs["spect"]).rad_set)
+        atoms = Named(self._host.eq_pops).atomic_pops
+        given = np.zeros(self.Nspace)
+        for model in [*radiative_set.detailed_atoms, *radiative_set.passive_atoms]:
+            stage = np.array([level.stage for level in model.levels])
+            given += stage @ np.asarray(atoms[model.element].n)
+        return given
+
+    def _neutralise(self) -> None:
+        """Set the electron density to what the ions of all atoms need, as the host does.
+
+        Populations of atoms in LTE follow it, and what they give of it in their turn.
+        """
+        active = np.zeros(self.Nspace)
+        for atom, unknown in zip(self._active, self._atoms, strict=True):
+            stage = np.array([level.stage for level in atom.atomic_model.levels])
+            active += stage @ unknown.n
+        atmos = self.ctx.kwargs["atmos"]
+        update = Named(self._host.eq_pops).update_lte_atoms_hmin_pops
+        for _ in range(_CHARGE_ITERATIONS):
+            self.ctx.atmos.ne[:] = active + self.given_electrons()
+            update(atmos, **keywords(update, conserve_charge=False), quiet=True)
 
     def go_back(self, y: Array) -> None:
         """Set the populations to those of `y`, whose radiation field the context still holds."""
@@ -221,6 +258,7 @@ class Adapter:
         """
         self._y = self.read()
         self._iterated = None
+        self._electrons = np.array(self.ctx.atmos.ne) if self.conserves_charge else None
         self.Nformal += 1
         solve = self.ctx.formal_sol_gamma_matrices
         return solve(**keywords(solve, **kwargs))

@@ -47,6 +47,8 @@ class Transfer:
         Planck function at the two lowest depths [J s-1 m-2 sr-1 Hz-1], [Nwave, 2].
     first_level, Nlevel : Array
         Of every atom, [Natom].
+    charge : Array
+        Electrons that an atom in every level has lost, [Nlevel].
     lower, upper : Array
         Levels of every transition, [Ntransition].
     multiple : Array
@@ -72,6 +74,7 @@ class Transfer:
     planck: Array
     first_level: Integers
     Nlevel: Integers
+    charge: Integers
     lower: Integers
     upper: Integers
     multiple: Array
@@ -110,6 +113,10 @@ class Rates:
         Mean intensity with the background's scattering solved, [Nwave, Nspace].
     chi, eta, sca : Array
         Opacity and emissivity of all but the active atoms, and scattering, [Nwave, Nspace].
+    electrons : Array
+        Electron density at which it was made [m-3], [Nspace].
+    given : Array or None
+        Electrons of all but the active atoms [m-3], [Nspace], where charge is conserved.
     """
 
     n: Array
@@ -123,6 +130,8 @@ class Rates:
     chi: Array
     eta: Array
     sca: Array
+    electrons: Array
+    given: Array | None
 
 
 @dataclass(frozen=True)
@@ -154,6 +163,7 @@ class Equations:
         self._active = [Named(atom) for atom in Named(ctx).active_atoms]
         self._others: tuple[Array, Array] | None = None
         self._complete = self._transfer(ctx)
+        self._electrons = adapter.electrons
         self._redistributed = [
             (k, t)
             for k, (t, line) in enumerate(
@@ -166,14 +176,18 @@ class Equations:
 
     @property
     def transfer(self) -> Transfer:
-        """Lines and continua with the present emission profiles."""
+        """Lines and continua with the emission profiles and electrons of the formal solution."""
         whole = self._complete
-        rho = np.ones_like(whole.emission)
+        scale = np.ones_like(whole.emission)
         for k, t in self._redistributed:
-            rho[whole.transition == k] = np.asarray(Named(t).rho_prd)
-        if np.all(rho == 1.0):
+            scale[whole.transition == k] = np.asarray(Named(t).rho_prd)
+        if self._adapter.conserves_charge:
+            # Recombination is in proportion to the electrons (Saha).
+            recombines = whole.charge[whole.upper] > whole.charge[whole.lower]
+            scale[recombines[whole.transition]] *= self._adapter.electrons / self._electrons
+        if np.all(scale == 1.0):
             return whole
-        scaled = {n: getattr(whole, n) * rho for n in ("emission", "stimulated", "down")}
+        scaled = {n: getattr(whole, n) * scale for n in ("emission", "stimulated", "down")}
         return replace(whole, **scaled)
 
     # ---- what does not change ---------------------------------------------------------------
@@ -212,6 +226,9 @@ class Equations:
             planck=planck / np.expm1(np.minimum(x, 700.0)),
             first_level=first_level.astype(np.int64),
             Nlevel=counts.astype(np.int64),
+            charge=np.array(
+                [level.stage for atom in self._active for level in atom.atomic_model.levels]
+            ),
             lower=np.array([t.lower for t in found]),
             upper=np.array([t.upper for t in found]),
             multiple=np.array([t.multiple for t in found]),
@@ -273,6 +290,8 @@ class Equations:
             chi=chi + chi_static,
             eta=eta + eta_static,
             sca=adapter.scattering(waves),
+            electrons=adapter.electrons,
+            given=adapter.given_electrons() if adapter.conserves_charge else None,
         )
 
     def _static(self) -> tuple[Array, Array]:

@@ -11,7 +11,8 @@ The equations are solved by preconditioned iterations (Rybicki and Hummer 1992, 
 Anderson acceleration in the logarithm of the populations; where these have moved, opacities and
 responses are made anew around them. Within one linearisation a transition's source function, not
 its emissivity, follows the populations, as far as its own opacity is what its photons see: thin,
-inverted and overlapping transitions need no rule of their own.
+inverted and overlapping transitions need no rule of their own. Where the host conserves charge,
+electrons follow the ions from one iteration to the next.
 
 Three things must be exact for lines whose photons scatter a million times: opacities and
 emissivities are those of populations and background, not differences of totals; the rates of
@@ -50,6 +51,42 @@ _TRAPPED, _DEFECT = 1.0 - 1e-10, 0.5
 #: A transition whose lower level has less than this share left by stimulated emission is taken for
 #: thin.
 _INVERTED = 0.02
+
+
+@dataclass(frozen=True)
+class _Anchored:
+    """What ties the operator to the host's rates.
+
+    Attributes
+    ----------
+    factor : Array
+        Of every row, [Nrow, Nspace].
+    multiple : Array
+        Rate of stimulated emission over that of absorption where they are one row, else zero,
+        [Ntransition, Nspace].
+    spontaneous : Array
+        Rate down of every transition less what is stimulated [s-1], [Ntransition, Nspace].
+    defect, source : Array
+        By what the host's own equations differ: rate per population [s-1] and what is independent
+        of it [m-3 s-1], [Nlevel, Nspace].
+    """
+
+    factor: Array
+    multiple: Array
+    spontaneous: Array
+    defect: Array
+    source: Array
+
+
+@dataclass(frozen=True)
+class _Response:
+    """One linearisation; attributes as in `lw_rl.operator.response_1d.rates_of` and `sweep`."""
+
+    M: Array
+    known: Array
+    local: Array
+    net: Array
+    share: Array
 
 
 @dataclass
@@ -107,13 +144,7 @@ class CoupledEquilibrium:
             Mean intensity at the operator's wavelengths, there, [Nwave, Nspace].
         """
         t, n = self.transfer, rates.n
-        fixed, factor, multiple = self._anchored(rates)
-        lost = rates.collisions.sum(axis=0)
-        np.add.at(lost, t.lower, rates.up)
-        np.add.at(lost, t.upper, rates.down)
-        # A gain in proportion to the population must not exceed what is lost: the rest is a source.
-        defect = np.minimum(rates.defect, _DEFECT * lost)
-        source = (rates.defect - defect) * n
+        anchored = self._anchored(rates)
         ratio, outside = np.empty_like(rates.J), np.empty_like(rates.J)
         J = rates.J
         for build in range(_MOST_BUILDS):
@@ -122,16 +153,15 @@ class CoupledEquilibrium:
                 t.height, t.mu, t.weight, t.start, t.transition, t.lower, t.upper, t.emission,
                 t.absorption, t.stimulated, t.up, t.down, self._first_row, self._second_row,
                 self._block, len(self._rows), len(self._of_row), t.planck, n, rates.chi, rates.eta,
-                rates.sca, rates.J, factor, ratio, outside, build == 0,
+                rates.sca, rates.J, anchored.factor, ratio, outside, build == 0,
             )  # fmt: skip
             net = n[t.lower] - t.inverse * n[t.upper]
             share = np.where(net > _INVERTED * n[t.lower], np.minimum(share, 1.0), 0.0)
             net = np.where(net > 0.0, net, 1.0)
-            self._trap(local, fixed, net, share)
+            self._trap(local, anchored, net, share)
             before = n
-            n = self._equilibrium(
-                n, rates, fixed, defect, source, multiple, M, known, local, net, share
-            )
+            response = _Response(M, known, local, net, share)
+            n = self._equilibrium(n, rates, anchored, response)
             if n is None:
                 return None
             moved = largest(np.log(n / before))
@@ -139,8 +169,8 @@ class CoupledEquilibrium:
                 return n, J
         return None
 
-    def _anchored(self, rates: Rates) -> tuple[Array, Array, Array]:
-        """Return fixed rates, factors on every row and multiples that meet the host's rates."""
+    def _anchored(self, rates: Rates) -> _Anchored:
+        """Return what ties the operator to the host's rates."""
         t = self.transfer
         made = np.zeros((len(self._of_row), rates.n.shape[1]))
         wave = np.repeat(np.arange(len(t.waves)), np.diff(t.start))
@@ -152,47 +182,38 @@ class CoupledEquilibrium:
         factor = np.ones_like(made)
         factor[self._first_row] = rates.up / np.maximum(made[self._first_row], 1e-300)
         multiple = np.where(two[:, None], 0.0, t.multiple)
-        fixed = rates.collisions.copy()
         stimulated = np.where(two[:, None], made[self._second_row], multiple * rates.up)
-        np.add.at(fixed, (t.lower, t.upper), np.maximum(rates.down - stimulated, 0.0))
-        return fixed, factor, multiple
+        spontaneous = np.maximum(rates.down - stimulated, 0.0)
+        lost = rates.collisions.sum(axis=0)
+        np.add.at(lost, t.lower, rates.up)
+        np.add.at(lost, t.upper, rates.down)
+        # A gain in proportion to the population must not exceed what is lost: the rest is a source.
+        defect = np.minimum(rates.defect, _DEFECT * lost)
+        return _Anchored(factor, multiple, spontaneous, defect, (rates.defect - defect) * rates.n)
 
-    def _trap(self, local: Array, fixed: Array, net: Array, share: Array) -> None:
+    def _trap(self, local: Array, anchored: _Anchored, net: Array, share: Array) -> None:
         """Limit the local response: of a line's photons no more than all are absorbed again."""
         t = self.transfer
         for k in np.flatnonzero(self._first_row == self._second_row):
             own = self._block[self._first_row[k], k]
-            most = _TRAPPED * fixed[t.lower[k], t.upper[k]] / net[k]
+            most = _TRAPPED * anchored.spontaneous[k] / net[k]
             local[own] = np.where(share[k] > 0.0, np.minimum(local[own], most), local[own])
 
     def _equilibrium(
-        self,
-        n: Array,
-        rates: Rates,
-        fixed: Array,
-        defect: Array,
-        source: Array,
-        multiple: Array,
-        M: Array,
-        known: Array,
-        local: Array,
-        net: Array,
-        share: Array,
+        self, n: Array, rates: Rates, anchored: _Anchored, response: _Response
     ) -> Array | None:
         """Return the equilibrium of one linearisation, or the last state on the way to it."""
         t = self.transfer
         xs: list[Array] = []
         images: list[Array] = []
         atom = np.repeat(np.arange(len(t.Nlevel)), t.Nlevel)
+        electrons = np.ones(n.shape[1])
         for made in range(_MOST_SWEEPS):
-            rate = rates_of(
-                n, t.lower, t.upper, self._rows, self._columns, M, known, t.inverse, net, share
-            )
-            new = sweep(
-                n, rates.nTotal, t.first_level, t.Nlevel, fixed, defect, source, t.lower, t.upper,
-                self._first_row, self._second_row, self._of_row, multiple, rate, self._rows,
-                self._columns, local, t.inverse, net, share,
-            )  # fmt: skip
+            if rates.given is not None:
+                # Recombination by more electrons leaves fewer: the mean damps what would oscillate.
+                needed = (t.charge @ n + rates.given) / rates.electrons
+                electrons = np.sqrt(electrons * needed)
+            new = self._swept(n, rates, anchored, response, electrons)
             change = np.log(new / n)
             size = largest(change)
             if not np.isfinite(size):
@@ -215,3 +236,40 @@ class CoupledEquilibrium:
             sums = np.add.reduceat(n, t.first_level, axis=0)
             n *= (rates.nTotal / sums)[atom]
         return n
+
+    def _swept(
+        self,
+        n: Array,
+        rates: Rates,
+        anchored: _Anchored,
+        response: _Response,
+        electrons: Array,
+    ) -> Array:
+        """Return the populations after one iteration.
+
+        Collisions are in proportion to the electrons, recombination in three-body collisions to
+        their square, and what recombination emits to themselves; `electrons` is their number over
+        that of the formal solution, [Nspace].
+        """
+        t = self.transfer
+        recombines = t.charge[t.upper] > t.charge[t.lower]
+        strength = np.where(recombines[:, None], electrons, 1.0)
+        fixed = rates.collisions * electrons
+        ionised = t.charge[:, None] < t.charge
+        fixed[ionised] *= electrons
+        np.add.at(fixed, (t.lower, t.upper), strength * anchored.spontaneous)
+        down = self._second_row > self._first_row
+        row = np.ones((len(self._of_row), len(electrons)))
+        row[self._second_row[down]] = strength[down]
+        rate = rates_of(
+            n, strength, t.lower, t.upper, self._rows, self._columns, response.M, response.known,
+            t.inverse, response.net, response.share,
+        )  # fmt: skip
+        swept: Array = sweep(
+            n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect, anchored.source,
+            t.lower, t.upper, self._first_row, self._second_row, self._of_row, anchored.multiple,
+            rate * row, self._rows, self._columns,
+            response.local * row[self._rows] * strength[self._columns], t.inverse, response.net,
+            response.share,
+        )  # fmt: skip
+        return swept

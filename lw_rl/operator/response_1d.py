@@ -405,6 +405,7 @@ def _thinning(
 @_compiled
 def rates_of(
     n: Array,
+    strength: Array,
     lower: Integers,
     upper: Integers,
     rows: Integers,
@@ -421,6 +422,8 @@ def rates_of(
     ----------
     n : Array
         Populations, [Nlevel, Nspace].
+    strength : Array
+        Factor on what every transition emits, [Ntransition, Nspace].
     rows, columns : Array
         Row and transition of every block, [Nblock].
     M, known, share
@@ -433,7 +436,11 @@ def rates_of(
     emitter = np.empty((T, N))
     for t in range(T):
         for k in range(N):
-            emitter[t, k] = n[upper[t], k] * _thinning(t, k, n, lower, upper, inverse, net, share)
+            emitter[t, k] = (
+                strength[t, k]
+                * n[upper[t], k]
+                * _thinning(t, k, n, lower, upper, inverse, net, share)
+            )
     rate = known.copy()
     for b in range(rows.size):
         rate[rows[b]] += M[b] @ emitter[columns[b]]

@@ -93,9 +93,9 @@ class CoupledStep:
 def coupled_step(adapter: Adapter) -> CoupledStep | None:
     """Return the steps of the coupled operator, None where it does not apply.
 
-    It is at home in one dimension. Where the electrons follow the populations it is left to others.
+    It is at home in one dimension.
     """
-    if adapter.grid.Ndim != 1 or adapter.conserves_charge:
+    if adapter.grid.Ndim != 1:
         return None
     equations = Equations(adapter)
     return CoupledStep(adapter, equations, CoupledEquilibrium(equations.transfer))
