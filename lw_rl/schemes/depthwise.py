@@ -285,6 +285,10 @@ class Depthwise:
             if change > s.off:
                 s.off = np.inf
 
+    def couples(self, state: list[BlockState]) -> bool:
+        """Return whether the next step is one of the operator of all atoms together."""
+        return state[0].coupled is not None
+
     def start(self, y: Array, state: list[BlockState]) -> Array | None:
         """Return where the solve is to begin, or None to begin where it is."""
         # Populations that were set since :meth:`init` are a beginning of somebody's own.
