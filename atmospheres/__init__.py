@@ -6,8 +6,8 @@ Everything here returns a :class:`lightweaver.Atmosphere` (SI; ``.unit_view()`` 
 
 from __future__ import annotations
 
-from .build import from_arrays, isothermal, resample, validate
-from .fal import canonical, known, load
+from .build import from_arrays, isothermal, lte_electron_density, resample, validate
+from .fal import canonical, known, load, read
 from .random_family import random
 
 __all__ = [
@@ -16,7 +16,9 @@ __all__ = [
     "isothermal",
     "known",
     "load",
+    "lte_electron_density",
     "random",
+    "read",
     "resample",
     "validate",
 ]

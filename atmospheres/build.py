@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from functools import cache
 from typing import Any
 
 import astropy.units as u
@@ -13,10 +15,26 @@ from scipy.interpolate import PchipInterpolator
 from lw_rl.errors import AtmosphereError
 from lw_rl.host.names import Named, both_spellings, keywords
 
-__all__ = ["SOLAR_GRAVITY", "from_arrays", "hydrostatic", "isothermal", "resample", "validate"]
+__all__ = [
+    "BOUNDARIES",
+    "SOLAR_GRAVITY",
+    "from_arrays",
+    "hydrostatic",
+    "isothermal",
+    "lte_electron_density",
+    "resample",
+    "validate",
+]
 
 #: Solar surface gravity [m s-2] (log g = 4.44 in cgs).
 SOLAR_GRAVITY = 10**2.44
+
+#: The radiation that enters through the top or the bottom, by name.
+BOUNDARIES = {"zero": lw.ZeroRadiation, "thermalised": lw.ThermalisedRadiation}
+
+#: No stellar atmosphere comes near these; numbers that were never written lie far beyond (the fill
+#: value of netCDF is 1e37).
+_MAX_HEIGHT, _MAX_TEMPERATURE, _MAX_DENSITY, _MAX_FIELD = 1e15, 1e9, 1e30, 1e6
 
 
 def _si(name: str, value: Any, unit: u.UnitBase, Nspace: int | None = None) -> np.ndarray:
@@ -52,28 +70,75 @@ def validate(atmos: lw.Atmosphere) -> None:
     ------
     AtmosphereError
         For fewer than three depths, heights that do not decrease strictly, temperatures or
-        densities that are not positive and finite, microturbulence that is negative, velocities
-        that are not finite. The message names the quantity, the first depth and the value there.
+        densities that are not positive, microturbulence that is negative, velocities of light or
+        above, and whatever is not finite or beyond all atmospheres (heights of 1e15 m, 1e9 K,
+        1e30 m-3). The message names the quantity, the first depth and the value there.
     """
     if atmos.Ndim == 1:
         z = np.asarray(atmos.z)
         if z.shape[0] < 3:
             raise AtmosphereError(f"an atmosphere needs at least 3 depths, this one has {len(z)}")
-        _require(np.isfinite(z), "height z [m]", z, "finite")
+        _require(np.abs(z) <= _MAX_HEIGHT, "height z [m]", z, f"finite (at most {_MAX_HEIGHT:g})")
         _require(
             np.append(np.diff(z) < 0.0, True), "height z [m]", z, "strictly greater than the next"
         )
-    for name, values in (
-        ("temperature [K]", atmos.temperature),
-        ("electron density ne [m-3]", atmos.ne),
-        ("hydrogen density nHTot [m-3]", Named(atmos).nh_tot),
+    for name, values, most in (
+        ("temperature [K]", atmos.temperature, _MAX_TEMPERATURE),
+        ("hydrogen density nHTot [m-3]", Named(atmos).nh_tot, _MAX_DENSITY),
+        ("electron density ne [m-3]", atmos.ne, _MAX_DENSITY),
     ):
         values = np.asarray(values)
-        _require(np.isfinite(values) & (values > 0.0), name, values, "positive and finite")
+        _require((values > 0.0) & (values <= most), name, values, _positive(most))
     vturb, vz = np.asarray(atmos.vturb), np.asarray(atmos.vz)
-    ok = np.isfinite(vturb) & (vturb >= 0.0)
-    _require(ok, "microturbulence vturb [m s-1]", vturb, "finite and not negative")
-    _require(np.isfinite(vz), "velocity vz [m s-1]", vz, "finite")
+    ok = (vturb >= 0.0) & (vturb < lw.CLight)
+    _require(ok, "microturbulence vturb [m s-1]", vturb, "finite, not negative and below light's")
+    _require(np.abs(vz) < lw.CLight, "velocity vz [m s-1]", vz, "finite and below light's")
+
+
+def _positive(most: float) -> str:
+    return f"positive and finite (at most {most:g})"
+
+
+def lte_electron_density(temperature: Any, nHTot: Any) -> np.ndarray:
+    """Return the electron density in LTE, from temperature and hydrogen density.
+
+    Lightweaver's equation of state (Wittmann 1974, Sol. Phys. 35, 11): all elements give electrons.
+
+    Parameters
+    ----------
+    temperature : array_like or Quantity
+        Temperature [K], shape [Nspace].
+    nHTot : array_like or Quantity
+        Total hydrogen density [m-3], shape [Nspace].
+
+    Returns
+    -------
+    ne : array
+        Electron density [m-3], shape [Nspace].
+
+    Raises
+    ------
+    AtmosphereError
+        If temperature or density are not positive and finite, or beyond all atmospheres.
+    """
+    T, nH = _si("temperature", temperature, u.K), _si("nHTot", nHTot, u.m**-3)
+    for name, values, most in (
+        ("temperature [K]", T, _MAX_TEMPERATURE),
+        ("hydrogen density nHTot [m-3]", nH, _MAX_DENSITY),
+    ):
+        _require((values > 0.0) & (values <= most), name, values, _positive(most))
+    rho = (nH * lw.Amu * Named(lw.DefaultAtomicAbundance).mass_per_h << u.kg / u.m**3).to_value(
+        u.g / u.cm**3
+    )
+    eos = _equation_of_state()
+    pe_cgs = np.array([eos.pe_from_rho(t, r) for t, r in zip(T, rho, strict=True)])
+    return (pe_cgs << u.dyn / u.cm**2).to_value(u.Pa) / (lw.KBoltzmann * T)
+
+
+@cache
+def _equation_of_state() -> Wittmann:
+    abundance = lw.DefaultAtomicAbundance
+    return Wittmann(abund_init=np.array([abundance[e] for e in lw.PeriodicTable.elements]))
 
 
 @both_spellings
@@ -84,6 +149,9 @@ def from_arrays(
     nHTot: Any,
     vturb: Any = 0.0,
     vlos: Any = 0.0,
+    bottom: str | lw.BoundaryCondition = "thermalised",
+    top: str | lw.BoundaryCondition = "zero",
+    magnetic: Any = None,
 ) -> lw.Atmosphere:
     """Build an atmosphere on a geometric scale, without a conversion through the opacities.
 
@@ -93,10 +161,18 @@ def from_arrays(
         Heights, from the top downwards [m], shape [Nspace].
     temperature : array_like or Quantity
         Temperature [K], shape [Nspace] (or one number).
-    ne, nHTot : array_like or Quantity
-        Electron and total hydrogen density [m-3] (``nh_tot`` in the spelling of Lightweaver 1.0).
+    ne : array_like, Quantity or None
+        Electron density [m-3]; None for that of LTE (:func:`lte_electron_density`).
+    nHTot : array_like or Quantity
+        Total hydrogen density [m-3] (``nh_tot`` in the spelling of Lightweaver 1.0).
     vturb, vlos : array_like or Quantity, optional
         Microturbulence and line-of-sight velocity, positive upwards [m s-1] (default: 0).
+    bottom, top : {"zero", "thermalised"} or lightweaver.BoundaryCondition, optional
+        The radiation that enters from below (default: the Planck function) and from above
+        (default: none).
+    magnetic : array_like or Quantity, optional
+        Magnetic field along x, y and upwards [T], shape [3, Nspace], for Stokes profiles
+        (default: none).
 
     Returns
     -------
@@ -111,25 +187,52 @@ def from_arrays(
     if z.ndim != 1:
         raise AtmosphereError(f"height must be one-dimensional, got shape {z.shape}")
     N = z.shape[0]
+    T, nH = _si("temperature", temperature, u.K, N), _si("nHTot", nHTot, u.m**-3, N)
     given = keywords(
         lw.Layout.make_1d,
         z=z,
         vz=_si("vlos", vlos, u.m / u.s, N),
-        lower_bc=lw.ThermalisedRadiation(),
-        upper_bc=lw.ZeroRadiation(),
+        lower_bc=_boundary("bottom", bottom),
+        upper_bc=_boundary("top", top),
     )
     structure = lw.Layout.make_1d(**given)
     given = keywords(
         lw.Atmosphere,
         structure=structure,
-        temperature=_si("temperature", temperature, u.K, N),
+        temperature=T,
         vturb=_si("vturb", vturb, u.m / u.s, N),
-        ne=_si("ne", ne, u.m**-3, N),
-        nh_tot=_si("nHTot", nHTot, u.m**-3, N),
+        ne=lte_electron_density(T, nH) if ne is None else _si("ne", ne, u.m**-3, N),
+        nh_tot=nH,
+        **_field(magnetic, N),
     )
     atmos = lw.Atmosphere(**given)
     validate(atmos)
     return atmos
+
+
+def _field(magnetic: Any, Nspace: int) -> dict[str, np.ndarray]:
+    """Return strength, inclination and azimuth of a magnetic field, as the host names them."""
+    if magnetic is None:
+        return {}
+    field = _si("magnetic", magnetic, u.T)
+    if field.shape != (3, Nspace):
+        raise AtmosphereError(f"magnetic has shape {field.shape}, expected (3, {Nspace})")
+    for values in field:
+        _require(np.abs(values) <= _MAX_FIELD, "magnetic field [T]", values, "finite, at most 1e6,")
+    strength = np.sqrt((field**2).sum(axis=0))
+    cosine = np.divide(field[2], strength, out=np.ones(Nspace), where=strength > 0.0)
+    return {"B": strength, "gamma_B": np.arccos(cosine), "chi_B": np.arctan2(field[1], field[0])}
+
+
+def _boundary(where: str, given: str | lw.BoundaryCondition) -> lw.BoundaryCondition:
+    if hasattr(given, "compute_bc"):
+        return given
+    if given not in BOUNDARIES:
+        raise AtmosphereError(
+            f"{where} is one of {', '.join(BOUNDARIES)} or a lightweaver.BoundaryCondition, got "
+            f"{given!r}"
+        )
+    return BOUNDARIES[given]()
 
 
 def hydrostatic(
@@ -169,8 +272,7 @@ def hydrostatic(
     _require(
         np.isfinite(T) & (T >= 2000.0), "temperature [K]", T, "at least 2000 (the EOS's limit)"
     )
-    abundance = lw.DefaultAtomicAbundance
-    eos = Wittmann(abund_init=np.array([abundance[e] for e in lw.PeriodicTable.elements]))
+    abundance, eos = lw.DefaultAtomicAbundance, _equation_of_state()
     pgas = (gravity * m << u.Pa).to_value(u.dyn / u.cm**2)
     rho_cgs = np.array([eos.rho_from_pg(t, p) for t, p in zip(T, pgas, strict=True)])
     pe_cgs = np.array([eos.pe_from_pg(t, p) for t, p in zip(T, pgas, strict=True)])
@@ -259,4 +361,6 @@ def resample(atmos: lw.Atmosphere, Nspace: int) -> lw.Atmosphere:
         nHTot=np.exp(at(np.log(Named(atmos).nh_tot))),
         vturb=at(atmos.vturb),
         vlos=at(atmos.vz),
+        bottom=copy.copy(Named(atmos).z_lower_bc),
+        top=copy.copy(Named(atmos).z_upper_bc),
     )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from importlib.resources import as_file, files
 
 import lightweaver as lw
 
-from lw_rl.errors import UnknownNameError
+from lw_rl.errors import AtmosphereError, UnknownNameError
 
-from .build import resample
+from .build import resample, validate
 
-__all__ = ["canonical", "known", "load"]
+__all__ = ["canonical", "known", "load", "read"]
 
 _FILES = {
     "FALA": "FALA.atmos",
@@ -60,7 +61,35 @@ def load(name: str, Nspace: int | None = None) -> lw.Atmosphere:
     """
     key = canonical(name)
     with as_file(files(__package__) / _FILES[key]) as path:
-        _, atmos = lw.read_multi_atmos(str(path))
-    if Nspace is not None:
-        atmos = resample(atmos, Nspace)
-    return atmos
+        return read(path, Nspace)
+
+
+def read(path: str | os.PathLike[str], Nspace: int | None = None) -> lw.Atmosphere:
+    """Read an atmosphere from a file in the MULTI format, as Lightweaver does.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; its scale can be column mass, optical depth at 500 nm or height.
+    Nspace : int, optional
+        Resample to this many depths (default: the file's own).
+
+    Returns
+    -------
+    atmos : lightweaver.Atmosphere
+
+    Raises
+    ------
+    AtmosphereError
+        If the file cannot be read, is not in the format, or holds values no formal solution can
+        be made for.
+    """
+    try:
+        _, atmos = lw.read_multi_atmos(os.fspath(path))
+    except Exception as err:  # whatever the host meets in a file that is none
+        raise AtmosphereError(
+            f"{path} cannot be read as an atmosphere in the MULTI format: {type(err).__name__}: "
+            f"{err}"
+        ) from err
+    validate(atmos)
+    return atmos if Nspace is None else resample(atmos, Nspace)

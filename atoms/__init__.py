@@ -33,6 +33,7 @@ __all__ = [
     *_ATOMS,
     "BACKGROUND",
     "background_atom",
+    "canonical",
     "known",
     "known_lines",
     "make",
@@ -51,13 +52,33 @@ def known_lines() -> list[str]:
     return list(_LINES)
 
 
+def canonical(name: str) -> str:
+    """Return the name that an atom is listed under; case, dashes and underscores do not matter.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such atom; the message lists those that there are.
+    """
+    if name in _ATOMS:
+        return name
+    found = [known for known in _ATOMS if _folded(known) == _folded(name)]
+    if not found:
+        raise UnknownNameError("atom", name, _ATOMS)
+    return found[0]
+
+
+def _folded(name: str) -> str:
+    return "".join(c for c in name.lower() if c not in "_- ")
+
+
 def make(name: str, prd: bool = False, collision_scale: float = 1.0) -> AtomicModel:
     """Return a fresh atom by name.
 
     Parameters
     ----------
     name : str
-        One of :func:`known`.
+        One of :func:`known`, in any spelling of :func:`canonical`.
     prd : bool, optional
         Partial instead of complete redistribution, of the line of a two-level atom or of those
         lines that the host's model has so (default: False).
@@ -71,9 +92,7 @@ def make(name: str, prd: bool = False, collision_scale: float = 1.0) -> AtomicMo
     AtomReductionError
         If the scale is not positive and finite, or the atom does not allow for scale or `prd`.
     """
-    if name not in _ATOMS:
-        raise UnknownNameError("atom", name, _ATOMS)
-    return _ATOMS[name](prd=prd, collision_scale=collision_scale)
+    return _ATOMS[canonical(name)](prd=prd, collision_scale=collision_scale)
 
 
 def make_all(names: str, prd: bool = False, collision_scale: float = 1.0) -> list[AtomicModel]:

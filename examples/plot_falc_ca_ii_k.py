@@ -25,5 +25,5 @@ for solve in result.solves:
 
 # %%
 # Source function, convergence, and the line that leaves the atmosphere.
-plots.solve_figure(ctx, result, plt.figure(figsize=(11.5, 3.6), layout="constrained"))
+plots.solve_figure(ctx, result, plt.figure(figsize=(7.2, 6.4), layout="constrained"))
 plt.show()

@@ -27,5 +27,5 @@ for solve in result.solves:
 
 # %%
 # Departure coefficients of every level, convergence, and the strongest lines that leave.
-plots.solve_figure(ctx, result, plt.figure(figsize=(9.6, 7.2), layout="constrained"))
+plots.solve_figure(ctx, result, plt.figure(figsize=(8.3, 6.0), layout="constrained"))
 plt.show()

@@ -14,6 +14,8 @@ __all__ = [
     "CubeInputError",
     "CubeOutputError",
     "CubeSettingsError",
+    "FigureFileError",
+    "FigureFormatError",
     "InvertibilityError",
     "LwRlError",
     "MissingExtraError",
@@ -95,6 +97,45 @@ class TrainingError(LwRlError, ValueError):
 
 class MissingExtraError(LwRlError, ImportError):
     """A command that needs an optional dependency which is not installed."""
+
+    @classmethod
+    def of(cls, what: str, extra: str, missing: Iterable[str]) -> MissingExtraError:
+        """Return the error with a command that installs what is missing.
+
+        The command names the packages of the extra, not the extra: so it works whether this
+        package came from a registry, a checkout or a file.
+
+        Parameters
+        ----------
+        what : str
+            What needs them, with its verb: ``"cubes need"``.
+        extra : str
+            The extra, e.g. ``"cube"``.
+        missing : iterable of str
+            The modules that are not there.
+        """
+        from importlib.metadata import requires
+
+        missing = tuple(missing)
+        needed = [
+            requirement.replace(" ", "")
+            for requirement, _, marker in (r.partition(";") for r in requires("lw-rl") or ())
+            if marker.replace('"', "'").strip() == f"extra == '{extra}'"
+        ]
+        return cls(
+            f"{what} {', '.join(missing)}, which "
+            f"{'is' if len(missing) == 1 else 'are'} not installed: python -m pip install "
+            + " ".join(f"'{requirement}'" for requirement in needed)
+            + f" (the extra [{extra}] of lw-rl)"
+        )
+
+
+class FigureFileError(LwRlError, OSError):
+    """A figure's file that cannot be written."""
+
+
+class FigureFormatError(LwRlError, ValueError):
+    """A figure's file whose suffix is no format that it can be written in."""
 
 
 class NoReferenceError(LwRlError, RuntimeError):

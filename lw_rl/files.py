@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Json", "plain", "versions", "write_atomically", "write_json"]
+from .errors import FigureFormatError
+
+__all__ = ["Json", "figure_format", "plain", "versions", "write_atomically", "write_json"]
 
 Json = dict[str, Any]
 """An object of a JSON document."""
@@ -43,6 +45,29 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+#: Formats of figures, by suffix.
+_FIGURES = {s: s for s in ("pdf", "svg", "eps", "png", "webp", "tiff")} | {
+    "jpg": "jpeg", "jpeg": "jpeg", "tif": "tiff",
+}  # fmt: skip
+
+
+def figure_format(path: str | os.PathLike[str]) -> str:
+    """Return the format of a figure, which its suffix says, under matplotlib's name.
+
+    Raises
+    ------
+    FigureFormatError
+        If there is no such format; the message lists those that there are.
+    """
+    suffix = Path(path).suffix.lower().removeprefix(".")
+    if suffix not in _FIGURES:
+        raise FigureFormatError(
+            f"{path} has {f'the suffix .{suffix}' if suffix else 'no suffix'}, which is no format "
+            f"of a figure; those are .{', .'.join(_FIGURES)}"
+        )
+    return _FIGURES[suffix]
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

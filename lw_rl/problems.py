@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import lightweaver as lw
@@ -29,10 +30,12 @@ __all__ = [
     "RANDOM_ATOMS",
     "RANDOM_DEPTHS",
     "STREAMS",
+    "FileModel",
     "Problem",
     "RandomModel",
     "ShippedModel",
     "Stream",
+    "file_problem",
     "known",
     "random_problem",
     "shipped_problem",
@@ -147,6 +150,18 @@ class RandomModel:
 
 
 @dataclass(frozen=True)
+class FileModel:
+    """An atmosphere of a file in the MULTI format, resampled if `Nspace` is given."""
+
+    path: str
+    Nspace: int | None = None
+
+    def make(self) -> lw.Atmosphere:
+        """Return a fresh atmosphere."""
+        return atmospheres.read(self.path, self.Nspace)
+
+
+@dataclass(frozen=True)
 class Problem:
     """One line, or atoms with many, in one atmosphere.
 
@@ -156,7 +171,7 @@ class Problem:
         Its name in tables.
     atom : str
         One of ``lw_rl.atoms.known()``, or several, joined by plus signs.
-    atmosphere : ShippedModel or RandomModel
+    atmosphere : ShippedModel, RandomModel or FileModel
         Recipe of the atmosphere.
     collision_scale : float
         Factor on the collisional rates.
@@ -175,7 +190,7 @@ class Problem:
 
     name: str
     atom: str
-    atmosphere: ShippedModel | RandomModel
+    atmosphere: ShippedModel | RandomModel | FileModel
     collision_scale: float = field(default=1.0)
     prd: bool = False
     conserve_charge: bool = False
@@ -234,6 +249,32 @@ def shipped_problem(atom: str, atmosphere: str, Nspace: int | None = None) -> Pr
     model = ShippedModel(atmospheres.canonical(atmosphere), Nspace)
     size = "" if Nspace is None else f" {Nspace}"
     return Problem(f"{atom} {model.name}{size}", atom, model)
+
+
+def file_problem(atom: str, path: str, Nspace: int | None = None) -> Problem:
+    """Return the problem of ready-made atoms in an atmosphere of one's own.
+
+    Parameters
+    ----------
+    atom : str
+        As for :func:`shipped_problem`.
+    path : str
+        Its file (:func:`lw_rl.atmospheres.read`).
+    Nspace : int, optional
+        Resample to so many depths.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such atom.
+    AtmosphereError
+        If there is no such atmosphere in the file.
+    """
+    model = FileModel(path, Nspace)
+    model.make()
+    names = "+".join(atoms.canonical(one) for one in atom.split("+"))
+    size = "" if Nspace is None else f" {Nspace}"
+    return Problem(f"{names} {Path(path).stem}{size}", names, model)
 
 
 def random_problem(stream: str, index: int) -> Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import lightweaver as lw
@@ -21,6 +22,20 @@ from lw_rl.policies.observation import CHANNELS, NCHANNELS, points_to_action
 
 settings.register_profile("lw_rl", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("lw_rl")
+
+#: Folders of tests that a solve in one dimension does not go through, or that take long.
+_NOT_QUICK = {"benchmark", "cli", "cube", "envs", "experiments", "training"}
+_LONG_FILES = {"test_concurrency.py", "test_packaging.py", "test_interruptions.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `pytest -m quick` runs."""
+    root = Path(__file__).parent
+    for item in items:
+        parts = item.path.relative_to(root).parts
+        if not ({*parts} & (_NOT_QUICK | _LONG_FILES)) and "slow" not in item.keywords:
+            item.add_marker("quick")
+
 
 _Cache = dict[tuple[Any, ...], lw.Context]
 

@@ -55,13 +55,14 @@ def test_fal_models_load(name):
 
 @pytest.mark.parametrize("name", FAL)
 def test_fal_files_say_where_they_come_from(name):
-    head = (files("lw_rl.atmospheres") / f"{name}.atmos").read_text().splitlines()[:10]
-    assert all(line.startswith("*") for line in head[:7])
+    head = (files("lw_rl.atmospheres") / f"{name}.atmos").read_text().splitlines()[:11]
+    assert all(line.startswith("*") for line in head[:8])
     text = " ".join(head)
     assert "Fontenla, Avrett and Loeser 1993" in text
     assert "ApJ 406, 319" in text
     assert "[cm-3]" in text
     assert "[K]" in text
+    assert "Licence: " in text and "MIT licence" in text
 
 
 def test_falc_is_lightweavers():
@@ -317,6 +318,19 @@ def test_the_caller_keeps_its_arrays():
     np.testing.assert_array_equal(mine["temperature"], ARRAYS["temperature"])
 
 
+def test_a_file_of_ones_own(tmp_path):
+    path = tmp_path / "mine.atmos"
+    path.write_text((files("lw_rl.atmospheres") / "FALA.atmos").read_text())
+    np.testing.assert_array_equal(atmospheres.read(path).z, atmospheres.load("FALA").z)
+    assert atmospheres.read(str(path), SMALL).Nspace == SMALL
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:-20]))
+    with pytest.raises(AtmosphereError, match="mine.atmos cannot be read .* MULTI format"):
+        atmospheres.read(path)
+    with pytest.raises(AtmosphereError, match="none.atmos cannot be read"):
+        atmospheres.read(tmp_path / "none.atmos")
+
+
 # ---- refusals -----
 
 
@@ -337,6 +351,66 @@ def test_velocities_and_heights_must_be_finite(name, depth, bad):
     values[depth] = bad
     with pytest.raises(AtmosphereError, match=f"finite.*depth index {depth}$"):
         atmospheres.from_arrays(**{**ARRAYS, name: values})
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("temperature", 2e9), ("ne", 2e30), ("nHTot", 2e30), ("vturb", 3e8), ("vlos", -3e8),
+        ("height", 2e15),
+        *((name, 9.969209968386869e36) for name in ("temperature", "ne", "nHTot", "vturb", "vlos")),
+    ],
+)  # fmt: skip
+def test_what_no_atmosphere_holds_is_refused(name, bad):
+    """The fill value of netCDF is a number like any other, unless there are upper limits."""
+    values = ARRAYS[name].copy()
+    values[0] = bad
+    with pytest.raises(AtmosphereError, match=r"at depth index 0$"):
+        atmospheres.from_arrays(**{**ARRAYS, name: values})
+
+
+def test_the_electron_density_of_lte():
+    falc = atmospheres.load("FALC")
+    T, nH = np.asarray(falc.temperature), np.asarray(falc.nHTot)
+    ne = atmospheres.lte_electron_density(T, nH)
+    # Hydrogen is ionised at the top; metals alone give electrons at the temperature minimum.
+    assert 1.0 < ne[0] / nH[0] < 1.25
+    cool = int(np.argmin(T))
+    assert 1e-5 < ne[cool] / nH[cool] < 1.5e-4
+    # Where the model is in LTE, at the bottom, it is the model's.
+    np.testing.assert_allclose(ne[-4:], np.asarray(falc.ne)[-4:], rtol=0.05)
+    without = atmospheres.from_arrays(falc.z, T, None, nH)
+    np.testing.assert_array_equal(without.ne, ne)
+    with pytest.raises(AtmosphereError, match=r"temperature \[K\] must be positive"):
+        atmospheres.from_arrays(falc.z, -T, None, nH)
+
+
+def test_a_magnetic_field():
+    N = ARRAYS["temperature"].size
+    field = np.zeros((3, N))
+    field[:, 0], field[:, 1] = (0.0, 0.0, -0.2), (0.1, 0.1, 0.0)
+    atmos = atmospheres.from_arrays(**ARRAYS, magnetic=field * 1e4 * u.G)
+    np.testing.assert_allclose(atmos.B[:3], [0.2, np.sqrt(0.02), 0.0])
+    np.testing.assert_allclose(atmos.gammaB[:3], [np.pi, np.pi / 2.0, 0.0])
+    np.testing.assert_allclose(atmos.chiB[1], np.pi / 4.0)
+    assert atmospheres.from_arrays(**ARRAYS).B is None
+    with pytest.raises(AtmosphereError, match=r"magnetic has shape \(9,\), expected \(3, 9\)"):
+        atmospheres.from_arrays(**ARRAYS, magnetic=field[0])
+    field[1, 4] = np.nan
+    with pytest.raises(AtmosphereError, match=r"magnetic field \[T\] .* depth index 4"):
+        atmospheres.from_arrays(**ARRAYS, magnetic=field)
+
+
+def test_boundaries():
+    atmos = atmospheres.from_arrays(**ARRAYS)
+    assert isinstance(atmos.zLowerBc, lw.ThermalisedRadiation)
+    assert isinstance(atmos.zUpperBc, lw.ZeroRadiation)
+    mine = lw.ZeroRadiation()
+    atmos = atmospheres.from_arrays(**ARRAYS, bottom=mine, top="thermalised")
+    assert atmos.zLowerBc is mine and isinstance(atmos.zUpperBc, lw.ThermalisedRadiation)
+    assert isinstance(atmospheres.resample(atmos, 12).zLowerBc, lw.ZeroRadiation)
+    with pytest.raises(AtmosphereError, match="top is one of zero, thermalised.*got 'mirror'"):
+        atmospheres.from_arrays(**ARRAYS, top="mirror")
 
 
 def test_a_negative_microturbulence_is_refused():

@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from lw_rl import errors
-from lw_rl.errors import LwRlError, UnknownNameError
+from lw_rl.errors import LwRlError, MissingExtraError, UnknownNameError
 
 ERRORS = [e for e in vars(errors).values() if inspect.isclass(e) and issubclass(e, LwRlError)]
 
@@ -38,3 +38,11 @@ def test_so_does_that_of_an_unknown_name():
     make, arguments, *_ = UnknownNameError("scheme", "sor", ["mali"]).__reduce_ex__(4)
     again = make(*arguments)
     assert type(again) is UnknownNameError and again.known == ["mali"]
+
+
+def test_what_is_missing_is_installed_by_the_packages_names():
+    """Not by an extra of lw-rl, which need be on no registry."""
+    said = str(MissingExtraError.of("training needs", "train", iter(["torch"])))
+    assert said.startswith("training needs torch, which is not installed: python -m pip install '")
+    assert "'torch>=" in said and "'stable-baselines3>=" in said and "dask" not in said
+    assert "b, which are not" in str(MissingExtraError.of("cubes need", "cube", ["a", "b"]))

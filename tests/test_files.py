@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import lw_rl
-from lw_rl.files import plain, versions, write_atomically, write_json
+from lw_rl.errors import FigureFormatError
+from lw_rl.files import figure_format, plain, versions, write_atomically, write_json
 
 
 def test_a_file_is_written_into_folders_that_are_made(tmp_path):
@@ -77,3 +78,16 @@ def test_a_package_that_is_not_installed_has_an_unknown_version(monkeypatch):
         "lw_rl.files.version", lambda package: version(f"no-such-package-{package}")
     )
     assert set(versions().values()) == {platform.python_version(), "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("a.pdf", "pdf"), ("b/a.SVG", "svg"), ("a.jpg", "jpeg"), ("a.b.png", "png")]
+)
+def test_a_figures_suffix_is_its_format(name, kind):
+    assert figure_format(name) == kind
+
+
+@pytest.mark.parametrize("name", ["a.xyz", "a", "pdf", "a.pdf.", ".png"])
+def test_a_suffix_that_is_no_format_of_figures(name):
+    with pytest.raises(FigureFormatError, match=r"no format of a figure; those are \.pdf, \.svg"):
+        figure_format(name)

@@ -201,7 +201,7 @@ def test_every_public_module_lists_its_names():
     assert without == WITHOUT_ALL
 
 
-def tested_in(name: str) -> Path:
+def file_of_tests(name: str) -> Path:
     """Where a module is tested; the small modules of atoms and atmospheres share a file."""
     *rooms, last = name.split(".")
     if top(name) in {folder.name for folder in BESIDE}:
@@ -214,7 +214,7 @@ def test_every_module_has_a_test_file():
         name
         for name in modules()
         if top(name) not in OUTSIDE and not is_package(name)
-        if not tested_in(name).exists()
+        if not file_of_tests(name).exists()
     }
     assert without == WITHOUT_TESTS
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -79,3 +81,29 @@ def test_every_policy_is_weights_and_a_card(wheel):
     weights = {n.removesuffix(".safetensors") for n in files if n.endswith(".safetensors")}
     assert cards == weights
     assert not any(n.endswith((".pkl", ".pt", ".pth", ".zip")) for n in files)
+
+
+@pytest.mark.slow
+def test_the_public_names_are_typed_for_those_who_install_it(wheel, tmp_path):
+    """What a user's mypy sees of the wheel: Any is only what the host does not type."""
+    pytest.importorskip("mypy")
+    wheel.extractall(tmp_path / "site")
+    names = (
+        "iterate_ctx_rl", "solve", "accelerate", "build_context", "atoms.make", "atoms.CaII_K",
+        "atmospheres.load", "atmospheres.from_arrays", "cube.solve",
+    )  # fmt: skip
+    script = tmp_path / "script.py"
+    script.write_text("import lw_rl\n" + "".join(f"reveal_type(lw_rl.{n})\n" for n in names))
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--ignore-missing-imports", str(script)], cwd=tmp_path,
+        capture_output=True, text=True, env={**os.environ, "MYPYPATH": str(tmp_path / "site")},
+    )  # fmt: skip
+    revealed = [line for line in done.stdout.splitlines() if line.startswith("script.py")]
+    assert len(revealed) == len(names) and all('type is "def (' in line for line in revealed)
+
+
+def test_the_citation_is_of_this_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"\nversion: {project['version']}\n" in citation
+    assert f"\nlicense: {project['license']}\n" in citation

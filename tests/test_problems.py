@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from importlib.resources import as_file, files
 
 import numpy as np
 import pytest
 
 from lw_rl import problems
-from lw_rl.errors import UnknownNameError
+from lw_rl.errors import AtmosphereError, UnknownNameError
 
 
 def test_streams_cannot_overlap():
@@ -139,3 +140,15 @@ def test_several_atoms_in_one_problem():
     assert [a.Nlevel for a in problem.context(Nrays=1).activeAtoms] == [6, 6]
     with pytest.raises(UnknownNameError, match="'CaIII'"):
         problems.shipped_problem("H+CaIII", "FALC")
+
+
+def test_the_problem_of_an_atmosphere_of_ones_own(tmp_path):
+    path = tmp_path / "mine.atmos"
+    with as_file(files("lw_rl.atmospheres") / "FALC.atmos") as shipped:
+        path.write_bytes(shipped.read_bytes())
+    problem = problems.file_problem("h+caii", str(path), 24)
+    assert problem.name == "H+CaII mine 24" and problem.atom == "H+CaII"
+    assert problem.atmosphere.make().Nspace == 24 and not problem.two_level
+    path.write_text("")
+    with pytest.raises(AtmosphereError, match=r"mine.atmos cannot be read"):
+        problems.file_problem("CaII_K", str(path))

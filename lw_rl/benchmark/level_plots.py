@@ -19,7 +19,10 @@ __all__ = ["COLOURS", "draw_departures", "draw_lines", "level_labels", "line_lab
 
 #: Okabe and Ito's palette without its yellow, which is faint on white.
 COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
-_STYLES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)))
+_DASHED, _DOTTED = (0, (4, 1.5)), (0, (1, 1))
+#: Dashes of every second colour, round by round: of neighbouring levels, which are often the same
+#: curve, one is dashed.
+_STYLES: tuple[tuple[Any, Any], ...] = (("-", _DASHED), (_DOTTED, "-"), (_DASHED, _DOTTED))
 #: Temperature [K] above which departure coefficients may run out of the axes.
 _TRANSITION_REGION = 1e4
 _ROMAN = ("I", "II", "III", "IV", "V", "VI")
@@ -74,8 +77,9 @@ def line_label(line: StrongLine) -> str:
 
 
 def _style(k: int) -> Json:
-    styles = {"color": COLOURS[k % len(COLOURS)], "ls": _STYLES[k // len(COLOURS) % len(_STYLES)]}
-    return {**styles, "lw": 1.5}
+    again, colour = divmod(k, len(COLOURS))
+    dash = _STYLES[again % len(_STYLES)][colour % 2]
+    return {"color": COLOURS[colour], "ls": dash, "lw": 1.5}
 
 
 def draw_departures(ax: Axes, adapter: Adapter, index: int) -> str:

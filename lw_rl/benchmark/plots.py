@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Sequence
 from io import BytesIO
@@ -9,27 +10,33 @@ from itertools import cycle
 from typing import Any
 
 import lightweaver as lw
+import matplotlib
 import numpy as np
 from lightweaver.constants import CLight, HPlanck
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from scipy.signal import find_peaks
 
 from ..arrays import Array
-from ..files import Json, write_atomically
+from ..files import Json, figure_format, write_atomically
 from ..host.adapter import Adapter
 from ..host.emergent import emergent_line
 from ..host.emergent_lines import strongest_lines
+from ..host.names import iterate_ctx_se
 from .level_plots import draw_departures, draw_lines
 from .report import peer_names
 from .solves import TARGET, PeerSolve, ProblemResult
 
 __all__ = [
+    "draw_cost",
+    "draw_emergent",
     "draw_errors",
     "draw_grid",
     "draw_median",
     "draw_profile",
     "draw_source",
+    "draw_stop",
     "save",
     "solve_figure",
     "styles",
@@ -37,20 +44,21 @@ __all__ = [
 ]
 
 #: Okabe and Ito's palette, distinguishable with every common kind of colour vision; line styles
-#: repeat the distinction for print.
+#: repeat the distinction for print. What is nearly the same curve is thin over thick.
 _STYLES: dict[str, Json] = {
-    "depthwise": {"color": "#0072B2", "lw": 2.4, "zorder": 5},
-    "nonlocal": {"color": "#CC79A7", "ls": (0, (6, 1, 1, 1)), "zorder": 4},
+    "depthwise": {"color": "#0072B2", "lw": 3.4, "zorder": 3},
+    "nonlocal": {"color": "#CC79A7", "lw": 1.3, "zorder": 6},
     "anderson10": {"color": "#D55E00", "ls": "-"},
     "anderson5": {"color": "#E69F00", "ls": (0, (5, 1))},
     "ng": {"color": "#009E73", "ls": (0, (3, 1, 1, 1))},
-    "mali": {"color": "#000000", "ls": (0, (1, 1))},
+    "mali": {"color": "#000000", "ls": (0, (1, 1)), "zorder": 5},
     "mali_scattering": {"color": "#117733", "ls": (0, (8, 2))},
     "anderson_scattering": {"color": "#882255", "ls": (0, (1, 2))},
     "lambda": {"color": "#999999", "ls": "-"},
-    "lightweaver": {"color": "#56B4E9", "ls": (0, (4, 2))},
+    "lightweaver": {"color": "#56B4E9", "lw": 4.0, "zorder": 2},
+    "lightweaver to 1e-3": {"color": "#CC6677", "lw": 4.0, "zorder": 2},
 }
-_OTHERS = ("#F0E442", "#661100", "#332288", "#AA4499")
+_OTHERS = ("#661100", "#332288", "#AA4499", "#DDCC77")
 _LABELS = {
     "depthwise": "policy (depthwise)",
     "nonlocal": "operator, no policy",
@@ -62,8 +70,11 @@ _LABELS = {
     "anderson_scattering": "Anderson (10) + scattering",
     "lambda": "Lambda",
     "lightweaver": "iterate_ctx_se",
+    "lightweaver to 1e-3": "iterate_ctx_se, tighter",
 }
 
+#: Width of a page [inches]: what is drawn for it is read at its own size.
+_PAGE = 7.2
 _SIZE = 9
 
 #: Stands for errors that are not finite, far beyond every axis.
@@ -74,9 +85,18 @@ _BANDS = ("depthwise", "anderson10", "mali")
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as PNG, whole or not at all."""
+    """Write a figure, whole or not at all; the suffix is the format.
+
+    Raises
+    ------
+    FigureFormatError
+        If it is none.
+    """
+    name = figure_format(path)
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    # Text stays text in what journals take, with fonts that they accept.
+    with matplotlib.rc_context({"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none"}):
+        figure.savefig(buffer, format=name, dpi=160)
     write_atomically(path, buffer.getvalue())
 
 
@@ -116,8 +136,16 @@ def _legend_beside(ax: Axes) -> None:
     _legend(ax, loc="center left", bbox_to_anchor=(1.01, 0.5), borderaxespad=0.0)
 
 
+def _legend_below(figure: Figure, ax: Axes, ncols: int) -> None:
+    """Put the legend of one panel's curves, which are those of others too, below all of them."""
+    figure.legend(
+        *ax.get_legend_handles_labels(), loc="outside lower center", ncols=ncols,
+        fontsize=_SIZE - 0.5, frameon=False, handlelength=2.4, columnspacing=1.4,
+    )  # fmt: skip
+
+
 def solve_figure(ctx: lw.Context, result: ProblemResult, figure: Figure | None = None) -> Figure:
-    """Draw one solve: source function, convergence, emergent line.
+    """Draw one solve: source function, convergence, emergent line, what a user pays.
 
     For atoms with more levels, or several: departure coefficients of every level, convergence, and
     the strongest lines.
@@ -125,7 +153,7 @@ def solve_figure(ctx: lw.Context, result: ProblemResult, figure: Figure | None =
     Parameters
     ----------
     ctx : lightweaver.Context
-        A solved context in one dimension.
+        A solved context in one dimension; it is not changed.
     result : ProblemResult
         What the schemes did on the problem (`lw_rl.benchmark.measure`).
     figure : Figure, optional
@@ -136,28 +164,81 @@ def solve_figure(ctx: lw.Context, result: ProblemResult, figure: Figure | None =
     figure : Figure
     """
     adapter = Adapter(ctx)
-    title = f"{result.problem.name}, {result.Nspace} depths"
+    size = f" {result.Nspace}"
+    title = f"{result.problem.name.removesuffix(size)},{size} depths"
     if not adapter.line_sources or len(adapter.blocks) > 1:
         return _multilevel_figure(adapter, result, title, figure)
-    figure = figure or Figure(figsize=(11.5, 3.6), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
-    block = adapter.blocks[0]
-    line = emergent_line(adapter, block)
-    draw_source(left, adapter, line.lambda0)
-    draw_errors(middle, result.solves)
-
-    in_line = np.abs(line.wavelength - line.lambda0) < _half_width(line.wavelength)
-    intensity = lw.convert_specific_intensity(
-        line.wavelength, line.intensity, "kW/(m2 nm sr)"
-    ).value
-    right.plot((line.wavelength - line.lambda0)[in_line], intensity[in_line], color="#0072B2")
-    right.set_xlabel(f"$\\lambda - {line.lambda0:.3f}$ nm  [nm]")
-    right.set_ylabel("$I_\\lambda$ at $\\mu = 1$  [kW m$^{-2}$ nm$^{-1}$ sr$^{-1}$]")
-    right.set_ylim(bottom=0.0)
-    right.set_xmargin(0.0)
-    _finish(right, "emergent line")
+    figure = figure or Figure(figsize=(_PAGE, 6.4), layout="constrained")
+    grid = figure.add_gridspec(2, 2)
+    source, convergence, cost = (figure.add_subplot(grid[k]) for k in ((0, 0), (0, 1), (1, 1)))
+    parts = grid[1, 0].subgridspec(2, 1, height_ratios=(3, 1))
+    line, residual = figure.add_subplot(parts[0]), figure.add_subplot(parts[1])
+    draw_source(source, adapter, float(emergent_line(adapter, adapter.blocks[0]).lambda0))
+    draw_errors(convergence, result.solves)
+    draw_emergent(line, residual, adapter)
+    draw_cost(cost, result.solves)
+    _legend_below(figure, convergence, 4)
     figure.suptitle(title, fontsize=_SIZE + 2)
     return figure
+
+
+def draw_emergent(above: Axes, below: Axes, adapter: Adapter) -> None:
+    """Draw the emergent line, that of the host's own call, and how far both are from equilibrium.
+
+    Parameters
+    ----------
+    above, below : Axes
+        For the lines, and for their deviation from the line of MALI iterated on from the solution.
+    adapter : Adapter
+        Of a solved context with one active two-level atom; it is not changed.
+    """
+    block = adapter.blocks[0]
+    solved = emergent_line(adapter, block)
+    truth, host = (Adapter(copy.deepcopy(adapter.ctx)) for _ in range(2))
+    iterate_ctx_se(truth.ctx, Nscatter=0, max_iter=2000, J_tol=1.0, pops_tol=1e-7, quiet=True)
+    host.write(host.line_physics(block).log_B)
+    iterate_ctx_se(host.ctx, quiet=True)
+    reference, theirs = (emergent_line(a, block).intensity for a in (truth, host))
+    x = solved.wavelength - solved.lambda0
+    shown = np.abs(x) <= _half_width(solved.wavelength, solved.intensity)
+    ours: Json = {"color": "#0072B2", "lw": 2.2}
+    dashed: Json = {"color": "#D55E00", "ls": (0, (3, 1.5)), "lw": 1.3}
+    for intensity, style, name in (
+        (solved.intensity, ours, "lw_rl"), (theirs, dashed, "iterate_ctx_se")
+    ):  # fmt: skip
+        per_nm = lw.convert_specific_intensity(solved.wavelength, intensity, "kW/(m2 nm sr)").value
+        above.plot(x[shown], per_nm[shown], label=name, **style)
+        below.plot(x[shown], 100.0 * (intensity / reference - 1.0)[shown], **style)
+    above.set_ylabel("$I_\\lambda$ [kW m$^{-2}$ nm$^{-1}$ sr$^{-1}$]")
+    above.set_ylim(0.0, 1.32 * above.get_ylim()[1])
+    above.tick_params(labelbottom=False)
+    below.axhline(0.0, color="0.4", lw=0.7, zorder=0)
+    below.set_ylabel("error [%]")
+    below.set_xlabel(f"$\\lambda - {solved.lambda0:.3f}$ nm [nm, vacuum]")
+    below.margins(y=0.2)
+    for ax in (above, below):
+        ax.set_xmargin(0.0)
+    _legend(above, loc="upper center", ncols=2)
+    _finish(above, "emergent line, $\\mu = 1$")
+    _finish(below, "")
+    above.tick_params(labelbottom=False)
+
+
+def draw_cost(ax: Axes, solves: Sequence[PeerSolve]) -> None:
+    """Draw the true error of what each scheme's default call returns against its wall time."""
+    by_peer = styles([s.peer for s in solves])
+    for s in solves:
+        if s.seconds is not None and s.stop_error:
+            ax.loglog(
+                1e3 * s.seconds, s.stop_error, "o", ms=7, color=by_peer[s.peer]["color"],
+                label=by_peer[s.peer]["label"], mec="white", mew=0.6,
+            )  # fmt: skip
+    ax.axhline(TARGET, color="0.4", lw=0.7)
+    ax.margins(0.12)
+    _plain_counts(ax)
+    ax.set_xlabel("wall time of the default call [ms]")
+    ax.set_ylabel("true error of what it returns")
+    _finish(ax, "what a user pays")
 
 
 def _multilevel_figure(
@@ -165,10 +246,9 @@ def _multilevel_figure(
 ) -> Figure:
     """Draw the solve of atoms with many levels: a panel for each atom, and two more."""
     Natom = len(adapter.blocks)
-    columns = 2 if Natom == 2 else 3
-    rows = -(-(Natom + 2) // columns)
-    figure = figure or Figure(figsize=(4.8 * columns, 3.6 * rows), layout="constrained")
-    axes = list(figure.subplots(rows, columns).flat)
+    rows = -(-(Natom + 2) // 2)
+    figure = figure or Figure(figsize=(1.15 * _PAGE, 3.0 * rows), layout="constrained")
+    axes = list(figure.subplots(rows, 2).flat)
     for spare in axes[Natom + 2 :]:
         spare.remove()
     for index, ax in enumerate(axes[:Natom]):
@@ -182,10 +262,13 @@ def _multilevel_figure(
     return figure
 
 
-def _half_width(wavelength: Array) -> float:
+def _half_width(wavelength: Array, intensity: Array) -> float:
     """Return the distance from line centre to which the profile is drawn [nm]."""
-    # The wings go on for nanometres; half of the sampled points lie in the core.
-    return float(2.0 * np.median(np.abs(wavelength - np.median(wavelength))))
+    away = np.abs(wavelength - np.median(wavelength))
+    # The wings go on for nanometres; half of the sampled points lie in the core. Peaks belong to
+    # it wherever they are.
+    peaks, _ = find_peaks(intensity, prominence=0.05 * float(np.ptp(intensity)))
+    return float(max(2.0 * np.median(away), 2.5 * away[peaks].max(initial=0.0)))
 
 
 def draw_source(ax: Axes, adapter: Adapter, lambda0: float) -> None:
@@ -220,12 +303,15 @@ def draw_source(ax: Axes, adapter: Adapter, lambda0: float) -> None:
 def draw_errors(ax: Axes, solves: Sequence[PeerSolve], beside: bool = False) -> None:
     """Draw true error against formal solutions, with a dot where each scheme stops by itself.
 
+    Up to its own stop a curve is what a user gets; what it would go on to is drawn faintly. The
+    host's own call with another tolerance is the same curve with another dot.
+
     Parameters
     ----------
     ax : Axes
     solves : sequence of PeerSolve
     beside : bool, optional
-        Put the legend beside the axes, which then end at the largest error (default: False).
+        Put the legend beside the axes (default: False, no legend).
     """
     by_peer = styles([s.peer for s in solves])
     for s in solves:
@@ -233,15 +319,33 @@ def draw_errors(ax: Axes, solves: Sequence[PeerSolve], beside: bool = False) -> 
         if beside and s.peer == "depthwise":
             # No policy acts on atoms with many levels.
             style = {**style, "label": "lw_rl (default)"}
-        ax.loglog(np.arange(1, len(s.errors) + 1), s.errors, **style)
-        if s.stop is not None and s.stop_error is not None:
-            ax.plot(s.stop, s.stop_error, "o", ms=4.5, color=style["color"], zorder=6)
+        k, errors = np.arange(1, len(s.errors) + 1), np.asarray(s.errors)
+        stop = None if s.stop is None or s.stop_error is None else (s.stop, s.stop_error)
+        if s.peer == "lightweaver to 1e-3" and any(o.peer == "lightweaver" for o in solves):
+            # A dot on the curve that is there.
+            if stop is not None:
+                ax.plot([], [], "o", ms=5, **{n: style[n] for n in ("color", "label")})
+        elif stop is not None:
+            made = min(stop[0], len(errors) + 1)
+            # What the call returns is the state of its last formal solution.
+            until = np.append(errors[: made - 1], stop[1])
+            ax.loglog(np.arange(1, made + 1), until, **style)
+            rest = slice(max(made - 2, 0), None)
+            ax.loglog(k[rest], errors[rest], **{**style, "label": None, "alpha": 0.35})
+        else:
+            ax.loglog(k, errors, **style)
+        if stop is not None:
+            ax.plot(
+                *stop, "o", ms=5, color=style["color"], zorder=8, mec="white",
+                mew=0.5,
+            )  # fmt: skip
     ax.axhline(TARGET, color="0.4", lw=0.7)
-    ax.set_ylim(1e-7, None if beside else 1e5)
+    ax.set_ylim(1e-7, None)
     _plain_counts(ax)
     ax.set_xlabel("formal solutions")
     ax.set_ylabel("true error  max $|n / n_\\mathrm{ref} - 1|$")
-    _legend_beside(ax) if beside else _legend(ax, loc="upper right")
+    if beside:
+        _legend_beside(ax)
     _finish(ax, "convergence (dot: own stop)")
 
 
@@ -261,30 +365,41 @@ def suite_figure(
     figure : Figure, optional
         The figure to draw in (default: a new one).
     """
-    figure = figure or Figure(figsize=(8.6, 3.8), layout="constrained")
+    figure = figure or Figure(figsize=(_PAGE, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2)
-    # Lightweaver's own driver is MALI stopped early: the same curve again.
-    names = [n for n in peer_names(results) if not n.startswith("lightweaver")]
+    names = peer_names(results)
     by_peer = styles(names)
     for peer in names:
-        band = peer.startswith(_BANDS)
-        draw_median(left, [r[peer] for r in results], by_peer[peer], band)
+        solves = [r[peer] for r in results]
+        if peer.startswith("lightweaver"):
+            # The host's own driver is MALI stopped early: the same curve, so its stop alone.
+            draw_stop(left, solves, by_peer[peer])
+        else:
+            draw_median(left, solves, by_peer[peer], peer.startswith(_BANDS))
     left.axhline(TARGET, color="0.4", lw=0.7)
     left.set_ylim(1e-7, 1e3)
     _plain_counts(left)
     left.set_xlabel("formal solutions")
     left.set_ylabel("true error  max $|n / n_\\mathrm{ref} - 1|$")
     _finish(left, "median; band: 10th to 90th percentile")
+    curves = [peer for peer in names if not peer.startswith("lightweaver")]
     if name == "grid":
-        draw_grid(right, results, names)
+        draw_grid(right, results, curves)
     else:
-        draw_profile(right, results, names)
-    figure.legend(
-        *left.get_legend_handles_labels(), loc="outside lower center", ncols=len(names),
-        fontsize=_SIZE - 1, frameon=False, handlelength=2.2, columnspacing=1.4,
-    )  # fmt: skip
+        draw_profile(right, results, curves)
+    _legend_below(figure, left, 4)
     figure.suptitle(f"{name}: {len(results)} problems", fontsize=_SIZE + 2)
     return figure
+
+
+def draw_stop(ax: Axes, solves: Sequence[PeerSolve], style: Json) -> None:
+    """Draw the median of where solves stop by themselves, and of their error there, as a dot."""
+    stops = [(s.stop, s.stop_error) for s in solves if s.stop is not None and s.stop_error]
+    if stops:
+        ax.loglog(
+            *np.median(stops, axis=0)[:, None], "D", ms=6, mec="white", mew=0.6, zorder=8,
+            color=style["color"], label=f"{style['label']} (stop)",
+        )  # fmt: skip
 
 
 def draw_median(ax: Axes, solves: Sequence[PeerSolve], style: Json, band: bool) -> None:

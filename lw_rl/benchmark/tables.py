@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from .report import label, peer_names, statistics
-from .solves import TARGET, ProblemResult, thresholds_of
+from .solves import TARGET, PeerSolve, ProblemResult, thresholds_of
 
 __all__ = [
     "WIDTH",
     "add_column",
+    "comparison",
     "depth_table",
     "markdown_table",
+    "solve_legend",
     "solve_table",
     "suite_markdown",
     "suite_table",
@@ -41,28 +43,68 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def solve_table(result: ProblemResult) -> Table:
-    """Return the convergence table of one problem."""
+    """Return the convergence table of one problem, at most 60 characters wide."""
     table = Table(
-        title=f"{result.problem.name}: formal solutions to a true error of ...",
-        caption="stop: formal solutions at the scheme's own stop; ms: wall time of the default "
-        "call to that stop",
-    )
-    add_column(table, "scheme", left=True)
+        title=f"{result.problem.name.removesuffix(f' {result.Nspace}')}, {result.Nspace} depths",
+        title_justify="left", box=None,
+        padding=(0, 1, 0, 0), pad_edge=False,
+    )  # fmt: skip
+    table.add_column("\nscheme", no_wrap=True)
     counted = thresholds_of([result])
-    counts = [label(t) for t in counted]
-    for head in (*counts, "stop", "true error there", "ms", "x MALI"):
-        add_column(table, head)
-    mali = next((s.seconds for s in result.solves if s.peer == "mali"), None)
+    heads = [label(t) for t in counted]
+    heads = [f"{'to' if k == 0 else ''}\n{head}" for k, head in enumerate(heads)]
+    for head in (*heads, "stop\nafter", "\nerror", "\nms"):
+        table.add_column(head, justify="right", no_wrap=True)
     for s in result.solves:
         table.add_row(
-            f"{s.peer} ({s.setting})" if s.setting else s.peer,
+            _short(s),
             *(_count(s.to(t)) for t in counted),
             _count(s.stop),
-            "-" if s.stop_error is None else f"{s.stop_error:.1e}",
-            _milliseconds(s.seconds),
-            "-" if s.seconds is None or mali is None else f"{mali / s.seconds:.1f}",
+            "-" if s.stop_error is None else f"{s.stop_error:.1e}".replace("e-0", "e-"),
+            "-" if s.seconds is None else f"{1e3 * s.seconds:.3g}",
         )
     return table
+
+
+def _short(solve: PeerSolve) -> str:
+    """Return a scheme's name; a tolerance that was looked for is in the legend."""
+    host = solve.peer.removeprefix("lightweaver ")
+    if host != solve.peer:
+        return f"  {host}"
+    return f"{solve.peer} ({solve.setting})" if solve.setting else solve.peer
+
+
+def solve_legend(result: ProblemResult) -> list[str]:
+    """Return what the columns of :func:`solve_table` mean, a sentence or two each."""
+    names = {s.peer for s in result.solves}
+    lines = [
+        "to 1e-1 ...: formal solutions after which the true error, max |n / n_ref - 1|, stays "
+        "below; each count includes the step that follows the last of them.",
+        "stop: formal solutions of the default call up to its own stop, the true error of what it "
+        "returns (the populations of the last formal solution, without another step), and its wall "
+        "time in a warm process.",
+    ]
+    if "lightweaver" in names:
+        lines.append("lightweaver: the host's own iterate_ctx_se, with its defaults.")
+    for s in result.solves:
+        if s.peer == "lightweaver to 1e-3" and s.setting:
+            lines.append(f"to 1e-3: the same with {s.setting}, which it takes to be as accurate.")
+    return lines
+
+
+def comparison(result: ProblemResult, name: str) -> str:
+    """Return one sentence: the wall time of a scheme beside the host's own to the same error.
+
+    Empty where either was not measured.
+    """
+    seconds = {s.peer: s.seconds for s in result.solves}
+    ours, theirs = seconds.get(name), seconds.get("lightweaver to 1e-3")
+    if ours is None or theirs is None:
+        return ""
+    return (
+        f"{name} takes {_milliseconds(ours)} ms, Lightweaver's own call "
+        f"{_milliseconds(theirs)} ms to an error below 1e-3: {theirs / ours:.1f} times as long."
+    )
 
 
 def _milliseconds(seconds: float | None) -> str:

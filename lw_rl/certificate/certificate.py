@@ -234,10 +234,10 @@ class Certificate:
 
         Scattered light of the background is iterated by the host, and can be the slowest part of
         all: populations follow it, and their residual is what one of its changes does to them. With
-        a contraction rho of these changes ``r rho / (1 - rho)`` is still to come. Zero where every
-        atom has an operator: their estimates do not depend on the last radiation field.
+        a contraction rho of these changes ``r rho / (1 - rho)`` is still to come. Zero where steps
+        are those of operators: their estimates do not depend on the last radiation field.
         """
-        if self.defect.complete:
+        if not self.radiation_settles:
             return 0.0
         if len(self._dJ) < 2:
             return float("inf")
@@ -246,8 +246,8 @@ class Certificate:
 
     @property
     def radiation_settles(self) -> bool:
-        """Whether a stop needs a settled radiation field: an atom has no operator."""
-        return not self.defect.complete
+        """Whether a stop needs a settled radiation field: some atom's steps come of no operator."""
+        return not self.defect.complete and self._factor is None
 
     @property
     def floor_reached(self) -> bool:

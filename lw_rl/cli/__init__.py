@@ -14,13 +14,14 @@ from typing import Any
 import click
 
 from ..errors import LwRlError
+from .options import Interrupted
 
 __all__ = ["LazyGroup", "main"]
 
 #: Command, module and attribute it lives at, and its line in `lw-rl --help`. The line stands here
 #: so that the help of the group imports none of them.
 _COMMANDS = {
-    "solve": ("lw_rl.cli.solve", "solve", "Solve one line in one atmosphere, beside the peers."),
+    "solve": ("lw_rl.cli.solve", "solve", "Solve atoms in one atmosphere, beside the peers."),
     "train": ("lw_rl.cli.train", "train", "Train a policy by Soft Actor-Critic."),
     "calibrate": ("lw_rl.cli.calibrate", "calibrate", "Write a policy's limits into its card."),
     "control": ("lw_rl.cli.control", "control", "Train SAC or S2AC on a gymnasium environment."),
@@ -48,6 +49,20 @@ class _Failure(click.ClickException):
         click.echo(f"lw-rl: error: {' '.join(self.message.split())}", err=True)
 
 
+#: What stands below `lw-rl --help`.
+_EPILOG = """\b
+Exit codes:
+  0    done
+  1    a fault of this package, with its traceback: please report it
+  2    something to put right: one line on stderr says what
+  130  interrupted (Ctrl-C)
+
+\b
+Completion of commands, options and names, in bash (or zsh, fish):
+  eval "$(_LW_RL_COMPLETE=bash_source lw-rl)"
+"""
+
+
 class LazyGroup(click.Group):
     """A group that imports a command when it is run, and shows our errors as one line."""
 
@@ -71,22 +86,47 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry[2]) for name, entry in _COMMANDS.items()])
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the group's own options; a mistake in them is one line."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as err:
+            raise _one_line(err) from err
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; an error of ours ends it with one line and exit code 2."""
+        """Run a command; whatever a user can put right ends it with one line and exit code 2."""
         try:
             return super().invoke(ctx)
-        except LwRlError as err:
+        except click.UsageError as err:
+            raise _one_line(err) from err
+        except (KeyboardInterrupt, click.Abort) as err:
+            raise Interrupted("interrupted") from err
+        except BrokenPipeError:
+            # Whoever reads has gone: click's own matter.
+            raise
+        except (LwRlError, OSError) as err:
             raise _Failure(str(err)) from err
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def _one_line(err: click.UsageError) -> click.ClickException:
+    """Return a mistake in the arguments as one line that names the help."""
+    if type(err).__name__ == "NoArgsIsHelpError":
+        return err
+    where = err.ctx.command_path if err.ctx is not None else "lw-rl"
+    return _Failure(f"{err.format_message().rstrip('.')}. See `{where} --help`")
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG
+)
 @click.version_option(package_name="lw-rl", prog_name="lw-rl")
 def main() -> None:
     """Policy-driven iteration to non-LTE statistical equilibrium in Lightweaver.
 
     \b
     Examples:
-      lw-rl solve CaII_K FALC            table and figure of one solve
-      lw-rl info                         what there is to solve, and with what
-      lw-rl bench --suite fal            all schemes on FAL A, C, F, X
+      lw-rl solve CaII_K FALC         table and figure of one solve
+      lw-rl cube IN.hdf5 OUT.zarr     every column of a simulation
+      lw-rl info                      what there is to solve with
+      lw-rl bench --suite fal         all schemes on FAL models
     """  # noqa: D301 (click needs the escape itself, not a raw string)

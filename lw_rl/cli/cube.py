@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 from collections import Counter
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,15 +15,24 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 
 from ..cube import require_extra
-from ..errors import CubeOutputError
+from ..errors import CubeOutputError, CubeSettingsError
 from ..files import Json
 from ..terminal import progress_bar
-from .options import command_line, json_option, policy_option, quiet_option
+from .options import (
+    Atom,
+    Interrupted,
+    Line,
+    Scheme,
+    check_place,
+    command_line,
+    figure_option,
+    json_option,
+    policy_option,
+    quiet_option,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,21 +42,17 @@ if TYPE_CHECKING:
 
 __all__ = ["cube", "cube_synthetic", "quiet_dask"]
 
-# Before anything of a cube is imported, so that its message is what a user without it sees.
-require_extra()
+#: Seconds between two lines where there is no terminal for a bar.
+_EVERY = 60.0
 
 
 def cube_bar(quiet: bool) -> Progress:
-    """Return a progress bar with rate, cost, failures and time left."""
+    """Return a progress bar with time left, rate, cost and failures."""
     bar = progress_bar(quiet)
     bar.columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=6),
         MofNCompleteColumn(),
         TextColumn("{task.fields[status]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=False),
     )
     return bar
 
@@ -61,39 +66,52 @@ def quiet_dask() -> None:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def check_place(path: Path) -> None:
-    """Check that a file can be written, before there are hours of work behind it.
-
-    Raises
-    ------
-    CubeOutputError
-        If it cannot be.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as err:
-        raise CubeOutputError(
-            f"{path} cannot be written: {err}; give another place (--figure) or none (--no-figure)"
-        ) from err
-
-
-def status(progress: CubeProgress, rate: float | None) -> str:
-    """Return what the progress bar says beside the count of columns."""
-    words = [f"{rate:.3g}/s" if rate else "-/s"]
-    words.append(f"{progress.mean_Nformal:.1f} FS" if progress.Nformal else "- FS")
-    words.append(f"{progress.failed} failed")
+def status(progress: CubeProgress) -> str:
+    """Return time left, rate, cost [formal solutions] and failures, as bar and log say them."""
+    if not progress.workers:
+        return "waiting for workers"
+    words = ["first block under way"]
+    if progress.rate == progress.rate:
+        words = [f"{in_words(progress.left)} left, {progress.rate:.3g}/s"]
+    if progress.Nformal:
+        words.append(f"{progress.mean_Nformal:.1f} FS each")
+    if progress.failed:
+        words.append(f"{progress.failed} failed")
     if progress.version:
         words.append(f"policy {progress.version}")
     return ", ".join(words)
 
 
+def in_words(seconds: float) -> str:
+    """Return a duration as a person says it: 40 s, 12 min, 3.5 h."""
+    if seconds < 90.0:
+        return f"{seconds:.0f} s"
+    if seconds < 5400.0:
+        return f"{seconds / 60.0:.0f} min"
+    return f"{seconds / 3600.0:.1f} h"
+
+
 @click.command()
 @click.argument("cube_in", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
-@click.option("--line", default="CaII_K", show_default=True, help="The line; see `lw-rl info`.")
-@click.option("--scheme", default="depthwise", show_default=True, help="Scheme to solve with.")
+@click.option(
+    "--atom", "atoms", type=Atom(), multiple=True, metavar="NAME",
+    help="Active atom, such as CaII or H+CaII; may be repeated.  [default: the two-level atom of "
+    "--line]",
+)  # fmt: skip
+@click.option(
+    "--line", "lines", type=Line(), multiple=True, metavar="NAME",
+    help="Line to keep, such as CaII_K or 'CaII 8542'; may be repeated.  One alone, without "
+    "--atom, is solved as a two-level atom.  [default: all of --atom; CaII_K]",
+)  # fmt: skip
+@click.option(
+    "--wavelengths", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    help="Text file of vacuum wavelengths [nm] to keep in the place of the lines' own.",
+)  # fmt: skip
+@click.option(
+    "--scheme", type=Scheme(), default="depthwise", show_default=True, metavar="NAME",
+    help="Scheme to solve with.",
+)  # fmt: skip
 @policy_option()
 @click.option(
     "--mu", "mus", type=float, multiple=True, default=(1.0,), show_default=True,
@@ -110,6 +128,9 @@ def status(progress: CubeProgress, rate: float | None) -> str:
     "--keep", type=click.Choice(["departure", "populations", "none"]), default="departure",
     show_default=True, help="What of the solution is kept at every depth.",
 )  # fmt: skip
+@click.option(
+    "--stokes", is_flag=True, help="Keep Stokes Q, U and V too, in the magnetic field of IN."
+)
 @click.option("--tau-one", is_flag=True, help="Keep the height of tau = 1 for every wavelength.")
 @click.option(
     "--start", type=click.Choice(["policy", "neighbour", "measured"]), default="measured",
@@ -130,11 +151,7 @@ def status(progress: CubeProgress, rate: float | None) -> str:
     "--workers", type=click.IntRange(min=1),
     help="Processes of the cluster of its own.  [default: one for every core]",
 )  # fmt: skip
-@click.option(
-    "--figure", type=click.Path(dir_okay=False, path_type=Path),
-    help="Where the picture goes.  [default: OUT with the suffix .png]",
-)  # fmt: skip
-@click.option("--no-figure", is_flag=True, help="Draw no picture.")
+@figure_option("OUT with the suffix .png")
 @json_option("a summary")
 @quiet_option()
 @click.pass_context
@@ -142,7 +159,9 @@ def cube(
     ctx: click.Context,
     cube_in: Path,
     out: Path,
-    line: str,
+    atoms: tuple[str, ...],
+    lines: tuple[str, ...],
+    wavelengths: Path | None,
     policy: str,
     block: tuple[int, int] | None,
     scheduler: str | None,
@@ -153,38 +172,46 @@ def cube(
     quiet: bool,
     **settings: Any,
 ) -> None:
-    """Solve LINE in every column of the cube IN (1.5D) and write OUT, a zarr.
+    """Solve every column of the cube IN by itself (1.5D) and write OUT, a zarr.
 
-    IN is an RH 1.5D atmosphere (HDF5/netCDF4), or a zarr with the same names.  Whatever kills the
-    run, the same command goes on where it was; on a finished OUT it does nothing.  `python -m
-    pydoc lw_rl.cube` shows how to run it under SLURM.
+    IN is an RH 1.5D atmosphere (HDF5/netCDF4), a zarr with the same names, or a snapshot of a
+    simulation: Bifrost's NAME_NNN.idl or published NAME_lgtg_NNN.fits, MURaM's Header.NNNNNN.
+    Whatever kills the run, the same command goes on where it was; on a finished OUT it does
+    nothing.  The bar says the time left, columns per second and formal solutions (FS) of each.
+    `python -m pydoc lw_rl.cube` shows how to run it under SLURM.
 
     \b
     Examples:
       lw-rl cube cube.hdf5 cube.zarr --line CaII_K
+      lw-rl cube cube.hdf5 cube.zarr --line "CaII 8542"
+      lw-rl cube cube.hdf5 cube.zarr --atom CaII --line CaII_K --line "CaII 8542"
       lw-rl cube cube.hdf5 cube.zarr --line MgII_k --mu 1 --mu 0.5 --tau-one
+      lw-rl cube Header.020000 cube.zarr --line CaII_K --figure map.pdf
       lw-rl cube cube.hdf5 cube.zarr --scheduler tcp://host:8786 --frozen
     """  # noqa: D301 (click needs the escape itself, not a raw string)
-    from ..cube import solve
-
-    quiet_dask()
+    require_extra()
     path = None if no_figure else figure or out.with_suffix(".png")
     if path is not None:
         check_place(path)
+    grid = () if wavelengths is None else read_wavelengths(wavelengths)
+    from ..cube import solve
+
+    quiet_dask()
+    alone = len(lines) == 1 and not atoms
     with cube_bar(quiet) as bar:
-        task = bar.add_task("cube", total=None, status="starting")
-        last = ""
+        task = bar.add_task("", total=None, status="starting")
+        last, said = "", monotonic()
 
         def show(progress: CubeProgress) -> None:
-            nonlocal last
-            bar.update(
-                task,
-                description="cube" if progress.workers else "cube: waiting for workers",
-                total=progress.total,
-                completed=progress.columns,
-                status=status(progress, bar.tasks[0].speed),
-            )
-            if progress.note and progress.note != last and progress.workers and not quiet:
+            nonlocal last, said
+            words = status(progress)
+            bar.update(task, total=progress.total, completed=progress.columns, status=words)
+            if quiet:
+                return
+            if not bar.console.is_terminal and monotonic() - said >= _EVERY:
+                said = monotonic()
+                click.echo(f"{progress.columns} of {progress.total} columns, {words}", err=True)
+            if progress.note and progress.note != last and progress.workers:
                 bar.console.print(progress.note)
             last = progress.note
 
@@ -192,10 +219,19 @@ def cube(
             if not quiet and "dashboard" in client.scheduler_info()["services"]:
                 bar.console.print(f"dashboard: {client.dashboard_link}", soft_wrap=True)
 
-        ds = solve(
-            cube_in, out, line, policy=policy, scheduler=scheduler, workers=workers,
-            block=block or None, listener=show, on_connect=connected, **settings,
-        )  # fmt: skip
+        try:
+            ds = solve(
+                cube_in, out, lines[0] if alone else "CaII_K", atoms=atoms,
+                lines=() if alone else lines, wavelengths=grid, policy=policy, scheduler=scheduler,
+                workers=workers, block=block or None, listener=show, on_connect=connected,
+                **settings,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            done = bar.tasks[task].completed
+            raise Interrupted(
+                f"interrupted after {done:g} of {bar.tasks[task].total or 0:g} columns; the same "
+                "command goes on from there"
+            ) from None
     found = summary(ds)
     if path is not None:
         from ..benchmark.plots import save
@@ -220,6 +256,24 @@ def cube(
         click.echo(f"output: {out}")
         if path is not None:
             click.echo(f"figure: {path}")
+
+
+def read_wavelengths(path: Path) -> list[float]:
+    """Return the numbers of a text file, in whatever lines and columns they stand.
+
+    Raises
+    ------
+    CubeSettingsError
+        If it holds anything else, or nothing.
+    """
+    words = path.read_bytes().decode(errors="replace").replace(",", " ").split()
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError as err:
+        raise CubeSettingsError(f"{path} holds something else than wavelengths: {err}") from err
+    if not numbers:
+        raise CubeSettingsError(f"{path} holds no wavelengths")
+    return numbers
 
 
 def summary(ds: xr.Dataset) -> Json:
@@ -272,11 +326,12 @@ def summary(ds: xr.Dataset) -> Json:
     "--shocks", type=float, default=0.0, show_default=True,
     help="Relative jump in temperature of a train of shocks.",
 )  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it is there.")
 @json_option("a summary")
 @quiet_option()
 @click.pass_context
 def cube_synthetic(
-    ctx: click.Context, out: Path, as_json: bool, quiet: bool, **arguments: Any
+    ctx: click.Context, out: Path, overwrite: bool, as_json: bool, quiet: bool, **arguments: Any
 ) -> None:
     """Write OUT, a seeded cube of perturbed FAL columns in the RH 1.5D atmosphere format.
 
@@ -286,6 +341,9 @@ def cube_synthetic(
       lw-rl cube-synthetic small.hdf5 --nx 8 --ny 8 --seed 1
       lw-rl cube-synthetic shocks.hdf5 --shocks 0.5 --amplitude 0.1
     """  # noqa: D301 (click needs the escape itself, not a raw string)
+    require_extra()
+    if out.exists() and not overwrite:
+        raise CubeOutputError(f"{out} is there already; take another name or --overwrite")
     from ..cube import synthetic_cube, write
 
     made = synthetic_cube(**arguments)

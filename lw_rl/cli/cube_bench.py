@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..cube import require_extra
 from ..terminal import output, progress_bar
 from .cube import quiet_dask
 from .options import (
@@ -85,6 +86,7 @@ def cube_bench(
       lw-rl cube-bench --part rate --side 16 --sample 16 --out quick
       lw-rl cube-bench --part column --readme README.md
     """  # noqa: D301 (click needs the escape itself, not a raw string)
+    require_extra()
     from ..benchmark.plots import save
     from ..experiments.cubes import bench
     from ..experiments.cubes.figure import bench_figure
@@ -97,7 +99,7 @@ def cube_bench(
     quiet_dask()
     chosen = bench.Plan(**plan)
     file = out / "cube_bench.json"
-    with progress_bar(quiet) as bar:
+    with progress_bar(quiet, time_left=True) as bar:
         task = bar.add_task("", total=len(parts))
         for part in parts:
             if again or not bench.kept(bench.load(file), part, chosen):

@@ -90,7 +90,7 @@ def run_or_report(
             raise click.ClickException(f"too little is finished to report on: {error}") from error
         result = reproduction.write(out, content)
     else:
-        with progress_bar(quiet) as bar:
+        with progress_bar(quiet, time_left=True) as bar:
             task = bar.add_task("experiments", total=None)
 
             def advance(key: str, done: int, total: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shlex
+import tempfile
 import warnings
 from collections.abc import Callable, Container
 from dataclasses import Field, fields
@@ -12,13 +13,24 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
-from ..errors import MissingExtraError
+from ..errors import FigureFileError, MissingExtraError, UnknownNameError
+from ..files import figure_format
 
 __all__ = [
+    "Atmosphere",
+    "Atom",
+    "AtomOrAtmosphere",
+    "Interrupted",
+    "Line",
+    "Scheme",
+    "check_place",
     "command_line",
     "dataclass_options",
+    "figure_option",
     "folder_option",
+    "in_order",
     "json_option",
     "policy_option",
     "quiet_option",
@@ -46,10 +58,189 @@ def require_training() -> None:
     """
     missing = [name for name in _TRAINING if importlib.util.find_spec(name) is None]
     if missing:
-        raise MissingExtraError(
-            f"training needs {', '.join(missing)}, which is not installed: "
-            "pip install 'lw-rl[train]'"
-        )
+        raise MissingExtraError.of("training needs", "train", missing)
+
+
+class Interrupted(click.ClickException):
+    """Ctrl-C, shown as one line, with the exit code that shells use for it."""
+
+    exit_code = 130
+
+    def show(self, file: Any = None) -> None:
+        """Print the line on stderr."""
+        click.echo(f"lw-rl: {self.message}", err=True)
+
+
+class _Name(click.ParamType):
+    """A name of a registry, in any case, with completion."""
+
+    name = "name"
+
+    def known(self) -> list[str]:
+        """Return the names that there are."""
+        raise NotImplementedError
+
+    def spelled(self, name: str) -> str:
+        """Return a name as the registry spells it, or raise UnknownNameError."""
+        raise NotImplementedError
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the name; what there is not ends the command with a line of its own."""
+        return self.spelled(value) if isinstance(value, str) else value
+
+    def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
+        """Return the names that begin so, whatever their case; after a plus sign another one."""
+        before, plus, begun = incomplete.rpartition("+")
+        found = [n for n in self.known() if n.lower().startswith(begun.lower())]
+        return [CompletionItem(f"{before}{plus}{name}") for name in found]
+
+
+class Atom(_Name):
+    """One of `lw_rl.atoms.known`, or several, joined by plus signs."""
+
+    def known(self) -> list[str]:
+        """Return the names of the atoms."""
+        from .. import atoms
+
+        return atoms.known()
+
+    def spelled(self, name: str) -> str:
+        """Return the atoms' names."""
+        from .. import atoms
+
+        return "+".join(atoms.canonical(one) for one in name.split("+"))
+
+
+class Line(_Name):
+    """A line with a name of its own, or an ion and a wavelength."""
+
+    def known(self) -> list[str]:
+        """Return the names of the lines."""
+        from .. import atoms
+        from ..cube.lines import line_labels
+
+        many = (atoms.make(n) for n in atoms.known() if n not in atoms.known_lines())
+        labels = [label.replace(" ", "_") for atom in many for label in line_labels(atom)]
+        return [*atoms.known_lines(), *labels]
+
+    def spelled(self, name: str) -> str:
+        """Return the name as it is: what it means depends on the atoms."""
+        return name
+
+
+class Scheme(_Name):
+    """One of `lw_rl.schemes.known`."""
+
+    def known(self) -> list[str]:
+        """Return the names of the schemes."""
+        from .. import schemes
+
+        return schemes.known()
+
+    def spelled(self, name: str) -> str:
+        """Return the scheme's name."""
+        folded = name.lower().replace("-", "_")
+        if folded not in self.known():
+            raise UnknownNameError("scheme", name, self.known())
+        return folded
+
+
+class Atmosphere(_Name):
+    """One of `lw_rl.atmospheres.known`, or the file of an atmosphere."""
+
+    def known(self) -> list[str]:
+        """Return the names of the atmospheres."""
+        from .. import atmospheres
+
+        return atmospheres.known()
+
+    def spelled(self, name: str) -> str:
+        """Return the name, or the file's path."""
+        from .. import atmospheres
+
+        return name if Path(name).is_file() else atmospheres.canonical(name)
+
+    def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
+        """Return names that begin so, and files."""
+        return [
+            *super().shell_complete(ctx, param, incomplete), CompletionItem(incomplete, type="file")
+        ]  # fmt: skip
+
+
+class AtomOrAtmosphere(_Name):
+    """The name of atoms or of an atmosphere, whichever stands first (:func:`in_order`)."""
+
+    def known(self) -> list[str]:
+        """Return the names of atoms and atmospheres."""
+        return [*Atom().known(), *Atmosphere().known()]
+
+    def spelled(self, name: str) -> str:
+        """Return the name as it is: what it means depends on the other."""
+        return name
+
+    def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
+        """Return atoms for the first argument, atmospheres for the second."""
+        kind = Atom() if param.name == "atom" else Atmosphere()
+        return kind.shell_complete(ctx, param, incomplete)
+
+
+def in_order(atom: str, atmosphere: str) -> tuple[str, str]:
+    """Return the names of atoms and atmosphere as the registries spell them, swapped or not.
+
+    Raises
+    ------
+    UnknownNameError
+        If one of them is not known; the message lists those that are.
+    """
+    try:
+        return Atom().spelled(atom), Atmosphere().spelled(atmosphere)
+    except UnknownNameError as err:
+        try:
+            return Atom().spelled(atmosphere), Atmosphere().spelled(atom)
+        except UnknownNameError:
+            raise err from None
+
+
+def check_place(path: Path) -> None:
+    """Check that a figure can be written, before there is any work behind it.
+
+    Raises
+    ------
+    FigureFormatError
+        If its suffix is no format.
+    FigureFileError
+        If it cannot be written there.
+    """
+    figure_format(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as err:
+        raise FigureFileError(
+            f"{path} cannot be written: {err}; give another place (--figure) or none (--no-figure)"
+        ) from err
+
+
+def figure_option(default: str) -> Option[Any]:
+    """Return the options ``--figure``, whose suffix is its format, and ``--no-figure``.
+
+    Parameters
+    ----------
+    default : str
+        What the help says of where it goes.
+    """
+
+    def both(command: F) -> F:
+        none = click.option("--no-figure", is_flag=True, help="Draw no figure.")
+        where = click.option(
+            "--figure", type=click.Path(dir_okay=False, path_type=Path),
+            help=f"Where the figure goes; its suffix is its format (.pdf, .svg, .png, ...).  "
+            f"[default: {default}]",
+        )  # fmt: skip
+        return where(none(command))
+
+    return both
 
 
 def json_option(what: str) -> Option[Any]:

@@ -80,7 +80,7 @@ def study(
         warmup=min(400, steps // 2),
         calibration=0,
     )
-    with progress_bar(quiet) as bar:
+    with progress_bar(quiet, time_left=True) as bar:
         task = bar.add_task("", total=len(chosen.variants) * seeds)
         first = True
 

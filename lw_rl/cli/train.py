@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,17 +12,10 @@ from click.core import ParameterSource
 
 from ..errors import PolicyFileError
 from ..files import Json
+from ..training.arguments import Args
 from .options import dataclass_options, json_option, quiet_option, require_training
 
-# Before anything of training is imported, so that its message is what a user without it sees.
-require_training()
-
-from ..policies import card_of, make_policy  # noqa: E402
-from ..training.rate import describe, measure_rate  # noqa: E402
-from ..training.train import Args  # noqa: E402
-from ..training.train import train as run_training  # noqa: E402
-
-__all__ = ["arguments_of", "train"]
+__all__ = ["arguments_of", "arguments_of_run", "train"]
 
 _OPTIONS: list[click.Parameter] = [
     *dataclass_options(Args),
@@ -47,6 +41,8 @@ def arguments_of(policy: str) -> Json:
     UnknownNameError, PolicyFileError, SchemaError
         If there is no such policy, or its card does not hold the arguments of this training.
     """
+    from ..policies import card_of, make_policy
+
     card = card_of(make_policy(policy))
     arguments = card.get("arguments")
     names = {f.name for f in dataclasses.fields(Args)}
@@ -56,6 +52,28 @@ def arguments_of(policy: str) -> Json:
             f"others than this lw_rl has (its versions: {card.get('versions')})"
         )
     return arguments
+
+
+def arguments_of_run(folder: Path) -> Json:
+    """Return the arguments of the run whose checkpoint a folder holds; none where there is none.
+
+    Raises
+    ------
+    PolicyFileError
+        If the checkpoint cannot be read.
+    """
+    if not (folder / "checkpoint.pt").exists():
+        return {}
+    kept = folder / "arguments.json"
+    if kept.exists():
+        found: Json = json.loads(kept.read_text())
+    else:
+        # A run of release 0.2 or before.
+        from ..training import checkpoint
+
+        found = checkpoint.load(folder / "checkpoint.pt")["arguments"]
+    names = {f.name for f in dataclasses.fields(Args)} - {"out"}
+    return {name: value for name, value in found.items() if name in names}
 
 
 @json_option("the card at the end")
@@ -69,10 +87,13 @@ def _run(
     quiet: bool,
     **values: Any,
 ) -> None:
+    # Before anything of training is imported, so that its message is what a user without it sees.
+    require_training()
+    from ..training.rate import describe, measure_rate
+    from ..training.train import train as run_training
+
+    given = {n for n in values if ctx.get_parameter_source(n) is ParameterSource.COMMANDLINE}
     if reproduce is not None:
-        given = {
-            name for name in values if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        }
         values |= {k: v for k, v in arguments_of(reproduce).items() if k not in given}
     if rate_only:
         rate = measure_rate(values["envs"])
@@ -81,6 +102,8 @@ def _run(
         elif not quiet:
             click.echo(describe(rate))
         return
+    # A run that is taken up again has its arguments in its folder.
+    values |= {k: v for k, v in arguments_of_run(Path(values["out"])).items() if k not in given}
     card = run_training(Args(**values), quiet=quiet or as_json)
     if as_json:
         click.echo(
@@ -95,13 +118,15 @@ train = click.command(
     params=_OPTIONS,
     help="""Train a depth-wise policy by Soft Actor-Critic on the random family.
 
-    Resumes from its last checkpoint where there is one.  The policy that it writes is used with
+    Resumes from its last checkpoint where there is one, with the arguments that it was begun with:
+    `lw-rl train --out RUN` is enough.  The policy that it writes is used with
     `lw-rl solve ... --policy FILE` or `iterate_ctx_rl(ctx, policy=FILE)`.
 
     \b
     Examples:
       lw-rl train
-      lw-rl train --seed 1
+      lw-rl train --seed 1 --out runs/second
+      lw-rl train --out runs/second --steps 24000
       lw-rl train --reproduce default --out runs/again
       lw-rl train --rate --envs 2
     """,

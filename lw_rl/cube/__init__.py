@@ -1,8 +1,14 @@
 """Cubes: 1.5D synthesis of a simulation, column by column, on Dask, resumable.
 
 ``lw_rl.cube.solve("cube.hdf5", "cube.zarr", line="CaII_K")`` solves every column of a cube by
-itself and returns the output as an xarray Dataset; the command is ``lw-rl cube``. Needs the extra
-``lw-rl[cube]``; the public names are imported when they are first used.
+itself and returns the output as an xarray Dataset; the command is ``lw-rl cube``. With
+``atoms=["H", "CaII"], lines=["H 6563", "CaII 8542"]`` atoms of many levels are solved together and
+the light of several lines is kept. Needs the extra ``lw-rl[cube]``; the public names are imported
+when they are first used.
+
+A cube is a file of RH 1.5D, a snapshot of Bifrost or MURaM, or a Dataset with the format's names
+(:func:`simulation_cube` makes one of a simulation's arrays); ``stokes=True`` keeps polarised light
+in its magnetic field.
 
 The way of a column: `source` reads it, `run` sends it to a worker in a block, `column` solves it
 there, `store` writes what came back (`layout` says which arrays), and `learn` fine-tunes the policy
@@ -62,8 +68,10 @@ if TYPE_CHECKING:
     from .engine import solve
     from .figure import cube_figure
     from .learn import LearningSchedule
+    from .lines import select_line
     from .progress import Progress
     from .settings import CubeSettings
+    from .simulations import simulation_cube
     from .source import Source, write
     from .store import open_output
     from .synthetic import synthetic_cube
@@ -76,6 +84,8 @@ _HOMES = {
     "Source": "source",
     "cube_figure": "figure",
     "open_output": "store",
+    "select_line": "lines",
+    "simulation_cube": "simulations",
     "solve": "engine",
     "synthetic_cube": "synthetic",
     "write": "source",
@@ -91,6 +101,8 @@ __all__ = [
     "cube_figure",
     "open_output",
     "require_extra",
+    "select_line",
+    "simulation_cube",
     "solve",
     "synthetic_cube",
     "write",
@@ -109,9 +121,7 @@ def require_extra() -> None:
     """
     missing = [name for name in _NEEDED if _find_spec(name) is None]
     if missing:
-        raise _MissingExtraError(
-            f"cubes need {', '.join(missing)}, which is not installed: pip install 'lw-rl[cube]'"
-        )
+        raise _MissingExtraError.of("cubes need", "cube", missing)
 
 
 def __getattr__(name: str) -> Any:

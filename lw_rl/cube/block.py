@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 
 import numpy as np
+from lightweaver.atomic_model import AtomicModel
 
 from ..arrays import Array, Single
 from ..errors import ClusterError
 from ..policies.base import Policy
 from . import sample
 from .column import FINISHERS, OUTCOMES, Solved, workshop
-from .layout import Values
+from .layout import STOKES, Values
 from .settings import CubeSettings
 from .source import Columns
 from .starts import StartChoice
@@ -42,6 +44,8 @@ class Order:
         The client's versions of the packages that must agree (:func:`required_versions`).
     record : bool
         Whether the worker keeps a sample of the states visited.
+    models : mapping
+        The user's own models among the active atoms.
     """
 
     columns: Columns
@@ -50,6 +54,7 @@ class Order:
     version: int
     versions: dict[str, str]
     record: bool = False
+    models: Mapping[str, AtomicModel] = field(default_factory=dict)
 
 
 def required_versions() -> dict[str, str]:
@@ -81,7 +86,7 @@ def solve_block(order: Order, policy: Policy | None = None) -> dict[str, Values]
     mine = required_versions()
     if mine != order.versions:
         raise ClusterError(mismatch({"this worker": mine}, order.versions))
-    shop = workshop(order.settings, threading.get_ident())
+    shop = workshop(order.settings, threading.get_ident(), order.models)
     choice = StartChoice(order.settings.start)
     solved: dict[int, Solved] = {}
     neighbour = None
@@ -98,15 +103,16 @@ def solve_block(order: Order, policy: Policy | None = None) -> dict[str, Values]
         # A failed column is no place to begin at: the last one that was solved is.
         neighbour = done.neighbour or neighbour
         solved[k] = done
-    return gather([solved[k] for k in range(len(order.columns))], order, shop.wavelength.size)
+    columns = [solved[k] for k in range(len(order.columns))]
+    return gather(columns, order, shop.wavelength.size, len(shop.levels))
 
 
-def gather(solved: list[Solved], order: Order, Nwave: int) -> dict[str, Values]:
+def gather(solved: list[Solved], order: Order, Nwave: int, Nlevel: int = 2) -> dict[str, Values]:
     """Return what was solved as arrays, NaN where a column failed."""
     settings = order.settings
     Nspace = order.columns.z.shape[1]
     spectrum = np.full((len(settings.mus), Nwave), np.nan, np.float32)
-    depths = np.full((2, Nspace), np.nan, np.float32)
+    depths = np.full((Nlevel, Nspace), np.nan, np.float32)
 
     def stack(values: list[Array | None], missing: Single) -> Single:
         return np.stack([missing if v is None else v.astype(np.float32) for v in values])
@@ -122,6 +128,10 @@ def gather(solved: list[Solved], order: Order, Nwave: int) -> dict[str, Values]:
         "reason": np.array([s.reason for s in solved], dtype="O"),
         "outcome": np.array([OUTCOMES.index(s.outcome) for s in solved], np.int8),
     }
+    if settings.stokes:
+        for k, name in enumerate(STOKES):
+            parts = [s.line.polarisation[k] if s.line else None for s in solved]  # type: ignore[index]
+            values[name] = stack(parts, spectrum)
     if settings.tau_one:
         values["tau_one"] = stack([s.line.tau_one if s.line else None for s in solved], spectrum)
     if settings.keep != "none":
@@ -129,9 +139,10 @@ def gather(solved: list[Solved], order: Order, Nwave: int) -> dict[str, Values]:
     return values
 
 
-def lost(order: Order, reason: str, Nwave: int) -> dict[str, Values]:
+def lost(order: Order, reason: str, Nwave: int, Nlevel: int = 2) -> dict[str, Values]:
     """Return the result of columns on which workers died."""
-    return gather([Solved("worker_lost", reason=reason)] * len(order.columns), order, Nwave)
+    columns = [Solved("worker_lost", reason=reason)] * len(order.columns)
+    return gather(columns, order, Nwave, Nlevel)
 
 
 def mismatch(workers: dict[str, dict[str, str]], client: dict[str, str]) -> str:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import cloudpickle
 import dask
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Worker
 
 from ..errors import ClusterError
 from ..policies.actor import Actor
 from ..policies.base import Policy
 from .block import mismatch, required_versions
 
-__all__ = ["check_versions", "connect", "policy_id"]
+__all__ = ["check_versions", "connect", "dask_setup", "policy_id"]
 
 
 @contextmanager
@@ -80,6 +83,10 @@ def connect(
                 n_workers=workers or os.cpu_count(),
                 threads_per_worker=1,
                 processes=True,
+                # What dies or is cancelled is reported by the run.
+                silence_logs=logging.CRITICAL,
+                # A terminal's Ctrl-C goes to every process; ending the workers is the client's.
+                preload=[__name__],
             )
         except (RuntimeError, OSError, TimeoutError) as err:
             raise ClusterError(
@@ -88,6 +95,12 @@ def connect(
             ) from err
     with cluster, Client(cluster) as local:
         yield local
+
+
+def dask_setup(worker: Worker) -> None:
+    """Let a worker process of a local cluster go on at Ctrl-C, as Dask's hook for preloads."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _client_of(scheduler: str, timeout: float) -> Client:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from time import perf_counter
 
 import lightweaver as lw
 import numpy as np
+from lightweaver.atomic_model import AtomicModel
 
-from .. import atmospheres, atoms, schemes
+from .. import atmospheres, schemes
 from ..arrays import Array
 from ..errors import AtmosphereError, LwRlError
 from ..host.adapter import Adapter
@@ -19,6 +20,7 @@ from ..host.state import LinePhysics
 from ..iterate import solve
 from ..policies.base import Policy
 from ..result import Result
+from .lines import KeptLine, choose
 from .profile import with_symmetric_profiles
 from .rays import Emergent, emergent
 from .recorder import StateRecorder, VisitedStates
@@ -44,6 +46,8 @@ FINISHERS = ("none", *schemes.known(), "other")
 
 #: What is tried on a column that its own scheme fails on, each from LTE.
 _SAFER = ("anderson", "mali")
+#: The same on atoms with many levels, where what scatters in the background is slowest.
+_SAFER_LEVELS = ("mali_scattering",)
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,10 @@ class Solved:
         Estimate of the largest relative error of the populations; wall time [s], the context
         and the emergent rays included.
     line : Emergent or None
-        The emergent line; None if the column failed.
+        The emergent lines; None if the column failed.
     kept : Array or None
-        Departure coefficients or populations [m-3], shape [Nlevel, Nspace].
+        Departure coefficients or populations [m-3], shape [Nlevel, Nspace], the levels of several
+        atoms one after another.
     neighbour : Neighbour or None
         For the next column, if it is to begin here.
     visited : VisitedStates or None
@@ -109,13 +114,46 @@ class Workshop:
         What the cube is solved with.
     patience : int, optional
         Iterations of the last attempt at a column (default: 2000).
+    models : mapping, optional
+        Models of the user's own among the active atoms (`lw_rl.cube.lines.named_atoms`).
+
+    Attributes
+    ----------
+    lines : tuple of KeptLine
+        The lines whose light is kept, by wavelength.
+    two_level : bool
+        Whether one two-level atom is active: only then are the neighbour's start, and learning.
+    levels : list of str
+        The active atoms' levels, in the order in which they are kept.
+
+    Raises
+    ------
+    UnknownNameError, CubeSettingsError, ContextError
+        If there is no such atom or line, or the atoms cannot be active together.
     """
 
-    def __init__(self, settings: CubeSettings, patience: int = 2000):
+    def __init__(
+        self,
+        settings: CubeSettings,
+        patience: int = 2000,
+        models: Mapping[str, AtomicModel] | None = None,
+    ):
         self.settings = settings
         self.patience = patience
-        atom = with_symmetric_profiles(atoms.make(settings.line))
-        self.radSet, self.spect = radiative_set(atom)
+        chosen = choose(settings.line, settings.atoms, settings.lines, models)
+        self.lines: tuple[KeptLine, ...] = chosen.lines
+        self.two_level = chosen.two_level
+        self.radSet, self.spect = radiative_set(*map(with_symmetric_profiles, chosen.atoms))
+        self.levels = [
+            " ".join(level.label.split())
+            for atom in Named(self.radSet).active_atoms
+            for level in atom.levels
+        ]
+        grid = np.asarray(self.spect.wavelength)
+        self._kept = np.zeros(grid.shape, dtype=bool)
+        for line in self.lines:
+            near = 1e-9 * line.lambda0
+            self._kept |= (grid >= line.blue - near) & (grid <= line.red + near)
         self._quadrature: tuple[Array, Array] | None = None
 
     def context(self, column: dict[str, Array]) -> lw.Context:
@@ -131,7 +169,7 @@ class Workshop:
         AtmosphereError
             If no formal solution can be made for the column.
         """
-        atmos = atmospheres.from_arrays(**column)
+        atmos = atmospheres.from_arrays(**{"ne": None, **column})
         if self._quadrature is None:
             atmos.quadrature(self.settings.Nrays)
             self._quadrature = np.array(atmos.muz), np.array(atmos.wmu)
@@ -143,18 +181,20 @@ class Workshop:
 
     @property
     def wavelength(self) -> Array:
-        """Wavelengths of the line [nm], vacuum, shape [Nwave]."""
-        return np.asarray(Named(self.radSet).active_atoms[0].lines[0].wavelength())
+        """Wavelengths that the light is kept at [nm], vacuum, shape [Nwave]."""
+        if self.settings.wavelengths:
+            return np.array(self.settings.wavelengths)
+        return np.asarray(self.spect.wavelength)[self._kept]
 
     @property
     def line_centre(self) -> float:
-        """Wavelength of line centre [nm], vacuum."""
-        return float(Named(self.radSet).active_atoms[0].lines[0].lambda0)
+        """Wavelength of the first line's centre [nm], vacuum."""
+        return self.lines[0].lambda0
 
     def _attempts(self) -> list[str]:
         first = self.settings.scheme
-        safer = _SAFER[_SAFER.index(first) + 1 :] if first in _SAFER else _SAFER
-        return [first, *safer]
+        safer = _SAFER if self.two_level else _SAFER_LEVELS
+        return [first, *(safer[safer.index(first) + 1 :] if first in safer else safer)]
 
     def solve(
         self,
@@ -187,7 +227,7 @@ class Workshop:
                 # Only the scheme that was asked for takes the policy, and the neighbour's start.
                 scheme = schemes.make_scheme(name, "default" if k or policy is None else policy)
                 physics = self._begin(ctx, None if k else neighbour)
-                recorder = StateRecorder(ctx) if record and k == 0 else None
+                recorder = StateRecorder(ctx) if record and self.two_level and k == 0 else None
                 last = k == len(attempts) - 1
                 result = solve(
                     ctx,
@@ -233,7 +273,7 @@ class Workshop:
             The line's physics in LTE, by whose optical depth all columns are compared; None where
             columns do not begin at their neighbours.
         """
-        if self.settings.start == "policy":
+        if self.settings.start == "policy" or not self.two_level:
             return None
         adapter = Adapter(ctx)
         physics = adapter.line_physics(adapter.blocks[0])
@@ -245,14 +285,17 @@ class Workshop:
     def _answer(self, ctx: lw.Context, result: Result, physics: LinePhysics | None) -> Solved:
         """Return what leaves a converged column, and what is kept of it."""
         settings = self.settings
-        line = emergent(ctx, settings.mus, settings.tau_one)
+        line = emergent(
+            ctx, settings.mus, settings.tau_one, self._kept, settings.wavelengths, settings.stokes
+        )
         if not np.all(np.isfinite(line.intensity)):
             raise ArithmeticError("the emergent intensity is not finite")
         adapter = Adapter(ctx)
-        n = adapter.populations()[0]
         kept = None
         if settings.keep != "none":
-            kept = n if settings.keep == "populations" else n / adapter.lte_populations()[0]
+            kept = np.concatenate(adapter.populations())
+            if settings.keep == "departure":
+                kept /= np.concatenate(adapter.lte_populations())
         neighbour = None
         if physics is not None:
             neighbour = Neighbour(physics.log_tau, adapter.read() - physics.log_B)
@@ -267,7 +310,24 @@ class Workshop:
         )
 
 
-@cache
-def workshop(settings: CubeSettings, thread: int) -> Workshop:
-    """Return the workshop of a thread, made once: the host's objects are not for two at a time."""
-    return Workshop(settings)
+_WORKSHOPS: dict[tuple[CubeSettings, int], Workshop] = {}
+
+
+def workshop(
+    settings: CubeSettings, thread: int, models: Mapping[str, AtomicModel] | None = None
+) -> Workshop:
+    """Return the workshop of a thread, made once: the host's objects are not for two at a time.
+
+    Parameters
+    ----------
+    settings : CubeSettings
+        The names of a user's own models in it have a digest of what they are.
+    thread : int
+        The thread's number.
+    models : mapping, optional
+        The user's own models.
+    """
+    key = settings, thread
+    if key not in _WORKSHOPS:
+        _WORKSHOPS[key] = Workshop(settings, models=models)
+    return _WORKSHOPS[key]

@@ -21,15 +21,28 @@ from ..files import Json
 from .column import FINISHERS, OUTCOMES
 from .settings import CubeSettings
 
-__all__ = ["COLUMN_DIMS", "FORMAT", "OutputField", "Values", "consolidate", "create", "fields"]
+__all__ = [
+    "COLUMN_DIMS",
+    "FORMAT",
+    "STOKES",
+    "OutputField",
+    "Values",
+    "consolidate",
+    "create",
+    "fields",
+]
 
 Values = npt.NDArray[Any]
 """Values of an array of the output, of its own type."""
 
+#: Polarised light beside the intensity.
+STOKES = ("stokes_Q", "stokes_U", "stokes_V")
 #: Version of the layout.
 FORMAT = 1
 #: The dimensions that tell columns apart.
 COLUMN_DIMS = ("t", "x", "y")
+#: Columns along one side of a chunk of what is one number for a column.
+_WIDE = 64
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,14 @@ def fields(settings: CubeSettings) -> dict[str, OutputField]:
             ("mu", "wavelength"),
         )
     }
+    if settings.stokes:
+        for name in STOKES:
+            found[name] = OutputField(
+                "f4",
+                np.nan,
+                {"units": "J s-1 m-2 sr-1 Hz-1", "long_name": f"emergent Stokes {name[-1]}"},
+                ("mu", "wavelength"),
+            )
     if settings.tau_one:
         found["tau_one"] = OutputField(
             "f4",
@@ -115,7 +136,7 @@ def create(
     block : tuple of int
         Columns of a block in x and y: one chunk of each array.
     coordinates : mapping
-        By dimension, one-dimensional variables with their attributes.
+        By name, variables with their dimensions and attributes.
     attrs : mapping
         Attributes; what is neither text nor a number is written as JSON.
 
@@ -125,6 +146,12 @@ def create(
         If it cannot be written.
     """
     chunk = {"t": 1, "x": block[0], "y": block[1]}
+    # What is one number for a column goes into chunks of several blocks, each a part of a file of
+    # kilobytes: one process writes them, and zarr replaces a chunk in one step.
+    wide = {
+        axis: min(_WIDE // size, -(-sizes[axis] // size)) * size if size < _WIDE else size
+        for axis, size in (("x", block[0]), ("y", block[1]))
+    } | {"t": 1}
     # Made beside its place and moved there whole: whatever kills this leaves no half output.
     temporary = path.with_name(f".{path.name}.new")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -138,7 +165,7 @@ def create(
         group.create_array(
             name,
             shape=tuple(sizes[d] for d in dims),
-            chunks=tuple(chunk.get(d, sizes[d]) for d in dims),
+            chunks=tuple((chunk if f.dims else wide).get(d, sizes[d]) for d in dims),
             dtype=f.dtype,
             fill_value=f.fill,
             dimension_names=dims,
@@ -150,8 +177,8 @@ def create(
             name,
             shape=values.shape,
             chunks=values.shape,
-            dtype=values.dtype,
-            dimension_names=(name,),
+            dtype="str" if values.dtype.kind == "U" else values.dtype,
+            dimension_names=tuple(map(str, variable.dims)),
             attributes=variable.attrs,
         )
         array[...] = values

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from distributed import Client
 
-from ..errors import CubeSettingsError, PolicyFileError
+from ..errors import CubeSettingsError, MissingExtraError, PolicyFileError
 from ..files import Json, write_atomically
 from ..policies import actor as actors
 from ..policies.actor import Actor
@@ -112,6 +112,8 @@ class Learner:
         Its version: 0 is the one that the cube was begun with.
     note : str
         What is going on.
+    able : bool
+        Whether anything can be learned.
     """
 
     def __init__(
@@ -131,17 +133,20 @@ class Learner:
         self._next = self._schedule.first
         missing = [name for name in _NEEDED if find_spec(name) is None]
         self.note = ""
-        self._able = True
-        if missing:
-            self._give_up(f"no learning without {', '.join(missing)}: pip install 'lw-rl[train]'")
-        elif not isinstance(policy, Actor):
+        self.able = True
+        if policy is None or not output.two_level:
+            # A scheme that asks no policy, or atoms on which none is trained: nothing to say.
+            self._give_up("")
+        elif missing:
+            self._give_up(f"no {MissingExtraError.of('learning without', 'train', missing)}")
+        elif policy is not None and not isinstance(policy, Actor):
             self._give_up(f"no learning with a policy of type {type(policy).__name__}")
         self.version = max([e["version"] for e in self._log if e["accepted"]], default=0)
         if self.version:
             self.policy = actors.load(self._file(self.version))
 
     def _give_up(self, reason: str) -> None:
-        self._able, self.note = False, reason
+        self.able, self.note = False, reason
 
     def _file(self, version: int) -> Path:
         return self.folder / f"version_{version}.json"
@@ -154,7 +159,7 @@ class Learner:
         done : int
             Columns that this run has solved.
         """
-        if not self._able:
+        if not self.able:
             return None
         try:
             if self._process is not None:

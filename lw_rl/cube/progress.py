@@ -30,6 +30,8 @@ class Progress:
         Blocks sent and not back.
     note : str
         The last unusual event.
+    seconds : float
+        Wall time of the run so far [s].
     """
 
     columns: int = 0
@@ -41,6 +43,18 @@ class Progress:
     workers: int = 0
     in_flight: int = 0
     note: str = ""
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Columns per second of this run; NaN before the first is back."""
+        done = self.columns - self.already
+        return done / self.seconds if done and self.seconds else float("nan")
+
+    @property
+    def left(self) -> float:
+        """Seconds until all columns are done at this rate; NaN before the first is back."""
+        return (self.total - self.columns) / self.rate
 
     @property
     def mean_Nformal(self) -> float:  # noqa: N802 (the count's name)

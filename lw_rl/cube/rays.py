@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import lightweaver as lw
 import numpy as np
+import numpy.typing as npt
 
 from ..arrays import Array
 from ..host.adapter import Adapter
-from ..host.emergent import emergent_rays
+from ..host.emergent import emergent_at, emergent_rays
 
 __all__ = ["Emergent", "emergent", "height_of_tau_one"]
 
 
+Mask = npt.NDArray[np.bool_]
+
+
 @dataclass(frozen=True)
 class Emergent:
-    """The line as it leaves a column, on the line's own wavelengths.
+    """The lines as they leave a column.
 
     Attributes
     ----------
@@ -25,14 +30,24 @@ class Emergent:
     tau_one : Array or None
         Height at which the optical depth along the ray is one [m], NaN where the column is
         thinner than that, shape [Nmu, Nwave].
+    polarisation : Array or None
+        Stokes Q, U and V in the unit of the intensity, shape [3, Nmu, Nwave].
     """
 
     intensity: Array
     tau_one: Array | None
+    polarisation: Array | None = None
 
 
-def emergent(ctx: lw.Context, mus: tuple[float, ...], tau_one: bool = False) -> Emergent:
-    """Return the line of the first active atom as it leaves a solved context.
+def emergent(
+    ctx: lw.Context,
+    mus: tuple[float, ...],
+    tau_one: bool = False,
+    kept: Mask | None = None,
+    wavelengths: Sequence[float] = (),
+    stokes: bool = False,
+) -> Emergent:
+    """Return what leaves a solved context.
 
     Parameters
     ----------
@@ -42,11 +57,28 @@ def emergent(ctx: lw.Context, mus: tuple[float, ...], tau_one: bool = False) -> 
         Cosines of the angles with the vertical.
     tau_one : bool, optional
         Whether to find the heights of tau = 1 too (default: False).
+    kept : array of bool, optional
+        Which of the context's wavelengths are kept, shape [Nwave of the context] (default: those
+        of the first active atom's first line).
+    wavelengths : sequence of float, optional
+        Increasing vacuum wavelengths [nm] in the place of the context's own.
+    stokes : bool, optional
+        Whether the light is polarised; the atmosphere then has a magnetic field (default: False).
     """
-    intensity, z, chi = emergent_rays(Adapter(ctx), mus, opacity=tau_one)
+    adapter = Adapter(ctx)
+    polarisation = None
+    if stokes or len(wavelengths):
+        grid = np.asarray(
+            wavelengths if len(wavelengths) else np.asarray(ctx.spect.wavelength)[kept]
+        )
+        intensity, z, chi = emergent_at(adapter, mus, grid, opacity=tau_one, stokes=stokes)
+        if stokes:
+            intensity, polarisation = intensity[0], intensity[1:]
+    else:
+        intensity, z, chi = emergent_rays(adapter, mus, opacity=tau_one, kept=kept)
     if chi is None:
-        return Emergent(intensity, None)
-    return Emergent(intensity, height_of_tau_one(z, chi, np.asarray(mus)).T)
+        return Emergent(intensity, None, polarisation)
+    return Emergent(intensity, height_of_tau_one(z, chi, np.asarray(mus)).T, polarisation)
 
 
 def height_of_tau_one(z: Array, chi: Array, mus: Array) -> Array:

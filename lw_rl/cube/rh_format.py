@@ -3,7 +3,10 @@
 The format (Pereira and Uitenbroek 2015, A&A 574, A3) is netCDF4/HDF5 in SI: ``temperature``,
 ``velocity_z``, ``electron_density``, ``velocity_turbulent`` with dimensions (nt, nx, ny, nz),
 ``hydrogen_populations`` with (nt, nhydr, nx, ny, nz), and ``z`` with (nt, nz) or
-(nt, nx, ny, nz), from the top downwards.
+(nt, nx, ny, nz), from the top downwards. ``electron_density`` and the velocities may be left out.
+The magnetic field, ``B_x``, ``B_y``, ``B_z``, is read where Stokes profiles are asked for.
+The attributes ``boundary_top`` and ``boundary_bottom`` say what radiation enters there; without
+them it is none at the top and the Planck function at the bottom.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ __all__ = [
     "DIMENSIONS",
     "VARIABLES",
     "FormatVariable",
+    "boundary",
     "canonical",
     "check_heights",
     "conversion_factor",
@@ -51,12 +55,60 @@ class FormatVariable:
 
 VARIABLES = {
     "temperature": FormatVariable(u.K, True),
-    "electron_density": FormatVariable(u.m**-3, True),
+    "electron_density": FormatVariable(u.m**-3, False),
     "hydrogen_populations": FormatVariable(u.m**-3, True),
     "z": FormatVariable(u.m, True),
     "velocity_z": FormatVariable(u.m / u.s, False),
     "velocity_turbulent": FormatVariable(u.m / u.s, False),
+    **{name: FormatVariable(u.T, False) for name in ("B_x", "B_y", "B_z")},
 }
+
+
+#: The codes of the boundaries, and what those stand for that need more than the file holds: RH 1.5D
+#: takes 2 for irradiation from a file of its own, helita writes 2 for a mirror.
+_BOUNDARIES = {0: "zero", 1: "thermalised"}
+_WITHOUT = {2: "irradiated or reflective", 3: "reflective", 4: "irradiated"}
+#: The boundary of a cube that has no attribute.
+_USUAL = {"top": "zero", "bottom": "thermalised"}
+
+
+def boundary(data: xr.Dataset, where: str, cube: str) -> str:
+    """Return what radiation enters at the ``"top"`` or the ``"bottom"`` of a cube.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+    where : {"top", "bottom"}
+    cube : str
+        What error messages call the cube.
+
+    Returns
+    -------
+    boundary : {"zero", "thermalised"}
+
+    Raises
+    ------
+    CubeInputError
+        If the attribute says something else.
+    """
+    name = f"boundary_{where}"
+    if name not in data.attrs:
+        return _USUAL[where]
+    given = data.attrs[name]
+    try:
+        (value,) = np.ravel(given)
+        code = int(value)
+        if code != float(value):
+            raise ValueError(value)
+    except (TypeError, ValueError):
+        code = -1
+    if code in _BOUNDARIES:
+        return _BOUNDARIES[code]
+    meaning = f" ({_WITHOUT[code]})" if code in _WITHOUT else ""
+    raise CubeInputError(
+        f"{name} of {cube} is {given!r}{meaning}; it can be 0, no radiation enters, or 1, the "
+        "Planck function does"
+    )
 
 
 def conversion_factor(data: xr.Dataset, name: str, cube: str) -> float:
@@ -100,6 +152,8 @@ def canonical(data: xr.Dataset, name: str, cube: str) -> xr.Variable:
         If the dimensions are not those of the format.
     """
     variable = data.variables[name]
+    if variable.dtype.kind not in "fiu":
+        raise CubeInputError(f"{name} of {cube} holds {variable.dtype}; expected are numbers")
     known = {alias: k for k, aliases in DIMENSIONS.items() for alias in aliases}
     dims = [known.get(str(d)) for d in variable.dims]
     if all(d is None for d in dims):
@@ -109,10 +163,13 @@ def canonical(data: xr.Dataset, name: str, cube: str) -> xr.Variable:
         if name == "z" and variable.ndim == 2:
             order = ("t", "depth")
         dims = list(order[-variable.ndim :])
-    if None in dims or len(set(dims)) < len(dims):
+    allowed = {*_ORDER, "nhydr"} if name == "hydrogen_populations" else {*_ORDER}
+    named_once = len(set(dims)) == len(dims) == variable.ndim
+    if not {*dims} <= allowed or not named_once or "depth" not in dims:
         raise CubeInputError(
-            f"{name} of {cube} has dimensions {variable.dims}; expected are (nt, nx, ny, nz), by "
-            "the names " + ", ".join("/".join(aliases) for aliases in DIMENSIONS.values())
+            f"{name} of {cube} has dimensions {variable.dims}; expected are (nt, nx, ny, nz), of "
+            "which all but nz can be left out, by the names "
+            + ", ".join("/".join(aliases) for aliases in DIMENSIONS.values())
         )
     # A view: dimensions are renamed on it, never on the dataset that was handed in.
     return xr.Variable(dims, variable._data)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from queue import Empty, Queue
 from time import monotonic
 
 import numpy as np
 from distributed import CancelledError, Client, Future, KilledWorker
+from lightweaver.atomic_model import AtomicModel
 
 from ..errors import ClusterError, LwRlError
 from ..policies.base import Policy
@@ -58,6 +60,8 @@ class CubeRun:
         Seconds between two looks at the cluster and at the fine-tuning (default: 1).
     listener : callable, optional
         Called with a :class:`lw_rl.cube.progress.Progress`.
+    models : mapping, optional
+        The user's own models among the active atoms.
     """
 
     def __init__(
@@ -69,7 +73,9 @@ class CubeRun:
         learning: LearningSchedule | None = None,
         interval: float = 1.0,
         listener: Listener | None = None,
+        models: Mapping[str, AtomicModel] | None = None,
     ):
+        self._models = dict(models or {})
         self.client, self.source, self.output = client, source, output
         self.interval = interval
         self.progress = progress_of(output)
@@ -116,7 +122,8 @@ class CubeRun:
             settings=self.output.settings,
             version=self.progress.version,
             versions=self._versions,
-            record=self._learner is not None,
+            record=self._learner is not None and self._learner.able,
+            models=self._models,
         )
         self._sends += 1
         key = f"{self._name}-block-{self._sends}"
@@ -147,13 +154,14 @@ class CubeRun:
         ClusterError
             If the cluster is lost; the blocks that came back before are kept.
         """
-        looked = -np.inf
+        looked, began = -np.inf, monotonic()
         try:
             while self._waiting or self._suspects or self._sent:
                 if monotonic() - looked >= self.interval:
                     self._look()
                     looked = monotonic()
                 self._fill()
+                self.progress.seconds = monotonic() - began
                 self._listener(self.progress)
                 try:
                     future = self._finished.get(timeout=self.interval)
@@ -169,6 +177,7 @@ class CubeRun:
             if self._learner is not None:
                 self._learner.close()
             self._forget()
+        self.progress.seconds = monotonic() - began
         self._listener(self.progress)
 
     def _forget(self) -> None:
@@ -269,7 +278,7 @@ class CubeRun:
         """Find the column on which workers die: the block is sent again, column by column."""
         if sent.column is not None:
             reason = f"every worker that was given this column died: {err}"
-            self._keep(sent, lost(sent.order, reason, self.output.Nwave))
+            self._keep(sent, lost(sent.order, reason, self.output.Nwave, self.output.Nlevel))
             return
         self._parts[sent.window] = {}
         columns = sent.order.columns

@@ -10,9 +10,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from .. import atoms, schemes
+from .. import schemes
 from ..errors import CubeSettingsError, UnknownNameError
 from ..files import Json
+from .lines import check_line
 
 __all__ = ["CubeSettings", "Keep", "Start", "as_plain", "differences"]
 
@@ -23,6 +24,10 @@ Keep = Literal["departure", "populations", "none"]
 Start = Literal["policy", "neighbour", "measured"]
 
 
+#: Settings that release 0.2 did not have.
+_NEW = ("atoms", "lines", "wavelengths", "stokes")
+
+
 @dataclass(frozen=True)
 class CubeSettings:
     """Settings of a cube; two runs with equal settings make equal outputs.
@@ -30,7 +35,16 @@ class CubeSettings:
     Parameters
     ----------
     line : str, optional
-        One of ``lw_rl.atoms.known_lines()`` (default: ``"CaII_K"``).
+        The line of a two-level atom: one of ``lw_rl.atoms.known_lines()``, or an ion and a
+        wavelength, ``"CaII 8542"`` (default: ``"CaII_K"``). Without a meaning where `atoms` or
+        `lines` are given.
+    atoms : sequence of str, optional
+        The active atoms, by their names (`lw_rl.cube.lines.named_atoms`).
+    lines : sequence of str, optional
+        The lines whose light is kept (default: all of `atoms`); without `atoms` those are solved
+        that the lines belong to, with all their levels.
+    wavelengths : sequence of float, optional
+        Vacuum wavelengths [nm] to keep the emergent intensity at, in the place of the lines' own.
     scheme : str, optional
         One of ``lw_rl.schemes.known()`` (default: ``"depthwise"``).
     policy : str, optional
@@ -52,6 +66,9 @@ class CubeSettings:
         What of the solution is kept at every depth (default: ``"departure"``).
     tau_one : bool, optional
         Keep the height at which tau = 1 for every wavelength (default: False).
+    stokes : bool, optional
+        Keep Stokes Q, U and V too, in the magnetic field of the cube; the populations are those
+        without it (default: False).
     frozen : bool, optional
         Use one and the same policy throughout: no learning as it goes (default: False).
 
@@ -72,20 +89,31 @@ class CubeSettings:
     keep: Keep = "departure"
     tau_one: bool = False
     frozen: bool = False
+    atoms: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    wavelengths: tuple[float, ...] = ()
+    stokes: bool = False
 
     def __post_init__(self) -> None:
         try:
             mus = tuple(map(float, np.atleast_1d(self.mus)))
             object.__setattr__(self, "mus", mus)
             object.__setattr__(self, "popsTol", float(self.popsTol))
+            grid = np.unique(np.asarray(self.wavelengths, dtype=float))
+            object.__setattr__(self, "wavelengths", tuple(map(float, grid)))
             for name in ("Nrays", "NmaxIter"):
                 object.__setattr__(self, name, operator.index(getattr(self, name)))
         except (TypeError, ValueError) as err:
             raise CubeSettingsError(
-                f"mus and popsTol are numbers, Nrays and NmaxIter whole ones: {err}"
+                f"mus and popsTol are numbers, as wavelengths, Nrays and NmaxIter whole ones: {err}"
             ) from err
-        if self.line not in atoms.known_lines():
-            raise UnknownNameError("line", self.line, atoms.known_lines())
+        for name in ("atoms", "lines"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
+        if not (self.atoms or self.lines):
+            object.__setattr__(self, "line", check_line(self.line))
+        if not all(0.0 < w < np.inf for w in self.wavelengths):
+            raise CubeSettingsError("wavelengths must be positive and finite [nm]")
         if self.scheme not in schemes.known():
             raise UnknownNameError("scheme", self.scheme, schemes.known())
         if not self.mus or not all(0.0 < mu <= 1.0 for mu in self.mus):
@@ -100,6 +128,11 @@ class CubeSettings:
         for name, allowed in (("start", get_args(Start)), ("keep", get_args(Keep))):
             if getattr(self, name) not in allowed:
                 raise UnknownNameError(name, getattr(self, name), allowed)
+
+    @property
+    def title(self) -> str:
+        """What is solved, in a few words."""
+        return ", ".join(self.lines or self.atoms) or self.line
 
     def to_json(self) -> str:
         """Return the settings as JSON, as the output's attributes carry them."""
@@ -116,5 +149,10 @@ def differences(before: Mapping[str, object], now: Mapping[str, object]) -> list
 
 
 def as_plain(settings: CubeSettings) -> Json:
-    """Return the settings as JSON would give them back (tuples become lists)."""
-    return json.loads(settings.to_json())
+    """Return the settings as JSON would give them back (tuples become lists).
+
+    Those that were not there in release 0.2 are left out where they say nothing, so that an output
+    of that release can be gone on with.
+    """
+    plain: Json = json.loads(settings.to_json())
+    return {k: v for k, v in plain.items() if v or k not in _NEW}

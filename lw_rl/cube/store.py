@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from ..errors import CubeOutputError, CubeSettingsError
 from ..files import Json, versions
 from .column import OUTCOMES
 from .layout import COLUMN_DIMS, FORMAT, Values, consolidate, create, fields
+from .lines import KeptLine
 from .settings import CubeSettings, as_plain, differences
 from .source import Source
 from .window import Window, block_shape, windows
@@ -47,11 +48,15 @@ class Output:
     settings : CubeSettings
         What it is solved with.
     wavelength : Array
-        Wavelengths of the line [nm].
+        Wavelengths that the light is kept at [nm].
     block : tuple of int, optional
         Columns of a block in x and y (default: what the output has, or :func:`block_shape`).
     attrs : mapping, optional
         More attributes of a new output; what is neither text nor a number is written as JSON.
+    levels : sequence of str, optional
+        Names of the levels that are kept (default: those of a two-level atom).
+    lines : sequence of KeptLine, optional
+        The lines, which a new output lists.
 
     Raises
     ------
@@ -71,10 +76,14 @@ class Output:
         wavelength: Array,
         block: tuple[int, int] | None = None,
         attrs: Mapping[str, object] | None = None,
+        *,
+        levels: Sequence[str] = ("lower", "upper"),
+        lines: Sequence[KeptLine] = (),
     ):
         self.path = Path(path)
         self.settings = settings
-        self.Nwave = wavelength.size
+        self.Nwave, self.Nlevel = wavelength.size, len(levels)
+        self._levels, self._lines = levels, lines
         self._lock: int | None = None
         identity: dict[str, object] = {
             **as_plain(settings),
@@ -90,16 +99,16 @@ class Output:
         if existing:
             block = self._compare(identity, block)
         elif block is None:
-            block = block_shape(source.shape)
+            block = block_shape(source.shape, self.two_level)
         nt, nx, ny = source.shape
         self.block = min(block[0], nx), min(block[1], ny)
         self.windows = windows(source.shape, self.block)
         self._sizes = {
             **{"t": nt, "x": nx, "y": ny, "mu": len(settings.mus), "wavelength": wavelength.size},
-            **{"level": 2, "depth": source.Nspace},
+            **{"level": len(levels), "depth": source.Nspace, "line": len(lines)},
         }
         about = {
-            "title": f"{settings.line}: 1.5D non-LTE synthesis of {source.name}",
+            "title": f"{settings.title}: 1.5D non-LTE synthesis of {source.name}",
             "settings": json.dumps({**identity, "block": list(self.block)}),
             "versions": versions(),
             **(attrs or {}),
@@ -163,6 +172,10 @@ class Output:
                 {"units": "1", "long_name": "cosine of the angle"},
             ),
         }
+        if not self.two_level:
+            coordinates["level"] = xr.Variable(("level",), np.array(self._levels))
+        if self._lines:
+            coordinates |= _line_variables(self._lines)
         found = {axis: source.coordinate(axis) for axis in COLUMN_DIMS}
         return coordinates | {axis: c for axis, c in found.items() if c is not None}
 
@@ -174,6 +187,11 @@ class Output:
                 f"{self.path} needs up to {needed / 1e9:.3g} GB, its disk has {free / 1e9:.3g} GB "
                 "left; keep less (--keep none) or take another disk"
             )
+
+    @property
+    def two_level(self) -> bool:
+        """Whether one two-level atom is solved."""
+        return self.Nlevel == 2
 
     @property
     def bytes_per_column(self) -> int:
@@ -258,6 +276,25 @@ class Output:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _line_variables(lines: Sequence[KeptLine]) -> dict[str, xr.Variable]:
+    """Return what an output says of its lines: name, centre, and where each lies."""
+    nm = {"units": "nm"}
+    return {
+        "line": xr.Variable(("line",), np.array([line.name for line in lines])),
+        "line_centre": xr.Variable(
+            ("line",),
+            np.array([line.lambda0 for line in lines]),
+            {**nm, "long_name": "vacuum wavelength of line centre"},
+        ),
+        "line_blue": xr.Variable(
+            ("line",), np.array([line.blue for line in lines]), {**nm, "long_name": "blue end"}
+        ),
+        "line_red": xr.Variable(
+            ("line",), np.array([line.red for line in lines]), {**nm, "long_name": "red end"}
+        ),
+    }
 
 
 def _is_output(path: Path) -> bool:

@@ -29,12 +29,19 @@ class Window:
         return slice(self.t, self.t + 1), slice(self.x0, self.x1), slice(self.y0, self.y1)
 
 
-def block_shape(shape: tuple[int, int, int]) -> tuple[int, int]:
+def block_shape(shape: tuple[int, int, int], quick: bool = True) -> tuple[int, int]:
     """Return the default block of a cube of shape (nt, nx, ny): columns in x and y.
 
-    Some 64 blocks or more, so that every worker has its share, of at most 16 x 16 columns.
+    Some 64 blocks or more, so that every worker has its share, of 2 x 2 to 16 x 16 columns.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    quick : bool, optional
+        Whether a column takes milliseconds rather than seconds; else blocks are of at most 4 x 4,
+        so that the first are back within a minute (default: True).
     """
-    side = min(max(isqrt(shape[1] * shape[2]) // 8, 1), 16)
+    side = min(max(isqrt(shape[1] * shape[2]) // 8, 2), 16 if quick else 4)
     return min(side, shape[1]), min(side, shape[2])
 
 

@@ -101,7 +101,9 @@ class Reproduction(Generic[E]):
             if value < 1:
                 raise ValueError(f"{name} must be >= 1, not {value}")
         if find_spec("stable_baselines3") is None:
-            raise MissingExtraError(f"`lw-rl {self.command}` trains: pip install 'lw-rl[train]'")
+            raise MissingExtraError.of(
+                f"`lw-rl {self.command}` trains, which needs", "train", ["stable_baselines3"]
+            )
         directory = Path(out)
         work = self.experiments(seeds, quick)
         run_experiments(directory, work, self.run_one, workers, progress)

@@ -31,7 +31,7 @@ def study_figure(result: Mapping[str, Any]) -> Figure:
         Error after two formal solutions, against the training's formal solutions and wall time:
         median over seeds, and the band of all seeds.
     """
-    figure = Figure(figsize=(11.0, 4.6), layout="constrained")
+    figure = Figure(figsize=(7.4, 4.2), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"]
     for ax, key, label, unit in (
@@ -53,7 +53,10 @@ def study_figure(result: Mapping[str, Any]) -> Figure:
         ax.tick_params(labelsize=_SIZE - 1)
         ax.grid(alpha=0.3, which="both")
     axes[0].set_ylabel(_LABEL, fontsize=_SIZE)
-    axes[1].legend(fontsize=_SIZE - 1)
+    figure.legend(
+        *axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=3,
+        fontsize=_SIZE - 1, frameon=False,
+    )  # fmt: skip
     figure.suptitle(
         f"What the parts of the training contribute ({result['study']}, "
         f"{len(result['seeds'])} seeds, validation stream)",

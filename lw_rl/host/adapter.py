@@ -9,7 +9,7 @@ One formal solution at `y` gives, through the host's own update of the populatio
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
 
@@ -23,9 +23,13 @@ from ..errors import ContextError
 from . import line_physics
 from .names import Named, entry, keywords
 from .state import Atom, Block, Continuum, Evaluation, Grid, Line, LinePhysics, Snapshot
-from .unknown import LineSource, LogPopulations, Unknown
+from .unknown import LineSource, LogPopulations
 
 __all__ = ["Adapter"]
+
+
+#: Electrons, and populations in LTE at that density, are made consistent in so many iterations.
+_CHARGE_ITERATIONS = 3
 
 
 @dataclass
@@ -68,7 +72,7 @@ class Adapter:
             )
         self._check_atmosphere()
         self._sources = [self._line_is_unknown(atom) for atom in self._active]
-        self._atoms: list[Unknown] = []
+        self._atoms: list[LineSource | LogPopulations] = []
         start = 0
         for atom, lines in zip(self._active, self._sources, strict=True):
             n = np.asarray(atom.n)
@@ -103,6 +107,8 @@ class Adapter:
         #: Whether the context was made with Ng acceleration of its own.
         self.host_ng = options is not None and options.Norder > 0
         self._y: Array | None = None
+        self._iterated: tuple[Integers, Array] | None = None
+        self._electrons: Array | None = None
 
     # ---- checks -----------------------------------------------------------------------------
 
@@ -151,15 +157,63 @@ class Adapter:
         """Set the populations to those of `y`; they are positive and sum to `nTotal`."""
         for atom in self._atoms:
             atom.write(y[atom.block.span])
+        if self.conserves_charge:
+            self._neutralise()
+
+    @property
+    def electrons(self) -> Array:
+        """Electron density of the last formal solution [m-3], [Nspace]."""
+        return np.array(self.ctx.atmos.ne) if self._electrons is None else self._electrons.copy()
+
+    def given_electrons(self) -> Array:
+        """Return the electrons of atoms that are not active [m-3], [Nspace]."""
+        radiative_set = Named(Named(self.ctx.kwargs["spect"]).rad_set)
+        atoms = Named(self._host.eq_pops).atomic_pops
+        given = np.zeros(self.Nspace)
+        for model in [*radiative_set.detailed_atoms, *radiative_set.passive_atoms]:
+            stage = np.array([level.stage for level in model.levels])
+            given += stage @ np.asarray(atoms[model.element].n)
+        return given
+
+    def _neutralise(self) -> None:
+        """Set the electron density to what the ions of all atoms need, as the host does.
+
+        Populations of atoms in LTE follow it, and what they give of it in their turn.
+        """
+        active = np.zeros(self.Nspace)
+        for atom, unknown in zip(self._active, self._atoms, strict=True):
+            stage = np.array([level.stage for level in atom.atomic_model.levels])
+            active += stage @ unknown.n
+        atmos = self.ctx.kwargs["atmos"]
+        update = Named(self._host.eq_pops).update_lte_atoms_hmin_pops
+        for _ in range(_CHARGE_ITERATIONS):
+            self.ctx.atmos.ne[:] = active + self.given_electrons()
+            update(atmos, **keywords(update, conserve_charge=False), quiet=True)
 
     def go_back(self, y: Array) -> None:
         """Set the populations to those of `y`, whose radiation field the context still holds."""
         self.write(y)
         self._store_in_ng_buffer()
 
-    def populations(self) -> list[Array]:
-        """Return copies of the active atoms' populations [m-3], each [Nlevel, Nspace]."""
-        return [a.n.copy() for a in self._atoms]
+    def populations(self, y: Array | None = None) -> list[Array]:
+        """Return copies of the active atoms' populations [m-3], each [Nlevel, Nspace].
+
+        Parameters
+        ----------
+        y : Array, optional
+            The unknown that they are to be of (default: the present one).
+        """
+        atoms = [replace(a, n=a.n.copy()) for a in self._atoms]
+        if y is not None:
+            for atom in atoms:
+                atom.write(y[atom.block.span])
+        return [a.n for a in atoms]
+
+    def unknown(self, populations: list[Array]) -> Array:
+        """Return the unknown of some populations [m-3], shape [Nunknown]."""
+        return np.concatenate(
+            [replace(a, n=n).read() for a, n in zip(self._atoms, populations, strict=True)]
+        )
 
     def lte_populations(self) -> list[Array]:
         """Return copies of the active atoms' populations in LTE [m-3], each [Nlevel, Nspace]."""
@@ -169,6 +223,11 @@ class Adapter:
     def conserves_charge(self) -> bool:
         """Whether the host adjusts the electron density as the populations change."""
         return bool(self._host.conserve_charge)
+
+    @property
+    def switched(self) -> float:
+        """Factor of collisional-radiative switching on the collisional rates, one in the end."""
+        return float(self._host.crsw_callback.val)
 
     @property
     def settled(self) -> bool:
@@ -198,6 +257,8 @@ class Adapter:
         Keyword arguments are those of ``ctx.formal_sol_gamma_matrices``, in the spelling of 1.0.
         """
         self._y = self.read()
+        self._iterated = None
+        self._electrons = np.array(self.ctx.atmos.ne) if self.conserves_charge else None
         self.Nformal += 1
         solve = self.ctx.formal_sol_gamma_matrices
         return solve(**keywords(solve, **kwargs))
@@ -219,7 +280,19 @@ class Adapter:
 
     def write_radiation(self, waves: Integers, J: Array) -> None:
         """Set the mean intensity at some wavelengths, the source of scattered background light."""
+        self._iterated = waves, self.radiation(waves)
         self.ctx.spect.J[waves] = J
+
+    def iterated_radiation(self, waves: Integers) -> Array:
+        """Return the mean intensity of the last formal solution, [Nwave, Nspace].
+
+        The rates belong to it; :meth:`write_radiation` may have changed it since.
+        """
+        J = np.array(self.ctx.spect.J)
+        if self._iterated is not None:
+            J[self._iterated[0]] = self._iterated[1]
+        iterated: Array = J[waves]
+        return iterated
 
     def opacity(self, waves: Integers | slice = slice(None)) -> Array:
         """Return the total opacity of the last formal solution, mean over rays, [Nwave, Nspace]."""
@@ -259,7 +332,7 @@ class Adapter:
         residual = np.zeros_like(y)
         for atom, unknown in zip(self._active, self._atoms, strict=True):
             # Switching scales the collisional rates in the host's equations.
-            trans, C = atom.trans[0], np.asarray(atom.C) * self._host.crsw_callback.val
+            trans, C = atom.trans[0], np.asarray(atom.C) * self.switched
             # C[i, j] is the rate from j to i.
             iterated = unknown.lambda_iterated(trans.Rij + C[1, 0], trans.Rji + C[0, 1])
             if iterated is not None:

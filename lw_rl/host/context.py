@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import lightweaver as lw
+import numpy as np
 from lightweaver.atomic_model import AtomicModel
 from lightweaver.rh_atoms import H_6_atom
 
@@ -13,7 +14,7 @@ from .. import atmospheres, atoms
 from ..errors import ContextError
 from .names import keywords
 
-__all__ = ["build_context", "radiative_set"]
+__all__ = ["active_atoms", "build_context", "radiative_set"]
 
 AtomLike: TypeAlias = AtomicModel | str
 
@@ -62,11 +63,12 @@ def build_context(
     UnknownNameError
         If a name is not known.
     ContextError
-        If there is no active atom, one has no line, or two are of one element.
+        If there is no active atom, one has no line, a level that nothing connects or a transition
+        without wavelengths, or two are of one element.
     AtmosphereError
         If the atmosphere holds values no formal solution can be made for.
     """
-    active = _active_atoms(atom)
+    active = active_atoms(atom)
     passive = [atoms.background_atom(a) if isinstance(a, str) else a for a in background]
     if isinstance(atmosphere, str):
         atmosphere = atmospheres.load(atmosphere)
@@ -79,8 +81,14 @@ def build_context(
     return lw.Context(atmosphere, spect, make(atmosphere), **given)
 
 
-def _active_atoms(atom: AtomLike | Sequence[AtomLike]) -> list[AtomicModel]:
-    """Return the active atoms, which can stand in one context."""
+def active_atoms(atom: AtomLike | Sequence[AtomLike]) -> list[AtomicModel]:
+    """Return the active atoms, which can stand in one context.
+
+    Parameters
+    ----------
+    atom : AtomicModel, str, or sequence of these
+        As for :func:`build_context`, whose errors it raises.
+    """
     active: list[AtomicModel] = []
     for one in [atom] if isinstance(atom, str | AtomicModel) else atom:
         active += atoms.make_all(one) if isinstance(one, str) else [one]
@@ -94,7 +102,38 @@ def _active_atoms(atom: AtomLike | Sequence[AtomLike]) -> list[AtomicModel]:
             )
         if not a.lines:
             raise ContextError(f"the atom of {element} has no lines, so it cannot be active")
+        _check_model(a, element)
     return active
+
+
+def _check_model(atom: AtomicModel, element: str) -> None:
+    """Check that statistical equilibrium has a solution, and can be asked for it."""
+    connected = {0}
+    pairs = [{int(t.i), int(t.j)} for t in (*atom.lines, *atom.continua, *atom.collisions)]
+    for _ in atom.levels:
+        connected |= {k for pair in pairs if pair & connected for k in pair}
+    alone = sorted(set(range(len(atom.levels))) - connected)
+    if alone:
+        raise ContextError(
+            f"no line, continuum or collision of the atom of {element} connects level {alone[0]} "
+            f"({atom.levels[alone[0]].label!r}) with level 0: nothing determines its population"
+        )
+    for t in (*atom.lines, *atom.continua):
+        count = _wavelengths(t)
+        if count < 2:
+            raise ContextError(
+                f"the transition {t.i}-{t.j} of the atom of {element} has {count} wavelengths; it "
+                "needs at least two"
+            )
+
+
+def _wavelengths(transition: Any) -> int:
+    """Return how many wavelengths a line or continuum has."""
+    try:
+        return int(np.size(transition.wavelength()))
+    except (AttributeError, IndexError, TypeError, ValueError):
+        # What the host says of none, or of no quadrature.
+        return 0
 
 
 def radiative_set(

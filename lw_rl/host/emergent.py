@@ -6,6 +6,7 @@ import copy
 
 import lightweaver as lw
 import numpy as np
+import numpy.typing as npt
 
 from ..arrays import Array
 from ..errors import ContextError
@@ -13,7 +14,7 @@ from .adapter import Adapter
 from .names import Named, entry, keywords
 from .state import Block, EmergentLine
 
-__all__ = ["emergent_line", "emergent_rays"]
+__all__ = ["emergent_at", "emergent_line", "emergent_rays"]
 
 
 def emergent_line(adapter: Adapter, block: Block, mu: float = 1.0) -> EmergentLine:
@@ -46,9 +47,12 @@ def emergent_line(adapter: Adapter, block: Block, mu: float = 1.0) -> EmergentLi
 
 
 def emergent_rays(
-    adapter: Adapter, mus: tuple[float, ...], opacity: bool = False
+    adapter: Adapter,
+    mus: tuple[float, ...],
+    opacity: bool = False,
+    kept: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[Array, Array, Array | None]:
-    """Return the first active atom's line as it leaves the atmosphere along rays.
+    """Return what leaves the atmosphere along rays, on the context's own wavelengths.
 
     A third of the cost of ``ctx.compute_rays``, which copies the whole model first: the rays
     get a context of their own that shares the populations, and a copy of J.
@@ -61,11 +65,14 @@ def emergent_rays(
         Cosines of the angles with the vertical.
     opacity : bool, optional
         Whether to return the opacity too (default: False).
+    kept : array of bool, optional
+        Which of the context's wavelengths are returned (default: those of the first active atom's
+        first line).
 
     Returns
     -------
     intensity : Array
-        Specific intensity [J s-1 m-2 sr-1 Hz-1] on the line's wavelengths, shape [Nmu, Nwave].
+        Specific intensity [J s-1 m-2 sr-1 Hz-1], shape [Nmu, Nwave].
     height : Array
         Height of every depth point [m], shape [Nspace].
     chi : Array or None
@@ -79,12 +86,53 @@ def emergent_rays(
     rays.spect.J[:] = adapter.ctx.spect.J
     rays.formal_sol(**keywords(rays.formal_sol, up_only=True))
     wavelength = np.asarray(rays.spect.wavelength)
-    line = np.isin(wavelength, np.asarray(Named(rays).active_atoms[0].trans[0].wavelength))
-    intensity = np.asarray(rays.spect.I).reshape(wavelength.size, len(mus))[line].T.copy()
+    if kept is None:
+        kept = np.isin(wavelength, np.asarray(Named(rays).active_atoms[0].trans[0].wavelength))
+    intensity = np.asarray(rays.spect.I).reshape(wavelength.size, len(mus))[kept].T.copy()
     if not opacity:
         return intensity, np.array(atmos.z), None
+    return intensity, np.array(atmos.z), _opacity(rays)[kept]
+
+
+def emergent_at(
+    adapter: Adapter,
+    mus: tuple[float, ...],
+    wavelength: Array,
+    opacity: bool = False,
+    stokes: bool = False,
+) -> tuple[Array, Array, Array | None]:
+    """Return what leaves the atmosphere along rays, on wavelengths of one's own.
+
+    Takes and returns what :func:`emergent_rays` does, but for the wavelengths; with `stokes` the
+    intensity has shape [4, Nmu, Nwave]: I, Q, U, V.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        Access to the context.
+    mus : tuple of float
+        Cosines of the angles with the vertical.
+    wavelength : Array
+        Vacuum wavelengths [nm], increasing, shape [Nwave].
+    opacity : bool, optional
+        Whether to return the opacity too (default: False).
+    stokes : bool, optional
+        Whether the light is polarised; the atmosphere then has a magnetic field (default: False).
+    """
+    given = {"wavelengths": wavelength, "mus": list(mus), "return_ctx": True, "squeeze": False}
+    given["stokes"] = stokes
+    found, rays = adapter.ctx.compute_rays(**keywords(adapter.ctx.compute_rays, **given))
+    shape = (4, wavelength.size, len(mus)) if stokes else (wavelength.size, len(mus))
+    intensity = np.asarray(found).reshape(shape).swapaxes(-1, -2).copy()
+    z = np.array(adapter.ctx.kwargs["atmos"].z)
+    return intensity, z, _opacity(rays) if opacity else None
+
+
+def _opacity(rays: lw.Context) -> Array:
+    """Return the opacity along the upward rays of a context [m-1], [Nwave, Nmu, Nspace]."""
     depth_data = Named(rays).depth_data
     depth_data.fill = True
     # The rays' weights are zero, so that the rates which this computes as well mean nothing.
     rays.formal_sol_gamma_matrices()
-    return intensity, np.array(atmos.z), np.asarray(depth_data.chi)[line][:, :, 1]
+    chi: Array = np.asarray(depth_data.chi)[:, :, 1]
+    return chi

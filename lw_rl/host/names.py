@@ -56,8 +56,10 @@ OLD: dict[str, str] = {
     "hmin_pops": "HminPops",
     "n_star": "nStar",
     "n_total": "nTotal",
+    "passive_atoms": "passiveAtoms",
     "rad_set": "radSet",
     "rho_prd": "rhoPrd",
+    "update_lte_atoms_hmin_pops": "update_lte_atoms_Hmin_pops",
     "v_broad": "vBroad",
     # of atmospheres and model atoms
     "lower_bc": "lowerBc",
@@ -65,6 +67,8 @@ OLD: dict[str, str] = {
     "nh_tot": "nHTot",
     "upper_bc": "upperBc",
     "vlos_mu": "vlosMu",
+    "z_lower_bc": "zLowerBc",
+    "z_upper_bc": "zUpperBc",
     # of iteration updates
     "Nprd_sub_iter": "NprdSubIter",
     "dJ_max": "dJMax",

@@ -4,8 +4,8 @@ A scheme sees an :class:`~lw_rl.host.adapter.Evaluation` (the unknown at which a
 made, and the residual of the host's plain update) and proposes the next unknown. All that evolves
 sits in the state that ``init`` returns and ``step`` is given; the one driver owns the loop.
 
-What some schemes can do besides is in the protocols `Starts`, `HasOperators`, `AcceleratesProfiles`
-and `AsksPolicy`; :func:`with_abilities` finds out once which of them a scheme has.
+What some schemes can do besides is in the protocols `Starts`, `HasOperators`, `AcceleratesProfiles`,
+`CouplesAtoms` and `AsksPolicy`; :func:`with_abilities` finds out once which of them a scheme has.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ..policies.base import Policy
 __all__ = [
     "AcceleratesProfiles",
     "AsksPolicy",
+    "CouplesAtoms",
     "HasOperators",
     "Scheme",
     "SolvesScattering",
@@ -130,6 +131,15 @@ class AcceleratesProfiles(Protocol):
 
 
 @runtime_checkable
+class CouplesAtoms(Protocol):
+    """A scheme that has an operator of several levels and atoms."""
+
+    def couples(self, state: Any) -> bool:
+        """Return whether its steps are those of such an operator."""
+        ...
+
+
+@runtime_checkable
 class AsksPolicy(Protocol):
     """A scheme that asks a policy."""
 
@@ -157,6 +167,7 @@ class WithAbilities:
     starts: Starts | None
     has_operators: HasOperators | None
     accelerates_profiles: AcceleratesProfiles | None
+    couples_atoms: CouplesAtoms | None
     policy: Policy | None
     solves_scattering: bool
 
@@ -168,6 +179,7 @@ def with_abilities(scheme: Scheme) -> WithAbilities:
         scheme if isinstance(scheme, Starts) else None,
         scheme if isinstance(scheme, HasOperators) else None,
         scheme if isinstance(scheme, AcceleratesProfiles) else None,
+        scheme if isinstance(scheme, CouplesAtoms) else None,
         scheme.policy if isinstance(scheme, AsksPolicy) else None,
         scheme.solves_scattering if isinstance(scheme, SolvesScattering) else False,
     )

@@ -19,6 +19,7 @@ from ..policies.card import card_of
 from ..policies.observation import Frame, Previous, correction, make_frame, observe, size_of
 from .anderson import Anderson, Iterates
 from .base import Step
+from .multilevel import CoupledStep, coupled_step
 
 __all__ = ["ALONE", "BlockState", "Depthwise", "propose"]
 
@@ -51,6 +52,8 @@ class BlockState:
         Which one it is.
     others : Iterates or None
         For atoms without an operator.
+    coupled : CoupledStep or None
+        The operator of all atoms together, the same for all of them, if one has more levels.
     near : float
         Estimated error from which on the policy is not asked.
     operator, initial : EquilibriumOperator or None
@@ -85,6 +88,7 @@ class BlockState:
     block: Block
     others: Iterates | None
     near: float
+    coupled: CoupledStep | None = None
     operator: EquilibriumOperator | None = None
     initial: EquilibriumOperator | None = None
     frame: Frame | None = None
@@ -107,6 +111,8 @@ class BlockState:
         self.visited.clear()
         if self.others is not None:
             self.others.clear()
+        if self.coupled is not None:
+            self.coupled.clear()
         self.last = None
 
 
@@ -167,10 +173,12 @@ class Depthwise:
     it says that it knows nothing of the kind (:class:`~lw_rl.errors.OutOfRangeError`), the rest of
     the solve is the operator's alone.
 
-    Atoms with an operator get this; others get, after five plain updates, Anderson acceleration in
-    the logarithm of the populations, and the plain update itself where the host conserves charge:
-    the electrons move with the populations then, and a combination of plain updates is none of a
-    fixed map. In partial redistribution these two get the plain update (:class:`Safeguarded`).
+    Two-level atoms get this. Where an atom has more levels, all of them get the equilibrium of
+    their coupled lines and continua (`lw_rl.schemes.multilevel`) and, where that does not apply or
+    does not help, after five plain updates, Anderson acceleration in the logarithm of the
+    populations; the plain update itself where the host conserves charge: the electrons move with
+    the populations then, and a combination of plain updates is none of a fixed map. In partial
+    redistribution these two get the plain update (:class:`Safeguarded`).
 
     Parameters
     ----------
@@ -212,7 +220,12 @@ class Depthwise:
     def init(self, adapter: Adapter) -> list[BlockState]:
         """Prepare operator and observation of every two-level atom."""
         geometry = geometry_for(adapter.grid)
-        return [self._prepared(adapter, block, geometry) for block in adapter.blocks]
+        state = [self._prepared(adapter, block, geometry) for block in adapter.blocks]
+        if not adapter.line_sources:
+            coupled = coupled_step(adapter)
+            for s in state:
+                s.coupled = coupled
+        return state
 
     def _prepared(self, adapter: Adapter, block: Block, geometry: Geometry | None) -> BlockState:
         others = None if adapter.conserves_charge else Iterates.empty(_OTHERS.window)
@@ -272,6 +285,10 @@ class Depthwise:
             if change > s.off:
                 s.off = np.inf
 
+    def couples(self, state: list[BlockState]) -> bool:
+        """Return whether the next step is one of the operator of all atoms together."""
+        return state[0].coupled is not None
+
     def start(self, y: Array, state: list[BlockState]) -> Array | None:
         """Return where the solve is to begin, or None to begin where it is."""
         # Populations that were set since :meth:`init` are a beginning of somebody's own.
@@ -287,6 +304,15 @@ class Depthwise:
             for s in state:
                 s.clear()
             return Step(None, by="mali")
+        coupled = state[0].coupled
+        if coupled is not None:
+            if coupled.helps(evaluation.residual_norm):
+                proposed = coupled.propose(evaluation)
+                if proposed is None:
+                    return Step(None, by="mali")
+                return Step(proposed[0], estimate=relative(proposed[1]), by=ALONE)
+            for s in state:
+                s.coupled = None
         if all(s.operator is None and s.others is None for s in state):
             return Step(None, by="mali")
         assert evaluation.lambda_residual is not None

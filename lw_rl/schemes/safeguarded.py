@@ -253,7 +253,9 @@ class Safeguarded:
             state.early_restart.redistributed = True
             state.plain_only = self._predicted(state, _NOTHING) is not None
         adapter, active = state.adapter, self._active(state)
-        if adapter.conserves_charge or not adapter.line_sources:
+        couples = None if active is None else active.couples_atoms
+        coupled = couples is not None and couples.couples(state.state)
+        if (adapter.conserves_charge or not adapter.line_sources) and not coupled:
             # Nothing would be gained for atoms with more levels, and no estimate of the error of
             # accelerated steps holds.
             state.plain_only = True

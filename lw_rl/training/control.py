@@ -80,7 +80,7 @@ def environment(env: str | gym.Env[Any, Any]) -> gym.Env[Any, Any]:
             if absent or isinstance(err, gym.error.DependencyNotInstalled):
                 raise MissingExtraError(
                     f"{env} needs a package that is not installed: {err} For MuJoCo: "
-                    "pip install 'lw-rl[mujoco]'"
+                    "python -m pip install 'gymnasium[mujoco]'"
                 ) from err
             raise TrainingError(f"there is no environment {env!r}: {err}") from err
     if not isinstance(env.observation_space, gym.spaces.Box):

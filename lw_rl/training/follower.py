@@ -13,6 +13,7 @@ from ..problems import random_problem
 from ..schemes import Depthwise
 from . import checkpoint
 from .export import export, in_numpy
+from .plots import SCORES
 from .sac import DepthwiseSAC
 from .validation import ProblemSource, Validation, error_curve, scores, validation_problems
 
@@ -85,8 +86,8 @@ class Follower(BaseCallback):
         )
 
     def _remember(self, spent: checkpoint.Spent) -> None:
-        """Add the scores to those of the run so far, in ``scores.json``."""
-        file = self.out / "scores.json"
+        """Add the scores to those of the run so far, in its file."""
+        file = self.out / SCORES
         steps = self.model.num_timesteps
         before = json.loads(file.read_text()) if file.exists() else []
         entry = {

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from ..errors import RunFolderError
 from ..files import Json, write_atomically
 
 __all__ = [
+    "ARGUMENTS",
     "LOG",
     "MAPS",
     "PANELS",
@@ -35,9 +36,12 @@ __all__ = [
     "read_log",
     "run_figure",
     "save_figure",
+    "title_of",
 ]
 
 LOG = "progress.csv"
+#: What a run of `lw-rl train` keeps beside its log.
+ARGUMENTS, SCORES = "arguments.json", "scores.json"
 MAPS = "maps.json"
 #: Panels of a run: columns of the log, label of the axis.
 PANELS: tuple[tuple[tuple[str, ...], str], ...] = (
@@ -46,8 +50,11 @@ PANELS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("train/ent_coef",), r"temperature $\alpha$"),
     (("train/critic_loss",), "critic loss"),
     (("train/actor_loss", "train/imitation_loss"), "actor loss"),
+    (("validation/mean_1e-03", "validation/mean_1e-06"), "formal solutions (unseen)"),
 )
 STEPS, SECONDS = "time/total_timesteps", "time/time_elapsed"
+#: Wall time of all of a run's processes together, where a run keeps it.
+_ALL_SECONDS = "time/seconds"
 _COLOURS = ("#0072B2", "#D55E00")
 _BLUES = "cividis"
 
@@ -57,8 +64,8 @@ LogColumns = dict[str, np.ndarray]
 def read_log(run: str | Path) -> LogColumns:
     """Return the columns of a run's log; what a row lacks is NaN.
 
-    A run that was resumed has one log for each start, below it; they are put in the order of their
-    steps.
+    A run that was resumed has one log for each start, below it. They are put one after another:
+    what a later start did again is that start's, and the wall time goes on where it was.
 
     Parameters
     ----------
@@ -74,16 +81,60 @@ def read_log(run: str | Path) -> LogColumns:
     files = [path] if path.is_file() else sorted(path.rglob(LOG))
     if not files:
         raise RunFolderError(f"{path} holds no {LOG}: is it the folder of a training run?")
-    rows: list[dict[str, str]] = []
-    for file in files:
-        with file.open(newline="") as text:
-            rows += list(csv.DictReader(text))
-    rows = [row for row in rows if _number(row.get(STEPS)) == _number(row.get(STEPS))]
-    if not rows:
+    starts = [rows for rows in map(_rows, files) if rows]
+    if not starts:
         raise RunFolderError(f"{files[0]} holds no finished row with {STEPS}: is it still empty?")
-    rows.sort(key=lambda row: _number(row[STEPS]))
-    names = dict.fromkeys(name for row in rows for name in row if name)
-    return {name: np.array([_number(row.get(name)) for row in rows]) for name in names}
+    joined: list[dict[str, float]] = []
+    for rows in sorted(starts, key=lambda rows: rows[0][STEPS]):
+        joined = [row for row in joined if row[STEPS] < rows[0][STEPS]]
+        before = max((t for row in joined if np.isfinite(t := _seconds(row))), default=0.0)
+        for row in rows:
+            # The log's own clock begins anew, the run's does not.
+            elapsed = row.get(SECONDS, np.nan) + before
+            joined.append({**row, SECONDS: elapsed if np.isfinite(elapsed) else _all_seconds(row)})
+    joined = sorted(joined + _validation(path), key=lambda row: row[STEPS])
+    names = dict.fromkeys(name for row in joined for name in row)
+    columns = {name: np.array([row.get(name, np.nan) for row in joined]) for name in names}
+    clock = columns[SECONDS]
+    known = np.isfinite(clock)
+    clock[known] = np.maximum.accumulate(clock[known])
+    if not known.any():
+        del columns[SECONDS]
+    return columns
+
+
+def _rows(file: Path) -> list[dict[str, float]]:
+    """Return the rows of a log that have a count of steps, by that count."""
+    with file.open(newline="") as text:
+        rows = [
+            {
+                name: value
+                for name, cell in row.items()
+                if name and (value := _number(cell)) == value
+            }
+            for row in csv.DictReader(text)
+        ]
+    return sorted((row for row in rows if STEPS in row), key=lambda row: row[STEPS])
+
+
+def _validation(run: Path) -> list[dict[str, float]]:
+    """Return the scores that a run keeps in its folder, as rows of a log."""
+    kept = run / SCORES
+    if not kept.is_file():
+        return []
+    return [
+        {STEPS: float(entry["environment_steps"]), SECONDS: float(entry["seconds"])}
+        | {f"validation/{n}": float(v) for n, v in entry.items() if n.startswith("mean_")}
+        for entry in json.loads(kept.read_text())
+    ]
+
+
+def _seconds(row: dict[str, float]) -> float:
+    return row.get(SECONDS, np.nan)
+
+
+def _all_seconds(row: dict[str, float]) -> float:
+    return row.get(_ALL_SECONDS, np.nan)
 
 
 def run_figure(columns: LogColumns, title: str = "", figure: Figure | None = None) -> Figure:
@@ -106,7 +157,7 @@ def run_figure(columns: LogColumns, title: str = "", figure: Figure | None = Non
             f"the log has none of the columns that are drawn, only: {', '.join(columns)}"
         )
     fig = figure or Figure()
-    fig.set_size_inches(3.1 * len(shown), 2.6 * len(clocks) + 0.4)
+    fig.set_size_inches(2.6 * len(shown), 2.4 * len(clocks) + 0.4)
     fig.set_layout_engine("constrained")
     axes = np.atleast_2d(fig.subplots(len(clocks), len(shown), squeeze=False))
     for row, (clock, clock_label) in zip(axes, clocks, strict=True):
@@ -206,7 +257,7 @@ def draw_run(run: str | Path, out: str | Path | None = None) -> list[Path]:
     """
     folder = Path(run)
     target = Path(out) if out is not None else folder if folder.is_dir() else folder.parent
-    name = folder.resolve().name
+    name = title_of(folder)
     files = [save_figure(run_figure(read_log(folder), name), target / "training.png")]
     maps = folder / MAPS
     if maps.is_file():
@@ -214,6 +265,17 @@ def draw_run(run: str | Path, out: str | Path | None = None) -> list[Path]:
             save_figure(maps_figure(json.loads(maps.read_text()), name), target / "policy.png")
         )
     return files
+
+
+def title_of(folder: Path) -> str:
+    """Return what a run is: its folder, and where it keeps its arguments, seed and steps."""
+    path = folder.resolve() if folder.is_dir() else folder.resolve().parent
+    title = f"training run {path.parent.name}/{path.name}"
+    arguments = path / ARGUMENTS
+    if arguments.is_file():
+        given = json.loads(arguments.read_text())
+        title += f": {given.get('steps')} steps, seed {given.get('seed')}"
+    return title
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
@@ -231,16 +293,35 @@ def _panel(ax: Axes, columns: LogColumns, clock: str, names: Sequence[str]) -> N
         target = name.endswith("target_entropy")
         ax.plot(
             columns[clock][there], columns[name][there], color=colour, lw=1.3,
-            ls="--" if target else "-", label=name.split("/")[1].replace("_", " "),
+            ls="--" if target else "-", label=_label(name),
         )  # fmt: skip
         if name.endswith(("ent_coef", "critic_loss")) and np.all(columns[name][there] > 0.0):
             ax.set_yscale("log")
-            # As plain numbers, and between the powers of ten only where these are too few.
-            ax.yaxis.set_major_formatter(LogFormatter())
-            ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
+            # Plain numbers, and enough of them: between the powers of ten where these are few.
+            low, high = float(np.nanmin(columns[name])), float(np.nanmax(columns[name]))
+            few = high < 30.0 * low
+            ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+            if high < 2.0 * low:
+                ax.yaxis.set_major_locator(MaxNLocator(4))
+            ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+            ax.yaxis.set_minor_formatter(NullFormatter())
     if len(drawn) > 1:
-        ax.legend(frameon=False, fontsize=8)
+        # Above the axes, not over the curves.
+        ax.legend(
+            frameon=False, fontsize=7.5, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2,
+            borderaxespad=0.1, handlelength=1.4, columnspacing=1.0,
+        )  # fmt: skip
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def _label(name: str) -> str:
+    """Return what a column is called in a legend."""
+    last = name.split("/")[1]
+    return (
+        f"to {last[5:].replace('e-0', 'e-')}"
+        if last.startswith("mean_")
+        else last.replace("_", " ")
+    )
 
 
 def _has(columns: LogColumns, name: str) -> bool:

@@ -63,7 +63,7 @@ class TrainingRecorder(BaseCallback):
         self._started = (0.0, 0.0)
         self._drawn = 0.0
         self._shown = 0
-        self._bar = progress_bar(quiet)
+        self._bar = progress_bar(quiet, time_left=True)
 
     def _on_training_start(self) -> None:
         self.model.set_logger(

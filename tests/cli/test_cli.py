@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +43,78 @@ def test_a_command_that_there_is_not(command):
 
 def test_version(command):
     assert command("--version").output.startswith("lw-rl, version 0.")
+
+
+def test_help_says_exit_codes_and_how_to_complete_names(command):
+    said = command("--help").output
+    for code in ("0    done", "1    a fault of this package", "2    something", "130  interrupted"):
+        assert code in said
+    assert 'eval "$(_LW_RL_COMPLETE=bash_source lw-rl)"' in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["slove"], "No such command 'slove'"),
+        (["--colour"], "No such option"),
+        (["solve", "CaII_K"], "Missing argument 'ATMOSPHERE'. See `lw-rl solve --help`"),
+        (["solve", "CaII_K", "FALC", "--depths", "two"], "'two' is not a valid"),
+        (["info", "--quite"], "No such option"),
+        (["plot", "nowhere"], "'nowhere' does not exist"),
+        (["cube", "nowhere.hdf5", "out.zarr", "--figure", "out.xyz"], "no format of a figure"),
+        (["bench", "--no-policy", "--peer", "mali", "--out", "file/new"], "file"),
+    ],
+)
+def test_a_users_mistake_is_one_line(command, tmp_path, monkeypatch, words, said):
+    monkeypatch.setattr("lw_rl.problems.suite", lambda *a, **k: [])
+    (tmp_path / "file").touch()
+    done = command(*words)
+    assert done.exit_code == 2 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and said in done.stderr, done.stderr
+    assert done.stderr.startswith("lw-rl: error: ")
+
+
+def test_an_interrupt_is_one_line_with_the_shells_code(command, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lw_rl.problems.known", interrupted)
+    done = command("info")
+    assert done.exit_code == 130 and done.stderr == "lw-rl: interrupted\n"
+
+
+def test_a_fault_of_ours_is_not_hidden(command, monkeypatch):
+    def broken(*args, **kwargs):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("lw_rl.problems.known", broken)
+    done = command("info")
+    assert done.exit_code == 1 and isinstance(done.exception, RuntimeError)
+
+
+def test_names_are_completed_in_a_shell():
+    def complete(words, number):
+        environment = {**os.environ, "_LW_RL_COMPLETE": "bash_complete", "COMP_WORDS": words}
+        code = "from lw_rl.cli import main; main(prog_name='lw-rl')"
+        done = subprocess.run(
+            [sys.executable, "-P", "-W", "ignore", "-c", code], capture_output=True, text=True,
+            env={**environment, "COMP_CWORD": str(number)},
+        )  # fmt: skip
+        return {line.partition(",")[2] for line in done.stdout.splitlines()}
+
+    assert {"solve", "soak", "study"} == complete("lw-rl s", 1)
+    assert {"MgII_k", "MgII_h", "MgII"} == complete("lw-rl solve mg", 2)
+    assert "FALX" in complete("lw-rl solve CaII_K FAL", 3)
+    assert {"mali", "mali_scattering"} == complete("lw-rl solve --scheme mal", 3)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.pdf", "out.zarr/zarr.json", "bench/bench.json"])
+def test_what_commands_write_in_a_clone_is_ignored(name):
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        pytest.skip("not a clone")
+    done = subprocess.run(["git", "-C", root, "check-ignore", "-q", name])
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ def test_without_torch_it_says_what_to_install(command, monkeypatch):
         lambda name: None if name == "stable_baselines3" else there(name),
     )
     done = command("control", "Pendulum-v1")
-    assert done.exit_code == 2 and "pip install 'lw-rl[train]'" in done.stderr
+    assert done.exit_code == 2 and "pip install 'torch>=" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,14 @@ import pytest
 from click.testing import CliRunner
 
 from lw_rl.cli.options import (
+    Atmosphere,
+    Atom,
+    Line,
+    Scheme,
+    check_place,
     command_line,
     dataclass_options,
+    figure_option,
     folder_option,
     json_option,
     policy_option,
@@ -23,7 +29,7 @@ from lw_rl.cli.options import (
     require_training,
     workers_option,
 )
-from lw_rl.errors import MissingExtraError
+from lw_rl.errors import FigureFileError, FigureFormatError, MissingExtraError, UnknownNameError
 
 
 def option(default, help):
@@ -84,7 +90,7 @@ def test_without_a_package_of_training_it_says_what_to_install(name, monkeypatch
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda module: None if module == name else module
     )
-    with pytest.raises(MissingExtraError, match=rf"training needs {name}.*lw-rl\[train\]"):
+    with pytest.raises(MissingExtraError, match=rf"training needs {name}, .*\[train\]"):
         require_training()
     monkeypatch.setattr(importlib.util, "find_spec", lambda module: module)
     require_training()
@@ -130,3 +136,71 @@ def test_values_of_shared_options_are_checked(tmp_path):
     ):
         done = CliRunner().invoke(shared, ["a", *words])
         assert done.exit_code == 2 and part in done.stderr
+
+
+# ---- figures ------------------------------------------------------------------------------------
+
+
+def test_where_a_figure_goes_is_checked(tmp_path):
+    check_place(tmp_path / "new" / "a.PDF")
+    assert [p.name for p in tmp_path.iterdir()] == ["new"] and not list(
+        (tmp_path / "new").iterdir()
+    )
+    with pytest.raises(FigureFormatError, match="no suffix"):
+        check_place(tmp_path / "a")
+    (tmp_path / "file").touch()
+    with pytest.raises(FigureFileError, match="a.svg cannot be written: .*--no-figure"):
+        check_place(tmp_path / "file" / "a.svg")
+
+
+def test_the_options_of_a_figure():
+    @click.command()
+    @figure_option("HERE.png")
+    def c(figure, no_figure):
+        click.echo(f"{figure} {no_figure}")
+
+    assert CliRunner().invoke(c, ["--figure", "a.svg"]).stdout == "a.svg False\n"
+    assert CliRunner().invoke(c, ["--no-figure"]).stdout == "None True\n"
+    assert "[default: HERE.png]" in CliRunner().invoke(c, ["--help"]).output
+
+
+# ---- names --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "spelled"),
+    [
+        (Atom, "caii_k", "CaII_K"), (Atom, "h+CAII", "H+CaII"), (Atom, "MgII-K", "MgII_k"),
+        (Scheme, "MALI-Scattering", "mali_scattering"), (Atmosphere, "fal-c", "FALC"),
+        (Line, "CaII 8542", "CaII 8542"),
+    ],
+)  # fmt: skip
+def test_names_in_any_case(kind, given, spelled):
+    assert kind().convert(given, None, None) == spelled
+
+
+@pytest.mark.parametrize("kind", [Atom, Scheme, Atmosphere])
+def test_names_that_there_are_not(kind):
+    with pytest.raises(UnknownNameError, match="'nothing'; known: .*" + kind().known()[0]):
+        kind().convert("nothing", None, None)
+
+
+def test_an_atmosphere_can_be_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.atmos").touch()
+    assert Atmosphere().convert("mine.atmos", None, None) == "mine.atmos"
+
+
+@pytest.mark.parametrize(
+    ("kind", "begun", "some"),
+    [
+        (Atom, "ca", {"CaII_K", "CaII_H", "CaII"}), (Atom, "H+mgii_", {"H+MgII_k", "H+MgII_h"}),
+        (Scheme, "MALI", {"mali", "mali_scattering"}), (Atmosphere, "falc", {"FALC", "falc"}),
+        (Line, "caii", {"CaII_K", "CaII_8542"}),
+    ],
+)  # fmt: skip
+def test_names_are_completed(kind, begun, some):
+    found = {item.value for item in kind().shell_complete(None, None, begun)}
+    assert some <= found
+    if kind is not Atmosphere:
+        assert all(value.lower().startswith(begun.lower()) for value in found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from types import SimpleNamespace
 
 import dask
@@ -97,3 +98,13 @@ def test_a_local_cluster_is_not_profiled_while_it_works():
     with connect(workers=1) as client:
         profiled = client.run(dask.config.get, "distributed.worker.profile.enabled")
     assert list(profiled.values()) == [False]
+
+
+def test_ctrl_c_of_a_terminal_does_not_end_the_workers():
+    """It goes to every process of the terminal; the client ends them, without their tracebacks."""
+    with connect(workers=1) as client:
+        pids = client.run(os.getpid)
+        for pid in pids.values():
+            os.kill(pid, signal.SIGINT)
+        assert client.run(os.getpid) == pids
+        assert client.submit(sum, [1, 2]).result(timeout=30) == 3

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from cube_helpers import falc_like_rh, small_cube
 
-from lw_rl import atoms
+from lw_rl import atmospheres, atoms
 from lw_rl.benchmark.reference import reference, true_error
 from lw_rl.cube.column import Neighbour, Workshop, workshop
 from lw_rl.cube.rays import emergent
@@ -110,6 +110,41 @@ def test_a_column_that_is_no_atmosphere_fails_with_its_reason(columns, policy, n
     assert re.search(reason, solved.reason), solved.reason
 
 
+@pytest.mark.parametrize("name", ["temperature", "ne", "nHTot", "vturb", "vlos", "height"])
+def test_a_value_that_was_never_written_is_no_atmosphere(columns, policy, name):
+    column = columns.column(0)
+    column[name][0] = 9.969209968386869e36
+    solved = Workshop(CubeSettings(start="policy")).solve(column, policy)
+    assert solved.outcome == "invalid_atmosphere" and "index 0" in solved.reason
+
+
+def test_without_electron_density_it_is_that_of_lte(columns, policy):
+    column = columns.column(0)
+    del column["ne"]
+    shop = Workshop(CubeSettings(start="policy"))
+    expected = atmospheres.lte_electron_density(column["temperature"], column["nHTot"])
+    np.testing.assert_array_equal(shop.context(column).kwargs["atmos"].ne, expected)
+    assert shop.solve(column, policy).outcome == "converged"
+    column["temperature"][4] = np.nan
+    solved = shop.solve(column, policy)
+    assert solved.outcome == "invalid_atmosphere" and "temperature" in solved.reason
+
+
+def test_no_radiation_from_below(columns, policy):
+    """A column that is thin in the continuum shows its boundary: by factors, not per cent."""
+    column = {name: values[:26] for name, values in columns.column(0).items()}
+    shop = Workshop(CubeSettings(start="policy"))
+    bright, dark = (
+        shop.solve({**column, "bottom": bottom}, policy) for bottom in ("thermalised", "zero")
+    )
+    assert bright.outcome == dark.outcome == "converged"
+    assert dark.line.intensity[0, 0] < 0.1 * bright.line.intensity[0, 0]
+    ctx = shop.context({**column, "bottom": "zero"})
+    reference(ctx)
+    expected = emergent(ctx, (1.0,)).intensity
+    np.testing.assert_allclose(dark.line.intensity, expected, rtol=5e-3)
+
+
 def test_safer_schemes_take_over_from_lte(columns, policy):
     solved = Workshop(CubeSettings(start="policy", NmaxIter=2)).solve(columns.column(0), policy)
     assert solved.outcome == "converged"
@@ -118,6 +153,14 @@ def test_safer_schemes_take_over_from_lte(columns, policy):
     expected = Workshop(CubeSettings(start="policy")).solve(columns.column(0), policy)
     assert solved.Nformal > expected.Nformal + 4
     np.testing.assert_allclose(solved.kept, expected.kept, rtol=2e-3)
+
+
+def test_on_many_levels_scattering_is_solved_where_the_first_attempt_fails(columns):
+    settings = CubeSettings(atoms=("CaII",), scheme="mali", NmaxIter=3)
+    solved = Workshop(settings).solve(columns.column(0))
+    assert solved.outcome == "converged" and solved.finisher == "mali_scattering"
+    assert solved.attempts == 2 and solved.Nformal < 200
+    assert solved.kept.shape[0] == 6 and solved.neighbour is None
 
 
 def test_a_column_that_no_scheme_solves(columns, policy):

@@ -155,7 +155,7 @@ def learner(cube, policy, tmp_path):
 def test_without_torch_it_says_what_to_install(learner, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     one = learner(Workers(), LearningSchedule())
-    assert "pip install 'lw-rl[train]'" in one.note and one.look(10**6) is None
+    assert "pip install 'torch>=" in one.note and one.look(10**6) is None
 
 
 def test_only_a_policy_whose_weights_are_known_learns(learner):

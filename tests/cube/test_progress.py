@@ -18,6 +18,12 @@ def test_formal_solutions_are_counted_for_each_column_that_converged():
     assert math.isnan(Progress(columns=2, failed=2).mean_Nformal)
 
 
+def test_rate_and_time_left_are_those_of_this_run():
+    assert math.isnan(Progress(columns=8, already=8, total=20, seconds=3.0).left)
+    progress = Progress(columns=12, already=8, total=20, seconds=2.0)
+    assert progress.rate == 2.0 and progress.left == 4.0
+
+
 def test_progress_of_an_output_that_nobody_works_on(cube, tmp_path):
     output = Output(tmp_path / "out.zarr", Source(cube), CubeSettings(), np.arange(7.0), (2, 3))
     sizes = {"mu": 1, "wavelength": 7, "level": 2, "depth": cube.sizes["depth"]}

@@ -7,14 +7,24 @@ import pytest
 import xarray as xr
 from cube_helpers import small_cube
 
-from lw_rl.cube.rh_format import VARIABLES, canonical, check_heights, conversion_factor, open_cube
+from lw_rl.cube.rh_format import (
+    VARIABLES,
+    boundary,
+    canonical,
+    check_heights,
+    conversion_factor,
+    open_cube,
+)
 from lw_rl.cube.source import Source
 from lw_rl.errors import CubeInputError
 
 
 @pytest.fixture
 def cube():
-    return small_cube()
+    cube = small_cube()
+    field = cube.temperature.copy(data=np.zeros(cube.temperature.shape))
+    field.attrs = {"units": "T"}
+    return cube.assign({f"B_{axis}": field.copy() for axis in "xyz"})
 
 
 @pytest.mark.parametrize(
@@ -53,6 +63,19 @@ def test_heights_that_decrease():
         check_heights(np.array([2.0, np.nan, -1.0]), "cube")
 
 
+def test_boundaries_by_their_codes(cube):
+    # As helita and RH write them: numbers, arrays of one; and a cube that says nothing.
+    for given, expected in (
+        (0, "zero"),
+        (np.array([1]), "thermalised"),
+        (np.int64(1), "thermalised"),
+    ):
+        cube.attrs["boundary_top"] = given
+        assert boundary(cube, "top", "cube") == expected
+    cube.attrs.clear()
+    assert [boundary(cube, w, "cube") for w in ("top", "bottom")] == ["zero", "thermalised"]
+
+
 # ---- what is refused ----------------------------------------------------------------------------
 
 
@@ -60,6 +83,9 @@ def test_heights_that_decrease():
 def test_a_wrong_unit_is_named(cube, name):
     cube[name].attrs["units"] = "kg"
     with pytest.raises(CubeInputError, match=f"{name} of dataset has units 'kg'"):
+        Source(cube, magnetic=True)
+    if name.startswith("B_"):
+        # What is not asked for need not be right.
         Source(cube)
 
 
@@ -93,3 +119,25 @@ def test_files_that_are_not_there_or_not_cubes(tmp_path):
     path.write_text("not HDF5")
     with pytest.raises(CubeInputError, match="cannot be read as HDF5"):
         Source(path)
+
+
+@pytest.mark.parametrize("given", [2, 3, 4, 7, -1, 0.5, "open", [0, 1], None])
+@pytest.mark.parametrize("where", ["top", "bottom"])
+def test_a_boundary_that_the_file_does_not_describe_is_named(cube, where, given):
+    cube.attrs[f"boundary_{where}"] = given
+    with pytest.raises(CubeInputError, match=f"boundary_{where} of dataset is .* it can be 0"):
+        Source(cube)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.isel(depth=0), r"temperature of dataset has dimensions .*all but nz"),
+        (lambda c: c.assign(temperature=c.temperature.astype(str)), "temperature of .* holds <U"),
+        (lambda c: c.assign(velocity_z=c.velocity_z.astype(complex)), "velocity_z of .* complex"),
+        (lambda c: c.assign(temperature=c.temperature.expand_dims("nhydr")), "has dimensions"),
+    ],
+)
+def test_a_variable_that_is_none_of_the_format_is_named(cube, change, message):
+    with pytest.raises(CubeInputError, match=message):
+        Source(change(cube))

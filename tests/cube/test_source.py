@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import dask.array
 import numpy as np
 import pytest
@@ -73,8 +75,8 @@ def test_dimensions_by_name_in_any_order_and_units_by_attribute(cube):
     other["electron_density"] = other.electron_density * 1e-6
     other["electron_density"].attrs["units"] = b"cm^-3"
     a, b = Source(other).read(ALL), Source(cube).read(ALL)
-    for name, values in vars(a).items():
-        np.testing.assert_allclose(values, vars(b)[name], rtol=1e-6)
+    for name, values in a.column(0).items():
+        np.testing.assert_allclose(values, b.column(0)[name], rtol=1e-6)
 
 
 def test_snapshots_and_heights_of_every_column():
@@ -93,6 +95,70 @@ def test_a_cube_without_time_and_velocities(cube):
     assert source.shape == (1, 4, 3)
     assert not columns.vz.any() and not columns.vturb.any()
     np.testing.assert_array_equal(columns.temperature, Source(cube).read(ALL).temperature)
+
+
+@pytest.mark.parametrize(
+    ("index", "shape"),
+    [({"x": 2}, (1, 1, 3)), ({"y": 1}, (1, 4, 1)), ({"x": 2, "y": 1}, (1, 1, 1))],
+)
+def test_a_selected_row_or_column(cube, index, shape):
+    source = Source(cube.isel(index))
+    assert source.shape == shape
+    part = source.read(Window(0, 0, shape[1], 0, shape[2]))
+    window = Window(
+        0, index.get("x", 0), index.get("x", 3) + 1, index.get("y", 0), index.get("y", 2) + 1
+    )
+    same(part, Source(cube).read(window))
+    assert (
+        source.coordinate("x").values.tolist()
+        == cube.x.values[index.get("x", slice(None))].tolist()
+        or "x" in index
+    )
+    assert source.coordinate("x").shape == (shape[1],)
+
+
+def test_heights_of_a_selected_column_of_many():
+    cube = small_cube()
+    z = np.tile(cube.z.values[:, None, None], (1, 4, 3, 1)) + np.arange(3)[:, None]
+    cube = cube.drop_vars("z").assign_coords(z=(("snapshot_number", "x", "y", "depth"), z))
+    part = Source(cube.isel(y=2)).read(Window(0, 1, 3, 0, 1))
+    np.testing.assert_array_equal(part.z, z[0, 1:3, 2])
+
+
+def test_masked_values_are_no_numbers(cube, tmp_path):
+    """Behind a mask, in memory or in dask's, and values that a file says were never written."""
+    T = np.ma.masked_greater(cube.temperature.values, 5e4)
+    lazy = cube.assign(temperature=(cube.temperature.dims, dask.array.from_array(T)))
+    hidden = np.asarray(T.mask)[0].reshape(-1, DEPTHS)
+    assert hidden.any()
+    np.testing.assert_array_equal(np.isnan(Source(lazy).read(ALL).temperature), hidden)
+
+    marked = cube.copy(deep=True)
+    marked["temperature"] = marked.temperature.where(~np.asarray(T.mask), -999.0)
+    marked.temperature.attrs["missing_value"] = -999.0
+    np.testing.assert_array_equal(np.isnan(Source(marked).read(ALL).temperature), hidden)
+    path = tmp_path / "cube.hdf5"
+    marked.to_netcdf(path, engine="h5netcdf")
+    np.testing.assert_array_equal(np.isnan(Source(path).read(ALL).temperature), hidden)
+
+
+def test_without_electron_density_there_is_none(cube):
+    source = Source(cube.drop_vars("electron_density"))
+    columns = source.read(ALL)
+    assert columns.ne is None and "ne" not in columns.column(0) and columns.only(1).ne is None
+    assert source.fingerprint() != Source(cube).fingerprint()
+
+
+def test_boundaries_go_with_the_columns(cube):
+    usual = Source(cube).read(ALL).column(0)
+    assert "bottom" not in usual and "top" not in usual
+    before = Source(cube).fingerprint()
+    cube.attrs |= {"boundary_bottom": 0, "boundary_top": 1}
+    columns = Source(cube).read(ALL)
+    assert (
+        columns.only(2).column(0)["bottom"] == "zero" and columns.column(1)["top"] == "thermalised"
+    )
+    assert Source(cube).fingerprint() != before
 
 
 def test_only_what_is_asked_for_is_read(cube):
@@ -151,3 +217,22 @@ def test_a_place_that_cannot_be_written(tmp_path, cube):
     (tmp_path / "file").write_text("")
     with pytest.raises(CubeInputError, match="cannot be written"):
         write(cube, tmp_path / "file" / "cube.hdf5")
+
+
+@pytest.mark.parametrize("data", [5, None, np.zeros(3), small_cube(1, 1).temperature])
+def test_what_is_no_cube_is_named(data):
+    with pytest.raises(CubeInputError, match="a path|the path of a file or an xarray Dataset, got"):
+        Source(data)
+
+
+def test_heights_without_depths(cube):
+    with pytest.raises(CubeInputError, match=r"z of dataset has dimensions \(\)"):
+        Source(cube.assign_coords(z=5.0))
+
+
+def test_coordinates_of_any_kind_can_be_written(cube, tmp_path):
+    odd = {"units": np.float32(3.0), "a": None, "b": [1, 2], "c": np.array([1, 2]), "d": b"m"}
+    source = Source(cube.assign_coords(x=("x", np.array([1, "b", 2, 3], dtype=object), odd)))
+    found = source.coordinate("x")
+    assert found.values.tolist() == ["1", "b", "2", "3"]
+    assert json.loads(json.dumps(found.attrs))["c"] == [1, 2] and found.attrs["d"] == "m"

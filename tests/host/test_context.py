@@ -9,7 +9,7 @@ from lightweaver.rh_atoms import CaII_atom
 
 from lw_rl import atmospheres, atoms
 from lw_rl.errors import AtmosphereError, ContextError, UnknownNameError
-from lw_rl.host.context import build_context
+from lw_rl.host.context import active_atoms, build_context
 
 
 def test_names_and_objects_give_the_same_context(make_ctx):
@@ -105,3 +105,26 @@ def test_what_cannot_be_active_is_refused_before_anything_is_built(atom, error, 
     with pytest.raises(error, match=says):
         build_context(atom, atmos)
     assert not hasattr(atmos, "muz") or atmos.muz is None
+
+
+# ---- models of one's own ------------------------------------------------------------------------
+
+
+def test_a_level_that_nothing_connects_is_named():
+    atom = CaII_atom()
+    for kind in ("lines", "continua", "collisions"):
+        setattr(atom, kind, [t for t in getattr(atom, kind) if 3 not in (t.i, t.j)])
+    with pytest.raises(ContextError, match=r"of the atom of Ca connects level 3 \("):
+        build_context(atom, "FALC")
+
+
+def test_a_transition_without_wavelengths_is_named():
+    atom = CaII_atom()
+    atom.continua[1].wavelengthGrid = np.array([])
+    with pytest.raises(ContextError, match="transition 1-5 of the atom of Ca has 0 wavelengths"):
+        build_context(atom, "FALC")
+
+
+def test_every_atom_that_ships_can_be_active():
+    for name in atoms.known():
+        active_atoms(name)

@@ -121,7 +121,7 @@ def test_package_that_an_environment_needs(monkeypatch):
         raise gym.error.DependencyNotInstalled("no mujoco.")
 
     monkeypatch.setattr(training.gym, "make", make)
-    with pytest.raises(MissingExtraError, match=r"pip install 'lw-rl\[mujoco\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'gymnasium\[mujoco\]'"):
         environment("HalfCheetah-v5")
 
 

@@ -10,7 +10,14 @@ from click.testing import CliRunner
 
 from lw_rl.cli import main
 from lw_rl.errors import RunFolderError
-from lw_rl.training.plots import boltzmann, draw_run, maps_figure, read_log, run_figure
+from lw_rl.training.plots import (
+    boltzmann,
+    draw_run,
+    maps_figure,
+    read_log,
+    run_figure,
+    title_of,
+)
 
 LOG = """time/total_timesteps,rollout/ep_rew_mean,train/entropy,train/ent_coef,time/time_elapsed
 100,,0.5,,1.0
@@ -54,6 +61,57 @@ def test_logs_of_a_resumed_run_are_one(run):
     columns = read_log(run)
     assert columns["time/total_timesteps"].tolist() == [100, 200, 300, 400]
     assert np.isnan(columns["train/entropy"][-1]) and columns["train/other"][-1] == 1.0
+
+
+def test_the_wall_time_of_a_resumed_run_goes_on(run):
+    """The second start did steps 300 and on again; its clock began at zero."""
+    later = run / "log" / "from_step_250"
+    later.mkdir(parents=True)
+    (later / "progress.csv").write_text(
+        "time/total_timesteps,train/entropy,time/time_elapsed,time/seconds,validation/mean_1e-03\n"
+        "300,0.25,1.0,,\n400,0.2,2.0,,\n400,,,5.0,2.5\n"
+    )
+    columns = read_log(run)
+    assert columns["time/total_timesteps"].tolist() == [100, 200, 300, 400, 400]
+    assert columns["train/entropy"].tolist()[:4] == [0.5, 0.4, 0.25, 0.2]
+    assert columns["time/time_elapsed"].tolist() == [1.0, 2.5, 3.5, 4.5, 5.0]
+    labels = [ax.get_ylabel() for ax in run_figure(columns).axes]
+    assert "formal solutions (unseen)" in labels, "the validation is drawn too"
+
+
+@pytest.mark.parametrize(
+    "values", [(0.011, 0.012), (0.01, 0.04), (1e-4, 1.0), (0.0101, 0.0105), (3.0, 3.0)]
+)
+def test_ticks_of_a_logarithmic_axis_tell_numbers_apart(run, values):
+    columns = {"time/total_timesteps": np.arange(5.0), "train/ent_coef": np.geomspace(*values, 5)}
+    figure = run_figure(columns)
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    low, high = ax.get_ylim()
+    shown = [t.get_text() for t in ax.get_yticklabels() if low <= t.get_position()[1] <= high]
+    assert len(set(shown)) == len(shown) >= 1
+
+
+def test_the_scores_of_a_run_are_drawn(run):
+    scores = [
+        {"environment_steps": k, "seconds": k / 100.0, "mean_1e-03": 3.0, "mean_1e-06": 6.0}
+        for k in (150, 250)
+    ]
+    (run / "scores.json").write_text(json.dumps(scores))
+    columns = read_log(run)
+    assert columns["time/total_timesteps"].tolist() == [100, 150, 200, 250, 300]
+    ax = next(a for a in run_figure(columns).axes if "unseen" in a.get_ylabel())
+    assert ax.lines[0].get_xdata().tolist() == [150, 250]
+    legend = ax.get_legend()
+    assert [t.get_text() for t in legend.get_texts()] == ["to 1e-3", "to 1e-6"]
+    ax.figure.draw_without_rendering()
+    assert legend.get_window_extent().y0 >= ax.get_window_extent().y1 - 1.0
+
+
+def test_the_title_says_what_was_trained(run):
+    assert title_of(run).startswith("training run ") and title_of(run).endswith("/run")
+    (run / "arguments.json").write_text('{"steps": 300, "seed": 7}')
+    assert title_of(run).endswith("/run: 300 steps, seed 7")
 
 
 def test_figure_against_steps_and_wall_time_with_labels(run):

@@ -30,8 +30,8 @@ def test_the_command_tells_the_rate(monkeypatch):
         asked.append(workers)
         return rates.Rate(workers, 800.0, 680.0)
 
-    monkeypatch.setattr("lw_rl.cli.train.measure_rate", measured)
-    monkeypatch.setattr("lw_rl.cli.train.run_training", None)
+    monkeypatch.setattr("lw_rl.training.rate.measure_rate", measured)
+    monkeypatch.setattr("lw_rl.training.train.train", None)
     said = CliRunner().invoke(main, ["train", "--rate", "--envs", "2"]).output
     assert "0.85 of its rate" in said and said.startswith("2 processes make 680")
     said = CliRunner().invoke(main, ["train", "--rate", "--envs", "3", "--json"]).output

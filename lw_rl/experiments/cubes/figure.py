@@ -106,6 +106,7 @@ def _learn(ax: Axes, part: Mapping[str, Any]) -> None:
     ax.set_xlim(left=0.0)
     ax.set_ylim(bottom=0.0)
     ax.set(xlabel="columns solved", ylabel="formal solutions per column")
-    # Columns with hundreds of formal solutions come early or late, but not above the rest.
-    ax.legend(fontsize=_SIZE - 1, frameon=False, loc="upper right")
+    ax.legend(
+        fontsize=_SIZE - 1, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2
+    )
     _title(ax, "learning, cube with shocks")

@@ -161,7 +161,8 @@ def curve(learned: xr.Dataset, frozen: xr.Dataset, points: int = 32) -> list[Jso
         ``columns`` up to and with this point, means ``learning`` and ``frozen``, and the largest
         ``version`` of the policy.
     """
-    _, bx, by = learned.outcome.encoding["chunks"]
+    # What is one number for a column is stored in larger chunks than blocks.
+    _, bx, by, *_ = learned.intensity.encoding["chunks"]
     blocks = windows(learned.outcome.shape, (bx, by))
     ok = (learned.outcome.values == _CONVERGED) & (frozen.outcome.values == _CONVERGED)
     found, columns = [], 0

@@ -29,7 +29,7 @@ def test_memory_is_counted_in_bytes():
 @pytest.mark.slow
 def test_a_run_on_processes_of_its_own(tmp_path):
     case = run_case(tmp_path, small_cube(4, 4), workers=1, line="CaII_K", frozen=True)
-    assert case.columns == 16 and case.blocks == 16 and case.failed == 0
+    assert case.columns == 16 and case.blocks == 4 and case.failed == 0
     assert case.seconds > 0.0 and case.mean_formal_solutions > 1.0
     assert len(case.worker_peak_bytes) == 1 and case.output_files > 10
     assert case.sent_bytes > 0 and case.returned_bytes > 0

@@ -1,0 +1,365 @@
+"""Radiative transfer and statistical equilibrium of all active atoms, as plain arrays.
+
+What an operator of coupled transitions is made of: which levels a line or continuum connects, what
+it emits and absorbs at each wavelength, how its rates follow from mean intensities (`Transfer`,
+which is found once for a solve), and the rates of the last formal solution (`Rates`).
+
+Levels of all active atoms are numbered one after the other. Opacity is
+``absorption n_lower - stimulated n_upper`` and emissivity ``emission n_upper`` (Rybicki and Hummer
+1992, A&A 262, 209, equations 2.2 to 2.6), both averaged over the rays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+import lightweaver as lw
+import numpy as np
+from lightweaver.atomic_model import LineType
+from lightweaver.constants import HC, HPlanck, KBoltzmann
+
+from ..arrays import Array, Integers
+from .names import Named
+
+if TYPE_CHECKING:
+    from .adapter import Adapter
+
+__all__ = ["Equations", "Rates", "Transfer"]
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Lines and continua of the active atoms at the wavelengths where there are any.
+
+    An *entry* is a transition at a wavelength; entries are sorted by wavelength.
+
+    Attributes
+    ----------
+    height : Array
+        Height of the depths, downwards [m], [Nspace].
+    mu, weight : Array
+        Cosines of the rays' angles and their weights, which sum to one, [Nray].
+    waves : Array
+        Indices of the wavelengths in the context's grid, [Nwave].
+    planck : Array
+        Planck function at the two lowest depths [J s-1 m-2 sr-1 Hz-1], [Nwave, 2].
+    first_level, Nlevel : Array
+        Of every atom, [Natom].
+    charge : Array
+        Electrons that an atom in every level has lost, [Nlevel].
+    lower, upper : Array
+        Levels of every transition, [Ntransition].
+    multiple : Array
+        Rate of stimulated emission over that of absorption [s-1 per s-1], [Ntransition, Nspace];
+        NaN where that depends on the wavelength.
+    inverse : Array
+        The largest ratio over wavelengths of ``stimulated`` over ``absorption``,
+        [Ntransition, Nspace].
+    start : Array
+        First entry of every wavelength and the number of entries, [Nwave + 1].
+    transition : Array
+        Transition of every entry, [Nentry].
+    emission, absorption, stimulated : Array
+        See the module, [Nentry, Nspace].
+    up, down : Array
+        Rates of absorption and of stimulated emission per mean intensity, [Nentry, Nspace].
+    """
+
+    height: Array
+    mu: Array
+    weight: Array
+    waves: Integers
+    planck: Array
+    first_level: Integers
+    Nlevel: Integers
+    charge: Integers
+    lower: Integers
+    upper: Integers
+    multiple: Array
+    inverse: Array
+    start: Integers
+    transition: Integers
+    emission: Array
+    absorption: Array
+    stimulated: Array
+    up: Array
+    down: Array
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What the last formal solution told, at the wavelengths of a `Transfer`.
+
+    Attributes
+    ----------
+    n : Array
+        Populations at which it was made [m-3], [Nlevel, Nspace].
+    nTotal : Array
+        Of every atom [m-3], [Natom, Nspace].
+    collisions : Array
+        Collisional rates from the second level to the first [s-1], [Nlevel, Nlevel, Nspace].
+    up, down : Array
+        Radiative rates of every transition [s-1], [Ntransition, Nspace].
+    defect : Array
+        Net rate into a level per population by the host's own preconditioned equations, less that
+        by the rates above [s-1], [Nlevel, Nspace]. It vanishes but for the host's quadrature of
+        overlapping transitions, which does not matter, and is left out, where a level is far from
+        equilibrium.
+    iterated : Array
+        Mean intensity of the formal solution, to which the rates belong, [Nwave, Nspace].
+    J : Array
+        Mean intensity with the background's scattering solved, [Nwave, Nspace].
+    chi, eta, sca : Array
+        Opacity and emissivity of all but the active atoms, and scattering, [Nwave, Nspace].
+    electrons : Array
+        Electron density at which it was made [m-3], [Nspace].
+    given : Array or None
+        Electrons of all but the active atoms [m-3], [Nspace], where charge is conserved.
+    """
+
+    n: Array
+    nTotal: Array
+    collisions: Array
+    up: Array
+    down: Array
+    defect: Array
+    iterated: Array
+    J: Array
+    chi: Array
+    eta: Array
+    sca: Array
+    electrons: Array
+    given: Array | None
+
+
+@dataclass(frozen=True)
+class _Transition:
+    """One line or continuum: what it adds at its wavelengths."""
+
+    lower: int
+    upper: int
+    waves: Integers
+    emission: Array
+    absorption: Array
+    stimulated: Array
+    up: Array
+    multiple: Array
+
+
+class Equations:
+    """Access to a context's transfer and rates in one dimension.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        Access to the context.
+    """
+
+    def __init__(self, adapter: Adapter):
+        self._adapter = adapter
+        ctx = adapter.ctx
+        self._active = [Named(atom) for atom in Named(ctx).active_atoms]
+        self._others: tuple[Array, Array] | None = None
+        self._complete = self._transfer(ctx)
+        self._electrons = adapter.electrons
+        self._redistributed = [
+            (k, t)
+            for k, (t, line) in enumerate(
+                (t, line)
+                for atom in self._active
+                for t, line in zip_longest(atom.trans, atom.atomic_model.lines)
+            )
+            if line is not None and line.type == LineType.PRD
+        ]
+
+    @property
+    def transfer(self) -> Transfer:
+        """Lines and continua with the emission profiles and electrons of the formal solution."""
+        whole = self._complete
+        scale = np.ones_like(whole.emission)
+        for k, t in self._redistributed:
+            scale[whole.transition == k] = np.asarray(Named(t).rho_prd)
+        if self._adapter.conserves_charge:
+            # Recombination is in proportion to the electrons (Saha).
+            recombines = whole.charge[whole.upper] > whole.charge[whole.lower]
+            scale[recombines[whole.transition]] *= self._adapter.electrons / self._electrons
+        if np.all(scale == 1.0):
+            return whole
+        scaled = {n: getattr(whole, n) * scale for n in ("emission", "stimulated", "down")}
+        return replace(whole, **scaled)
+
+    # ---- what does not change ---------------------------------------------------------------
+
+    def _transfer(self, ctx: lw.Context) -> Transfer:
+        atmos = ctx.kwargs["atmos"]
+        wavelength = np.asarray(ctx.spect.wavelength)
+        counts = np.array([int(a.Nlevel) for a in self._active])
+        first_level = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        found = [
+            t
+            for atom, first in zip(self._active, first_level, strict=True)
+            for t in _transitions(atom, int(first), atmos, wavelength)
+        ]
+        waves = np.unique(np.concatenate([t.waves for t in found]))
+        where = np.concatenate([np.searchsorted(waves, t.waves) for t in found])
+        order = np.argsort(where, kind="stable")
+        of = np.repeat(np.arange(len(found)), [len(t.waves) for t in found])
+        stacked = {
+            name: np.ascontiguousarray(np.concatenate([getattr(t, name) for t in found])[order])
+            for name in ("emission", "absorption", "stimulated", "up")
+        }
+        inverse = np.array(
+            [(t.stimulated / np.maximum(t.absorption, 1e-300)).max(axis=0) for t in found]
+        )
+        of = of[order]
+        down = stacked["up"] * stacked["stimulated"] / np.maximum(stacked["absorption"], 1e-300)
+        temperature = np.asarray(atmos.temperature)[-2:]
+        x = HC / (KBoltzmann * temperature * wavelength[waves][:, None] * 1e-9)
+        planck = 2.0 * HC / (wavelength[waves][:, None] * 1e-9) ** 3
+        return Transfer(
+            height=np.array(atmos.z),
+            mu=np.array(atmos.muz),
+            weight=np.array(atmos.wmu) / np.sum(atmos.wmu),
+            waves=waves,
+            planck=planck / np.expm1(np.minimum(x, 700.0)),
+            first_level=first_level.astype(np.int64),
+            Nlevel=counts.astype(np.int64),
+            charge=np.array(
+                [level.stage for atom in self._active for level in atom.atomic_model.levels]
+            ),
+            lower=np.array([t.lower for t in found]),
+            upper=np.array([t.upper for t in found]),
+            multiple=np.array([t.multiple for t in found]),
+            inverse=inverse,
+            start=np.searchsorted(where[order], np.arange(len(waves) + 1)).astype(np.int64),
+            transition=of.astype(np.int64),
+            down=down,
+            **stacked,
+        )
+
+    # ---- what each formal solution tells ----------------------------------------------------
+
+    def rates(self, populations: list[Array], switched: float) -> Rates:
+        """Return the rates of the last formal solution.
+
+        Parameters
+        ----------
+        populations : list of Array
+            Populations of every active atom at which it was made [m-3].
+        switched : float
+            Factor of collisional-radiative switching on the collisional rates.
+        """
+        adapter, ctx, transfer = self._adapter, self._adapter.ctx, self._complete
+        n = np.concatenate(populations)
+        collisions = np.zeros((len(n), len(n), n.shape[1]))
+        defect = np.zeros_like(n)
+        up, down = [], []
+        for atom, first, size in zip(
+            self._active, transfer.first_level, transfer.Nlevel, strict=True
+        ):
+            span = slice(first, first + size)
+            C = np.asarray(atom.C) * switched
+            C[np.arange(size), np.arange(size)] = 0.0
+            collisions[span, span] = C
+            total = C.copy()
+            for t in atom.trans:
+                up.append(np.array(t.Rij))
+                down.append(np.array(t.Rji))
+                total[t.j, t.i] += up[-1]
+                total[t.i, t.j] += down[-1]
+            lost = total.sum(axis=0)
+            net = np.einsum("ijk,jk->ik", total, n[span]) - lost * n[span]
+            host = np.einsum("ijk,jk->ik", np.asarray(atom.Gamma), n[span])
+            balanced = np.abs(net) < lost * n[span]
+            defect[span] = np.where(balanced, (host - net) / n[span], 0.0)
+        waves = transfer.waves
+        background = ctx.background
+        chi, eta = np.asarray(background.chi)[waves], np.asarray(background.eta)[waves]
+        chi_static, eta_static = self._static()
+        return Rates(
+            n=n,
+            nTotal=np.array([np.asarray(a.n_total) for a in self._active]),
+            collisions=collisions,
+            up=np.array(up),
+            down=np.array(down),
+            defect=defect,
+            iterated=adapter.iterated_radiation(waves),
+            J=adapter.radiation(waves),
+            chi=chi + chi_static,
+            eta=eta + eta_static,
+            sca=adapter.scattering(waves),
+            electrons=adapter.electrons,
+            given=adapter.given_electrons() if adapter.conserves_charge else None,
+        )
+
+    def _static(self) -> tuple[Array, Array]:
+        """Return opacity and emissivity of detailed atoms, whose populations are given."""
+        if self._others is None:
+            ctx, waves = self._adapter.ctx, self._complete.waves
+            atmos = ctx.kwargs["atmos"]
+            shape = (len(waves), self._adapter.Nspace)
+            chi, eta = np.zeros(shape), np.zeros(shape)
+            for atom in Named(ctx).detailed_atoms:
+                atom = Named(atom)
+                n = np.asarray(atom.n)
+                for t in _transitions(atom, 0, atmos, np.asarray(ctx.spect.wavelength)):
+                    shared, here, there = np.intersect1d(waves, t.waves, return_indices=True)
+                    if len(shared):
+                        chi[here] += t.absorption[there] * n[t.lower]
+                        chi[here] -= t.stimulated[there] * n[t.upper]
+                        eta[here] += t.emission[there] * n[t.upper]
+            self._others = chi, eta
+        return self._others
+
+
+def _transitions(atom: Any, first: int, atmos: Any, grid: Array) -> list[_Transition]:
+    """Return an atom's transitions."""
+    lines = len(atom.atomic_model.lines)
+    found = []
+    for k, t in enumerate(atom.trans):
+        t = Named(t)
+        wavelength = np.asarray(t.wavelength)
+        width = _trapezoid(wavelength)[:, None]
+        if k < lines:
+            profile = np.asarray(t.phi).mean(axis=(1, 2))
+            unit = HC / (4.0 * np.pi) * profile
+            share = profile * width / wavelength[:, None] ** 2
+            g = np.full(profile.shape[1], t.Bji / t.Bij)
+            absorption, stimulated = unit * t.Bij, unit * t.Bji
+            emission = unit * t.Aji
+            up = t.Bij * share / share.sum(axis=0)
+        else:
+            alpha = np.asarray(t.alpha)[:, None]
+            x = HC / (KBoltzmann * np.asarray(atmos.temperature) * wavelength[:, None] * 1e-9)
+            n_star = np.asarray(atom.n_star)
+            ratio = n_star[t.i] / n_star[t.j] * np.exp(-x)
+            absorption = alpha * np.ones_like(ratio)
+            stimulated = alpha * ratio
+            emission = stimulated * 2.0 * HC / (wavelength[:, None] * 1e-9) ** 3
+            up = 4.0 * np.pi / HPlanck * absorption * width / wavelength[:, None]
+            g = np.full(ratio.shape[1], np.nan)
+        found.append(
+            _Transition(
+                first + t.i,
+                first + t.j,
+                np.searchsorted(grid, wavelength),
+                emission,
+                absorption,
+                stimulated,
+                up,
+                g,
+            )
+        )
+    return found
+
+
+def _trapezoid(x: Array) -> Array:
+    """Return the weights of the trapezoidal rule."""
+    if len(x) == 1:
+        return np.ones(1)
+    weight = np.zeros(len(x))
+    weight[1:] += 0.5 * np.diff(x)
+    weight[:-1] += 0.5 * np.diff(x)
+    return weight

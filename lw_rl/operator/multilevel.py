@@ -1,0 +1,275 @@
+"""Statistical equilibrium of all active atoms together, with the radiation that they exchange.
+
+The non-local operator of atoms with any number of levels. Around the populations of a formal
+solution the mean intensity at every wavelength of every line and continuum is made by cubic Bezier
+short characteristics on the host's own rays, with coherent scattering solved
+(`lw_rl.operator.response_1d`), and tied to the host's: ``J = q (G S + J_b)`` with q such that the
+host's intensities, and rates, are met where the formal solution was made. The equilibrium of these
+equations is the next state. It needs no formal solution, and its fixed point is the host's.
+
+The equations are solved by preconditioned iterations (Rybicki and Hummer 1992, A&A 262, 209) with
+Anderson acceleration in the logarithm of the populations; where these have moved, opacities and
+responses are made anew around them. Within one linearisation a transition's source function, not
+its emissivity, follows the populations, as far as its own opacity is what its photons see: thin,
+inverted and overlapping transitions need no rule of their own. Where the host conserves charge,
+electrons follow the ions from one iteration to the next.
+
+Three things must be exact for lines whose photons scatter a million times: opacities and
+emissivities are those of populations and background, not differences of totals; the rates of
+spontaneous emission are what the host's rates leave; and what the host's own equations differ by
+from its rates (its quadrature of overlapping transitions) is carried along.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..arrays import Array, Integers
+from ..extrapolation import anderson_mix
+from ..host.equations import Rates, Transfer
+from ..norms import largest, limit_step
+from .response_1d import rates_of, responses, sweep
+
+__all__ = ["CoupledEquilibrium"]
+
+#: Iterations of one linearisation, and how many of them before they are accelerated.
+_MOST_SWEEPS, _DELAY = 100, 3
+#: Iterations that are combined, and the limit of a combined step in the logarithm.
+_WINDOW, _MAX_STEP = 8, 1.0
+#: Linearisations of one correction.
+_MOST_BUILDS = 10
+#: A linearisation is solved to this share of what the populations have moved in all, and made anew
+#: where they have moved by this share of it since, or by more than the last number.
+_SOLVED, _MOVED, _FAR = 1e-2, 0.1, 0.1
+#: No tolerance is below this.
+_FLOOR = 1e-8
+#: Photons are not trapped by more than this, nor is a gain by the host's defect, in proportion to
+#: the population, more than this share of what a level loses.
+_TRAPPED, _DEFECT = 1.0 - 1e-10, 0.5
+#: A transition whose lower level has less than this share left by stimulated emission is taken for
+#: thin.
+_INVERTED = 0.02
+
+
+@dataclass(frozen=True)
+class _Anchored:
+    """What ties the operator to the host's rates.
+
+    Attributes
+    ----------
+    factor : Array
+        Of every row, [Nrow, Nspace].
+    multiple : Array
+        Rate of stimulated emission over that of absorption where they are one row, else zero,
+        [Ntransition, Nspace].
+    spontaneous : Array
+        Rate down of every transition less what is stimulated [s-1], [Ntransition, Nspace].
+    defect, source : Array
+        By what the host's own equations differ: rate per population [s-1] and what is independent
+        of it [m-3 s-1], [Nlevel, Nspace].
+    """
+
+    factor: Array
+    multiple: Array
+    spontaneous: Array
+    defect: Array
+    source: Array
+
+
+@dataclass(frozen=True)
+class _Response:
+    """One linearisation; attributes as in `lw_rl.operator.response_1d.rates_of` and `sweep`."""
+
+    M: Array
+    known: Array
+    local: Array
+    net: Array
+    share: Array
+
+
+@dataclass
+class CoupledEquilibrium:
+    """The non-local operator of all active atoms.
+
+    Parameters
+    ----------
+    transfer : Transfer
+        Their lines and continua.
+
+    Attributes
+    ----------
+    made : int
+        Linearisations made so far.
+    """
+
+    transfer: Transfer
+    made: int = field(default=0, init=False)
+    _first_row: Integers = field(init=False)
+    _second_row: Integers = field(init=False)
+    _of_row: Integers = field(init=False)
+    _block: Integers = field(init=False)
+    _rows: Integers = field(init=False)
+    _columns: Integers = field(init=False)
+
+    def __post_init__(self) -> None:
+        t = self.transfer
+        single = np.isfinite(t.multiple).all(axis=1)
+        sizes = np.where(single, 1, 2)
+        self._first_row = (np.cumsum(sizes) - sizes).astype(np.int64)
+        self._second_row = self._first_row + sizes - 1
+        self._of_row = np.repeat(np.arange(len(sizes)), sizes).astype(np.int64)
+        met = np.zeros((len(sizes), len(sizes)), bool)
+        for begin, end in zip(t.start[:-1], t.start[1:], strict=True):
+            here = t.transition[begin:end]
+            met[np.ix_(here, here)] = True
+        met = met[self._of_row]
+        self._block = np.where(met, np.cumsum(met.ravel()).reshape(met.shape) - 1, -1)
+        self._rows, self._columns = (a.astype(np.int64) for a in np.nonzero(met))
+
+    def solve(self, rates: Rates) -> tuple[Array, Array] | None:
+        """Return the equilibrium next to a formal solution, None if it is not found.
+
+        Parameters
+        ----------
+        rates : Rates
+            What it told.
+
+        Returns
+        -------
+        n : Array
+            Populations [m-3], [Nlevel, Nspace].
+        J : Array
+            Mean intensity at the operator's wavelengths, there, [Nwave, Nspace].
+        """
+        t, n = self.transfer, rates.n
+        anchored = self._anchored(rates)
+        ratio, outside = np.empty_like(rates.J), np.empty_like(rates.J)
+        J = rates.J
+        for build in range(_MOST_BUILDS):
+            self.made += 1
+            M, known, local, share, J = responses(
+                t.height, t.mu, t.weight, t.start, t.transition, t.lower, t.upper, t.emission,
+                t.absorption, t.stimulated, t.up, t.down, self._first_row, self._second_row,
+                self._block, len(self._rows), len(self._of_row), t.planck, n, rates.chi, rates.eta,
+                rates.sca, rates.J, anchored.factor, ratio, outside, build == 0,
+            )  # fmt: skip
+            net = n[t.lower] - t.inverse * n[t.upper]
+            share = np.where(net > _INVERTED * n[t.lower], np.minimum(share, 1.0), 0.0)
+            net = np.where(net > 0.0, net, 1.0)
+            self._trap(local, anchored, net, share)
+            before = n
+            response = _Response(M, known, local, net, share)
+            n = self._equilibrium(n, rates, anchored, response)
+            if n is None:
+                return None
+            moved = largest(np.log(n / before))
+            if moved < min(_MOVED * largest(np.log(n / rates.n)), _FAR):
+                return n, J
+        return None
+
+    def _anchored(self, rates: Rates) -> _Anchored:
+        """Return what ties the operator to the host's rates."""
+        t = self.transfer
+        made = np.zeros((len(self._of_row), rates.n.shape[1]))
+        wave = np.repeat(np.arange(len(t.waves)), np.diff(t.start))
+        iterated = rates.iterated[wave]
+        np.add.at(made, self._first_row[t.transition], t.up * iterated)
+        two = self._second_row != self._first_row
+        entries = two[t.transition]
+        np.add.at(made, self._second_row[t.transition[entries]], (t.down * iterated)[entries])
+        factor = np.ones_like(made)
+        factor[self._first_row] = rates.up / np.maximum(made[self._first_row], 1e-300)
+        multiple = np.where(two[:, None], 0.0, t.multiple)
+        stimulated = np.where(two[:, None], made[self._second_row], multiple * rates.up)
+        spontaneous = np.maximum(rates.down - stimulated, 0.0)
+        lost = rates.collisions.sum(axis=0)
+        np.add.at(lost, t.lower, rates.up)
+        np.add.at(lost, t.upper, rates.down)
+        # A gain in proportion to the population must not exceed what is lost: the rest is a source.
+        defect = np.minimum(rates.defect, _DEFECT * lost)
+        return _Anchored(factor, multiple, spontaneous, defect, (rates.defect - defect) * rates.n)
+
+    def _trap(self, local: Array, anchored: _Anchored, net: Array, share: Array) -> None:
+        """Limit the local response: of a line's photons no more than all are absorbed again."""
+        t = self.transfer
+        for k in np.flatnonzero(self._first_row == self._second_row):
+            own = self._block[self._first_row[k], k]
+            most = _TRAPPED * anchored.spontaneous[k] / net[k]
+            local[own] = np.where(share[k] > 0.0, np.minimum(local[own], most), local[own])
+
+    def _equilibrium(
+        self, n: Array, rates: Rates, anchored: _Anchored, response: _Response
+    ) -> Array | None:
+        """Return the equilibrium of one linearisation, or the last state on the way to it."""
+        t = self.transfer
+        xs: list[Array] = []
+        images: list[Array] = []
+        atom = np.repeat(np.arange(len(t.Nlevel)), t.Nlevel)
+        electrons = np.ones(n.shape[1])
+        for made in range(_MOST_SWEEPS):
+            if rates.given is not None:
+                # Recombination by more electrons leaves fewer: the mean damps what would oscillate.
+                needed = (t.charge @ n + rates.given) / rates.electrons
+                electrons = np.sqrt(electrons * needed)
+            new = self._swept(n, rates, anchored, response, electrons)
+            change = np.log(new / n)
+            size = largest(change)
+            if not np.isfinite(size):
+                return None
+            if size < max(_SOLVED * largest(np.log(new / rates.n)), _FLOOR):
+                return new
+            if made < _DELAY or size > _MAX_STEP:
+                # Far away there is nothing to extrapolate.
+                n, xs, images = new, [], []
+                continue
+            xs, images = (
+                [*xs[-_WINDOW:], np.log(n).ravel()],
+                [*images[-_WINDOW:], np.log(new).ravel()],
+            )
+            if len(xs) == 1:
+                n = new
+                continue
+            mixed = limit_step(xs[-1], anderson_mix(xs, images), _MAX_STEP)
+            n = np.exp(mixed).reshape(n.shape)
+            sums = np.add.reduceat(n, t.first_level, axis=0)
+            n *= (rates.nTotal / sums)[atom]
+        return n
+
+    def _swept(
+        self,
+        n: Array,
+        rates: Rates,
+        anchored: _Anchored,
+        response: _Response,
+        electrons: Array,
+    ) -> Array:
+        """Return the populations after one iteration.
+
+        Collisions are in proportion to the electrons, recombination in three-body collisions to
+        their square, and what recombination emits to themselves; `electrons` is their number over
+        that of the formal solution, [Nspace].
+        """
+        t = self.transfer
+        recombines = t.charge[t.upper] > t.charge[t.lower]
+        strength = np.where(recombines[:, None], electrons, 1.0)
+        fixed = rates.collisions * electrons
+        ionised = t.charge[:, None] < t.charge
+        fixed[ionised] *= electrons
+        np.add.at(fixed, (t.lower, t.upper), strength * anchored.spontaneous)
+        down = self._second_row > self._first_row
+        row = np.ones((len(self._of_row), len(electrons)))
+        row[self._second_row[down]] = strength[down]
+        rate = rates_of(
+            n, strength, t.lower, t.upper, self._rows, self._columns, response.M, response.known,
+            t.inverse, response.net, response.share,
+        )  # fmt: skip
+        swept: Array = sweep(
+            n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect, anchored.source,
+            t.lower, t.upper, self._first_row, self._second_row, self._of_row, anchored.multiple,
+            rate * row, self._rows, self._columns,
+            response.local * row[self._rows] * strength[self._columns], t.inverse, response.net,
+            response.share,
+        )  # fmt: skip
+        return swept

@@ -1,0 +1,594 @@
+"""Compiled: how the radiative rates of coupled transitions respond to the populations, in 1D.
+
+At every wavelength the mean intensity of a plane-parallel atmosphere is ``J = G S + J_b``, with the
+source function S of all that emits there, what enters at the lower boundary, and coherent
+scattering in the background solved: ``G = (1 - Lambda a)^-1 Lambda``. A rate is a sum over
+wavelengths of such intensities, and what a transition emits is linear in its upper level's
+population, so that at fixed opacity
+
+    rate of row r  =  known_r  +  sum over transitions c of  M_rc n_u(c),
+
+and only the blocks ``M_rc``, [Nspace, Nspace], are kept.
+
+Lambda is that of cubic Bezier short characteristics (`lw_rl.operator.bezier_1d`), linear ones where
+that does not give a positive response with scattering solved. Eight wavelengths
+are treated together, as many as fit into the registers of a processor's vector unit.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from ..arrays import Array, Integers
+from .bezier_1d import REACH, stencils
+
+__all__ = ["LANES", "opacities", "rates_of", "responses", "sweep"]
+
+#: Wavelengths treated together.
+LANES = 8
+#: A response below this share of the largest is none.
+_NEGLIGIBLE = 1e-13
+#: Steps of optical depth beyond which nothing changes.
+_THIN, _THICK = 1e-12, 1e12
+#: Albedo times optical depth, or albedo where thick, from which on scattering is solved.
+_SCATTERS = 1e-2
+#: An operator with more negative responses than this, of the largest, is not trusted.
+_NEGATIVE = 1e-2
+#: The total opacity is not taken for less than this share of the background's.
+_LEAST_OPACITY = 1e-2
+#: Limits of the ratio of the host's mean intensity to the operator's; what is above is light from
+#: outside, which stays as it is.
+_LEAST_RATIO, _LARGEST_RATIO = 1e-3, 2.0
+#: A new population is not below this share of the old one.
+_LEAST_CHANGE = 0.1
+#: Within one linearisation a transition does not become more transparent than this.
+_THINNEST = 0.3
+
+_compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+
+
+@_compiled
+def _lambda_operators(
+    inward: Array, outward: Array, decay: Array, half: Array, Lambda: Array
+) -> None:
+    """Write the Lambda operators of `LANES` wavelengths, [source, depth, lane].
+
+    Parameters
+    ----------
+    inward, outward : Array
+        Stencils (`lw_rl.operator.bezier_1d`), [Nspace, 5, Nray * LANES].
+    decay : Array
+        exp(-step), [Nspace - 1, Nray * LANES].
+    half : Array
+        Half the quadrature weights of the rays, [Nray].
+    Lambda : Array
+        Written, [Nspace, Nspace, LANES].
+    """
+    N, K = inward.shape[0], half.size
+    inward = inward.reshape((N, 2 * REACH + 1, K, LANES))
+    outward = outward.reshape((N, 2 * REACH + 1, K, LANES))
+    decay = decay.reshape((N - 1, K, LANES))
+    beam, seen = np.empty((K, LANES)), np.empty(LANES)
+    Lambda[:] = 0.0
+    for s in range(N):
+        beam[:] = 0.0
+        largest = 0.0
+        for i in range(max(1, s - REACH), N):
+            m = s - i + REACH
+            seen[:] = 0.0
+            if m >= 0:
+                for k in range(K):
+                    for w in range(LANES):
+                        beam[k, w] = beam[k, w] * decay[i - 1, k, w] + inward[i, m, k, w]
+                        seen[w] += half[k] * beam[k, w]
+            else:
+                for k in range(K):
+                    for w in range(LANES):
+                        beam[k, w] *= decay[i - 1, k, w]
+                        seen[w] += half[k] * beam[k, w]
+            size = 0.0
+            for w in range(LANES):
+                Lambda[s, i, w] += seen[w]
+                size = max(size, abs(seen[w]))
+            largest = max(largest, size)
+            if m < 0 and size < _NEGLIGIBLE * largest:
+                break
+        beam[:] = 0.0
+        largest = 0.0
+        for i in range(min(N - 2, s + REACH), -1, -1):
+            m = s - i + REACH
+            seen[:] = 0.0
+            if m <= 2 * REACH:
+                for k in range(K):
+                    for w in range(LANES):
+                        beam[k, w] = beam[k, w] * decay[i, k, w] + outward[i, m, k, w]
+                        seen[w] += half[k] * beam[k, w]
+            else:
+                for k in range(K):
+                    for w in range(LANES):
+                        beam[k, w] *= decay[i, k, w]
+                        seen[w] += half[k] * beam[k, w]
+            size = 0.0
+            for w in range(LANES):
+                Lambda[s, i, w] += seen[w]
+                size = max(size, abs(seen[w]))
+            largest = max(largest, size)
+            if m > 2 * REACH and size < _NEGLIGIBLE * largest:
+                break
+
+
+@_compiled
+def _optical_steps(chi: Array, height: Array, mu: Array, lanes: Integers) -> Array:
+    """Return the steps of optical depth of some wavelengths, [Nspace - 1, Nray * LANES]."""
+    N, K = height.size, mu.size
+    step = np.empty((N - 1, K * LANES))
+    for i in range(N - 1):
+        for k in range(K):
+            for w in range(LANES):
+                v = lanes[w]
+                t = 0.5 * (chi[v, i] + chi[v, i + 1]) * (height[i] - height[i + 1]) / mu[k]
+                step[i, k * LANES + w] = min(max(t, _THIN), _THICK)
+    return step
+
+
+@_compiled
+def _scatters(chi: Array, sca: Array, height: Array) -> bool:
+    """Return whether scattering matters at a wavelength."""
+    tau = 0.0
+    for i in range(height.size):
+        if i > 0:
+            tau += 0.5 * (chi[i] + chi[i - 1]) * (height[i - 1] - height[i])
+        if sca[i] / chi[i] * min(tau, 1.0) > _SCATTERS:
+            return True
+    return False
+
+
+@_compiled
+def opacities(
+    start: Integers,
+    transition: Integers,
+    lower: Integers,
+    upper: Integers,
+    emission: Array,
+    absorption: Array,
+    stimulated: Array,
+    n: Array,
+    chi: Array,
+    eta: Array,
+) -> tuple[Array, Array, Array]:
+    """Return total opacity and emissivity, and the latter's part of the transitions.
+
+    Parameters
+    ----------
+    start, transition, lower, upper, emission, absorption, stimulated
+        As of `lw_rl.host.equations.Transfer`.
+    n : Array
+        Populations [m-3], [Nlevel, Nspace].
+    chi, eta : Array
+        Of everything else [m-1, J s-1 m-3 sr-1 Hz-1], [Nwave, Nspace].
+    """
+    V, N = chi.shape
+    total, own = chi.copy(), np.zeros((V, N))
+    for v in range(V):
+        for e in range(start[v], start[v + 1]):
+            t = transition[e]
+            l, u = lower[t], upper[t]
+            for i in range(N):
+                total[v, i] += absorption[e, i] * n[l, i] - stimulated[e, i] * n[u, i]
+                own[v, i] += emission[e, i] * n[u, i]
+        for i in range(N):
+            total[v, i] = max(total[v, i], _LEAST_OPACITY * chi[v, i])
+    return total, eta + own, own
+
+
+@_compiled
+def _with_scattering(
+    Lambda: Array, lane: int, light: Array, total: Array, sca: Array, scatters: bool
+) -> Array:
+    """Return mean intensity per source function and, last, that of the boundary.
+
+    Parameters
+    ----------
+    Lambda : Array
+        [source, depth, lane].
+    light : Array
+        Mean intensity of what enters at the lower boundary, not scattered, [Nspace].
+    total, sca : Array
+        Opacity, and what of it scatters, [Nspace].
+
+    Returns
+    -------
+    G : Array
+        [Nspace, Nspace + 1].
+    """
+    N = light.size
+    G = np.empty((N, N + 1))
+    for i in range(N):
+        for j in range(N):
+            G[i, j] = Lambda[j, i, lane]
+        G[i, N] = light[i]
+    if scatters:
+        A = np.zeros((N, N))
+        for i in range(N):
+            for j in range(N):
+                A[i, j] = -G[i, j] * (sca[j] / total[j])
+            A[i, i] += 1.0
+        G = np.ascontiguousarray(np.linalg.solve(A, G))
+    return G
+
+
+@_compiled
+def responses(
+    height: Array,
+    mu: Array,
+    weight: Array,
+    start: Integers,
+    transition: Integers,
+    lower: Integers,
+    upper: Integers,
+    emission: Array,
+    absorption: Array,
+    stimulated: Array,
+    up: Array,
+    down: Array,
+    first_row: Integers,
+    second_row: Integers,
+    block: Integers,
+    Nblock: int,
+    Nrow: int,
+    planck: Array,
+    n: Array,
+    chi: Array,
+    eta: Array,
+    sca: Array,
+    J: Array,
+    factor: Array,
+    ratio: Array,
+    outside: Array,
+    first: bool,
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Return the blocks M and the known part of the rates around some populations.
+
+    Parameters
+    ----------
+    height, mu, weight, start, transition, lower, upper, emission, absorption, stimulated, up, down
+        As of `lw_rl.host.equations.Transfer`.
+    first_row, second_row : Array
+        Rows of a transition's rates up and down, [Ntransition]; where both are the same the
+        rate down is a multiple of the rate up.
+    block : Array
+        Index of a row's block for a transition's emission, -1 if none, [Nrow, Ntransition].
+    planck : Array
+        Planck function at the two lowest depths, [Nwave, 2].
+    n : Array
+        Populations [m-3], [Nlevel, Nspace].
+    chi, eta, sca : Array
+        Opacity and emissivity of everything else, and scattering, [Nwave, Nspace].
+    J : Array
+        The host's mean intensity, [Nwave, Nspace].
+    factor : Array
+        Factor on the rates of every row, [Nrow, Nspace].
+    ratio, outside : Array
+        Ratio of the host's mean intensity to the operator's, and what it has besides,
+        [Nwave, Nspace]; found and written where `first`.
+
+    Returns
+    -------
+    M : Array
+        [Nblock, Nspace, Nspace].
+    known : Array
+        [Nrow, Nspace].
+    local : Array
+        The diagonals of M, of a ratio of one at most, [Nblock, Nspace].
+    share : Array
+        Share of a transition in the opacity that its own rate sees, [Ntransition, Nspace].
+    Jmodel : Array
+        Mean intensity by the operator, [Nwave, Nspace].
+    """
+    V, N = chi.shape
+    K, T = mu.size, lower.size
+    M, known = np.zeros((Nblock, N, N)), np.zeros((Nrow, N))
+    local = np.zeros((Nblock, N))
+    share, seen = np.zeros((T, N)), np.full((T, N), 1e-300)
+    Jmodel = np.empty((V, N))
+    total, emitted, own = opacities(
+        start, transition, lower, upper, emission, absorption, stimulated, n, chi, eta
+    )
+    lanes = np.empty(LANES, np.int64)
+    Lambda, monotone = np.empty((N, N, LANES)), np.empty((N, N, LANES))
+    light = np.empty(N)
+    half = 0.5 * weight
+    column, other = np.empty(N), np.empty(N)
+    for v0 in range(0, V, LANES):
+        for w in range(LANES):
+            lanes[w] = min(v0 + w, V - 1)
+        step = _optical_steps(total, height, mu, lanes)
+        source = np.empty((N, K * LANES))
+        for i in range(N):
+            for w in range(LANES):
+                v = lanes[w]
+                S = (emitted[v, i] + sca[v, i] * J[v, i]) / total[v, i]
+                for k in range(K):
+                    source[i, k * LANES + w] = S
+        decay = np.exp(-step)
+        _lambda_operators(*stencils(step, source, False), decay, half, Lambda)
+        made = False
+        for w in range(min(LANES, V - v0)):
+            v = v0 + w
+            # As the host's, the lower boundary is thermal, with the gradient of the Planck function.
+            for i in range(N):
+                light[i] = 0.0
+            for k in range(K):
+                t = step[N - 2, k * LANES + w]
+                beam = max(planck[v, 1] + (planck[v, 1] - planck[v, 0]) / t, 0.0)
+                for i in range(N - 1, -1, -1):
+                    light[i] += half[k] * beam
+                    if i > 0:
+                        beam *= decay[i - 1, k * LANES + w]
+            scatters = _scatters(total[v], sca[v], height)
+            G = _with_scattering(Lambda, w, light, total[v], sca[v], scatters)
+            if scatters and G.min() < -_NEGATIVE * G.max():
+                if not made:
+                    _lambda_operators(*stencils(step, source, True), decay, half, monotone)
+                    made = True
+                G = _with_scattering(monotone, w, light, total[v], sca[v], scatters)
+            for i in range(N):
+                other[i] = eta[v, i] / total[v, i]
+                if not scatters:
+                    other[i] += sca[v, i] * J[v, i] / total[v, i]
+            J0 = G[:, N].copy()
+            for i in range(N):
+                for j in range(N):
+                    J0[i] += G[i, j] * other[j]
+                Jmodel[v, i] = J0[i]
+                for j in range(N):
+                    Jmodel[v, i] += G[i, j] * (own[v, j] / total[v, j])
+            if first:
+                for i in range(N):
+                    q = J[v, i] / max(Jmodel[v, i], 1e-300)
+                    ratio[v, i] = min(max(q, _LEAST_RATIO), _LARGEST_RATIO)
+                    outside[v, i] = max(J[v, i] - ratio[v, i] * Jmodel[v, i], 0.0)
+            for i in range(N):
+                J0[i] = ratio[v, i] * J0[i] + outside[v, i]
+                Jmodel[v, i] = ratio[v, i] * Jmodel[v, i] + outside[v, i]
+            for b in range(start[v], start[v + 1]):
+                c = transition[b]
+                for j in range(N):
+                    column[j] = emission[b, j] / total[v, j]
+                for a in range(start[v], start[v + 1]):
+                    t = transition[a]
+                    for side in range(1 if first_row[t] == second_row[t] else 2):
+                        row = first_row[t] if side == 0 else second_row[t]
+                        rate = up if side == 0 else down
+                        m = block[row, c]
+                        for i in range(N):
+                            q = factor[row, i] * ratio[v, i]
+                            g = rate[a, i] * q
+                            for j in range(N):
+                                M[m, i, j] += g * G[i, j] * column[j]
+                            h = max(G[i, i], 0.0) * column[i]
+                            local[m, i] += rate[a, i] * min(q, 1.0) * h
+                            if t == c and side == 0:
+                                h *= rate[a, i]
+                                x = absorption[b, i] * n[lower[c], i]
+                                x -= stimulated[b, i] * n[upper[c], i]
+                                seen[c, i] += h
+                                share[c, i] += h * min(max(x / total[v, i], 0.0), 1.0)
+            for a in range(start[v], start[v + 1]):
+                t = transition[a]
+                row = first_row[t]
+                for i in range(N):
+                    known[row, i] += up[a, i] * factor[row, i] * J0[i]
+                if second_row[t] != row:
+                    row = second_row[t]
+                    for i in range(N):
+                        known[row, i] += down[a, i] * factor[row, i] * J0[i]
+    return M, known, local, share / seen, Jmodel
+
+
+@_compiled
+def _thinning(
+    t: int, k: int, n: Array, lower: Integers, upper: Integers, inverse: Array, net: Array,
+    share: Array,
+) -> float:  # fmt: skip
+    """Return what a transition's source function is worth, for the change of its own opacity.
+
+    Its opacity was ``net`` where the operator was linearised; `share` of the total was its own.
+    """
+    now = (n[lower[t], k] - inverse[t, k] * n[upper[t], k]) / net[t, k]
+    return 1.0 / (1.0 - share[t, k] + share[t, k] * max(now, _THINNEST))
+
+
+@_compiled
+def rates_of(
+    n: Array,
+    strength: Array,
+    lower: Integers,
+    upper: Integers,
+    rows: Integers,
+    columns: Integers,
+    M: Array,
+    known: Array,
+    inverse: Array,
+    net: Array,
+    share: Array,
+) -> Array:
+    """Return the rates of every row at some populations, [Nrow, Nspace].
+
+    Parameters
+    ----------
+    n : Array
+        Populations, [Nlevel, Nspace].
+    strength : Array
+        Factor on what every transition emits, [Ntransition, Nspace].
+    rows, columns : Array
+        Row and transition of every block, [Nblock].
+    M, known, share
+        From :func:`responses`.
+    inverse, net : Array
+        Share of the upper population that stimulated emission takes from the lower one, and what
+        is left of that where the operator was linearised, [Ntransition, Nspace].
+    """
+    T, N = lower.size, n.shape[1]
+    emitter = np.empty((T, N))
+    for t in range(T):
+        for k in range(N):
+            emitter[t, k] = (
+                strength[t, k]
+                * n[upper[t], k]
+                * _thinning(t, k, n, lower, upper, inverse, net, share)
+            )
+    rate = known.copy()
+    for b in range(rows.size):
+        rate[rows[b]] += M[b] @ emitter[columns[b]]
+    return np.maximum(rate, 0.0)
+
+
+@_compiled
+def _solve(
+    P: Array,
+    n: Array,
+    nTotal: Array,
+    first_level: Integers,
+    Nlevel: Integers,
+    defect: Array,
+    source: Array,
+    k: int,
+    new: Array,
+) -> bool:
+    """Write the populations at one depth that are in equilibrium with the rates P.
+
+    Returns whether all of them are positive; those that are not, and those that would fall by more,
+    are a tenth of the old ones.
+    """
+    positive = True
+    for a in range(first_level.size):
+        o, size = first_level[a], Nlevel[a]
+        A, b = np.empty((size, size)), np.zeros(size)
+        most = 0
+        for i in range(size):
+            if n[o + i, k] > n[o + most, k]:
+                most = i
+            for j in range(size):
+                A[i, j] = P[o + i, o + j] if i != j else 0.0
+            b[i] = -source[o + i, k]
+            for j in range(P.shape[0]):
+                if j < o or j >= o + size:
+                    b[i] -= P[o + i, j] * n[j, k]
+        for j in range(size):
+            lost = 0.0
+            for i in range(size):
+                lost += A[i, j]
+            A[j, j] = defect[o + j, k] - lost
+        for j in range(size):
+            A[most, j] = 1.0
+        b[most] = nTotal[a, k]
+        x = np.linalg.solve(A, b)
+        total = 0.0
+        for i in range(size):
+            positive = positive and x[i] > 0.0
+            least = _LEAST_CHANGE * n[o + i, k]
+            new[o + i, k] = x[i] if x[i] > least and math.isfinite(x[i]) else least
+            total += new[o + i, k]
+        for i in range(size):
+            new[o + i, k] *= nTotal[a, k] / total
+    return positive
+
+
+@_compiled
+def sweep(
+    n: Array,
+    nTotal: Array,
+    first_level: Integers,
+    Nlevel: Integers,
+    fixed: Array,
+    defect: Array,
+    source: Array,
+    lower: Integers,
+    upper: Integers,
+    first_row: Integers,
+    second_row: Integers,
+    of_row: Integers,
+    multiple: Array,
+    rate: Array,
+    rows: Integers,
+    columns: Integers,
+    local: Array,
+    inverse: Array,
+    net: Array,
+    share: Array,
+) -> Array:
+    """Return the populations in equilibrium with rates whose local part follows them.
+
+    The equations of statistical equilibrium with the local response preconditioned, linear in the
+    new populations: Rybicki and Hummer 1992, A&A 262, 209, equation 2.19.
+
+    Parameters
+    ----------
+    n : Array
+        Populations [m-3], atom after atom, [Nlevel, Nspace].
+    nTotal : Array
+        Of every atom [m-3], [Natom, Nspace].
+    first_level, Nlevel : Array
+        Of every atom, [Natom].
+    fixed : Array
+        Rates [s-1] that do not depend on the radiation, from the second index to the first,
+        [Nlevel, Nlevel, Nspace].
+    defect : Array
+        Rate [s-1] per population by which the host's own equations differ, [Nlevel, Nspace].
+    source : Array
+        The same, independent of the population [m-3 s-1], [Nlevel, Nspace].
+    multiple : Array
+        Rate down over rate up where these are one row, [Ntransition, Nspace].
+    rate : Array
+        From :func:`rates_of`.
+    local : Array
+        Local response of every block, [Nblock, Nspace].
+
+    Returns
+    -------
+    n : Array
+        [Nlevel, Nspace], not below a tenth of the old populations.
+    """
+    L, N = n.shape
+    T = lower.size
+    new = n.copy()
+    P, left = np.zeros((L, L)), np.zeros(rate.shape[0])
+    worth, inverted = np.zeros(T), np.zeros(T, np.bool_)
+    for k in range(N):
+        for t in range(T):
+            worth[t] = _thinning(t, k, n, lower, upper, inverse, net, share)
+            inverted[t] = n[lower[t], k] <= inverse[t, k] * n[upper[t], k]
+        for own_only in (False, True):
+            P[:] = fixed[:, :, k]
+            left[:] = rate[:, k]
+            for b in range(rows.size):
+                t, c = of_row[rows[b]], columns[b]
+                if not inverted[t] and (t == c or not own_only):
+                    left[rows[b]] -= local[b, k] * worth[c] * n[upper[c], k]
+            for t in range(T):
+                P[upper[t], lower[t]] += max(left[first_row[t]], 0.0)
+                if first_row[t] == second_row[t]:
+                    P[lower[t], upper[t]] += multiple[t, k] * max(left[first_row[t]], 0.0)
+                else:
+                    P[lower[t], upper[t]] += max(left[second_row[t]], 0.0)
+            for b in range(rows.size):
+                row, c = rows[b], columns[b]
+                t = of_row[row]
+                if inverted[t] or (t != c and own_only):
+                    continue
+                if first_row[t] == second_row[t]:
+                    x = n[lower[t], k] - multiple[t, k] * n[upper[t], k]
+                elif row == first_row[t]:
+                    x = n[lower[t], k]
+                else:
+                    x = -n[upper[t], k]
+                x *= local[b, k] * worth[c]
+                P[upper[t], upper[c]] += x
+                P[lower[t], upper[c]] -= x
+            if _solve(P, n, nTotal, first_level, Nlevel, defect, source, k, new):
+                break
+    return new
