@@ -175,9 +175,10 @@ class CoupledEquilibrium:
                 factor = anchored.aim / np.maximum(self._rates(n, response), 1e-300)
                 response = response.times(factor, self._rows)
             self._trap(response, anchored)
-            n = self._equilibrium(n, rates, anchored, response)
-            if n is None:
+            found = self._equilibrium(n, rates, anchored, response)
+            if found is None:
                 return None
+            n = found
             moved = largest(np.log(n / before))
             if moved < min(_MOVED * largest(np.log(n / rates.n)), _FAR):
                 return n, J

@@ -371,7 +371,7 @@ def responses(
         Mean intensity by the operator, [Nwave, Nspace].
     """
     V, N = chi.shape
-    B, K, T = profile.shape[1], mu.size, lower.size
+    B, T = profile.shape[1], lower.size
     M, known = np.zeros((Nblock, N, N)), np.zeros((Nrow, N))
     local = np.zeros((Nblock, N))
     share, seen = np.zeros((T, N)), np.full((T, N), 1e-300)
@@ -489,8 +489,9 @@ def _thinning(
 
     Its opacity was ``net`` where the operator was linearised; `share` of the total was its own.
     """
-    now: float = (n[lower[t], k] - inverse[t, k] * n[upper[t], k]) / net[t, k]
-    return 1.0 / (1.0 - share[t, k] + share[t, k] * max(now, _THINNEST))
+    now = (n[lower[t], k] - inverse[t, k] * n[upper[t], k]) / net[t, k]
+    worth: float = 1.0 / (1.0 - share[t, k] + share[t, k] * max(now, _THINNEST))
+    return worth
 
 
 @_compiled

@@ -5,7 +5,8 @@ made, and the residual of the host's plain update) and proposes the next unknown
 sits in the state that ``init`` returns and ``step`` is given; the one driver owns the loop.
 
 What some schemes can do besides is in the protocols `Starts`, `HasOperators`,
-`AcceleratesProfiles`, `CouplesAtoms` and `AsksPolicy`; :func:`with_abilities` finds out once which of them a scheme has.
+`AcceleratesProfiles`, `CouplesAtoms` and `AsksPolicy`; :func:`with_abilities` finds out once which
+of them a scheme has.
 """
 
 from __future__ import annotations
