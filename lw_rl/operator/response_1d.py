@@ -37,6 +37,9 @@ _THIN, _THICK = 1e-12, 1e12
 _SCATTERS = 1e-2
 #: An operator with more negative responses than this, of the largest, is not trusted.
 _NEGATIVE = 1e-2
+#: A transition whose emission is a smaller share of all at every depth is fixed, as is the response
+#: of a rate to wavelengths that bring less than this share of it.
+_EMITS, _SEES = 1e-3, 1e-4
 #: The total opacity is not taken for less than this share of the background's.
 _LEAST_OPACITY = 1e-2
 #: Limits of the ratio of the host's mean intensity to the operator's; what is above is light from
@@ -327,6 +330,7 @@ def responses(
     sca: Array,
     J: Array,
     factor: Array,
+    aim: Array,
     ratio: Array,
     outside: Array,
     first: bool,
@@ -353,6 +357,8 @@ def responses(
         The host's mean intensity, [Nwave, Nspace].
     factor : Array
         Factor on the rates of every row, [Nrow, Nspace].
+    aim : Array
+        What every row is where the formal solution was made [s-1], [Nrow, Nspace].
     ratio, outside : Array
         Ratio of the host's mean intensity to the operator's, and what it has besides,
         [Nwave, Nspace]; found and written where `first`.
@@ -384,6 +390,9 @@ def responses(
     monotone = np.empty((B, N, N, LANES))
     light, boundary = np.empty((LANES, N)), np.empty((LANES, B, N))
     column, other, unfed = np.empty(N), np.empty(N), np.empty(N)
+    fixed = np.empty((B, N))
+    emits = np.empty(transition.size, np.bool_)
+    sees = np.empty(transition.size, np.bool_)
     for v0 in range(0, V, LANES):
         for w in range(LANES):
             lanes[w] = min(v0 + w, V - 1)
@@ -411,12 +420,26 @@ def responses(
             for i in range(N):
                 unfed[i] = G[i, B * N]
                 model[v, i] = 0.0
+            for b in range(start[v], start[v + 1]):
+                c = transition[b]
+                emits[b] = first_row[c] == second_row[c]
+                for r in range(B):
+                    for j in range(N):
+                        by = profile[b, r, j] * emission[b, j] * n[upper[transition[b]], j]
+                        if by > _EMITS * (own[r, v, j] + eta[v, j]):
+                            emits[b] = True
             for r in range(B):
                 for j in range(N):
-                    other[j] = eta[v, j] / total[r, v, j]
+                    column[j] = 0.0
+                    for b in range(start[v], start[v + 1]):
+                        if emits[b]:
+                            by = emission[b, j] * n[upper[transition[b]], j]
+                            column[j] += profile[b, r, j] * by
+                    fixed[r, j] = eta[v, j] + own[r, v, j] - column[j]
                     if not scatters:
-                        other[j] += sca[v, j] * J[v, j] / total[r, v, j]
-                    column[j] = own[r, v, j] / total[r, v, j]
+                        fixed[r, j] += sca[v, j] * J[v, j]
+                    other[j] = fixed[r, j] / total[r, v, j]
+                    column[j] /= total[r, v, j]
                 for i in range(N):
                     for j in range(N):
                         unfed[i] += G[i, r * N + j] * other[j]
@@ -445,17 +468,26 @@ def responses(
                         for i in range(N):
                             fed = boundary[w, r, i]
                             for j in range(N):
-                                S = (eta[v, j] + sca[v, j] * J[v, j]) / total[r, v, j]
-                                fed += G[i, r * N + j] * S
+                                fed += G[i, r * N + j] * (fixed[r, j] / total[r, v, j])
                             q = factor[row, i] * ratio[v, i] * profile[a, r, i]
                             known[row, i] += rate[a, i] * q * fed
+            for a in range(start[v], start[v + 1]):
+                sees[a] = False
+                row = first_row[transition[a]]
+                for i in range(N):
+                    if up[a, i] * J[v, i] * factor[row, i] > _SEES * aim[row, i]:
+                        sees[a] = True
             for b in range(start[v], start[v + 1]):
+                if not emits[b]:
+                    continue
                 c = transition[b]
                 for r in range(B):
                     for j in range(N):
                         column[j] = profile[b, r, j] * emission[b, j] / total[r, v, j]
                     for a in range(start[v], start[v + 1]):
                         t = transition[a]
+                        if not sees[a] and (t != c or first_row[t] != second_row[t]):
+                            continue
                         for side in range(1 if first_row[t] == second_row[t] else 2):
                             row = first_row[t] if side == 0 else second_row[t]
                             rate = up if side == 0 else down
