@@ -198,43 +198,48 @@ def opacities(
 
 
 @_compiled
-def _with_scattering(
-    Lambda: Array, lane: int, light: Array, total: Array, sca: Array, scatters: bool
-) -> Array:
-    """Return mean intensity per source function of every bundle and, last, of the boundary.
+def _by_lane(Lambda: Array, lanes: Array) -> None:
+    """Write the operators of a bundle wavelength by wavelength, [lane, source, depth]."""
+    N = Lambda.shape[0]
+    for j in range(N):
+        for i in range(N):
+            for w in range(LANES):
+                lanes[w, j, i] = Lambda[j, i, w]
+
+
+@_compiled
+def _scatter(G: Array, light: Array, total: Array, sca: Array) -> None:
+    """Solve coherent scattering in what every source function and the boundary bring.
 
     Parameters
     ----------
-    Lambda : Array
-        [Nbundle, source, depth, lane].
+    G : Array
+        Mean intensity per source function of every bundle, changed in place,
+        [Nbundle, source, depth].
     light : Array
-        Mean intensity of what enters at the lower boundary, not scattered, [Nspace].
+        Mean intensity of what enters at the lower boundary, changed in place, [Nspace].
     total : Array
         Opacity, [Nbundle, Nspace].
     sca : Array
         What of it scatters, [Nspace].
-
-    Returns
-    -------
-    G : Array
-        [Nspace, Nbundle * Nspace + 1].
     """
     B, N = total.shape
-    G = np.empty((N, B * N + 1))
+    A, seen = np.zeros((N, N)), np.empty((N, B * N + 1))
+    for r in range(B):
+        for j in range(N):
+            albedo = sca[j] / total[r, j]
+            for i in range(N):
+                A[i, j] -= G[r, j, i] * albedo
+                seen[i, r * N + j] = G[r, j, i]
+    for i in range(N):
+        A[i, i] += 1.0
+        seen[i, B * N] = light[i]
+    solved = np.linalg.solve(A, seen)
     for i in range(N):
         for r in range(B):
             for j in range(N):
-                G[i, r * N + j] = Lambda[r, j, i, lane]
-        G[i, B * N] = light[i]
-    if scatters:
-        A = np.zeros((N, N))
-        for i in range(N):
-            for r in range(B):
-                for j in range(N):
-                    A[i, j] -= G[i, r * N + j] * (sca[j] / total[r, j])
-            A[i, i] += 1.0
-        G = np.ascontiguousarray(np.linalg.solve(A, G))
-    return G
+                G[r, j, i] = solved[i, r * N + j]
+        light[i] = solved[i, B * N]
 
 
 @_compiled
@@ -366,7 +371,7 @@ def responses(
     Returns
     -------
     M : Array
-        [Nblock, Nspace, Nspace].
+        From source to depth, [Nblock, source, depth].
     known : Array
         [Nrow, Nspace].
     local : Array
@@ -386,13 +391,12 @@ def responses(
         start, transition, lower, upper, emission, absorption, stimulated, profile, n, chi, eta
     )
     lanes = np.empty(LANES, np.int64)
-    Lambda = np.empty((B, N, N, LANES))
-    monotone = np.empty((B, N, N, LANES))
-    light, boundary = np.empty((LANES, N)), np.empty((LANES, B, N))
-    column, other, unfed = np.empty(N), np.empty(N), np.empty(N)
+    Lambda, of_lane = np.empty((N, N, LANES)), np.empty((B, LANES, N, N))
+    monotone = np.empty((B, LANES, N, N))
+    boundary, light = np.empty((LANES, B, N)), np.empty(N)
+    column, unfed, seeing = np.empty(N), np.empty(N), np.empty(N)
     fixed = np.empty((B, N))
     emits = np.empty(transition.size, np.bool_)
-    sees = np.empty(transition.size, np.bool_)
     for v0 in range(0, V, LANES):
         for w in range(LANES):
             lanes[w] = min(v0 + w, V - 1)
@@ -400,52 +404,57 @@ def responses(
         for r in range(B):
             _bundle(
                 r, B, height, mu, weight, total[r], own[r], eta, sca, J, planck, lanes, False,
-                Lambda[r], boundary,
+                Lambda, boundary,
             )  # fmt: skip
+            _by_lane(Lambda, of_lane[r])
         made = False
         for w in range(min(LANES, V - v0)):
             v = v0 + w
-            light[w] = boundary[w].sum(axis=0)
+            light[:] = boundary[w].sum(axis=0)
             scatters = _scatters(total[0, v], sca[v], height)
-            G = _with_scattering(Lambda, w, light[w], total[:, v], sca[v], scatters)
-            if scatters and G.min() < -_NEGATIVE * G.max():
-                if not made:
-                    for r in range(B):
-                        _bundle(
-                            r, B, height, mu, weight, total[r], own[r], eta, sca, J, planck,
-                            lanes, True, monotone[r], boundary,
-                        )  # fmt: skip
-                    made = True
-                G = _with_scattering(monotone, w, light[w], total[:, v], sca[v], scatters)
-            for i in range(N):
-                unfed[i] = G[i, B * N]
-                model[v, i] = 0.0
+            G = of_lane[:, w]
+            if scatters:
+                G = G.copy()
+                _scatter(G, light, total[:, v], sca[v])
+                if G.min() < -_NEGATIVE * G.max():
+                    if not made:
+                        for r in range(B):
+                            _bundle(
+                                r, B, height, mu, weight, total[r], own[r], eta, sca, J, planck,
+                                lanes, True, Lambda, boundary,
+                            )  # fmt: skip
+                            _by_lane(Lambda, monotone[r])
+                        made = True
+                    G = monotone[:, w].copy()
+                    light[:] = boundary[w].sum(axis=0)
+                    _scatter(G, light, total[:, v], sca[v])
             for b in range(start[v], start[v + 1]):
                 c = transition[b]
                 emits[b] = first_row[c] == second_row[c]
                 for r in range(B):
                     for j in range(N):
-                        by = profile[b, r, j] * emission[b, j] * n[upper[transition[b]], j]
+                        by = profile[b, r, j] * emission[b, j] * n[upper[c], j]
                         if by > _EMITS * (own[r, v, j] + eta[v, j]):
                             emits[b] = True
+            unfed[:] = light
+            model[v] = light
             for r in range(B):
-                for j in range(N):
-                    column[j] = 0.0
-                    for b in range(start[v], start[v + 1]):
-                        if emits[b]:
+                column[:] = 0.0
+                for b in range(start[v], start[v + 1]):
+                    if emits[b]:
+                        for j in range(N):
                             by = emission[b, j] * n[upper[transition[b]], j]
                             column[j] += profile[b, r, j] * by
+                for j in range(N):
                     fixed[r, j] = eta[v, j] + own[r, v, j] - column[j]
                     if not scatters:
                         fixed[r, j] += sca[v, j] * J[v, j]
-                    other[j] = fixed[r, j] / total[r, v, j]
-                    column[j] /= total[r, v, j]
-                for i in range(N):
-                    for j in range(N):
-                        unfed[i] += G[i, r * N + j] * other[j]
-                        model[v, i] += G[i, r * N + j] * column[j]
+                    fixed[r, j] /= total[r, v, j]
+                    S = fixed[r, j] + column[j] / total[r, v, j]
+                    for i in range(N):
+                        unfed[i] += G[r, j, i] * fixed[r, j]
+                        model[v, i] += G[r, j, i] * S
             for i in range(N):
-                model[v, i] += unfed[i]
                 if first:
                     q = J[v, i] / max(model[v, i], 1e-300)
                     ratio[v, i] = min(max(q, _LEAST_RATIO), _LARGEST_RATIO)
@@ -453,57 +462,47 @@ def responses(
                 model[v, i] = ratio[v, i] * model[v, i] + outside[v, i]
             for a in range(start[v], start[v + 1]):
                 t = transition[a]
+                sees = False
+                for i in range(N):
+                    row = first_row[t]
+                    if up[a, i] * J[v, i] * factor[row, i] > _SEES * aim[row, i]:
+                        sees = True
                 for side in range(1 if first_row[t] == second_row[t] else 2):
                     row = first_row[t] if side == 0 else second_row[t]
                     rate = up if side == 0 else down
                     for i in range(N):
                         known[row, i] += rate[a, i] * factor[row, i] * outside[v, i]
-                    if scatters or B == 1:
-                        for i in range(N):
-                            q = factor[row, i] * ratio[v, i]
-                            known[row, i] += rate[a, i] * q * unfed[i]
-                        continue
-                    # What each bundle brings counts by its own profile.
                     for r in range(B):
+                        # What each bundle brings counts by its own profile.
+                        by_profile = B > 1 and not scatters
                         for i in range(N):
-                            fed = boundary[w, r, i]
-                            for j in range(N):
-                                fed += G[i, r * N + j] * (fixed[r, j] / total[r, v, j])
-                            q = factor[row, i] * ratio[v, i] * profile[a, r, i]
-                            known[row, i] += rate[a, i] * q * fed
-            for a in range(start[v], start[v + 1]):
-                sees[a] = False
-                row = first_row[transition[a]]
-                for i in range(N):
-                    if up[a, i] * J[v, i] * factor[row, i] > _SEES * aim[row, i]:
-                        sees[a] = True
-            for b in range(start[v], start[v + 1]):
-                if not emits[b]:
-                    continue
-                c = transition[b]
-                for r in range(B):
-                    for j in range(N):
-                        column[j] = profile[b, r, j] * emission[b, j] / total[r, v, j]
-                    for a in range(start[v], start[v + 1]):
-                        t = transition[a]
-                        if not sees[a] and (t != c or first_row[t] != second_row[t]):
-                            continue
-                        for side in range(1 if first_row[t] == second_row[t] else 2):
-                            row = first_row[t] if side == 0 else second_row[t]
-                            rate = up if side == 0 else down
-                            m = block[row, c]
+                            seeing[i] = rate[a, i] * factor[row, i] * ratio[v, i]
+                            if by_profile:
+                                seeing[i] *= profile[a, r, i]
+                        if by_profile:
                             for i in range(N):
-                                seeing = rate[a, i]
-                                if not scatters:
-                                    seeing *= profile[a, r, i]
-                                q = factor[row, i] * ratio[v, i]
-                                g = seeing * q
-                                for j in range(N):
-                                    M[m, i, j] += g * G[i, r * N + j] * column[j]
-                                h = max(G[i, r * N + i], 0.0) * column[i]
-                                local[m, i] += seeing * min(q, 1.0) * h
+                                known[row, i] += seeing[i] * boundary[w, r, i]
+                            for j in range(N):
+                                for i in range(N):
+                                    known[row, i] += seeing[i] * G[r, j, i] * fixed[r, j]
+                        elif r == 0:
+                            for i in range(N):
+                                known[row, i] += seeing[i] * unfed[i]
+                        for b in range(start[v], start[v + 1]):
+                            c = transition[b]
+                            if not emits[b]:
+                                continue
+                            if not sees and (t != c or first_row[t] != second_row[t]):
+                                continue
+                            m = block[row, c]
+                            for j in range(N):
+                                column[j] = profile[b, r, j] * emission[b, j] / total[r, v, j]
+                                for i in range(N):
+                                    M[m, j, i] += seeing[i] * G[r, j, i] * column[j]
+                            for i in range(N):
+                                h = max(G[r, i, i], 0.0) * column[i] * seeing[i]
+                                local[m, i] += h / max(factor[row, i] * ratio[v, i], 1.0)
                                 if t == c and side == 0:
-                                    h *= seeing
                                     x = absorption[b, i] * n[lower[c], i]
                                     x -= stimulated[b, i] * n[upper[c], i]
                                     x *= profile[b, r, i] / total[r, v, i]
@@ -567,7 +566,7 @@ def rates_of(
             )
     rate = known.copy()
     for b in range(rows.size):
-        rate[rows[b]] += M[b] @ emitter[columns[b]]
+        rate[rows[b]] += emitter[columns[b]] @ M[b]
     return np.maximum(rate, 0.0)
 
 
