@@ -163,8 +163,8 @@ class CoupledEquilibrium:
             M, known, local, share, J = responses(
                 t.height, t.mu, t.weight, t.start, t.transition, t.lower, t.upper, t.emission,
                 t.absorption, t.stimulated, t.profile, t.up, t.down, self._first_row,
-                self._second_row, self._block, len(self._rows), len(self._of_row), t.planck, n, rates.chi, rates.eta,
-                rates.sca, rates.J, factor, anchored.aim, ratio, outside, build == 0,
+                self._second_row, self._block, len(self._rows), len(self._of_row), t.planck, n,
+                rates.chi, rates.eta, rates.sca, rates.J, factor, anchored.aim, ratio, outside, build == 0,
             )  # fmt: skip
             net = n[t.lower] - t.inverse * n[t.upper]
             share = np.where(net > _INVERTED * n[t.lower], np.minimum(share, 1.0), 0.0)
