@@ -289,7 +289,7 @@ class Adapter:
         self.ctx.spect.J[waves] = J
 
     def write_radiation_ahead(self, waves: Integers, J: Array) -> None:
-        """Set the mean intensity that belongs to the next unknown; :meth:`go_back` takes it back."""
+        """Set the mean intensity that belongs to the next unknown, until :meth:`go_back`."""
         self._behind = waves, self.radiation(waves)
         self.ctx.spect.J[waves] = J
 

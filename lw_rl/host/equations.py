@@ -334,7 +334,8 @@ def _transitions(atom: Any, first: int, atmos: Any, grid: Array) -> list[_Transi
             profile = phi.mean(axis=(1, 2)) if at_rest else np.einsum("wmdk,m->wk", phi, angles)
             seen = phi[:, :1, 0] if at_rest else phi.reshape(len(phi), -1, phi.shape[-1])
             seen = seen / np.maximum(profile, 1e-300)[:, None]
-            unit = HC / (4.0 * np.pi) * profile
+            # A photon's energy is that of its own wavelength.
+            unit = HC / (4.0 * np.pi) * profile * t.lambda0 / wavelength[:, None]
             share = profile * width / wavelength[:, None] ** 2
             g = np.full(profile.shape[1], t.Bji / t.Bij)
             absorption, stimulated = unit * t.Bij, unit * t.Bji

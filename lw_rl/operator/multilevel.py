@@ -43,8 +43,8 @@ _MOST_BUILDS = 10
 #: A linearisation is solved to this share of what the populations have moved in all, and made anew
 #: where they have moved by this share of it since, or by more than the last number.
 _SOLVED, _MOVED, _FAR = 1e-2, 0.1, 0.1
-#: No tolerance is below this.
-_FLOOR = 1e-8
+#: No tolerance of a linearisation is below the first, nor of their sequence below the second.
+_FLOOR, _STILL = 1e-8, 1e-7
 #: Photons are not trapped by more than this, nor is a gain by the host's defect, in proportion to
 #: the population, more than this share of what a level loses.
 _TRAPPED, _DEFECT = 1.0 - 1e-10, 0.5
@@ -164,7 +164,8 @@ class CoupledEquilibrium:
                 t.height, t.mu, t.weight, t.start, t.transition, t.lower, t.upper, t.emission,
                 t.absorption, t.stimulated, t.profile, t.up, t.down, self._first_row,
                 self._second_row, self._block, len(self._rows), len(self._of_row), t.planck, n,
-                rates.chi, rates.eta, rates.sca, rates.J, factor, anchored.aim, ratio, outside, build == 0,
+                rates.chi, rates.eta, rates.sca, rates.J, factor, anchored.aim, ratio, outside,
+                build == 0,
             )  # fmt: skip
             net = n[t.lower] - t.inverse * n[t.upper]
             share = np.where(net > _INVERTED * n[t.lower], np.minimum(share, 1.0), 0.0)
@@ -180,9 +181,12 @@ class CoupledEquilibrium:
                 return None
             n = found
             moved = largest(np.log(n / before))
-            if moved < min(_MOVED * largest(np.log(n / rates.n)), _FAR):
-                return n, J
-        return None
+            if moved < max(min(_MOVED * largest(np.log(n / rates.n)), _FAR), _STILL):
+                break
+        else:
+            if moved > _MAX_STEP:
+                return None
+        return n, J
 
     def _anchored(self, rates: Rates) -> _Anchored:
         """Return what ties the operator to the host's rates."""
