@@ -42,9 +42,14 @@ bound, which is not given there, are multiplied by ten. Classical Lambda iterati
 without an operator is taken to contract by 0.9999 per step, whatever is observed: it can stall far
 from the solution.
 
-**The radiation field.** Where an atom has no operator, the scattered light of the background can be
-slower than the populations, which follow it: no estimate is below the residual times
-``rho / (1 - rho)``, with `rho` the contraction of the changes of the radiation field.
+**Atoms with many levels.** The steps of the coupled operator (`lw_rl.operator.multilevel`) are
+taken for its estimate as those of a two-level line's are, times :data:`DEFAULT_FACTOR` and over
+``1 - rho``. There is no bound.
+
+**The radiation field.** Where an atom has no operator, and no coupled one makes the steps, the
+scattered light of the background can be slower than the populations, which follow it: no estimate
+is below the residual times ``rho / (1 - rho)``, with `rho` the contraction of the changes of the
+radiation field.
 
 **Which state is certified.** The estimates are of a state at which a formal solution was made, or
 of its plain update. Where a scheme has moved on to a state that no formal solution has seen, the

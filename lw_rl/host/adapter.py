@@ -108,6 +108,7 @@ class Adapter:
         self.host_ng = options is not None and options.Norder > 0
         self._y: Array | None = None
         self._iterated: tuple[Integers, Array] | None = None
+        self._behind: tuple[Integers, Array] | None = None
         self._electrons: Array | None = None
 
     # ---- checks -----------------------------------------------------------------------------
@@ -191,8 +192,12 @@ class Adapter:
             update(atmos, **keywords(update, conserve_charge=False), quiet=True)
 
     def go_back(self, y: Array) -> None:
-        """Set the populations to those of `y`, whose radiation field the context still holds."""
+        """Set the populations to those of `y`, at which the last formal solution was made."""
         self.write(y)
+        if self._behind is not None:
+            waves, J = self._behind
+            self.ctx.spect.J[waves] = J
+            self._behind = None
         self._store_in_ng_buffer()
 
     def populations(self, y: Array | None = None) -> list[Array]:
@@ -257,7 +262,7 @@ class Adapter:
         Keyword arguments are those of ``ctx.formal_sol_gamma_matrices``, in the spelling of 1.0.
         """
         self._y = self.read()
-        self._iterated = None
+        self._iterated = self._behind = None
         self._electrons = np.array(self.ctx.atmos.ne) if self.conserves_charge else None
         self.Nformal += 1
         solve = self.ctx.formal_sol_gamma_matrices
@@ -283,14 +288,20 @@ class Adapter:
         self._iterated = waves, self.radiation(waves)
         self.ctx.spect.J[waves] = J
 
+    def write_radiation_ahead(self, waves: Integers, J: Array) -> None:
+        """Set the mean intensity that belongs to the next unknown, until :meth:`go_back`."""
+        self._behind = waves, self.radiation(waves)
+        self.ctx.spect.J[waves] = J
+
     def iterated_radiation(self, waves: Integers) -> Array:
         """Return the mean intensity of the last formal solution, [Nwave, Nspace].
 
         The rates belong to it; :meth:`write_radiation` may have changed it since.
         """
         J = np.array(self.ctx.spect.J)
-        if self._iterated is not None:
-            J[self._iterated[0]] = self._iterated[1]
+        for held in (self._behind, self._iterated):
+            if held is not None:
+                J[held[0]] = held[1]
         iterated: Array = J[waves]
         return iterated
 

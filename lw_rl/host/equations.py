@@ -63,6 +63,9 @@ class Transfer:
         Transition of every entry, [Nentry].
     emission, absorption, stimulated : Array
         See the module, [Nentry, Nspace].
+    profile : Array
+        What a bundle of rays sees of a transition over the mean of all, [Nentry, Nbundle, Nspace].
+        At rest there is one bundle, all rays; else each ray is one inward and one outward.
     up, down : Array
         Rates of absorption and of stimulated emission per mean intensity, [Nentry, Nspace].
     """
@@ -84,6 +87,7 @@ class Transfer:
     emission: Array
     absorption: Array
     stimulated: Array
+    profile: Array
     up: Array
     down: Array
 
@@ -144,6 +148,7 @@ class _Transition:
     emission: Array
     absorption: Array
     stimulated: Array
+    profile: Array
     up: Array
     multiple: Array
 
@@ -208,7 +213,7 @@ class Equations:
         of = np.repeat(np.arange(len(found)), [len(t.waves) for t in found])
         stacked = {
             name: np.ascontiguousarray(np.concatenate([getattr(t, name) for t in found])[order])
-            for name in ("emission", "absorption", "stimulated", "up")
+            for name in ("emission", "absorption", "stimulated", "profile", "up")
         }
         inverse = np.array(
             [(t.stimulated / np.maximum(t.absorption, 1e-300)).max(axis=0) for t in found]
@@ -317,14 +322,20 @@ class Equations:
 def _transitions(atom: Any, first: int, atmos: Any, grid: Array) -> list[_Transition]:
     """Return an atom's transitions."""
     lines = len(atom.atomic_model.lines)
+    at_rest = not np.any(atmos.vz)
+    angles = 0.5 * np.asarray(atmos.wmu) / np.sum(atmos.wmu)
     found = []
     for k, t in enumerate(atom.trans):
         t = Named(t)
         wavelength = np.asarray(t.wavelength)
         width = _trapezoid(wavelength)[:, None]
         if k < lines:
-            profile = np.asarray(t.phi).mean(axis=(1, 2))
-            unit = HC / (4.0 * np.pi) * profile
+            phi = np.asarray(t.phi)
+            profile = phi.mean(axis=(1, 2)) if at_rest else np.einsum("wmdk,m->wk", phi, angles)
+            seen = phi[:, :1, 0] if at_rest else phi.reshape(len(phi), -1, phi.shape[-1])
+            seen = seen / np.maximum(profile, 1e-300)[:, None]
+            # A photon's energy is that of its own wavelength.
+            unit = HC / (4.0 * np.pi) * profile * t.lambda0 / wavelength[:, None]
             share = profile * width / wavelength[:, None] ** 2
             g = np.full(profile.shape[1], t.Bji / t.Bij)
             absorption, stimulated = unit * t.Bij, unit * t.Bji
@@ -340,6 +351,8 @@ def _transitions(atom: Any, first: int, atmos: Any, grid: Array) -> list[_Transi
             emission = stimulated * 2.0 * HC / (wavelength[:, None] * 1e-9) ** 3
             up = 4.0 * np.pi / HPlanck * absorption * width / wavelength[:, None]
             g = np.full(ratio.shape[1], np.nan)
+            bundles = 1 if at_rest else 2 * len(atmos.muz)
+            seen = np.ones((len(ratio), bundles, ratio.shape[1]))
         found.append(
             _Transition(
                 first + t.i,
@@ -348,6 +361,7 @@ def _transitions(atom: Any, first: int, atmos: Any, grid: Array) -> list[_Transi
                 emission,
                 absorption,
                 stimulated,
+                seen,
                 up,
                 g,
             )

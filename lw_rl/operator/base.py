@@ -4,6 +4,9 @@
 atom                                operator
 =================================== ==================================================
 two levels and one line, 1D         `lw_rl.operator.two_level.TwoLevelOperator`
+any other, and all atoms beside it, `lw_rl.operator.multilevel.CoupledEquilibrium`, one for
+1D                                  all of them; it is not linear, and has a protocol of
+                                    its own (`lw_rl.schemes.multilevel`)
 any other                           none: its populations are accelerated without one
 =================================== ==================================================
 

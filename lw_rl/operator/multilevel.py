@@ -22,7 +22,7 @@ from its rates (its quadrature of overlapping transitions) is carried along.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -43,8 +43,8 @@ _MOST_BUILDS = 10
 #: A linearisation is solved to this share of what the populations have moved in all, and made anew
 #: where they have moved by this share of it since, or by more than the last number.
 _SOLVED, _MOVED, _FAR = 1e-2, 0.1, 0.1
-#: No tolerance is below this.
-_FLOOR = 1e-8
+#: No tolerance of a linearisation is below the first, nor of their sequence below the second.
+_FLOOR, _STILL = 1e-8, 1e-7
 #: Photons are not trapped by more than this, nor is a gain by the host's defect, in proportion to
 #: the population, more than this share of what a level loses.
 _TRAPPED, _DEFECT = 1.0 - 1e-10, 0.5
@@ -59,8 +59,8 @@ class _Anchored:
 
     Attributes
     ----------
-    factor : Array
-        Of every row, [Nrow, Nspace].
+    aim : Array
+        What every row is where the formal solution was made [s-1], [Nrow, Nspace].
     multiple : Array
         Rate of stimulated emission over that of absorption where they are one row, else zero,
         [Ntransition, Nspace].
@@ -71,7 +71,7 @@ class _Anchored:
         of it [m-3 s-1], [Nlevel, Nspace].
     """
 
-    factor: Array
+    aim: Array
     multiple: Array
     spontaneous: Array
     defect: Array
@@ -87,6 +87,16 @@ class _Response:
     local: Array
     net: Array
     share: Array
+
+    def times(self, factor: Array, rows: Integers) -> _Response:
+        """Return the response with a factor on every row, [Nrow, Nspace]."""
+        each = factor[rows]
+        return replace(
+            self,
+            M=self.M * each[:, :, None],
+            known=self.known * factor,
+            local=self.local * each,
+        )
 
 
 @dataclass
@@ -146,28 +156,37 @@ class CoupledEquilibrium:
         t, n = self.transfer, rates.n
         anchored = self._anchored(rates)
         ratio, outside = np.empty_like(rates.J), np.empty_like(rates.J)
+        factor = np.ones_like(anchored.aim)
         J = rates.J
         for build in range(_MOST_BUILDS):
             self.made += 1
             M, known, local, share, J = responses(
                 t.height, t.mu, t.weight, t.start, t.transition, t.lower, t.upper, t.emission,
-                t.absorption, t.stimulated, t.up, t.down, self._first_row, self._second_row,
-                self._block, len(self._rows), len(self._of_row), t.planck, n, rates.chi, rates.eta,
-                rates.sca, rates.J, anchored.factor, ratio, outside, build == 0,
+                t.absorption, t.stimulated, t.profile, t.up, t.down, self._first_row,
+                self._second_row, self._block, len(self._rows), len(self._of_row), t.planck, n,
+                rates.chi, rates.eta, rates.sca, rates.J, factor, anchored.aim, ratio, outside,
+                build == 0,
             )  # fmt: skip
             net = n[t.lower] - t.inverse * n[t.upper]
             share = np.where(net > _INVERTED * n[t.lower], np.minimum(share, 1.0), 0.0)
             net = np.where(net > 0.0, net, 1.0)
-            self._trap(local, anchored, net, share)
             before = n
             response = _Response(M, known, local, net, share)
-            n = self._equilibrium(n, rates, anchored, response)
-            if n is None:
+            if build == 0:
+                factor = anchored.aim / np.maximum(self._rates(n, response), 1e-300)
+                response = response.times(factor, self._rows)
+            self._trap(response, anchored)
+            found = self._equilibrium(n, rates, anchored, response)
+            if found is None:
                 return None
+            n = found
             moved = largest(np.log(n / before))
-            if moved < min(_MOVED * largest(np.log(n / rates.n)), _FAR):
-                return n, J
-        return None
+            if moved < max(min(_MOVED * largest(np.log(n / rates.n)), _FAR), _STILL):
+                break
+        else:
+            if moved > _MAX_STEP:
+                return None
+        return n, J
 
     def _anchored(self, rates: Rates) -> _Anchored:
         """Return what ties the operator to the host's rates."""
@@ -179,8 +198,13 @@ class CoupledEquilibrium:
         two = self._second_row != self._first_row
         entries = two[t.transition]
         np.add.at(made, self._second_row[t.transition[entries]], (t.down * iterated)[entries])
-        factor = np.ones_like(made)
-        factor[self._first_row] = rates.up / np.maximum(made[self._first_row], 1e-300)
+        # What the rates would be in the radiation field with scattering solved.
+        solved = np.zeros_like(made)
+        np.add.at(solved, self._first_row[t.transition], t.up * rates.J[wave])
+        np.add.at(
+            solved, self._second_row[t.transition[entries]], (t.down * rates.J[wave])[entries]
+        )
+        solved[self._first_row] *= rates.up / np.maximum(made[self._first_row], 1e-300)
         multiple = np.where(two[:, None], 0.0, t.multiple)
         stimulated = np.where(two[:, None], made[self._second_row], multiple * rates.up)
         spontaneous = np.maximum(rates.down - stimulated, 0.0)
@@ -189,14 +213,14 @@ class CoupledEquilibrium:
         np.add.at(lost, t.upper, rates.down)
         # A gain in proportion to the population must not exceed what is lost: the rest is a source.
         defect = np.minimum(rates.defect, _DEFECT * lost)
-        return _Anchored(factor, multiple, spontaneous, defect, (rates.defect - defect) * rates.n)
+        return _Anchored(solved, multiple, spontaneous, defect, (rates.defect - defect) * rates.n)
 
-    def _trap(self, local: Array, anchored: _Anchored, net: Array, share: Array) -> None:
+    def _trap(self, response: _Response, anchored: _Anchored) -> None:
         """Limit the local response: of a line's photons no more than all are absorbed again."""
-        t = self.transfer
+        local, share = response.local, response.share
         for k in np.flatnonzero(self._first_row == self._second_row):
             own = self._block[self._first_row[k], k]
-            most = _TRAPPED * anchored.spontaneous[k] / net[k]
+            most = _TRAPPED * anchored.spontaneous[k] / response.net[k]
             local[own] = np.where(share[k] > 0.0, np.minimum(local[own], most), local[own])
 
     def _equilibrium(
@@ -207,12 +231,10 @@ class CoupledEquilibrium:
         xs: list[Array] = []
         images: list[Array] = []
         atom = np.repeat(np.arange(len(t.Nlevel)), t.Nlevel)
-        electrons = np.ones(n.shape[1])
+        electrons = self._electrons(n, rates)
         for made in range(_MOST_SWEEPS):
-            if rates.given is not None:
-                # Recombination by more electrons leaves fewer: the mean damps what would oscillate.
-                needed = (t.charge @ n + rates.given) / rates.electrons
-                electrons = np.sqrt(electrons * needed)
+            # Recombination by more electrons leaves fewer: the mean damps what would oscillate.
+            electrons = np.sqrt(electrons * self._electrons(n, rates))
             new = self._swept(n, rates, anchored, response, electrons)
             change = np.log(new / n)
             size = largest(change)
@@ -236,6 +258,24 @@ class CoupledEquilibrium:
             sums = np.add.reduceat(n, t.first_level, axis=0)
             n *= (rates.nTotal / sums)[atom]
         return n
+
+    def _electrons(self, n: Array, rates: Rates) -> Array:
+        """Return the electron density over that of the formal solution, [Nspace]."""
+        if rates.given is None:
+            return np.ones(n.shape[1])
+        ratio: Array = (self.transfer.charge @ n + rates.given) / rates.electrons
+        return ratio
+
+    def _rates(self, n: Array, response: _Response, strength: Array | None = None) -> Array:
+        """Return the rates of every row [s-1], [Nrow, Nspace]."""
+        t = self.transfer
+        if strength is None:
+            strength = np.ones((len(t.lower), n.shape[1]))
+        rate: Array = rates_of(
+            n, strength, t.lower, t.upper, self._rows, self._columns, response.M, response.known,
+            t.inverse, response.net, response.share,
+        )  # fmt: skip
+        return rate
 
     def _swept(
         self,
@@ -261,10 +301,7 @@ class CoupledEquilibrium:
         down = self._second_row > self._first_row
         row = np.ones((len(self._of_row), len(electrons)))
         row[self._second_row[down]] = strength[down]
-        rate = rates_of(
-            n, strength, t.lower, t.upper, self._rows, self._columns, response.M, response.known,
-            t.inverse, response.net, response.share,
-        )  # fmt: skip
+        rate = self._rates(n, response, strength)
         swept: Array = sweep(
             n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect, anchored.source,
             t.lower, t.upper, self._first_row, self._second_row, self._of_row, anchored.multiple,

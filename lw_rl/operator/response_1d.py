@@ -37,6 +37,9 @@ _THIN, _THICK = 1e-12, 1e12
 _SCATTERS = 1e-2
 #: An operator with more negative responses than this, of the largest, is not trusted.
 _NEGATIVE = 1e-2
+#: A transition whose emission is a smaller share of all at every depth is fixed, as is the response
+#: of a rate to wavelengths that bring less than this share of it.
+_EMITS, _SEES = 1e-3, 1e-4
 #: The total opacity is not taken for less than this share of the background's.
 _LEAST_OPACITY = 1e-2
 #: Limits of the ratio of the host's mean intensity to the operator's; what is above is light from
@@ -52,7 +55,7 @@ _compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc
 
 @_compiled
 def _lambda_operators(
-    inward: Array, outward: Array, decay: Array, half: Array, Lambda: Array
+    inward: Array, outward: Array, decay: Array, half: Array, down: bool, up: bool, Lambda: Array
 ) -> None:
     """Write the Lambda operators of `LANES` wavelengths, [source, depth, lane].
 
@@ -64,6 +67,8 @@ def _lambda_operators(
         exp(-step), [Nspace - 1, Nray * LANES].
     half : Array
         Half the quadrature weights of the rays, [Nray].
+    down, up : bool
+        Whether light that goes inward, outward is seen.
     Lambda : Array
         Written, [Nspace, Nspace, LANES].
     """
@@ -76,7 +81,7 @@ def _lambda_operators(
     for s in range(N):
         beam[:] = 0.0
         largest = 0.0
-        for i in range(max(1, s - REACH), N):
+        for i in range(max(1, s - REACH), N if down else 0):
             m = s - i + REACH
             seen[:] = 0.0
             if m >= 0:
@@ -98,7 +103,7 @@ def _lambda_operators(
                 break
         beam[:] = 0.0
         largest = 0.0
-        for i in range(min(N - 2, s + REACH), -1, -1):
+        for i in range(min(N - 2, s + REACH) if up else -1, -1, -1):
             m = s - i + REACH
             seen[:] = 0.0
             if m <= 2 * REACH:
@@ -122,7 +127,10 @@ def _lambda_operators(
 
 @_compiled
 def _optical_steps(chi: Array, height: Array, mu: Array, lanes: Integers) -> Array:
-    """Return the steps of optical depth of some wavelengths, [Nspace - 1, Nray * LANES]."""
+    """Return the steps of optical depth of some wavelengths, [Nspace - 1, Nray * LANES].
+
+    Opacity has shape [Nwave, Nspace].
+    """
     N, K = height.size, mu.size
     step = np.empty((N - 1, K * LANES))
     for i in range(N - 1):
@@ -155,15 +163,16 @@ def opacities(
     emission: Array,
     absorption: Array,
     stimulated: Array,
+    profile: Array,
     n: Array,
     chi: Array,
     eta: Array,
-) -> tuple[Array, Array, Array]:
-    """Return total opacity and emissivity, and the latter's part of the transitions.
+) -> tuple[Array, Array]:
+    """Return total opacity and the emissivity of the transitions, [Nbundle, Nwave, Nspace].
 
     Parameters
     ----------
-    start, transition, lower, upper, emission, absorption, stimulated
+    start, transition, lower, upper, emission, absorption, stimulated, profile
         As of `lw_rl.host.equations.Transfer`.
     n : Array
         Populations [m-3], [Nlevel, Nspace].
@@ -171,53 +180,132 @@ def opacities(
         Of everything else [m-1, J s-1 m-3 sr-1 Hz-1], [Nwave, Nspace].
     """
     V, N = chi.shape
-    total, own = chi.copy(), np.zeros((V, N))
-    for v in range(V):
-        for e in range(start[v], start[v + 1]):
-            t = transition[e]
-            l, u = lower[t], upper[t]
+    B = profile.shape[1]
+    total, own = np.empty((B, V, N)), np.zeros((B, V, N))
+    for r in range(B):
+        total[r] = chi
+        for v in range(V):
+            for e in range(start[v], start[v + 1]):
+                t = transition[e]
+                low, up = lower[t], upper[t]
+                for i in range(N):
+                    net = absorption[e, i] * n[low, i] - stimulated[e, i] * n[up, i]
+                    total[r, v, i] += profile[e, r, i] * net
+                    own[r, v, i] += profile[e, r, i] * emission[e, i] * n[up, i]
             for i in range(N):
-                total[v, i] += absorption[e, i] * n[l, i] - stimulated[e, i] * n[u, i]
-                own[v, i] += emission[e, i] * n[u, i]
-        for i in range(N):
-            total[v, i] = max(total[v, i], _LEAST_OPACITY * chi[v, i])
-    return total, eta + own, own
+                total[r, v, i] = max(total[r, v, i], _LEAST_OPACITY * chi[v, i])
+    return total, own
 
 
 @_compiled
-def _with_scattering(
-    Lambda: Array, lane: int, light: Array, total: Array, sca: Array, scatters: bool
-) -> Array:
-    """Return mean intensity per source function and, last, that of the boundary.
+def _by_lane(Lambda: Array, lanes: Array) -> None:
+    """Write the operators of a bundle wavelength by wavelength, [lane, source, depth]."""
+    N = Lambda.shape[0]
+    for j in range(N):
+        for i in range(N):
+            for w in range(LANES):
+                lanes[w, j, i] = Lambda[j, i, w]
+
+
+@_compiled
+def _scatter(G: Array, light: Array, total: Array, sca: Array) -> None:
+    """Solve coherent scattering in what every source function and the boundary bring.
 
     Parameters
     ----------
-    Lambda : Array
-        [source, depth, lane].
-    light : Array
-        Mean intensity of what enters at the lower boundary, not scattered, [Nspace].
-    total, sca : Array
-        Opacity, and what of it scatters, [Nspace].
-
-    Returns
-    -------
     G : Array
-        [Nspace, Nspace + 1].
+        Mean intensity per source function of every bundle, changed in place,
+        [Nbundle, source, depth].
+    light : Array
+        Mean intensity of what enters at the lower boundary, changed in place, [Nspace].
+    total : Array
+        Opacity, [Nbundle, Nspace].
+    sca : Array
+        What of it scatters, [Nspace].
     """
-    N = light.size
-    G = np.empty((N, N + 1))
-    for i in range(N):
+    B, N = total.shape
+    A, seen = np.zeros((N, N)), np.empty((N, B * N + 1))
+    for r in range(B):
         for j in range(N):
-            G[i, j] = Lambda[j, i, lane]
-        G[i, N] = light[i]
-    if scatters:
-        A = np.zeros((N, N))
-        for i in range(N):
+            albedo = sca[j] / total[r, j]
+            for i in range(N):
+                A[i, j] -= G[r, j, i] * albedo
+                seen[i, r * N + j] = G[r, j, i]
+    for i in range(N):
+        A[i, i] += 1.0
+        seen[i, B * N] = light[i]
+    solved = np.linalg.solve(A, seen)
+    for i in range(N):
+        for r in range(B):
             for j in range(N):
-                A[i, j] = -G[i, j] * (sca[j] / total[j])
-            A[i, i] += 1.0
-        G = np.ascontiguousarray(np.linalg.solve(A, G))
-    return G
+                G[r, j, i] = solved[i, r * N + j]
+        light[i] = solved[i, B * N]
+
+
+@_compiled
+def _bundle(
+    r: int,
+    B: int,
+    height: Array,
+    mu: Array,
+    weight: Array,
+    total: Array,
+    own: Array,
+    eta: Array,
+    sca: Array,
+    J: Array,
+    planck: Array,
+    lanes: Integers,
+    monotone: bool,
+    Lambda: Array,
+    boundary: Array,
+) -> None:
+    """Write a bundle's Lambda operators of `LANES` wavelengths and what enters from below.
+
+    One bundle is all rays in both directions; of more, each is one ray in one direction.
+
+    Parameters
+    ----------
+    total, own : Array
+        Opacity of the bundle, and the emissivity of the transitions, [Nwave, Nspace].
+    monotone : bool
+        Whether the source function is interpolated linearly.
+    Lambda : Array
+        Written, [source, depth, lane].
+    boundary : Array
+        Written, [lane, Nbundle, Nspace].
+    """
+    N = height.size
+    if B == 1:
+        cosine, half, down, up = mu, 0.5 * weight, True, True
+    else:
+        cosine, half = mu[r // 2 : r // 2 + 1], 0.5 * weight[r // 2 : r // 2 + 1]
+        down, up = r % 2 == 0, r % 2 == 1
+    K = cosine.size
+    step = _optical_steps(total, height, cosine, lanes)
+    source = np.empty((N, K * LANES))
+    for i in range(N):
+        for w in range(LANES):
+            v = lanes[w]
+            S = (eta[v, i] + own[v, i] + sca[v, i] * J[v, i]) / total[v, i]
+            for k in range(K):
+                source[i, k * LANES + w] = S
+    inward, outward = stencils(step, source, monotone)
+    decay = np.exp(-step)
+    _lambda_operators(inward, outward, decay, half, down, up, Lambda)
+    if not up:
+        return
+    # As the host's, the lower boundary is thermal, with the gradient of B.
+    for w in range(LANES):
+        boundary[w, r] = 0.0
+        v = lanes[w]
+        for k in range(K):
+            t = step[N - 2, k * LANES + w]
+            beam = max(planck[v, 1] + (planck[v, 1] - planck[v, 0]) / t, 0.0)
+            for i in range(N - 1, -1, -1):
+                boundary[w, r, i] += half[k] * beam
+                if i > 0:
+                    beam *= decay[i - 1, k * LANES + w]
 
 
 @_compiled
@@ -232,6 +320,7 @@ def responses(
     emission: Array,
     absorption: Array,
     stimulated: Array,
+    profile: Array,
     up: Array,
     down: Array,
     first_row: Integers,
@@ -246,6 +335,7 @@ def responses(
     sca: Array,
     J: Array,
     factor: Array,
+    aim: Array,
     ratio: Array,
     outside: Array,
     first: bool,
@@ -254,7 +344,8 @@ def responses(
 
     Parameters
     ----------
-    height, mu, weight, start, transition, lower, upper, emission, absorption, stimulated, up, down
+    height, mu, weight, start, transition, lower, upper, emission, absorption, stimulated, profile
+    up, down
         As of `lw_rl.host.equations.Transfer`.
     first_row, second_row : Array
         Rows of a transition's rates up and down, [Ntransition]; where both are the same the
@@ -271,6 +362,8 @@ def responses(
         The host's mean intensity, [Nwave, Nspace].
     factor : Array
         Factor on the rates of every row, [Nrow, Nspace].
+    aim : Array
+        What every row is where the formal solution was made [s-1], [Nrow, Nspace].
     ratio, outside : Array
         Ratio of the host's mean intensity to the operator's, and what it has besides,
         [Nwave, Nspace]; found and written where `first`.
@@ -278,115 +371,144 @@ def responses(
     Returns
     -------
     M : Array
-        [Nblock, Nspace, Nspace].
+        From source to depth, [Nblock, source, depth].
     known : Array
         [Nrow, Nspace].
     local : Array
         The diagonals of M, of a ratio of one at most, [Nblock, Nspace].
     share : Array
         Share of a transition in the opacity that its own rate sees, [Ntransition, Nspace].
-    Jmodel : Array
+    model : Array
         Mean intensity by the operator, [Nwave, Nspace].
     """
     V, N = chi.shape
-    K, T = mu.size, lower.size
+    B, T = profile.shape[1], lower.size
     M, known = np.zeros((Nblock, N, N)), np.zeros((Nrow, N))
     local = np.zeros((Nblock, N))
     share, seen = np.zeros((T, N)), np.full((T, N), 1e-300)
-    Jmodel = np.empty((V, N))
-    total, emitted, own = opacities(
-        start, transition, lower, upper, emission, absorption, stimulated, n, chi, eta
+    model = np.empty((V, N))
+    total, own = opacities(
+        start, transition, lower, upper, emission, absorption, stimulated, profile, n, chi, eta
     )
     lanes = np.empty(LANES, np.int64)
-    Lambda, monotone = np.empty((N, N, LANES)), np.empty((N, N, LANES))
-    light = np.empty(N)
-    half = 0.5 * weight
-    column, other = np.empty(N), np.empty(N)
+    Lambda, of_lane = np.empty((N, N, LANES)), np.empty((B, LANES, N, N))
+    monotone = np.empty((B, LANES, N, N))
+    boundary, light = np.empty((LANES, B, N)), np.empty(N)
+    column, unfed, seeing = np.empty(N), np.empty(N), np.empty(N)
+    fixed = np.empty((B, N))
+    emits = np.empty(transition.size, np.bool_)
     for v0 in range(0, V, LANES):
         for w in range(LANES):
             lanes[w] = min(v0 + w, V - 1)
-        step = _optical_steps(total, height, mu, lanes)
-        source = np.empty((N, K * LANES))
-        for i in range(N):
-            for w in range(LANES):
-                v = lanes[w]
-                S = (emitted[v, i] + sca[v, i] * J[v, i]) / total[v, i]
-                for k in range(K):
-                    source[i, k * LANES + w] = S
-        decay = np.exp(-step)
-        _lambda_operators(*stencils(step, source, False), decay, half, Lambda)
+        boundary[:] = 0.0
+        for r in range(B):
+            _bundle(
+                r, B, height, mu, weight, total[r], own[r], eta, sca, J, planck, lanes, False,
+                Lambda, boundary,
+            )  # fmt: skip
+            _by_lane(Lambda, of_lane[r])
         made = False
         for w in range(min(LANES, V - v0)):
             v = v0 + w
-            # As the host's, the lower boundary is thermal, with the gradient of the Planck function.
-            for i in range(N):
-                light[i] = 0.0
-            for k in range(K):
-                t = step[N - 2, k * LANES + w]
-                beam = max(planck[v, 1] + (planck[v, 1] - planck[v, 0]) / t, 0.0)
-                for i in range(N - 1, -1, -1):
-                    light[i] += half[k] * beam
-                    if i > 0:
-                        beam *= decay[i - 1, k * LANES + w]
-            scatters = _scatters(total[v], sca[v], height)
-            G = _with_scattering(Lambda, w, light, total[v], sca[v], scatters)
-            if scatters and G.min() < -_NEGATIVE * G.max():
-                if not made:
-                    _lambda_operators(*stencils(step, source, True), decay, half, monotone)
-                    made = True
-                G = _with_scattering(monotone, w, light, total[v], sca[v], scatters)
-            for i in range(N):
-                other[i] = eta[v, i] / total[v, i]
-                if not scatters:
-                    other[i] += sca[v, i] * J[v, i] / total[v, i]
-            J0 = G[:, N].copy()
-            for i in range(N):
-                for j in range(N):
-                    J0[i] += G[i, j] * other[j]
-                Jmodel[v, i] = J0[i]
-                for j in range(N):
-                    Jmodel[v, i] += G[i, j] * (own[v, j] / total[v, j])
-            if first:
-                for i in range(N):
-                    q = J[v, i] / max(Jmodel[v, i], 1e-300)
-                    ratio[v, i] = min(max(q, _LEAST_RATIO), _LARGEST_RATIO)
-                    outside[v, i] = max(J[v, i] - ratio[v, i] * Jmodel[v, i], 0.0)
-            for i in range(N):
-                J0[i] = ratio[v, i] * J0[i] + outside[v, i]
-                Jmodel[v, i] = ratio[v, i] * Jmodel[v, i] + outside[v, i]
+            light[:] = boundary[w].sum(axis=0)
+            scatters = _scatters(total[0, v], sca[v], height)
+            G = of_lane[:, w]
+            if scatters:
+                G = G.copy()
+                _scatter(G, light, total[:, v], sca[v])
+                if G.min() < -_NEGATIVE * G.max():
+                    if not made:
+                        for r in range(B):
+                            _bundle(
+                                r, B, height, mu, weight, total[r], own[r], eta, sca, J, planck,
+                                lanes, True, Lambda, boundary,
+                            )  # fmt: skip
+                            _by_lane(Lambda, monotone[r])
+                        made = True
+                    G = monotone[:, w].copy()
+                    light[:] = boundary[w].sum(axis=0)
+                    _scatter(G, light, total[:, v], sca[v])
             for b in range(start[v], start[v + 1]):
                 c = transition[b]
+                emits[b] = first_row[c] == second_row[c]
+                for r in range(B):
+                    for j in range(N):
+                        by = profile[b, r, j] * emission[b, j] * n[upper[c], j]
+                        if by > _EMITS * (own[r, v, j] + eta[v, j]):
+                            emits[b] = True
+            unfed[:] = light
+            model[v] = light
+            for r in range(B):
+                column[:] = 0.0
+                for b in range(start[v], start[v + 1]):
+                    if emits[b]:
+                        for j in range(N):
+                            by = emission[b, j] * n[upper[transition[b]], j]
+                            column[j] += profile[b, r, j] * by
                 for j in range(N):
-                    column[j] = emission[b, j] / total[v, j]
-                for a in range(start[v], start[v + 1]):
-                    t = transition[a]
-                    for side in range(1 if first_row[t] == second_row[t] else 2):
-                        row = first_row[t] if side == 0 else second_row[t]
-                        rate = up if side == 0 else down
-                        m = block[row, c]
-                        for i in range(N):
-                            q = factor[row, i] * ratio[v, i]
-                            g = rate[a, i] * q
-                            for j in range(N):
-                                M[m, i, j] += g * G[i, j] * column[j]
-                            h = max(G[i, i], 0.0) * column[i]
-                            local[m, i] += rate[a, i] * min(q, 1.0) * h
-                            if t == c and side == 0:
-                                h *= rate[a, i]
-                                x = absorption[b, i] * n[lower[c], i]
-                                x -= stimulated[b, i] * n[upper[c], i]
-                                seen[c, i] += h
-                                share[c, i] += h * min(max(x / total[v, i], 0.0), 1.0)
+                    fixed[r, j] = eta[v, j] + own[r, v, j] - column[j]
+                    if not scatters:
+                        fixed[r, j] += sca[v, j] * J[v, j]
+                    fixed[r, j] /= total[r, v, j]
+                    S = fixed[r, j] + column[j] / total[r, v, j]
+                    for i in range(N):
+                        unfed[i] += G[r, j, i] * fixed[r, j]
+                        model[v, i] += G[r, j, i] * S
+            for i in range(N):
+                if first:
+                    q = J[v, i] / max(model[v, i], 1e-300)
+                    ratio[v, i] = min(max(q, _LEAST_RATIO), _LARGEST_RATIO)
+                    outside[v, i] = max(J[v, i] - ratio[v, i] * model[v, i], 0.0)
+                model[v, i] = ratio[v, i] * model[v, i] + outside[v, i]
             for a in range(start[v], start[v + 1]):
                 t = transition[a]
-                row = first_row[t]
+                sees = False
                 for i in range(N):
-                    known[row, i] += up[a, i] * factor[row, i] * J0[i]
-                if second_row[t] != row:
-                    row = second_row[t]
+                    row = first_row[t]
+                    if up[a, i] * J[v, i] * factor[row, i] > _SEES * aim[row, i]:
+                        sees = True
+                for side in range(1 if first_row[t] == second_row[t] else 2):
+                    row = first_row[t] if side == 0 else second_row[t]
+                    rate = up if side == 0 else down
                     for i in range(N):
-                        known[row, i] += down[a, i] * factor[row, i] * J0[i]
-    return M, known, local, share / seen, Jmodel
+                        known[row, i] += rate[a, i] * factor[row, i] * outside[v, i]
+                    for r in range(B):
+                        # What each bundle brings counts by its own profile.
+                        by_profile = B > 1 and not scatters
+                        for i in range(N):
+                            seeing[i] = rate[a, i] * factor[row, i] * ratio[v, i]
+                            if by_profile:
+                                seeing[i] *= profile[a, r, i]
+                        if by_profile:
+                            for i in range(N):
+                                known[row, i] += seeing[i] * boundary[w, r, i]
+                            for j in range(N):
+                                for i in range(N):
+                                    known[row, i] += seeing[i] * G[r, j, i] * fixed[r, j]
+                        elif r == 0:
+                            for i in range(N):
+                                known[row, i] += seeing[i] * unfed[i]
+                        for b in range(start[v], start[v + 1]):
+                            c = transition[b]
+                            if not emits[b]:
+                                continue
+                            if not sees and (t != c or first_row[t] != second_row[t]):
+                                continue
+                            m = block[row, c]
+                            for j in range(N):
+                                column[j] = profile[b, r, j] * emission[b, j] / total[r, v, j]
+                                for i in range(N):
+                                    M[m, j, i] += seeing[i] * G[r, j, i] * column[j]
+                            for i in range(N):
+                                h = max(G[r, i, i], 0.0) * column[i] * seeing[i]
+                                local[m, i] += h / max(factor[row, i] * ratio[v, i], 1.0)
+                                if t == c and side == 0:
+                                    x = absorption[b, i] * n[lower[c], i]
+                                    x -= stimulated[b, i] * n[upper[c], i]
+                                    x *= profile[b, r, i] / total[r, v, i]
+                                    seen[c, i] += h
+                                    share[c, i] += h * min(max(x, 0.0), 1.0)
+    return M, known, local, share / seen, model
 
 
 @_compiled
@@ -399,7 +521,8 @@ def _thinning(
     Its opacity was ``net`` where the operator was linearised; `share` of the total was its own.
     """
     now = (n[lower[t], k] - inverse[t, k] * n[upper[t], k]) / net[t, k]
-    return 1.0 / (1.0 - share[t, k] + share[t, k] * max(now, _THINNEST))
+    worth: float = 1.0 / (1.0 - share[t, k] + share[t, k] * max(now, _THINNEST))
+    return worth
 
 
 @_compiled
@@ -443,7 +566,7 @@ def rates_of(
             )
     rate = known.copy()
     for b in range(rows.size):
-        rate[rows[b]] += M[b] @ emitter[columns[b]]
+        rate[rows[b]] += emitter[columns[b]] @ M[b]
     return np.maximum(rate, 0.0)
 
 
@@ -553,10 +676,10 @@ def sweep(
     n : Array
         [Nlevel, Nspace], not below a tenth of the old populations.
     """
-    L, N = n.shape
+    N = n.shape[1]
     T = lower.size
     new = n.copy()
-    P, left = np.zeros((L, L)), np.zeros(rate.shape[0])
+    P, left = np.zeros((len(n), len(n))), np.zeros(rate.shape[0])
     worth, inverted = np.zeros(T), np.zeros(T, np.bool_)
     for k in range(N):
         for t in range(T):

@@ -4,7 +4,8 @@
 scheme          what it does                                  when
 =============== ============================================= ==================================
 depthwise       a non-local approximate operator and a policy the default; atoms with more levels
-                correct the best of the states visited        get anderson with scattering solved
+                correct the best of the states visited        get the equilibrium of coupled lines
+                                                              and continua, without a policy
 nonlocal        the same without a policy                     to see what the policy adds
 anderson        Anderson acceleration of MALI                 more dimensions; problems unlike any
                                                               that a policy has seen

@@ -4,8 +4,9 @@ A scheme sees an :class:`~lw_rl.host.adapter.Evaluation` (the unknown at which a
 made, and the residual of the host's plain update) and proposes the next unknown. All that evolves
 sits in the state that ``init`` returns and ``step`` is given; the one driver owns the loop.
 
-What some schemes can do besides is in the protocols `Starts`, `HasOperators`, `AcceleratesProfiles`,
-`CouplesAtoms` and `AsksPolicy`; :func:`with_abilities` finds out once which of them a scheme has.
+What some schemes can do besides is in the protocols `Starts`, `HasOperators`,
+`AcceleratesProfiles`, `CouplesAtoms` and `AsksPolicy`; :func:`with_abilities` finds out once which
+of them a scheme has.
 """
 
 from __future__ import annotations

@@ -220,16 +220,20 @@ class Depthwise:
     def init(self, adapter: Adapter) -> list[BlockState]:
         """Prepare operator and observation of every two-level atom."""
         geometry = geometry_for(adapter.grid)
-        state = [self._prepared(adapter, block, geometry) for block in adapter.blocks]
-        if not adapter.line_sources:
-            coupled = coupled_step(adapter)
-            for s in state:
-                s.coupled = coupled
-        return state
+        coupled = None if adapter.line_sources else coupled_step(adapter)
+        return [self._prepared(adapter, block, geometry, coupled) for block in adapter.blocks]
 
-    def _prepared(self, adapter: Adapter, block: Block, geometry: Geometry | None) -> BlockState:
+    def _prepared(
+        self,
+        adapter: Adapter,
+        block: Block,
+        geometry: Geometry | None,
+        coupled: CoupledStep | None,
+    ) -> BlockState:
         others = None if adapter.conserves_charge else Iterates.empty(_OTHERS.window)
-        s = BlockState(block, others, self.near, visited=deque(maxlen=self.window))
+        s = BlockState(block, others, self.near, coupled, visited=deque(maxlen=self.window))
+        if coupled is not None:
+            return s
         atom, y = adapter.atom(block), adapter.read()[block.span]
         lte = adapter.in_lte(block)
         operator = operator_for(atom, geometry, None if lte else y)

@@ -77,7 +77,7 @@ class CoupledStep:
         n, J = solved
         image = adapter.unknown(np.split(n, transfer.first_level[1:]))
         step = largest(image - y)
-        adapter.write_radiation(transfer.waves, J)
+        adapter.write_radiation_ahead(transfer.waves, J)
         if step > _NEAR:
             self.clear()
             return image, step

@@ -256,8 +256,8 @@ class Safeguarded:
         couples = None if active is None else active.couples_atoms
         coupled = couples is not None and couples.couples(state.state)
         if (adapter.conserves_charge or not adapter.line_sources) and not coupled:
-            # Nothing would be gained for atoms with more levels, and no estimate of the error of
-            # accelerated steps holds.
+            # Without an operator nothing would be gained for atoms with more levels, and no
+            # estimate of the error of accelerated steps holds.
             state.plain_only = True
         if state.plain_only:
             state.early_restart = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from dataclasses import replace
 
 import lightweaver as lw
@@ -280,10 +281,21 @@ def test_the_operator_is_relinearised_where_the_solve_has_moved_away():
 # ---- atoms without an operator -----
 
 
+@dataclasses.dataclass(frozen=True)
+class Uncoupled(Depthwise):
+    """What is left where the coupled operator does not help."""
+
+    def init(self, adapter):
+        state = super().init(adapter)
+        for s in state:
+            s.coupled = None
+        return state
+
+
 def test_atoms_without_an_operator_get_anderson_in_the_logarithm(several):
     """After five plain updates, which far from equilibrium are better left alone."""
     ctx, host = several("multi-level"), several("multi-level")
-    proxy = iterate(accelerate(ctx, scheme="nonlocal"), 5)
+    proxy = iterate(accelerate(ctx, scheme=Uncoupled(None)), 5)
     iterate(accelerate(host, scheme="mali_scattering"), 5)
     np.testing.assert_allclose(ctx.activeAtoms[0].n, host.activeAtoms[0].n, rtol=1e-7)
     anderson = several("multi-level")
@@ -294,27 +306,39 @@ def test_atoms_without_an_operator_get_anderson_in_the_logarithm(several):
     assert set(proxy.report.steps_by) == {"anderson"}
 
 
-def test_a_two_level_atom_beside_one_with_more_levels_keeps_its_operator(several):
+def test_a_two_level_atom_beside_one_with_more_levels_is_accelerated_with_it(several):
     """Shared fault 10."""
     adapter = Adapter(several("multi"))
     scheme = Depthwise(None)
     state = scheme.init(adapter)
-    two_level = [b for b in adapter.blocks if adapter.line(b) is not None]
-    assert list(scheme.operators(state)) == two_level
+    assert scheme.couples(state) and not scheme.operators(state)
     evaluation = adapter.evaluate()
     step = scheme.step(evaluation, state)
     assert step.by == "nonlocal"
-    for block, s in zip(adapter.blocks, state, strict=True):
-        # The other has its plain update at first.
-        plain = np.allclose(step.y[block.span], evaluation.y_plain[block.span])
-        assert plain == (s.operator is None)
+    for block in adapter.blocks:
+        assert not np.allclose(step.y[block.span], evaluation.y_plain[block.span])
 
 
-def test_where_charge_is_conserved_other_atoms_are_left_to_mali():
-    """Anderson never gets there: the electrons move under its history."""
+def test_where_charge_is_conserved_electrons_follow_the_ions():
     start = build_context(H_6_atom(), atmospheres.load("FALC", 20), Nrays=2, conserveCharge=True)
     ends = []
     for scheme in ("mali_scattering", "depthwise"):
+        ctx = copy.deepcopy(start)
+        result = lw_rl.solve(ctx, scheme=scheme, NmaxIter=400, quiet=True)
+        assert result.converged
+        ends.append((np.array(ctx.activeAtoms[0].n), np.array(ctx.atmos.ne)))
+    np.testing.assert_allclose(ends[1][0], ends[0][0], rtol=2e-3)
+    np.testing.assert_allclose(ends[1][1], ends[0][1], rtol=2e-3)
+    assert result.Nformal <= 10
+    charge = ends[1][0][-1] + Adapter(ctx).given_electrons()
+    np.testing.assert_allclose(ends[1][1], charge, rtol=1e-3)
+
+
+def test_and_plain_steps_are_left_where_the_operator_does_not_help():
+    """Anderson never gets there: the electrons move under its history."""
+    start = build_context(H_6_atom(), atmospheres.load("FALC", 20), Nrays=2, conserveCharge=True)
+    ends = []
+    for scheme in ("mali_scattering", Uncoupled(None)):
         ctx = copy.deepcopy(start)
         lw_rl.iterate_ctx_rl(ctx, scheme=scheme, NmaxIter=15, quiet=True)
         ends.append(np.array(ctx.activeAtoms[0].n))

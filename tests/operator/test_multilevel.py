@@ -1,0 +1,83 @@
+"""The coupled equilibrium: its fixed point is the host's, and one step goes most of the way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from lightweaver.rh_atoms import H_6_atom, He_9_atom
+from multilevel_helpers import KINDS, Evaluated, context, error, populations, problem, solved
+
+
+def step(ctx):
+    """Make a formal solution and move to the operator's equilibrium."""
+    e = Evaluated(ctx)
+    found = e.operator.solve(e.rates)
+    assert found is not None
+    n, J = found
+    e.adapter.write(e.adapter.unknown(np.split(n, e.equations.transfer.first_level[1:])))
+    e.adapter.write_radiation(e.equations.transfer.waves, J)
+    return e, n
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k != "charge"])
+def test_the_fixed_point_is_the_hosts(kind):
+    ctx = solved(kind)
+    before = populations(ctx)
+    _, n = step(ctx)
+    assert np.max(np.abs(n / before - 1.0)) < 3e-5
+
+
+@pytest.mark.parametrize("kind", ["hydrogen", "moving", "magnesium", "two atoms", "calcium"])
+def test_from_lte_three_steps_are_enough_for_a_per_cent(kind):
+    ctx = problem(kind)
+    for _ in range(3):
+        _, n = step(ctx)
+        assert np.all(n > 0.0)
+    assert error(ctx, kind) < 1.5e-2
+    e = Evaluated(ctx)
+    sums = np.add.reduceat(n, e.equations.transfer.first_level, axis=0)
+    np.testing.assert_allclose(sums, e.rates.nTotal, rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["hydrogen", "calcium"])
+def test_around_the_solution_it_contracts_to_a_tenth(kind):
+    ctx = solved(kind)
+    wave = np.sin(np.arange(82) / 9.0)
+    for atom in ctx.activeAtoms:
+        atom.n[1:] *= np.exp(0.1 * wave)
+        atom.n[:] *= np.asarray(atom.nTotal) / atom.n.sum(axis=0)
+    before = error(ctx, kind)
+    # The radiation field of the changed populations, scattered light included.
+    Evaluated(ctx, 20)
+    step(ctx)
+    assert error(ctx, kind) < 0.1 * before
+
+
+def test_electrons_follow_the_ions():
+    ctx = problem("charge")
+    for _ in range(4):
+        step(ctx)
+    assert error(ctx, "charge") < 5e-3
+    e = Evaluated(ctx)
+    charge = e.equations.transfer.charge @ populations(ctx) + e.adapter.given_electrons()
+    np.testing.assert_allclose(np.asarray(ctx.atmos.ne), charge, rtol=1e-4)
+    np.testing.assert_allclose(
+        np.asarray(ctx.atmos.ne), np.asarray(solved("charge").atmos.ne), rtol=5e-3
+    )
+
+
+def test_where_no_equilibrium_is_found_it_says_so():
+    """Helium in LTE is in another ionisation stage than in equilibrium, over most of FAL-C."""
+    e = Evaluated(context([He_9_atom()], [H_6_atom()]))
+    assert e.operator.solve(e.rates) is None
+
+
+def test_collisions_alone_make_lte():
+    e = Evaluated(problem("hydrogen"))
+    rates = e.rates
+    rates.collisions[:] *= 1e12
+    found = e.operator.solve(rates)
+    assert found is not None
+    lte = np.concatenate(e.adapter.lte_populations())
+    # Populations of the highest levels where radiative rates were a trillion times larger.
+    np.testing.assert_allclose(found[0], lte, rtol=1e-2)

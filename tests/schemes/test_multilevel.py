@@ -1,0 +1,103 @@
+"""The coupled equilibrium as a step of an iteration."""
+
+from __future__ import annotations
+
+import lightweaver as lw
+import numpy as np
+import pytest
+from lightweaver.rh_atoms import H_6_atom, He_9_atom
+from multilevel_helpers import context, error, populations, problem, solved
+
+import lw_rl
+from lw_rl.host.adapter import Adapter
+from lw_rl.operator.scattering import SolvedScattering
+from lw_rl.schemes.multilevel import coupled_step
+
+
+@pytest.mark.parametrize("kind", ["hydrogen", "moving", "magnesium", "detailed", "two atoms"])
+def test_a_certified_answer_after_a_handful_of_formal_solutions(kind):
+    ctx = problem(kind)
+    result = lw_rl.solve(ctx, quiet=True)
+    assert result.converged and result.Nformal <= 8
+    assert error(ctx, kind) < result.estimate.value < 1e-3
+    assert set(result.steps_by) == {"nonlocal"}
+
+
+def test_the_host_s_own_driver_takes_the_same_steps():
+    ctx = problem("hydrogen")
+    proxy = lw_rl.accelerate(ctx)
+    lw.iterate_ctx_se(proxy, quiet=True, Nscatter=0)
+    assert error(ctx, "hydrogen") < 1e-3 and proxy.report.Nformal <= 8
+
+
+def test_tolerances_close_to_rounding_are_met():
+    ctx = problem("hydrogen")
+    result = lw_rl.solve(ctx, popsTol=1e-7, quiet=True)
+    assert result.converged and result.Nformal <= 12
+    assert error(ctx, "hydrogen") < 1e-6
+
+
+def test_partial_redistribution():
+    reference = problem("magnesium")
+    formal = SolvedScattering(Adapter(reference))
+    for _ in range(500):
+        formal.formal_solution()
+        change = reference.stat_equil().dPopsMax
+        reference.prd_redistribute(maxIter=3, tol=0.0)
+        if change < 1e-7:
+            break
+    assert change < 1e-7
+    ctx = problem("magnesium")
+    result = lw_rl.solve(ctx, prd=True, NmaxIter=40, quiet=True)
+    assert result.converged and result.Nformal <= 20
+    assert set(result.steps_by) == {"nonlocal"}
+    away = np.max(np.abs(populations(ctx) / populations(reference) - 1.0))
+    assert away < result.estimate.value < 1e-3
+
+
+def test_a_plain_step_is_taken_where_no_equilibrium_is_found():
+    ctx = context([He_9_atom()], [H_6_atom()])
+    result = lw_rl.solve(ctx, quiet=True, NmaxIter=40)
+    assert result.converged and result.Nformal <= 20
+    assert result.records[0].by == "mali" and result.records[-1].by == "nonlocal"
+
+
+def test_it_is_given_up_where_residuals_no_longer_fall():
+    step = coupled_step(Adapter(problem("hydrogen")))
+    assert step.helps(1.0)
+    assert all(step.helps(2.0) for _ in range(8)) and not step.helps(2.0)
+    assert step.helps(0.5)
+
+
+def test_states_are_combined_close_to_the_solution_only():
+    ctx = problem("hydrogen")
+    adapter = Adapter(ctx)
+    step = coupled_step(adapter)
+    far = adapter.evaluate()
+    y, size = step.propose(far)
+    assert size > 1.0 and not step._states
+    ctx = solved("hydrogen")
+    adapter = Adapter(ctx)
+    step = coupled_step(adapter)
+    for _ in range(2):
+        y, size = step.propose(adapter.evaluate())
+        adapter.write(y)
+    assert size < 1e-3 and len(step._states) == 2
+    step.clear()
+    assert not step._states
+
+
+def test_the_radiation_field_of_the_certified_state_is_put_back():
+    ctx = problem("hydrogen")
+    lw_rl.solve(ctx, quiet=True)
+    J = np.array(ctx.spect.J)
+    ctx.formal_sol_gamma_matrices()
+    change = np.abs(np.asarray(ctx.spect.J) / J - 1.0)
+    assert np.median(change) < 1e-6
+
+
+def test_not_at_home_in_two_dimensions():
+    class Flat:
+        grid = type("Grid", (), {"Ndim": 2})
+
+    assert coupled_step(Flat()) is None
