@@ -198,6 +198,8 @@ class _Watched:
             convergence=Counted, bound=False, prd=self.prd, prdIterTol=self.peer.prdIterTol,
             callback=(lambda accelerated: self._note(accelerated, 0)) if note else None,
         )  # fmt: skip
+        if result.outcome == "interrupted":
+            raise KeyboardInterrupt
         if result.converged:
             self.seconds = perf_counter() - start
             self.stop, self.end = result.Nformal, stopped
