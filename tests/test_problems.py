@@ -61,9 +61,33 @@ def test_suites_are_what_they_say():
     assert all(p.atmosphere.kind == "photosphere" for p in problems.suite("photosphere", 3))
     assert len(problems.suite("atoms")) == 20
     assert {p.atom for p in problems.suite("atoms")} == set(problems.MULTILEVEL)
-    assert [p.conserve_charge for p in problems.suite("gallery")] == [False, True]
-    assert all(len(p.background) == 12 for p in problems.suite("gallery"))
     assert len(problems.suite("random", 5)) == 5
+
+
+def test_suites_of_atoms_are_what_they_say():
+    gallery = problems.suite("gallery")
+    assert [p.conserve_charge for p in gallery] == [False, True, False, True, True, True]
+    assert [len(p.background) for p in gallery] == [12, 12, 12, 0, 0, 0]
+    assert [(p.prd, p.hprd) for p in gallery[3:]] == [(False, False), (True, False), (True, True)]
+    assert [p.atmosphere.Nspace for p in problems.suite("atoms-grid")] == [41, 82, 164, 328]
+    prd = problems.suite("atoms-prd")
+    assert len(prd) == 15 and all(p.prd for p in prd)
+    assert all(p.hprd == (np.ptp(p.atmosphere.make().vz) > 0.0) for p in prd)
+    charge = problems.suite("atoms-charge")
+    assert len(charge) == 8 and all(p.conserve_charge and "H" in p.atom for p in charge)
+    drawn = problems.suite("atoms-random")
+    assert len(drawn) == 100 and {p.atom for p in drawn} == set(problems.RANDOM_ATOMS)
+    depths = [p.atmosphere.Nspace for p in drawn]
+    assert problems.RANDOM_DEPTHS[0] <= min(depths) < max(depths) <= problems.RANDOM_DEPTHS[1]
+    assert drawn[0].atmosphere.make().Nspace == depths[0]
+
+
+def test_hybrid_redistribution_and_a_flow_are_the_contexts():
+    problem = problems.suite("atoms-prd")[-1]
+    ctx = problem.context(Nrays=1)
+    assert ctx.kwargs["hprd"] and problem.name.endswith("flow hprd")
+    vz = np.asarray(ctx.kwargs["atmos"].vz)
+    assert vz[0] == pytest.approx(1e4, rel=1e-3) and vz[-1] == pytest.approx(0.0, abs=1.0)
 
 
 def test_unknown_names_list_the_known_ones():
@@ -84,7 +108,7 @@ def test_unknown_names_list_the_known_ones():
 @pytest.mark.parametrize("conserve", [False, True])
 def test_the_gallery_is_the_hosts(conserve):
     """H and Ca II active among twelve elements, as the host's gallery script makes them."""
-    problem = next(p for p in problems.suite("gallery") if p.conserve_charge == conserve)
+    problem = problems.suite("gallery")[int(conserve)]
     ctx = problem.context(Nrays=1)
     radSet = ctx.kwargs["spect"].radSet
     assert sorted(a.element.name for a in ctx.activeAtoms) == ["Ca", "H"]

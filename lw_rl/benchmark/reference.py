@@ -17,6 +17,7 @@ from ..host.state import Snapshot
 from ..iterate import accelerate, iterate_ctx_rl, solve
 from ..norms import largest
 from ..schemes import Anderson
+from .peers import anderson_scattering
 
 __all__ = [
     "Never",
@@ -36,6 +37,8 @@ _REFERENCE_LIMIT = 1e-10
 #: The same two where scattering is solved: MALI then contracts ten times faster, and the change
 #: ends at the rounding of the scattered light, some 1e-10; that of the electron density is 1e-8.
 _SCATTERING_CHANGE, _SCATTERING_LIMIT, _CHARGE_LIMIT = 1e-10, 1e-8, 1e-7
+#: Iterations in which MALI has to settle, and where scattering is solved.
+_MOST, _SCATTERING_MOST = 20000, 4000
 #: Formal solutions to a tighter solution, and plain steps that confirm it.
 _TIGHTEN, _PLAIN_LEAST, _PLAIN_MOST = 300, 10, 30
 #: MALI's change per iteration over the tolerance at which it counts as at its equilibrium, and the
@@ -82,8 +85,9 @@ def reference(ctx: lw.Context, prd: bool = False) -> tuple[list[Array], float]:
         If MALI does not get below a relative change of 1e-10 (1e-8 with the scattering
         solved, 1e-7 with charge conserved as well).
     """
+    scheme = Anderson() if Adapter(ctx).line_sources else anderson_scattering()
     iterate_ctx_rl(
-        ctx, scheme=Anderson(), popsTol=1e-10, JTol=np.inf, NmaxIter=500, quiet=True,
+        ctx, scheme=scheme, popsTol=1e-10, JTol=np.inf, NmaxIter=500, quiet=True,
         convergence=lw.DefaultConvergenceCriteria, prd=prd,
     )  # fmt: skip
     return settle(ctx, prd)
@@ -97,10 +101,10 @@ def settle(ctx: lw.Context, prd: bool = False) -> tuple[list[Array], float]:
     are those of :func:`reference`.
     """
     adapter = Adapter(ctx)
-    target, limit = _REFERENCE_CHANGE, _REFERENCE_LIMIT
+    target, limit, most = _REFERENCE_CHANGE, _REFERENCE_LIMIT, _MOST
     if not adapter.line_sources:
         ctx = accelerate(ctx, scheme="mali_scattering")
-        target = _SCATTERING_CHANGE
+        target, most = _SCATTERING_CHANGE, _SCATTERING_MOST
         limit = _CHARGE_LIMIT if adapter.conserves_charge else _SCATTERING_LIMIT
     changes: list[float] = []
 
@@ -115,7 +119,7 @@ def settle(ctx: lw.Context, prd: bool = False) -> tuple[list[Array], float]:
 
     # With the host's tolerance on the profile an iteration can end in a cycle.
     iterate_ctx_se(
-        ctx, Nscatter=0, max_iter=20000, quiet=True, convergence=Settled, prd=prd, prd_iter_tol=0.0
+        ctx, Nscatter=0, max_iter=most, quiet=True, convergence=Settled, prd=prd, prd_iter_tol=0.0
     )
     change = changes[-1]
     if not change < limit:

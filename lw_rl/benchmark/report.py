@@ -15,7 +15,14 @@ from ..policies import card_of, make_policy
 from ..policies.base import PolicyLike
 from ..problems import ENTROPY
 from .peers import depthwise_name
-from .solves import POPS_TOL, TARGET, THRESHOLDS, PeerSolve, ProblemResult
+from .solves import (
+    POPS_TOL,
+    TARGET,
+    THRESHOLDS,
+    PeerSolve,
+    ProblemResult,
+    thresholds_of,
+)
 
 __all__ = [
     "FORMAT",
@@ -72,19 +79,21 @@ def statistics(results: Results) -> dict[str, Json]:
         By the scheme's name: ``problems``; ``formal_solutions`` (by threshold: median, p90, p99,
         worst; None if not reached); ``most_over_anderson10`` (the largest number of formal
         solutions more than Anderson (10) on one problem, by threshold; None without it);
-        ``seconds`` (median and worst of the wall time [s]); and how many ``failed``, stopped with
-        an error above the tolerance (``false_convergence``), converged to another solution than
-        the reference (``other_fixed_point``).
+        ``seconds`` (median and worst of the wall time [s]); ``seconds_in_iterations`` (the same
+        over that of an iteration of MALI, where it was measured); and how many ``failed``, stopped
+        with an error above the tolerance (``false_convergence``), converged to another solution
+        than the reference (``other_fixed_point``).
     """
     return {name: _summary(results, name) for name in peer_names(results)}
 
 
 def _summary(results: Results, name: str) -> Json:
     solves = [s for r in results for s in r.solves if s.peer == name]
+    counted = thresholds_of(results)
     return {
         "problems": len(solves),
-        "formal_solutions": {label(t): distribution([s.to(t) for s in solves]) for t in THRESHOLDS},
-        "most_over_anderson10": {label(t): _excess(results, name, t) for t in THRESHOLDS},
+        "formal_solutions": {label(t): distribution([s.to(t) for s in solves]) for t in counted},
+        "most_over_anderson10": {label(t): _excess(results, name, t) for t in counted},
         "stop": distribution([s.stop for s in solves]),
         "with_sub_iterations": distribution([s.stop_cost for s in solves])
         if any(s.swept for s in solves)
@@ -92,6 +101,9 @@ def _summary(results: Results, name: str) -> Json:
         # What never stops takes for ever.
         "seconds": distribution([s.seconds for s in solves])
         if any(s.seconds is not None for s in solves)
+        else None,
+        "seconds_in_iterations": distribution([s.seconds_in_iterations for s in solves])
+        if any(s.seconds_in_iterations is not None for s in solves)
         else None,
         "failed": sum(s.failed for s in solves),
         "false_convergence": sum(s.false_convergence for s in solves),
@@ -123,6 +135,8 @@ def solve_as_dict(solve: PeerSolve, with_errors: bool = True) -> Json:
         "stop_error": solve.stop_error,
         "popsTol": solve.popsTol,
         "seconds": solve.seconds,
+        "formal_seconds": solve.formal_seconds,
+        "measured": solve.measured,
         "rejected": solve.rejected,
         "failed": solve.failed,
         "false_convergence": solve.false_convergence,
@@ -146,6 +160,8 @@ def result_as_dict(result: ProblemResult, with_errors: bool = True) -> Json:
     return {
         "problem": {**asdict(result.problem), "Nspace": result.Nspace},
         "reference_change": result.reference_change,
+        "reference_starts": result.reference_starts,
+        "reference_plain": result.reference_plain,
         "solves": {s.peer: solve_as_dict(s, with_errors) for s in result.solves},
     }
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..problems import Problem
 
-__all__ = ["POPS_TOL", "TARGET", "THRESHOLDS", "PeerSolve", "ProblemResult"]
+__all__ = [
+    "LEVELS_THRESHOLDS",
+    "POPS_TOL",
+    "TARGET",
+    "THRESHOLDS",
+    "PeerSolve",
+    "ProblemResult",
+    "thresholds_of",
+]
 
 #: True errors to which formal solutions are counted.
 THRESHOLDS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6)
+
+#: The same of atoms with more than two levels, whose references are not as tight.
+LEVELS_THRESHOLDS = (1e-1, 1e-2, 1e-3, 1e-4)
 
 #: The threshold by which schemes are judged and the best Ng setting is chosen.
 TARGET = 1e-3
@@ -53,6 +65,10 @@ class PeerSolve:
         Those until the scheme's own stop.
     swept : float
         Share of the wavelengths that a sub-iteration sweeps (`lw_rl.benchmark.sub_iterations`).
+    formal_seconds : float or None
+        Wall time [s] of an iteration of MALI on the same context, measured beside `seconds`.
+    measured : str
+        Date (UTC).
     """
 
     peer: str
@@ -68,6 +84,8 @@ class PeerSolve:
     sub_iterations: tuple[int, ...] = ()
     stop_sub_iterations: int = 0
     swept: float = 0.0
+    formal_seconds: float | None = None
+    measured: str = ""
 
     def to(self, threshold: float) -> int | None:
         """Return the formal solutions after which the error stays below a threshold."""
@@ -85,6 +103,13 @@ class PeerSolve:
     def stop_cost(self) -> float | None:
         """Formal solutions at the scheme's own stop, sub-iterations included as in :meth:`cost`."""
         return None if self.stop is None else self.stop + self.swept * self.stop_sub_iterations
+
+    @property
+    def seconds_in_iterations(self) -> float | None:
+        """Wall time to its own stop over that of an iteration of MALI."""
+        if self.seconds is None or self.formal_seconds is None:
+            return None
+        return self.seconds / self.formal_seconds
 
     @property
     def failed(self) -> bool:
@@ -110,12 +135,17 @@ class ProblemResult:
         Relative change of the last MALI step of the reference.
     solves : tuple of PeerSolve
         One per peer name.
+    reference_starts, reference_plain : float or None
+        Where the reference was confirmed: how far apart the ends of two starts are, and how far
+        plain steps of the host go from it (`lw_rl.benchmark.confirmed`).
     """
 
     problem: Problem
     Nspace: int
     reference_change: float
     solves: tuple[PeerSolve, ...] = field(default=())
+    reference_starts: float | None = None
+    reference_plain: float | None = None
 
     def __getitem__(self, peer: str) -> PeerSolve:
         """Return the solve of a peer by name."""
@@ -123,3 +153,9 @@ class ProblemResult:
             if solve.peer == peer:
                 return solve
         raise KeyError(peer)
+
+
+def thresholds_of(results: Sequence[ProblemResult]) -> tuple[float, ...]:
+    """Return the true errors to which the solves of some problems are counted."""
+    two_level = all(r.problem.two_level for r in results)
+    return THRESHOLDS if two_level else LEVELS_THRESHOLDS

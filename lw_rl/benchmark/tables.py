@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from .report import label, peer_names, statistics
-from .solves import TARGET, THRESHOLDS, PeerSolve, ProblemResult
+from .solves import TARGET, PeerSolve, ProblemResult, thresholds_of
 
 __all__ = [
     "WIDTH",
@@ -50,14 +50,15 @@ def solve_table(result: ProblemResult) -> Table:
         padding=(0, 1, 0, 0), pad_edge=False,
     )  # fmt: skip
     table.add_column("\nscheme", no_wrap=True)
-    heads = [label(t) for t in THRESHOLDS]
+    counted = thresholds_of([result])
+    heads = [label(t) for t in counted]
     heads = [f"{'to' if k == 0 else ''}\n{head}" for k, head in enumerate(heads)]
     for head in (*heads, "stop\nafter", "\nerror", "\nms"):
         table.add_column(head, justify="right", no_wrap=True)
     for s in result.solves:
         table.add_row(
             _short(s),
-            *(_count(s.to(t)) for t in THRESHOLDS),
+            *(_count(s.to(t)) for t in counted),
             _count(s.stop),
             "-" if s.stop_error is None else f"{s.stop_error:.1e}".replace("e-0", "e-"),
             "-" if s.seconds is None else f"{1e3 * s.seconds:.3g}",
@@ -114,13 +115,17 @@ def _suite(results: Sequence[ProblemResult]) -> tuple[list[str], list[list[str]]
     """Return head and rows of a suite's table, as text."""
     found = statistics(results)
     redistributed = any(entry["with_sub_iterations"] for entry in found.values())
-    head = ["scheme", *(label(t) for t in THRESHOLDS), "stop"]
+    # Wall times of different runs are compared by their ratio to that of an iteration of MALI.
+    levels = any(not r.problem.two_level for r in results)
+    head = ["scheme", *(label(t) for t in thresholds_of(results)), "stop"]
     head += ["with sub-iterations"] if redistributed else []
+    head += ["time / iteration"] if levels else []
     head += ["ms", "failed", "false convergence", "other fixed point"]
     rows = []
     for name, entry in found.items():
         counts = [*entry["formal_solutions"].values(), entry["stop"]]
         counts += [entry["with_sub_iterations"]] if redistributed else []
+        counts += [entry["seconds_in_iterations"]] if levels else []
         cells = [
             " / ".join("-" if d is None else _count(d[k]) for k in ("median", "p90", "worst"))
             for d in counts
@@ -139,10 +144,10 @@ def suite_table(name: str, results: Sequence[ProblemResult]) -> Table:
         title=f"{name} ({len(results)} problems): formal solutions to a true error of ...",
         caption="median / 90th percentile / worst; stop: formal solutions at the scheme's own "
         "stop; with sub-iterations: the same, those of partial redistribution counted on the share "
-        "of wavelengths that they sweep; ms: median wall time of the default call to its stop; "
-        "failed: neither came below 1e-3 nor stopped; false convergence: stopped with a true error "
-        "above 1e-3; other fixed point: converged to another solution of the host's equations than "
-        "the reference",
+        "of wavelengths that they sweep; time / iteration: wall time of the default call to its "
+        "stop over that of an iteration of MALI; ms: its median; failed: neither came below 1e-3 "
+        "nor stopped; false convergence: stopped with a true error above 1e-3; other fixed point: "
+        "converged to another solution of the host's equations than the reference",
     )
     for k, title in enumerate(head):
         add_column(table, title, left=k == 0)

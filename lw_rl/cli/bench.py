@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import UnknownNameError
 from ..terminal import output, progress_bar
 from .options import command_line, folder_option, json_option, quiet_option, readme_option
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..benchmark.overhead import Overhead
     from ..benchmark.peers import Peer
     from ..benchmark.solves import ProblemResult
+    from ..benchmark.store import Store
     from ..problems import Problem
 
 __all__ = ["bench"]
@@ -24,7 +26,8 @@ __all__ = ["bench"]
 @click.command()
 @click.option(
     "--suite", "suites", multiple=True, default=("fal",), show_default=True, metavar="NAME",
-    help="Suite of problems (fal, prd, grid, random, moving, photosphere); may be repeated.",
+    help="Suite of problems (fal, prd, grid, random, moving, photosphere; atoms, atoms-grid, "
+    "atoms-prd, atoms-charge, atoms-random, gallery); may be repeated.",
 )  # fmt: skip
 @click.option(
     "--policy", "policies", multiple=True, default=("default",), show_default=True,
@@ -34,8 +37,9 @@ __all__ = ["bench"]
 @click.option(
     "--peer", "names", multiple=True, metavar="NAME",
     help="Measure this peer only (lightweaver, lambda, mali, mali_scattering, ng, anderson5, "
-    "anderson10, nonlocal); may be repeated.  [default: all but mali_scattering, which is mali on "
-    "two-level atoms]",
+    "anderson10, anderson_scattering, nonlocal); may be repeated.  [default: all but "
+    "mali_scattering and anderson_scattering on two-level atoms, all but lambda, anderson5 and "
+    "nonlocal on others]",
 )  # fmt: skip
 @click.option(
     "--problems", "number", type=click.IntRange(min=1),
@@ -45,7 +49,16 @@ __all__ = ["bench"]
     "--repeats", type=click.IntRange(min=0), default=1, show_default=True,
     help="Timed solves, of which the fastest counts; 0 measures no wall time.",
 )  # fmt: skip
-@folder_option("bench", "Directory of the result file (bench.json) and the figures.")
+@click.option(
+    "--again", multiple=True, metavar="NAME",
+    help="Measure this peer anew where the directory has a solve of it already, or all; may be "
+    "repeated.  [default: depthwise and nonlocal, where the source has changed]",
+)  # fmt: skip
+@click.option(
+    "--cache", type=click.Path(file_okay=False, path_type=Path),
+    help="Directory of the reference solutions.  [default: lw_rl/bench in the user's cache]",
+)  # fmt: skip
+@folder_option("bench", "Directory of the result file (bench.json), the figures and the solves.")
 @readme_option(
     "Renew the generated blocks of this file: the tables of the suites, and the output of its "
     "example."
@@ -61,6 +74,8 @@ def bench(
     names: tuple[str, ...],
     number: int | None,
     repeats: int,
+    again: tuple[str, ...],
+    cache: Path | None,
     out: Path,
     readme: Path | None,
     as_json: bool,
@@ -73,10 +88,15 @@ def bench(
     true error.  Writes a table, a figure per suite, and a result file that holds every number with
     command, versions and seeds.
 
+    What is interrupted goes on where it ended with the same command.  Solves are kept in the
+    directory of the results, reference solutions in the user's cache; both are computed anew
+    where the problem, or the version of a package, is another one.
+
     \b
     Examples:
       lw-rl bench --suite fal
       lw-rl bench --suite random --problems 500 --peer anderson10
+      lw-rl bench --suite atoms --out atoms --again depthwise
       lw-rl bench --suite grid --suite moving --policy default --policy runs/mine/policy.json
       lw-rl bench --suite fal --suite grid --readme README.md
     """  # noqa: D301 (click needs the escape itself, not a raw string)
@@ -85,16 +105,22 @@ def bench(
     from ..benchmark.peers import peers
     from ..benchmark.plots import save, suite_figure
     from ..benchmark.readme import renew, require_blocks
+    from ..benchmark.store import Store, default_folder
     from ..benchmark.tables import suite_markdown
     from ..files import write_atomically
 
     used = () if no_policy else policies
-    entries = peers(used, names)
+    entries = {levels: peers(used, names, levels) for levels in (False, True)}
     chosen = {suite: problems.suite(suite, number) for suite in suites}
+    every = {p.name for members in entries.values() for p in members}
+    for name in again:
+        if name not in ("all", *every):
+            raise UnknownNameError("peer", name, every)
+    store = Store(cache or default_folder(), out / "solves", every if "all" in again else again)
     if readme is not None:
         require_blocks(readme.read_text(), suites)
 
-    results, no_reference = _measure(chosen, entries, repeats, quiet)
+    results, no_reference = _measure(chosen, entries, repeats, store, quiet)
     overheads = _overheads(used if repeats else ())
     document = report.document(
         command_line(ctx), results,
@@ -115,8 +141,27 @@ def bench(
         click.echo(f"results: {out / 'bench.json'}")
 
 
+class InterruptedBenchmark(click.ClickException):
+    """Ctrl-C: what was measured is kept."""
+
+    exit_code = 130
+
+    def __init__(self, done: int, total: int):
+        super().__init__(
+            f"interrupted after {done} of {total} problems; the same command goes on from there"
+        )
+
+    def show(self, file: Any = None) -> None:
+        """Print the message on stderr, as other messages of the command line."""
+        click.echo(f"lw-rl: {self.message}", err=True)
+
+
 def _measure(
-    suites: dict[str, list[Problem]], entries: list[Peer], repeats: int, quiet: bool
+    suites: dict[str, list[Problem]],
+    entries: dict[bool, list[Peer]],
+    repeats: int,
+    store: Store,
+    quiet: bool,
 ) -> tuple[dict[str, list[ProblemResult]], dict[str, str]]:
     """Return results by suite, and why problems have no reference, by their names."""
     from ..benchmark import measure
@@ -124,17 +169,26 @@ def _measure(
 
     results: dict[str, list[ProblemResult]] = {suite: [] for suite in suites}
     no_reference: dict[str, str] = {}
-    with progress_bar(quiet) as bar:
-        task = bar.add_task("", total=sum(map(len, suites.values())))
-        for suite, members in suites.items():
-            for problem in members:
-                bar.update(task, description=problem.name)
-                try:
-                    results[suite].append(measure.measure(problem, entries, repeats))
-                except NoReferenceError as err:
-                    # Reported at the end and in the result file.
-                    no_reference[problem.name] = str(err)
-                bar.advance(task)
+    each = [(suite, problem) for suite, members in suites.items() for problem in members]
+    total = sum(1 + len(entries[not problem.two_level]) for _, problem in each)
+    with progress_bar(quiet, time_left=True) as bar:
+        task = bar.add_task("", total=total)
+        for k, (suite, problem) in enumerate(each):
+            measured = entries[not problem.two_level]
+            done = bar.tasks[0].completed
+
+            def watch(what: str, name: str = problem.name) -> None:
+                bar.update(task, description=f"{name}: {what}", advance=1)
+
+            try:
+                found = measure.measure(problem, measured, repeats, watch, store)
+                results[suite].append(found)
+            except NoReferenceError as err:
+                # Reported at the end and in the result file.
+                no_reference[problem.name] = str(err)
+            except KeyboardInterrupt:
+                raise InterruptedBenchmark(k, len(each)) from None
+            bar.update(task, completed=done + 1 + len(measured))
     return results, no_reference
 
 
@@ -160,7 +214,7 @@ def _print(
     console = output(quiet=False, width=WIDTH)
     for suite, measured in results.items():
         console.print(suite_table(suite, measured))
-        if suite == "grid":
+        if suite in ("grid", "atoms-grid"):
             console.print(depth_table(measured))
     for line in costs:
         console.print(line)

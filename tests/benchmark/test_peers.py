@@ -10,8 +10,8 @@ from lw_rl.benchmark.peers import LADDER, depthwise_name, peers
 from lw_rl.errors import UnknownNameError
 
 
-def names(*asked):
-    return list(dict.fromkeys(p.name for p in peers((), asked)))
+def names(*asked, levels=False):
+    return list(dict.fromkeys(p.name for p in peers((), asked, levels)))
 
 
 def test_all_are_measured_but_what_two_level_atoms_make_equal():
@@ -22,6 +22,25 @@ def test_all_are_measured_but_what_two_level_atoms_make_equal():
     assert names("mali_scattering") == ["mali_scattering"]
     (peer,) = peers((), ["mali_scattering"])
     assert peer.scheme.solves_scattering
+
+
+def test_on_atoms_with_more_levels_the_hosts_scattering_is_the_classical_peers():
+    assert names(levels=True) == [
+        "lightweaver", "lightweaver to 1e-3", "mali", "mali_scattering", "ng", "anderson10",
+        "anderson_scattering",
+    ]  # fmt: skip
+    known = {p.name: p for p in peers(["default"], (), levels=True)}
+    solved = {n: p.scheme.solves_scattering for n, p in known.items() if p.scheme is not None}
+    assert solved == {
+        "mali": False, "mali_scattering": True, "ng": False, "anderson10": False,
+        "anderson_scattering": True, "depthwise": True,
+    }  # fmt: skip
+    assert {n for n, p in known.items() if p.own} == {"depthwise"}
+    assert {n for n, p in known.items() if p.plain} == {"mali", "mali_scattering"}
+    two_level = {p.name: p.NmaxIter for p in peers(["default"], ["mali", "ng"])}
+    assert known["mali"].NmaxIter < two_level["mali"]
+    assert known["depthwise"].NmaxIter < known["mali"].NmaxIter
+    assert names("nonlocal", levels=True) == ["nonlocal"]
 
 
 def test_those_that_are_named_are_measured_and_the_policies_always():

@@ -12,8 +12,9 @@ from lw_rl.policies import actor
 
 @pytest.fixture
 def command(tmp_path, monkeypatch):
-    """Run `lw-rl` in an empty folder."""
+    """Run `lw-rl` in an empty folder, with a cache of its own."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.parent / "cache"))
 
     def run(*args):
         return CliRunner().invoke(main, [str(a) for a in args], prog_name="lw-rl")

@@ -65,3 +65,48 @@ def test_bench_refuses_a_readme_without_the_block_before_it_measures(command, tm
     (tmp_path / "R.md").write_text("nothing here\n")
     done = command("bench", "--no-policy", "--readme", "R.md")
     assert done.exit_code == 2 and "begin fal" in done.stderr
+
+
+def test_an_interrupted_bench_goes_on_where_it_ended(command, tmp_path, monkeypatch):
+    from lw_rl.benchmark import measure as benchmark
+
+    solve, solved = benchmark.solve, []
+
+    def until(ctx, n_ref, peer, *rest):
+        solved.append(peer.name)
+        if len(solved) == 4:
+            raise KeyboardInterrupt
+        return solve(ctx, n_ref, peer, *rest)
+
+    monkeypatch.setattr(benchmark, "solve", until)
+    args = ["bench", "--suite", "photosphere", "--problems", "2", "--no-policy", "--out", "b"]
+    args += ["--peer", "anderson5", "--peer", "anderson10", "--repeats", "0"]
+    done = command(*args)
+    assert done.exit_code == 130
+    assert "interrupted after 1 of 2 problems; the same command goes on" in done.stderr
+    assert not (tmp_path / "b/bench.json").exists()
+    assert command(*args).exit_code == 0
+    assert solved == ["anderson5", "anderson10", "anderson5", "anderson10", "anderson10"]
+    assert command(*args, "--again", "anderson5").exit_code == 0
+    assert solved[5:] == ["anderson5"] * 2
+    done = command(*args, "--again", "sor")
+    assert done.exit_code == 2 and "unknown peer 'sor'" in done.stderr
+
+
+def test_bench_of_atoms_with_more_levels(command, tmp_path, monkeypatch):
+    from lw_rl import problems
+
+    small = [problems.shipped_problem("CaII", "FALC", 12)]
+    monkeypatch.setattr(problems, "suite", lambda name, number=None: small)
+    args = ["bench", "--suite", "atoms", "--no-policy", "--out", "b", "--peer", "mali_scattering"]
+    done = command(*args, "--peer", "anderson_scattering")
+    assert done.exit_code == 0, done.output
+    assert "iteration" in done.stdout and "1e-6" not in done.stdout
+    found = json.loads((tmp_path / "b/bench.json").read_text())["suites"]["atoms"]
+    entry = found["statistics"]["mali_scattering"]
+    assert entry["seconds_in_iterations"]["median"] > 1.0 and entry["failed"] == 0
+    (problem,) = found["problems"]
+    assert problem["reference_starts"] < 1e-5 and problem["reference_plain"] < 1e-5
+    solve = problem["solves"]["mali_scattering"]
+    assert solve["stop"] < len(solve["errors"]), "it goes on after its stop"
+    assert solve["formal_solutions"]["1e-4"] <= len(solve["errors"])
