@@ -109,6 +109,7 @@ class Adapter:
         self._y: Array | None = None
         self._iterated: tuple[Integers, Array] | None = None
         self._behind: tuple[Integers, Array] | None = None
+        self._before: Array = np.array(self.ctx.spect.J)
         self._electrons: Array | None = None
 
     # ---- checks -----------------------------------------------------------------------------
@@ -263,6 +264,7 @@ class Adapter:
         """
         self._y = self.read()
         self._iterated = self._behind = None
+        self._before = np.array(self.ctx.spect.J)
         self._electrons = np.array(self.ctx.atmos.ne) if self.conserves_charge else None
         self.Nformal += 1
         solve = self.ctx.formal_sol_gamma_matrices
@@ -292,6 +294,11 @@ class Adapter:
         """Set the mean intensity that belongs to the next unknown, until :meth:`go_back`."""
         self._behind = waves, self.radiation(waves)
         self.ctx.spect.J[waves] = J
+
+    def scattered_radiation(self, waves: Integers) -> Array:
+        """Return the source of scattered light in the last formal solution, [Nwave, Nspace]."""
+        scattered: Array = self._before[waves]
+        return scattered
 
     def iterated_radiation(self, waves: Integers) -> Array:
         """Return the mean intensity of the last formal solution, [Nwave, Nspace].

@@ -111,10 +111,10 @@ class Rates:
         by the rates above [s-1], [Nlevel, Nspace]. It vanishes but for the host's quadrature of
         overlapping transitions, which does not matter, and is left out, where a level is far from
         equilibrium.
-    iterated : Array
-        Mean intensity of the formal solution, to which the rates belong, [Nwave, Nspace].
+    before : Array
+        Mean intensity that was the source of scattered light, [Nwave, Nspace].
     J : Array
-        Mean intensity with the background's scattering solved, [Nwave, Nspace].
+        Mean intensity of the formal solution, to which the rates belong, [Nwave, Nspace].
     chi, eta, sca : Array
         Opacity and emissivity of all but the active atoms, and scattering, [Nwave, Nspace].
     electrons : Array
@@ -129,7 +129,7 @@ class Rates:
     up: Array
     down: Array
     defect: Array
-    iterated: Array
+    before: Array
     J: Array
     chi: Array
     eta: Array
@@ -290,8 +290,8 @@ class Equations:
             up=np.array(up),
             down=np.array(down),
             defect=defect,
-            iterated=adapter.iterated_radiation(waves),
-            J=adapter.radiation(waves),
+            before=adapter.scattered_radiation(waves),
+            J=adapter.iterated_radiation(waves),
             chi=chi + chi_static,
             eta=eta + eta_static,
             sca=adapter.scattering(waves),

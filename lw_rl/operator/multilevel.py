@@ -2,9 +2,9 @@
 
 The non-local operator of atoms with any number of levels. Around the populations of a formal
 solution the mean intensity at every wavelength of every line and continuum is made by cubic Bezier
-short characteristics on the host's own rays, with coherent scattering solved
-(`lw_rl.operator.response_1d`), and tied to the host's: ``J = q (G S + J_b)`` with q such that the
-host's intensities, and rates, are met where the formal solution was made. The equilibrium of these
+short characteristics on the host's own rays and tied to the host's: ``J = q (Lambda S + J_b)``,
+with q such that the host's intensities, and rates, are met where the formal solution was made.
+Coherent scattering is solved in it (`lw_rl.operator.response_1d`). The equilibrium of these
 equations is the next state. It needs no formal solution, and its fixed point is the host's.
 
 The equations are solved by preconditioned iterations (Rybicki and Hummer 1992, A&A 262, 209) with
@@ -59,8 +59,6 @@ class _Anchored:
 
     Attributes
     ----------
-    aim : Array
-        What every row is where the formal solution was made [s-1], [Nrow, Nspace].
     multiple : Array
         Rate of stimulated emission over that of absorption where they are one row, else zero,
         [Ntransition, Nspace].
@@ -71,7 +69,6 @@ class _Anchored:
         of it [m-3 s-1], [Nlevel, Nspace].
     """
 
-    aim: Array
     multiple: Array
     spontaneous: Array
     defect: Array
@@ -154,18 +151,21 @@ class CoupledEquilibrium:
             Mean intensity at the operator's wavelengths, there, [Nwave, Nspace].
         """
         t, n = self.transfer, rates.n
-        anchored = self._anchored(rates)
+        aim = self._sums(rates.J)
+        given = aim[self._first_row]
+        aim[self._first_row] = rates.up
         ratio, outside = np.empty_like(rates.J), np.empty_like(rates.J)
-        factor = np.ones_like(anchored.aim)
-        J = rates.J
+        kind = np.zeros(len(t.waves), dtype=np.int64)
+        factor = np.ones_like(aim)
+        anchored = self._anchored(rates, aim)
         for build in range(_MOST_BUILDS):
             self.made += 1
             M, known, local, share, J = responses(
                 t.height, t.mu, t.weight, t.start, t.transition, t.lower, t.upper, t.emission,
                 t.absorption, t.stimulated, t.profile, t.up, t.down, self._first_row,
                 self._second_row, self._block, len(self._rows), len(self._of_row), t.planck, n,
-                rates.chi, rates.eta, rates.sca, rates.J, factor, anchored.aim, ratio, outside,
-                build == 0,
+                rates.chi, rates.eta, rates.sca, rates.before, rates.J, factor, aim, ratio, outside,
+                kind, build == 0,
             )  # fmt: skip
             net = n[t.lower] - t.inverse * n[t.upper]
             share = np.where(net > _INVERTED * n[t.lower], np.minimum(share, 1.0), 0.0)
@@ -173,7 +173,10 @@ class CoupledEquilibrium:
             before = n
             response = _Response(M, known, local, net, share)
             if build == 0:
-                factor = anchored.aim / np.maximum(self._rates(n, response), 1e-300)
+                # What the rates are in the radiation field with scattering solved.
+                aim = self._sums(J)
+                aim[self._first_row] *= rates.up / np.maximum(given, 1e-300)
+                factor = aim / np.maximum(self._rates(n, response), 1e-300)
                 response = response.times(factor, self._rows)
             self._trap(response, anchored)
             found = self._equilibrium(n, rates, anchored, response)
@@ -188,32 +191,37 @@ class CoupledEquilibrium:
                 return None
         return n, J
 
-    def _anchored(self, rates: Rates) -> _Anchored:
-        """Return what ties the operator to the host's rates."""
+    def _sums(self, J: Array) -> Array:
+        """Return the rates of every row in a mean intensity by the entries' sums [s-1]."""
         t = self.transfer
-        made = np.zeros((len(self._of_row), rates.n.shape[1]))
-        wave = np.repeat(np.arange(len(t.waves)), np.diff(t.start))
-        iterated = rates.iterated[wave]
-        np.add.at(made, self._first_row[t.transition], t.up * iterated)
-        two = self._second_row != self._first_row
-        entries = two[t.transition]
-        np.add.at(made, self._second_row[t.transition[entries]], (t.down * iterated)[entries])
-        # What the rates would be in the radiation field with scattering solved.
-        solved = np.zeros_like(made)
-        np.add.at(solved, self._first_row[t.transition], t.up * rates.J[wave])
-        np.add.at(
-            solved, self._second_row[t.transition[entries]], (t.down * rates.J[wave])[entries]
-        )
-        solved[self._first_row] *= rates.up / np.maximum(made[self._first_row], 1e-300)
-        multiple = np.where(two[:, None], 0.0, t.multiple)
-        stimulated = np.where(two[:, None], made[self._second_row], multiple * rates.up)
+        rate = np.zeros((len(self._of_row), J.shape[1]))
+        J = J[np.repeat(np.arange(len(t.waves)), np.diff(t.start))]
+        np.add.at(rate, self._first_row[t.transition], t.up * J)
+        two = (self._second_row != self._first_row)[t.transition]
+        np.add.at(rate, self._second_row[t.transition[two]], (t.down * J)[two])
+        return rate
+
+    def _anchored(self, rates: Rates, sums: Array) -> _Anchored:
+        """Return what ties the operator to the host's rates.
+
+        Parameters
+        ----------
+        rates : Rates
+            Of the formal solution.
+        sums : Array
+            From :meth:`_sums` of its mean intensity, [Nrow, Nspace].
+        """
+        t = self.transfer
+        two = (self._second_row != self._first_row)[:, None]
+        multiple = np.where(two, 0.0, t.multiple)
+        stimulated = np.where(two, sums[self._second_row], multiple * rates.up)
         spontaneous = np.maximum(rates.down - stimulated, 0.0)
         lost = rates.collisions.sum(axis=0)
         np.add.at(lost, t.lower, rates.up)
         np.add.at(lost, t.upper, rates.down)
         # A gain in proportion to the population must not exceed what is lost: the rest is a source.
         defect = np.minimum(rates.defect, _DEFECT * lost)
-        return _Anchored(solved, multiple, spontaneous, defect, (rates.defect - defect) * rates.n)
+        return _Anchored(multiple, spontaneous, defect, (rates.defect - defect) * rates.n)
 
     def _trap(self, response: _Response, anchored: _Anchored) -> None:
         """Limit the local response: of a line's photons no more than all are absorbed again."""

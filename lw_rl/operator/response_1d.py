@@ -37,6 +37,8 @@ _THIN, _THICK = 1e-12, 1e12
 _SCATTERS = 1e-2
 #: An operator with more negative responses than this, of the largest, is not trusted.
 _NEGATIVE = 1e-2
+#: How scattering is treated: left as it is, solved, solved by a monotone operator.
+_PLAIN, _SCATTERING, _LINEAR = 0, 1, 2
 #: A transition whose emission is a smaller share of all at every depth is fixed, as is the response
 #: of a rate to wavelengths that bring less than this share of it.
 _EMITS, _SEES = 1e-3, 1e-4
@@ -333,11 +335,13 @@ def responses(
     chi: Array,
     eta: Array,
     sca: Array,
+    before: Array,
     J: Array,
     factor: Array,
     aim: Array,
     ratio: Array,
     outside: Array,
+    kind: Integers,
     first: bool,
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Return the blocks M and the known part of the rates around some populations.
@@ -358,15 +362,18 @@ def responses(
         Populations [m-3], [Nlevel, Nspace].
     chi, eta, sca : Array
         Opacity and emissivity of everything else, and scattering, [Nwave, Nspace].
-    J : Array
-        The host's mean intensity, [Nwave, Nspace].
+    before, J : Array
+        The mean intensity that was the source of scattered light in the host's formal solution,
+        and that which it led to, [Nwave, Nspace].
     factor : Array
         Factor on the rates of every row, [Nrow, Nspace].
     aim : Array
         What every row is where the formal solution was made [s-1], [Nrow, Nspace].
     ratio, outside : Array
-        Ratio of the host's mean intensity to the operator's, and what it has besides,
-        [Nwave, Nspace]; found and written where `first`.
+        Ratio of the host's mean intensity to the operator's with the same source of scattered
+        light, and what it has besides, [Nwave, Nspace]; found and written where `first`.
+    kind : Array
+        How scattering is treated at every wavelength; found and written where `first`, [Nwave].
 
     Returns
     -------
@@ -403,31 +410,54 @@ def responses(
         boundary[:] = 0.0
         for r in range(B):
             _bundle(
-                r, B, height, mu, weight, total[r], own[r], eta, sca, J, planck, lanes, False,
+                r, B, height, mu, weight, total[r], own[r], eta, sca, before, planck, lanes, False,
                 Lambda, boundary,
             )  # fmt: skip
             _by_lane(Lambda, of_lane[r])
         made = False
         for w in range(min(LANES, V - v0)):
             v = v0 + w
-            light[:] = boundary[w].sum(axis=0)
-            scatters = _scatters(total[0, v], sca[v], height)
+            if first:
+                kind[v] = _SCATTERING if _scatters(total[0, v], sca[v], height) else _PLAIN
             G = of_lane[:, w]
-            if scatters:
-                G = G.copy()
-                _scatter(G, light, total[:, v], sca[v])
-                if G.min() < -_NEGATIVE * G.max():
+            while True:
+                if kind[v] == _LINEAR:
                     if not made:
                         for r in range(B):
                             _bundle(
-                                r, B, height, mu, weight, total[r], own[r], eta, sca, J, planck,
-                                lanes, True, Lambda, boundary,
+                                r, B, height, mu, weight, total[r], own[r], eta, sca, before,
+                                planck, lanes, True, Lambda, boundary,
                             )  # fmt: skip
                             _by_lane(Lambda, monotone[r])
                         made = True
-                    G = monotone[:, w].copy()
-                    light[:] = boundary[w].sum(axis=0)
-                    _scatter(G, light, total[:, v], sca[v])
+                    G = monotone[:, w]
+                light[:] = boundary[w].sum(axis=0)
+                if first:
+                    formal = light.copy()
+                    for r in range(B):
+                        for j in range(N):
+                            S = (eta[v, j] + own[r, v, j] + sca[v, j] * before[v, j]) / total[
+                                r, v, j
+                            ]
+                            for i in range(N):
+                                formal[i] += G[r, j, i] * S
+                    for i in range(N):
+                        q = J[v, i] / max(formal[i], 1e-300)
+                        ratio[v, i] = min(max(q, _LEAST_RATIO), _LARGEST_RATIO)
+                        outside[v, i] = max(J[v, i] - ratio[v, i] * formal[i], 0.0)
+                for i in range(N):
+                    light[i] = ratio[v, i] * light[i] + outside[v, i]
+                for r in range(B):
+                    for j in range(N):
+                        for i in range(N):
+                            G[r, j, i] *= ratio[v, i]
+                if kind[v] == _PLAIN:
+                    break
+                _scatter(G, light, total[:, v], sca[v])
+                if not first or kind[v] == _LINEAR or G.min() >= -_NEGATIVE * G.max():
+                    break
+                kind[v] = _LINEAR
+            scatters = kind[v] != _PLAIN
             for b in range(start[v], start[v + 1]):
                 c = transition[b]
                 emits[b] = first_row[c] == second_row[c]
@@ -448,18 +478,12 @@ def responses(
                 for j in range(N):
                     fixed[r, j] = eta[v, j] + own[r, v, j] - column[j]
                     if not scatters:
-                        fixed[r, j] += sca[v, j] * J[v, j]
+                        fixed[r, j] += sca[v, j] * before[v, j]
                     fixed[r, j] /= total[r, v, j]
                     S = fixed[r, j] + column[j] / total[r, v, j]
                     for i in range(N):
                         unfed[i] += G[r, j, i] * fixed[r, j]
                         model[v, i] += G[r, j, i] * S
-            for i in range(N):
-                if first:
-                    q = J[v, i] / max(model[v, i], 1e-300)
-                    ratio[v, i] = min(max(q, _LEAST_RATIO), _LARGEST_RATIO)
-                    outside[v, i] = max(J[v, i] - ratio[v, i] * model[v, i], 0.0)
-                model[v, i] = ratio[v, i] * model[v, i] + outside[v, i]
             for a in range(start[v], start[v + 1]):
                 t = transition[a]
                 sees = False
@@ -470,18 +494,19 @@ def responses(
                 for side in range(1 if first_row[t] == second_row[t] else 2):
                     row = first_row[t] if side == 0 else second_row[t]
                     rate = up if side == 0 else down
-                    for i in range(N):
-                        known[row, i] += rate[a, i] * factor[row, i] * outside[v, i]
                     for r in range(B):
                         # What each bundle brings counts by its own profile.
                         by_profile = B > 1 and not scatters
                         for i in range(N):
-                            seeing[i] = rate[a, i] * factor[row, i] * ratio[v, i]
+                            seeing[i] = rate[a, i] * factor[row, i]
                             if by_profile:
                                 seeing[i] *= profile[a, r, i]
                         if by_profile:
                             for i in range(N):
-                                known[row, i] += seeing[i] * boundary[w, r, i]
+                                fed = ratio[v, i] * boundary[w, r, i]
+                                if r == 0:
+                                    fed += outside[v, i] / max(profile[a, r, i], 1e-300)
+                                known[row, i] += seeing[i] * fed
                             for j in range(N):
                                 for i in range(N):
                                     known[row, i] += seeing[i] * G[r, j, i] * fixed[r, j]
