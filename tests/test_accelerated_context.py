@@ -252,14 +252,12 @@ def test_each_two_level_atom_in_lte_gets_its_own_zeroth_step(several):
     np.testing.assert_allclose(adapter.read()[adapter.blocks[0].span], first_guess(ctx), rtol=1e-9)
     np.testing.assert_allclose(ctx.activeAtoms[1].n, warm, rtol=1e-10)
 
+    # Beside atoms with more levels there is none.
     ctx = several("multi")
-    adapter = Adapter(ctx)
-    without = [k for k, b in enumerate(adapter.blocks) if adapter.line(b) is None]
     before = [np.array(a.n) for a in ctx.activeAtoms]
     accelerate(ctx, scheme="nonlocal").begin()
-    for k, (atom, n) in enumerate(zip(ctx.activeAtoms, before, strict=True)):
-        unchanged = np.allclose(atom.n, n, rtol=1e-9)
-        assert unchanged == (k in without)
+    for atom, n in zip(ctx.activeAtoms, before, strict=True):
+        np.testing.assert_array_equal(atom.n, n)
 
 
 @pytest.mark.parametrize("scheme", ["nonlocal", "anderson", "ng", "mali"])

@@ -37,8 +37,8 @@ def test_rates_follow_from_mean_intensities(kind):
     t, r = e.equations.transfer, e.rates
     up, down = np.zeros_like(r.up), np.zeros_like(r.up)
     wave = np.repeat(np.arange(len(t.waves)), np.diff(t.start))
-    np.add.at(up, t.transition, t.up * r.iterated[wave])
-    np.add.at(down, t.transition, t.down * r.iterated[wave])
+    np.add.at(up, t.transition, t.up * r.J[wave])
+    np.add.at(down, t.transition, t.down * r.J[wave])
     np.testing.assert_allclose(up, r.up, rtol=1e-5)
     spontaneous = r.down - down
     lines = np.isfinite(t.multiple[:, 0])
