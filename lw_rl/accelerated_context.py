@@ -9,7 +9,8 @@ import lightweaver as lw
 import numpy as np
 
 from .arrays import Array
-from .certificate.certificate import DEFAULT_FACTOR, Certificate
+from .certificate.certificate import Certificate
+from .certificate.settings import shipped
 from .host.adapter import Adapter
 from .host.names import Named, both_spellings, keywords
 from .host.state import Block
@@ -20,7 +21,7 @@ from .policies.card import card_of
 from .result import Outcome, Record, Report
 from .schemes import Safeguarded, Step
 from .schemes.depthwise import ALONE
-from .schemes.safeguard_state import SafeguardState
+from .schemes.safeguarded import SafeguardState
 
 __all__ = ["AcceleratedContext", "Callback"]
 
@@ -155,14 +156,14 @@ class AcceleratedContext:
         self._remember()
 
     def _solved_scattering(self) -> SolvedScattering | None:
-        wanted = self._scheme.solves_scattering and self.certificate.radiation_settles
+        wanted = self._scheme.abilities.solves_scattering and self.certificate.radiation_settles
         one_dimension = self.adapter.grid.Ndim == 1
         return SolvedScattering(self.adapter) if wanted and one_dimension else None
 
     def _init(self) -> SafeguardState:
         self._circumstances = self.adapter.circumstances()
-        state = self._running.state = self._scheme.init(self.adapter)
-        self._factors = _factors(self._scheme, self._scheme.operator_factor(state))
+        state = self._running.state = self._scheme.init(self.adapter, self.certificate.history)
+        self._factors = _factors(self._scheme, state)
         return state
 
     def _remember(self) -> None:
@@ -196,7 +197,7 @@ class AcceleratedContext:
             if self._scattering is None
             else self._scattering.formal_solution(**kwargs)
         )
-        self.certificate.note_radiation(Named(update).dJ_max)
+        self.certificate.history.radiated(Named(update).dJ_max)
         self.report.Nformal += 1
         return update
 
@@ -280,9 +281,9 @@ class AcceleratedContext:
             self.certificate.add(evaluation, step.y, factor, method, step.estimate)
         elif step.restart:
             self._restarted = True
-            self.certificate.clear()
+            self.certificate.history.clear()
         else:
-            self.certificate.skip(undone=not step.accepted)
+            self.certificate.history.skip(undone=not step.accepted)
         notes = "; ".join(note for note in (self._note, step.note) if note)
         self._note = ""
         self.report.records.append(
@@ -302,10 +303,15 @@ class AcceleratedContext:
         return update
 
 
-def _factors(scheme: Safeguarded, operator: float | None) -> dict[str, float]:
+def _factors(scheme: Safeguarded, state: SafeguardState) -> dict[str, float]:
     """Return by which factor steps estimate the error, by whose they are."""
-    if not scheme.has_operators:
+    made, policy = scheme.abilities.has_operators, scheme.abilities.policy
+    if made is None:
         return {}
-    alone = DEFAULT_FACTOR if operator is None else operator
-    known = None if scheme.policy is None else card_of(scheme.policy).error_factor
-    return {ALONE: alone, scheme.name: DEFAULT_FACTOR if known is None else known}
+    alone = made.operator_factor(state.scheme)
+    known = None if policy is None else card_of(policy).error_factor
+    step = shipped().step
+    return {
+        ALONE: step if alone is None else alone,
+        scheme.name: step if known is None else known,
+    }

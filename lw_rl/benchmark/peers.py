@@ -14,6 +14,7 @@ from ..policies import card_of
 from ..policies.base import PolicyLike
 from ..schemes import (
     Anderson,
+    Budget,
     Depthwise,
     Lambda,
     Mali,
@@ -159,7 +160,7 @@ def anderson_scattering() -> Safeguarded:
     not fallen for a while: kept on it stands still.
     """
     scheme = Anderson(logarithmic=True, max_step=1.5, delay=5, name="anderson_scattering")
-    return Safeguarded(scheme, fallbacks=(), allowance=_LEVELS_ALLOWANCE)
+    return Safeguarded(scheme, fallbacks=(), budget=Budget(allowance=_LEVELS_ALLOWANCE))
 
 
 def _limited(peer: Peer) -> Peer:
@@ -175,7 +176,7 @@ def _asked_by(peer: Peer) -> set[str]:
 
 def _unaided(scheme: Scheme) -> Safeguarded:
     """Return a safeguarded peer that is never replaced by another scheme, however slow it is."""
-    return Safeguarded(scheme, fallbacks=(), allowance=np.inf, in_foldings=True)
+    return Safeguarded(scheme, fallbacks=(), budget=Budget(allowance=np.inf))
 
 
 def depthwise_name(policy: PolicyLike) -> str:

@@ -29,6 +29,7 @@ from ..errors import UnknownNameError, UnusedPolicyError
 from ..policies.base import Policy, PolicyLike, make_policy
 from .anderson import Anderson
 from .base import Scheme, Step
+from .budget import Account, Budget
 from .depthwise import ALONE, Depthwise
 from .mali import Lambda, Mali, MaliScattering
 from .ng import Ng
@@ -36,7 +37,9 @@ from .safeguarded import Safeguarded
 from .sigmoid import Sigmoid
 
 __all__ = [
+    "Account",
     "Anderson",
+    "Budget",
     "Depthwise",
     "Lambda",
     "Mali",
@@ -51,10 +54,6 @@ __all__ = [
     "make_policy",
     "make_scheme",
 ]
-
-#: Fruitless formal solutions that schemes are allowed where they were asked for: those that combine
-#: plain updates, and the operator.
-_COMBINING_ALLOWANCE, _OPERATOR_ALLOWANCE = 20.0, 8.0
 
 #: Schemes by name: those without a policy, and those with one.
 _WITHOUT_POLICY: dict[str, Callable[[], Scheme]] = {
@@ -118,12 +117,4 @@ def make_scheme(scheme: str | Scheme, policy: PolicyLike = "default") -> Safegua
 
 
 def _guarded(scheme: Scheme) -> Safeguarded:
-    if isinstance(scheme, Safeguarded):
-        return scheme
-    # Accelerations of plain updates keep their residual for a while, to drop it at once later; the
-    # operator, which dismisses a policy by itself, removes what the residual hardly sees.
-    if isinstance(scheme, Anderson | Ng):
-        return Safeguarded(scheme, in_foldings=True, allowance=_COMBINING_ALLOWANCE)
-    if isinstance(scheme, Depthwise):
-        return Safeguarded(scheme, allowance=_OPERATOR_ALLOWANCE)
-    return Safeguarded(scheme)
+    return scheme if isinstance(scheme, Safeguarded) else Safeguarded(scheme)

@@ -19,16 +19,23 @@ __all__ = ["Anderson", "Iterates"]
 
 @dataclass
 class Iterates:
-    """Iterates and their images, oldest first, and how many there were."""
+    """Iterates and their images, oldest first, and how many there were.
+
+    Attributes
+    ----------
+    logarithmic : bool
+        Whether logarithms are combined.
+    """
 
     xs: deque[Array]
     gs: deque[Array]
     made: int = 0
+    logarithmic: bool = False
 
     @classmethod
-    def empty(cls, window: int) -> Iterates:
+    def empty(cls, window: int, logarithmic: bool = False) -> Iterates:
         """Return an empty history of `window` differences."""
-        return cls(deque(maxlen=window + 1), deque(maxlen=window + 1))
+        return cls(deque(maxlen=window + 1), deque(maxlen=window + 1), logarithmic=logarithmic)
 
     def add(self, x: Array, g: Array) -> None:
         """Append an iterate and its image."""
@@ -54,8 +61,9 @@ class Anderson:
     ----------
     window : int, optional
         Number of differences kept (default: 10).
-    logarithmic : bool, optional
-        Combine logarithms instead (default: False).
+    logarithmic : bool or None, optional
+        Combine logarithms instead (default: False); None where some atom has more levels, whose
+        populations are not linear in each other.
     max_step : float, optional
         Limit of a step in the logarithm, at every depth (default: 2).
     delay : int, optional
@@ -63,7 +71,7 @@ class Anderson:
     """
 
     window: int = 10
-    logarithmic: bool = False
+    logarithmic: bool | None = False
     max_step: float = 2.0
     delay: int = 0
     name: str = field(default="anderson")
@@ -79,7 +87,10 @@ class Anderson:
 
     def init(self, adapter: Adapter) -> Iterates:
         """Return an empty history."""
-        return Iterates.empty(self.window)
+        logarithmic = self.logarithmic
+        if logarithmic is None:
+            logarithmic = not adapter.line_sources
+        return Iterates.empty(self.window, logarithmic)
 
     def redistribute(self, change: float, state: Iterates) -> None:
         """Forget the iterates: they are of another emission profile."""
@@ -99,6 +110,6 @@ class Anderson:
         if history.made <= self.delay:
             return image
         history.add(y, image)
-        if self.logarithmic:
+        if history.logarithmic:
             return limit_step(y, anderson_mix(history.xs, history.gs), self.max_step)
         return anderson_mix_positive(history.xs, history.gs, self.max_step)

@@ -12,7 +12,7 @@ pytest.importorskip("distributed")
 from visited_columns import nine_columns
 
 from lw_rl.benchmark.calibration import Stops
-from lw_rl.certificate.certificate import DEFAULT_FACTOR
+from lw_rl.certificate.settings import shipped
 from lw_rl.cube.column import Workshop
 from lw_rl.cube.settings import CubeSettings
 from lw_rl.cube.source import Source
@@ -53,14 +53,14 @@ def test_the_estimate_of_a_version_covers_the_error_on_columns(found, raised, mo
 
 def test_a_policy_without_a_card_has_the_factor_for_all():
     policy = make_policy("default")
-    assert policy_factor(Actor(policy.network, policy.gain)) == DEFAULT_FACTOR
+    assert policy_factor(Actor(policy.network, policy.gain)) == shipped().step
 
 
 def test_what_columns_say_of_the_operators_estimate():
     visited = nine_columns()
     shop, policy = Workshop(CubeSettings()), make_policy("default")
     entry, Nformal = operator_estimate(shop, visited)
-    assert 1.0 <= entry["factor"] < DEFAULT_FACTOR and entry["stops"] > len(visited) < Nformal
+    assert 1.0 <= entry["factor"] < shipped().step and entry["stops"] > len(visited) < Nformal
     knows = Actor(policy.network, policy.gain, {**policy.card, "operator_estimate": entry}).card
     frame = make_frame(visited[0].physics)
     assert policy.card.operator_factor(frame.static) is None
