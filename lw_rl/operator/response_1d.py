@@ -513,7 +513,8 @@ def responses(
                     row = first_row[t]
                     if up[a, i] * J[v, i] * factor[row, i] > _SEES * aim[row, i]:
                         sees = True
-                for side in range(1 if first_row[t] == second_row[t] else 2):
+                single = first_row[t] == second_row[t]
+                for side in range(1 if single else 2):
                     row = first_row[t] if side == 0 else second_row[t]
                     rate = up if side == 0 else down
                     for r in range(B):
@@ -533,17 +534,25 @@ def responses(
                                 for i in range(N):
                                     known[row, i] += seeing[i] * G[r, j, i] * fixed[r, j]
                         elif r == 0:
+                            fixed_light = unfed if sees or single else model[v]
                             for i in range(N):
-                                known[row, i] += seeing[i] * unfed[i]
+                                known[row, i] += seeing[i] * fixed_light[i]
                         for b in range(start[v], start[v + 1]):
                             c = transition[b]
                             if not emits[b]:
                                 continue
-                            if not sees and (t != c or first_row[t] != second_row[t]):
+                            if not sees and not single and not by_profile:
+                                continue
+                            for j in range(N):
+                                column[j] = profile[b, r, j] * emission[b, j] / total[r, v, j]
+                            if not sees and (t != c or not single):
+                                for j in range(N):
+                                    by = column[j] * n[upper[c], j]
+                                    for i in range(N):
+                                        known[row, i] += seeing[i] * G[r, j, i] * by
                                 continue
                             m = block[row, c]
                             for j in range(N):
-                                column[j] = profile[b, r, j] * emission[b, j] / total[r, v, j]
                                 for i in range(N):
                                     M[m, j, i] += seeing[i] * G[r, j, i] * column[j]
                             for i in range(N):
