@@ -145,8 +145,8 @@ def _known(levels: bool) -> list[Peer]:
         Peer("mali", Mali(), plain=True),
         Peer("mali_scattering", make_scheme("mali_scattering"), plain=True),
         *(Peer("ng", combining(Ng(*s)), setting=f"{s[0]},{s[1]},{s[2]}") for s in NG_SETTINGS),
-        Peer("anderson5", combining(Anderson(window=5))),
-        Peer("anderson10", combining(Anderson(window=10))),
+        Peer("anderson5", combining(Anderson(window=5, logarithmic=False, delay=0))),
+        Peer("anderson10", combining(Anderson(window=10, logarithmic=False, delay=0))),
         Peer("anderson_scattering", anderson_scattering()),
         Peer("nonlocal", make_scheme("nonlocal"), own=True),
     ]

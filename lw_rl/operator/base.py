@@ -74,10 +74,6 @@ class EquilibriumOperator(Protocol):
         """Return the operator linearised around another state."""
         ...
 
-    def plain_steps(self, y: Array, most: int) -> int | None:
-        """Return how many steps MALI takes from `y`; None if more than `most`."""
-        ...
-
     @property
     def negative_share(self) -> float:
         """How far it is from monotone: the negative part of its inverse over the positive one."""

@@ -16,6 +16,9 @@ from .base import (
 
 __all__ = ["Anderson", "Iterates"]
 
+#: Plain steps before populations are combined: far from equilibrium they are better left alone.
+_DELAY = 5
+
 
 @dataclass
 class Iterates:
@@ -25,17 +28,15 @@ class Iterates:
     ----------
     logarithmic : bool
         Whether logarithms are combined.
+    delay : int
+        Plain steps before the first that is accelerated.
     """
 
     xs: deque[Array]
     gs: deque[Array]
-    made: int = 0
     logarithmic: bool = False
-
-    @classmethod
-    def empty(cls, window: int, logarithmic: bool = False) -> Iterates:
-        """Return an empty history of `window` differences."""
-        return cls(deque(maxlen=window + 1), deque(maxlen=window + 1), logarithmic=logarithmic)
+    delay: int = 0
+    made: int = 0
 
     def add(self, x: Array, g: Array) -> None:
         """Append an iterate and its image."""
@@ -62,18 +63,19 @@ class Anderson:
     window : int, optional
         Number of differences kept (default: 10).
     logarithmic : bool or None, optional
-        Combine logarithms instead (default: False); None where some atom has more levels, whose
-        populations are not linear in each other.
+        Combine logarithms instead (default: None, where some atom has more levels: populations are
+        not linear in each other).
     max_step : float, optional
         Limit of a step in the logarithm, at every depth (default: 2).
-    delay : int, optional
-        Plain steps before the first that is accelerated; they are not combined (default: 0).
+    delay : int or None, optional
+        Plain steps before the first that is accelerated; they are not combined (default: None, five
+        where some atom has more levels, else none).
     """
 
     window: int = 10
-    logarithmic: bool | None = False
+    logarithmic: bool | None = None
     max_step: float = 2.0
-    delay: int = 0
+    delay: int | None = None
     name: str = field(default="anderson")
     lambdaIterate: bool = False
     solves_scattering: bool = True
@@ -87,10 +89,13 @@ class Anderson:
 
     def init(self, adapter: Adapter) -> Iterates:
         """Return an empty history."""
-        logarithmic = self.logarithmic
-        if logarithmic is None:
-            logarithmic = not adapter.line_sources
-        return Iterates.empty(self.window, logarithmic)
+        levels = not adapter.line_sources
+        return Iterates(
+            deque(maxlen=self.window + 1),
+            deque(maxlen=self.window + 1),
+            logarithmic=levels if self.logarithmic is None else self.logarithmic,
+            delay=(_DELAY if levels else 0) if self.delay is None else self.delay,
+        )
 
     def redistribute(self, change: float, state: Iterates) -> None:
         """Forget the iterates: they are of another emission profile."""
@@ -107,7 +112,7 @@ class Anderson:
     def mix(self, y: Array, image: Array, history: Iterates) -> Array:
         """Add an iterate and its image to a history and return the next iterate."""
         history.made += 1
-        if history.made <= self.delay:
+        if history.made <= history.delay:
             return image
         history.add(y, image)
         if history.logarithmic:

@@ -24,7 +24,7 @@ from .multilevel import CoupledStep, coupled_step
 __all__ = ["ALONE", "BlockState", "Depthwise", "propose"]
 
 #: What atoms get that have no operator, or one that cannot be inverted.
-_OTHERS = Anderson(logarithmic=True, max_step=1.5, delay=5)
+_OTHERS = Anderson(logarithmic=True, delay=5)
 #: Whose the steps are that no policy had a part in.
 ALONE = "nonlocal"
 #: A policy whose step leaves more than this of the estimated error is not asked again.
@@ -202,9 +202,7 @@ class Depthwise:
         geometry: Geometry | None,
         coupled: CoupledStep | None,
     ) -> BlockState:
-        others = (
-            None if adapter.conserves_charge else Iterates.empty(_OTHERS.window, logarithmic=True)
-        )
+        others = None if adapter.conserves_charge else _OTHERS.init(adapter)
         s = BlockState(block, others, self.near, coupled, visited=deque(maxlen=self.window))
         if coupled is not None:
             return s

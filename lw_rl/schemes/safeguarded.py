@@ -143,7 +143,7 @@ class Safeguarded:
     growth: float = 10.0
     max_rejections: int = 2
     budget: Budget = field(default_factory=Budget)
-    fallbacks: tuple[Scheme, ...] = (Anderson(logarithmic=None),)
+    fallbacks: tuple[Scheme, ...] = (Anderson(),)
     stalled_after: int = 150
 
     def __post_init__(self) -> None:
@@ -281,8 +281,8 @@ class Safeguarded:
                 reason = "it proposed values that are not finite, or not one for each unknown"
             except PolicyOutputError as err:
                 reason = str(err)
-            except (np.linalg.LinAlgError, ArithmeticError) as err:
-                reason = f"{type(err).__name__}: {err}"
+            except np.linalg.LinAlgError as err:
+                reason = f"LinAlgError: {err}"
             note = self._hand_over(state, reason)
         return plain.noted(note)
 
