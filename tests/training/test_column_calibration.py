@@ -78,8 +78,11 @@ def test_a_calibrated_estimate_stops_sooner_and_covers_the_error():
     policy = make_policy("default")
     cube = synthetic_cube(48, 48, seed=5, amplitude=0.08, velocity=8e3, shocks=0.6)
     shocked = Source(cube).read(Window(0, 0, 2, 0, 4))
-    entry = {"factor": 1.0, "low": [-1e3] * NCHANNELS, "high": [1e3] * NCHANNELS}
-    knows = Actor(policy.network, policy.gain, {**policy.card, "operator_estimate": entry})
+    everywhere = {"low": [-1e3] * NCHANNELS, "high": [1e3] * NCHANNELS}
+    careful, knows = (
+        Actor(policy.network, policy.gain, {**policy.card, "operator_estimate": entry})
+        for entry in ({"factor": 2.5, **everywhere}, {"factor": 1.0, **everywhere})
+    )
     tight = Workshop(CubeSettings(popsTol=1e-7))
     saved = 0
     for k in range(8):
@@ -87,7 +90,7 @@ def test_a_calibrated_estimate_stops_sooner_and_covers_the_error():
         solution = tight.solve(column, policy, record=True).visited.y[-1]
         for popsTol in (3e-3, 3e-4):
             shop = Workshop(CubeSettings(popsTol=popsTol))
-            before = shop.solve(column, policy, record=True)
+            before = shop.solve(column, careful, record=True)
             after = shop.solve(column, knows, record=True)
             saved += before.Nformal - after.Nformal
             assert np.abs(np.expm1(after.visited.y[-1] - solution)).max() < popsTol
