@@ -209,13 +209,18 @@ def _print(
     no_reference: dict[str, str],
 ) -> None:
     from ..benchmark.overhead import describe
-    from ..benchmark.tables import WIDTH, depth_table, suite_table
+    from ..benchmark.tables import depth_table, suite_legend, suite_tables
 
-    console = output(quiet=False, width=WIDTH)
+    console = output(quiet=False)
     for suite, measured in results.items():
-        console.print(suite_table(suite, measured))
+        for table in suite_tables(suite, measured):
+            console.print(table)
+            console.print()
         if suite in ("grid", "atoms-grid"):
             console.print(depth_table(measured))
+            console.print()
+    for sentence in suite_legend([r for measured in results.values() for r in measured]):
+        console.print(sentence, highlight=False, style="dim")
     for line in costs:
         console.print(line)
     for name, cost in overheads.items():

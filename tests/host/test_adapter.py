@@ -647,5 +647,5 @@ def test_the_square_root_law():
 def test_active_atoms_are_named_by_line_or_levels():
     """What a result says was accelerated."""
     ctx = build_context("H+CaII", "FALC")
-    assert Adapter(ctx).labels == ("Ca (6 levels)", "H (6 levels)")
+    assert Adapter(ctx).labels == ("H (6 levels)", "Ca (6 levels)")
     assert Adapter(build_context("CaII_K", "FALC")).labels == ("Ca 393.5 nm",)
