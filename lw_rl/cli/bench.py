@@ -43,7 +43,7 @@ __all__ = ["bench"]
 )  # fmt: skip
 @click.option(
     "--problems", "number", type=click.IntRange(min=1),
-    help="Problems of a random suite.  [default: the suite's own number]",
+    help="The first so many problems of each suite.  [default: all; of random ones 100 or 40]",
 )  # fmt: skip
 @click.option(
     "--repeats", type=click.IntRange(min=0), default=1, show_default=True,
