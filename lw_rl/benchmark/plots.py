@@ -37,6 +37,7 @@ __all__ = [
     "draw_profile",
     "draw_source",
     "draw_stop",
+    "opening_figure",
     "save",
     "solve_figure",
     "styles",
@@ -71,6 +72,12 @@ _LABELS = {
     "lambda": "Lambda",
     "lightweaver": "iterate_ctx_se",
     "lightweaver to 1e-3": "iterate_ctx_se, tighter",
+}
+
+#: The first figure's names for what is ours: no policy acts on atoms with many levels.
+_OPENING_LABELS = {
+    _LABELS["depthwise"]: "lw_rl, default",
+    _LABELS["nonlocal"]: "lw_rl, operator alone",
 }
 
 #: Width of a page [inches]: what is drawn for it is read at its own size.
@@ -347,6 +354,39 @@ def draw_errors(ax: Axes, solves: Sequence[PeerSolve], beside: bool = False) -> 
     if beside:
         _legend_beside(ax)
     _finish(ax, "convergence (dot: own stop)")
+
+
+def opening_figure(
+    problems: Sequence[tuple[str, Sequence[PeerSolve]]], figure: Figure | None = None
+) -> Figure:
+    """Draw problems one below the other: true error against formal solutions and wall time.
+
+    Parameters
+    ----------
+    problems : sequence of tuple of str and sequence of PeerSolve
+        Title and solves of each.
+    figure : Figure, optional
+        The figure to draw in (default: a new one).
+    """
+    figure = figure or Figure(figsize=(_PAGE, 2.6 * len(problems) + 0.7), layout="constrained")
+    rows = figure.subplots(len(problems), 2, squeeze=False, sharey="row")
+    handles: dict[str, Any] = {}
+    for (left, right), (title, solves) in zip(rows, problems, strict=True):
+        draw_errors(left, solves)
+        draw_cost(right, solves)
+        _finish(left, title)
+        right.set_ylabel("")
+        for handle, name in zip(*left.get_legend_handles_labels(), strict=True):
+            handles.setdefault(_OPENING_LABELS.get(name, name), handle)
+        right.set_title("", loc="left")
+    rows[0][1].set_title("what the default call returns", fontsize=_SIZE + 1, loc="left")
+    for ax in rows[:-1].flat:
+        ax.set_xlabel("")
+    figure.legend(
+        list(handles.values()), list(handles), loc="outside lower center", ncols=4,
+        fontsize=_SIZE - 0.5, frameon=False, handlelength=2.4, columnspacing=1.4,
+    )  # fmt: skip
+    return figure
 
 
 def suite_figure(

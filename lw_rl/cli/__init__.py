@@ -27,6 +27,7 @@ _COMMANDS = {
     "control": ("lw_rl.cli.control", "control", "Train SAC or S2AC on a gymnasium environment."),
     "study": ("lw_rl.cli.study", "study", "Show which part of the training contributes what."),
     "bench": ("lw_rl.cli.bench", "bench", "Measure all schemes on named suites of problems."),
+    "overview": ("lw_rl.cli.overview", "overview", "Sum up what was measured in one table."),
     "paper": ("lw_rl.cli.paper", "paper", "Reproduce Panos & Milic (2025)."),
     "cube": ("lw_rl.cli.cube", "cube", "Solve every column of a simulation cube, on Dask."),
     "cube-synthetic": ("lw_rl.cli.cube", "cube_synthetic", "Make a cube of perturbed FAL columns."),
