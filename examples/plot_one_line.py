@@ -2,9 +2,8 @@
 Replace one line of an existing script
 ======================================
 
-A script of Lightweaver's own, Ca II with five levels and continuum in FAL-C; only the call that
-iterates to statistical equilibrium is another one. Its keywords and what it returns are those of
-``lightweaver.iterate_ctx_se``.
+Ca II with five levels and continuum in FAL-C, as scripts for Lightweaver have it. Keywords and
+return value of ``lw_rl.iterate_ctx_rl`` are those of ``lightweaver.iterate_ctx_se``.
 """
 
 import lightweaver as lw

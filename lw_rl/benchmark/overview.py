@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import LwRlError
 from ..files import Json
+from .peers import LABELS
 from .report import FORMAT, label, read_solve
 from .solves import TARGET, PeerSolve
 
@@ -43,8 +44,9 @@ _NO_PEERS = (_OURS, "nonlocal", "lightweaver", _HOST)
 #: What the columns of :func:`overview` mean.
 LEGEND = (
     f"Formal solutions to a true error of {label(TARGET)} from LTE, median of the problems; of "
-    "lw_rl also the worst. Faster: wall time of iterate_ctx_se to the same true error over that of "
-    "the default call, median."
+    "lw_rl also the worst. Sub-iterations of partial redistribution count on the share of "
+    "wavelengths that they sweep. Faster: wall time of iterate_ctx_se to the same true error over "
+    "that of the default call, median."
 )
 
 
@@ -78,7 +80,7 @@ class Measured:
 def read(paths: Iterable[Path]) -> tuple[dict[str, list[Measured]], Json | None]:
     """Return the problems of every suite, and how fast cubes were, if that was measured.
 
-    Of a suite that is in several files the last counts.
+    Of a suite that is in several files the one with most problems counts, or the last of those.
 
     Raises
     ------
@@ -99,7 +101,8 @@ def read(paths: Iterable[Path]) -> tuple[dict[str, list[Measured]], Json | None]
                     f"again with `{found.get('command', 'lw-rl bench')}`"
                 )
             for suite, entry in found["suites"].items():
-                suites[suite] = [_problem(p) for p in entry["problems"]]
+                if len(entry["problems"]) >= len(suites.get(suite, ())):
+                    suites[suite] = [_problem(p) for p in entry["problems"]]
         except (ValueError, KeyError, TypeError, AttributeError) as err:
             if isinstance(err, ResultFileError):
                 raise
@@ -158,7 +161,7 @@ def _row(suite: str, problems: list[Measured]) -> list[str]:
         _KINDS[suite],
         str(len(problems)),
         _counted(medians.get("mali")),
-        "-" if best is None else f"{_counted(medians[best])} ({best})",
+        "-" if best is None else f"{_counted(medians[best])}, {LABELS.get(best, best)}",
         f"**{_counted(medians.get(_OURS))}**",
         _counted(max(counts.get(_OURS, [np.inf]))),
         f"{np.median(ratios):.1f} x" if ratios else "-",

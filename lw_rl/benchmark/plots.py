@@ -25,6 +25,7 @@ from ..host.emergent import emergent_line
 from ..host.emergent_lines import strongest_lines
 from ..host.names import iterate_ctx_se
 from .level_plots import draw_departures, draw_lines
+from .peers import LABELS
 from .report import peer_names
 from .solves import TARGET, PeerSolve, ProblemResult
 
@@ -60,24 +61,10 @@ _STYLES: dict[str, Json] = {
     "lightweaver to 1e-3": {"color": "#CC6677", "lw": 4.0, "zorder": 2},
 }
 _OTHERS = ("#661100", "#332288", "#AA4499", "#DDCC77")
-_LABELS = {
-    "depthwise": "policy (depthwise)",
-    "nonlocal": "operator, no policy",
-    "anderson10": "Anderson (10)",
-    "anderson5": "Anderson (5)",
-    "ng": "Ng",
-    "mali": "MALI",
-    "mali_scattering": "MALI + scattering",
-    "anderson_scattering": "Anderson (10) + scattering",
-    "lambda": "Lambda",
-    "lightweaver": "iterate_ctx_se",
-    "lightweaver to 1e-3": "iterate_ctx_se, tighter",
-}
-
 #: The first figure's names for what is ours: no policy acts on atoms with many levels.
 _OPENING_LABELS = {
-    _LABELS["depthwise"]: "lw_rl, default",
-    _LABELS["nonlocal"]: "lw_rl, operator alone",
+    LABELS["depthwise"]: "lw_rl, default",
+    LABELS["nonlocal"]: "lw_rl, operator alone",
 }
 
 #: Width of a page [inches]: what is drawn for it is read at its own size.
@@ -112,7 +99,7 @@ def styles(names: Sequence[str]) -> dict[str, Json]:
     colours = cycle(_OTHERS)
     return {
         name: {
-            "label": _LABELS.get(name, name),
+            "label": LABELS.get(name, name),
             **(_STYLES.get(name) or {"color": next(colours), "lw": 2.0}),
         }
         for name in names

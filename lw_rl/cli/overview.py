@@ -27,7 +27,7 @@ _OPENING = {
     help="Draw error against formal solutions and wall time: H and Ca II of the host's gallery, "
     "and Ca II K in FAL-C.  [default: none]",
 )  # fmt: skip
-@readme_option("Renew the block `overview` of this file.")
+@readme_option("Renew the block `overview` of this file, and the output of its example.")
 @json_option("the table")
 @quiet_option()
 def overview(
@@ -36,7 +36,7 @@ def overview(
     """Make one table of what lw_rl does on which kind of problem.
 
     RESULTS are result files of `lw-rl bench` (bench.json) and of `lw-rl cube-bench`; nothing is
-    measured. Of a suite that is in several of them the last counts.
+    measured. Of a suite that is in several of them the one with most problems counts.
 
     \b
     Examples:
@@ -47,8 +47,9 @@ def overview(
         check_place(figure)
     from ..benchmark import overview as read
     from ..benchmark.plots import opening_figure, save
-    from ..benchmark.readme import renew_block, require_blocks
+    from ..benchmark.readme import renew, require_blocks
     from ..benchmark.tables import markdown_table
+    from ..files import write_atomically
 
     if readme is not None:
         require_blocks(readme.read_text(), ["overview"])
@@ -64,7 +65,8 @@ def overview(
             )
         save(opening_figure(drawn), figure)
     if readme is not None:
-        renew_block(readme, "overview", f"{markdown_table(head, rows)}\n\n{read.LEGEND}")
+        block = f"{markdown_table(head, rows)}\n\n{read.LEGEND}"
+        write_atomically(readme, renew(readme.read_text(), {"overview": block}).encode())
     if as_json:
         click.echo(json.dumps([dict(zip(head, row, strict=True)) for row in rows], indent=2))
     elif not quiet:
