@@ -21,7 +21,7 @@ for name, prd in (("complete", False), ("partial", True)):
     spectra[name] = np.array(ctx.spect.wavelength), np.array(ctx.compute_rays(mus=[1.0]))
 
 # %%
-# In partial redistribution the wings of k and h are darker and their peaks brighter.
+# In partial redistribution the inner wings of k and h are darker.
 for name, (wave, intensity) in spectra.items():
     near = (wave > 279.3) & (wave < 280.7)
     plt.plot(wave[near], intensity[near] * 1e9, label=f"{name} redistribution")

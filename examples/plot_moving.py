@@ -27,8 +27,8 @@ for name, top in {"at rest": 0.0, "upflow": 10.0, "downflow": -10.0}.items():
     print(f"{name}: {lw_rl.solve(ctx, quiet=True)}\n")
     wave, intensity = ctx.spect.wavelength, ctx.compute_rays(mus=[1.0])
     near = abs(wave - 854.444) < 0.1
-    plt.plot(wave[near], intensity[near] * 1e9, label=name)
-plt.xlabel("wavelength [nm, vacuum]")
+    plt.plot((wave[near] - 854.444) * 1e3, intensity[near] * 1e9, label=name)
+plt.xlabel("distance from the line's centre [pm]")
 plt.ylabel("Ca II 8542 [nW / (m2 Hz sr)]")
 plt.legend()
 plt.show()

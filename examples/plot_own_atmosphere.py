@@ -28,7 +28,7 @@ atmosphere = lw.Atmosphere.make_1d(
 ctx = lw_rl.build_context("CaII", atmosphere)
 print(lw_rl.solve(ctx, quiet=True))
 b = ctx.activeAtoms[0].n / ctx.activeAtoms[0].nStar
-plt.loglog(mass, b.T, label=[f"level {k}" for k in range(len(b))])
+plt.loglog(mass, b.T, label=["4s", "3d", "3d", "4p", "4p", "Ca III"])
 plt.xlabel(f"column mass [{mass.unit:latex_inline}]")
 plt.ylabel("departure coefficient")
 plt.legend()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from textwrap import fill
 from typing import Literal
 
 from .files import Json
@@ -24,6 +25,9 @@ _SENTENCES: dict[Outcome, str] = {
     "nonfinite": "stopped, the statistical equilibrium equations had no finite, positive solution",
     "interrupted": "interrupted",
 }
+
+#: Characters of a line of a result's text.
+_WIDTH = 88
 
 #: What stands in `Record.by` of the operator's own steps, of those of Anderson acceleration, and of
 #: plain updates.
@@ -293,7 +297,7 @@ class Result(Report):
             self.explanation + undone if self.explanation else "",
             *self.notes,
         ]
-        return "\n".join(filter(None, lines))
+        return "\n".join(fill(line, _WIDTH, subsequent_indent="  ") for line in lines if line)
 
     def _error(self) -> str:
         value, tolerance = self.estimate.value, None if self.task is None else self.task.tolerance

@@ -22,6 +22,11 @@ def interrupt(proxy):
         raise KeyboardInterrupt
 
 
+def words(result):
+    """Its text in one line."""
+    return " ".join(str(result).split())
+
+
 def test_converged(ctx, reference):
     result = lw_rl.solve(ctx, scheme="anderson", quiet=True)
     assert result.outcome == "converged"
@@ -32,7 +37,7 @@ def test_converged(ctx, reference):
     assert sum(result.steps_by.values()) == result.Nformal
     assert 0.0 < result.seconds < 60.0
     assert 0.0 < result.estimate.value < 1e-3
-    assert str(result).startswith(
+    assert words(result).startswith(
         f"converged: estimated error {result.estimate.value:.1e}, below the 1e-3 asked for, "
         f"after {result.Nformal} formal solutions and "
     )
@@ -50,7 +55,7 @@ def test_max_iterations(ctx):
     result = lw_rl.solve(ctx, scheme="mali", NmaxIter=5, quiet=True)
     assert result.outcome == "max_iterations"
     assert result.Nformal == 5
-    assert "iterations were used up" in str(result)
+    assert "iterations were used up" in words(result)
 
 
 def test_diverged(converged):
@@ -78,7 +83,7 @@ def test_nonfinite(ctx):
 def test_rounding(ctx):
     result = lw_rl.solve(ctx, popsTol=1e-15, NmaxIter=200, quiet=True)
     assert result.outcome == "rounding" and not result.converged
-    assert str(result).startswith("stopped at the floor of rounding")
+    assert words(result).startswith("stopped at the floor of rounding")
 
 
 def test_interrupted_and_continued(ctx, reference):
@@ -122,8 +127,8 @@ def test_text():
         "and 0 s"
     )
     solved = Result(estimate=ErrorEstimate(2e-5, "bound", 2e-5), task=Task(("Ca",), "depthwise"))
-    assert "the estimate is the bound itself" in str(solved)
-    assert "nothing was done for Ca" in str(solved)
+    assert "the estimate is the bound itself" in words(solved)
+    assert "nothing was done for Ca" in words(solved)
 
 
 def test_another_criterion_has_no_tolerance_on_the_error(ctx):
@@ -135,11 +140,12 @@ def test_another_criterion_has_no_tolerance_on_the_error(ctx):
 
 def test_a_solve_says_what_was_accelerated_by_what(ctx):
     result = lw_rl.solve(ctx, popsTol=2e-4, quiet=True)
-    assert "below the 2e-4 asked for" in str(result)
+    assert "below the 2e-4 asked for" in words(result)
     text = result.explanation
     assert text.startswith("accelerated: Ca 393.5 nm, by the non-local operator of the line")
     assert result.as_dict()["explanation"] == text
-    assert "bound" in str(result) and "not what the stop goes by" in str(result)
+    assert "bound" in words(result) and "not what the stop goes by" in words(result)
+    assert max(map(len, str(result).splitlines())) <= 88
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ html_theme_options = {
     "use_download_button": False,
     "use_fullscreen_button": False,
     "home_page_in_toc": True,
+    "navbar_persistent": [],
 }
 html_sourcelink_suffix = ""
 html_show_sourcelink = False

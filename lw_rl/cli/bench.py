@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
+#: Where things are kept and shown, which changes no result.
+_NOT_IN_COMMAND = ("again", "cache", "out", "readme", "as_json", "quiet")
+
 
 @click.command()
 @click.option(
@@ -123,7 +126,7 @@ def bench(
     results, no_reference = _measure(chosen, entries, repeats, store, quiet)
     overheads = _overheads(used if repeats else ())
     document = report.document(
-        command_line(ctx), results,
+        command_line(ctx, leave_out=_NOT_IN_COMMAND), results,
         policies=report.policy_costs(used, results),
         overhead={name: asdict(cost) for name, cost in overheads.items()},
         no_reference=no_reference,

@@ -20,6 +20,7 @@ def test_bench_writes_table_figure_and_results(command, policy, tmp_path):
     assert "lambda" not in done.stdout
     document = json.loads((tmp_path / "new/b/bench.json").read_text())
     assert document["command"].startswith("lw-rl bench --suite photosphere --policy ")
+    assert "--out" not in document["command"], "where it went changes no result"
     assert len(document["suites"]["photosphere"]["problems"]) == 2
     assert (tmp_path / "new/b/photosphere.png").stat().st_size > 10_000
 
