@@ -287,7 +287,9 @@ class Result(Report):
             "notes": self.notes,
         }
 
-    def __str__(self) -> str:
+    @property
+    def sentences(self) -> list[str]:
+        """How it ended and how wrong it can be, the bound, what was accelerated, and the notes."""
         plural = "" if self.Nformal == 1 else "s"
         cost = f"after {self.Nformal} formal solution{plural} and {self.seconds:.3g} s"
         undone = f"; {_steps(self.rejected)} undone" if self.rejected else ""
@@ -297,7 +299,10 @@ class Result(Report):
             self.explanation + undone if self.explanation else "",
             *self.notes,
         ]
-        return "\n".join(fill(line, _WIDTH, subsequent_indent="  ") for line in lines if line)
+        return [line for line in lines if line]
+
+    def __str__(self) -> str:
+        return "\n".join(fill(line, _WIDTH, subsequent_indent="  ") for line in self.sentences)
 
     def _error(self) -> str:
         value, tolerance = self.estimate.value, None if self.task is None else self.task.tolerance

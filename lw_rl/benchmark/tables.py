@@ -83,11 +83,11 @@ def solve_legend(result: ProblemResult) -> list[str]:
     """Return what the columns of :func:`solve_table` mean, a sentence or two each."""
     names = {s.peer for s in result.solves}
     lines = [
-        "to 1e-1 ...: formal solutions after which the true error, max |n / n_ref - 1|, stays "
-        "below; each count includes the step that follows the last of them.",
-        "stop: formal solutions of the default call up to its own stop, the true error of what it "
-        "returns (the populations of the last formal solution, without another step), and its wall "
-        "time in a warm process.",
+        "to 1e-1 ...: formal solutions until the populations that the last of them led to have a "
+        "true error, max |n / n_ref - 1|, that stays below.",
+        "stop: what the default call does. after: formal solutions until it stops by itself; "
+        "error: true error of the populations that it returns, those at which the last formal "
+        "solution was made; ms: its wall time in a warm process, everything included.",
     ]
     if "lightweaver" in names:
         lines.append("lightweaver: the host's own iterate_ctx_se, with its defaults.")

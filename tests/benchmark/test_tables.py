@@ -81,7 +81,7 @@ def test_the_table_of_a_problem(results):
 
 def test_what_the_columns_of_a_problem_mean(results):
     legend = " ".join(tables.solve_legend(results[0]))
-    assert "without another step" in legend and "warm process" in legend
+    assert "that it returns" in legend and "warm process" in legend
     one = results[0]
     host = PeerSolve("lightweaver to 1e-3", "popsTol 1e-05", (1e-4,), 1, 1e-4, 0.2)
     ours = PeerSolve("depthwise", "", (1e-4,), 1, 1e-4, 0.05)
