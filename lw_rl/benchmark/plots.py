@@ -371,7 +371,7 @@ def opening_figure(
         ax.set_xlabel("")
     figure.legend(
         list(handles.values()), list(handles), loc="outside lower center", ncols=4,
-        fontsize=_SIZE - 0.5, frameon=False, handlelength=2.4, columnspacing=1.4,
+        fontsize=_SIZE - 0.5, frameon=False, handlelength=2.0, columnspacing=1.0,
     )  # fmt: skip
     return figure
 
