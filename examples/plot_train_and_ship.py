@@ -21,8 +21,8 @@ from lw_rl.training.train import train
 # Soft Actor-Critic with hindsight demonstrations, on eight random problems.
 small = {"steps": 120, "problems": 8, "points": 64, "width": 8, "warmup": 16, "buffer": 200}
 few = {"envs": 2, "workers": False, "checkpoint_every": 60, "validation": 2, "calibration": 0}
-folder = tempfile.mkdtemp()
-card = train(Args(out=folder, **small, **few), quiet=True)
+folder = Path(tempfile.mkdtemp(), "runs", "mine")
+card = train(Args(out=str(folder), **small, **few), quiet=True)
 
 # %%
 # The card says how it was made and what it scored; the file is all that a user needs.
@@ -33,6 +33,7 @@ print(lw_rl.solve(lw_rl.build_context("CaII_K", "FALC"), policy=card, quiet=True
 # %%
 # What it scored on the validation stream, and the run's log as ``lw-rl plot`` draws it.
 print(card_of(policy)["validation"])
-for file in draw_run(Path(folder)):
-    plt.figure(figsize=(8, 6)).add_axes((0, 0, 1, 1), frameon=False).imshow(plt.imread(file))
+for file in draw_run(folder):
+    plt.figure(figsize=(9, 4)).add_axes((0, 0, 1, 1)).imshow(plt.imread(file))
+    plt.axis("off")
     plt.show()
