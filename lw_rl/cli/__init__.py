@@ -77,7 +77,7 @@ class LazyGroup(click.Group):
             return None
         # A user of the command line is told of old spellings too.
         warnings.filterwarnings("default", category=DeprecationWarning, module=r"lw_rl\.cli")
-        # The host's advice on tuning, three lines at every start; the README gives it once.
+        # The host's advice on tuning, three lines at every start; the user guide gives it once.
         warnings.filterwarnings("ignore", message="No config file found", category=UserWarning)
         module, attribute, _ = _COMMANDS[cmd_name]
         return getattr(import_module(module), attribute)

@@ -101,7 +101,7 @@ def bench(
       lw-rl bench --suite random --problems 500 --peer anderson10
       lw-rl bench --suite atoms --out atoms --again depthwise
       lw-rl bench --suite grid --suite moving --policy default --policy runs/mine/policy.json
-      lw-rl bench --suite fal --suite grid --readme README.md
+      lw-rl bench --suite fal --suite grid --readme examples/docs/benchmarks.md
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     from .. import problems
     from ..benchmark import report
