@@ -18,8 +18,9 @@ from ..files import Json
 from .peers import LABELS
 from .report import FORMAT, label, read_solve
 from .solves import TARGET, PeerSolve
+from .tables import markdown_table
 
-__all__ = ["LEGEND", "Measured", "ResultFileError", "overview", "read"]
+__all__ = ["LEGEND", "Measured", "ResultFileError", "overview", "overview_markdown", "read"]
 
 #: Suites of `lw_rl.problems.suite` in the order of the table, and what they are.
 _KINDS = {
@@ -146,6 +147,11 @@ def overview(suites: Mapping[str, list[Measured]], cubes: Json | None = None) ->
             ]
         )  # fmt: skip
     return [head, *rows]
+
+
+def overview_markdown(rows: list[list[str]]) -> str:
+    """Return the rows of :func:`overview` as a table in Markdown, with what its columns mean."""
+    return f"{markdown_table(rows[0], rows[1:])}\n\n{LEGEND}"
 
 
 def _row(suite: str, problems: list[Measured]) -> list[str]:

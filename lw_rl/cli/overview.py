@@ -41,14 +41,13 @@ def overview(
     \b
     Examples:
       lw-rl overview bench/bench.json
-      lw-rl overview examples/*bench*.json --readme README.md --figure opening.png
+      lw-rl overview examples/*_bench.json --readme README.md --figure opening.png
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     if figure is not None:
         check_place(figure)
     from ..benchmark import overview as read
     from ..benchmark.plots import opening_figure, save
     from ..benchmark.readme import renew, require_blocks
-    from ..benchmark.tables import markdown_table
     from ..files import write_atomically
 
     if readme is not None:
@@ -65,7 +64,7 @@ def overview(
             )
         save(opening_figure(drawn), figure)
     if readme is not None:
-        block = f"{markdown_table(head, rows)}\n\n{read.LEGEND}"
+        block = read.overview_markdown([head, *rows])
         write_atomically(readme, renew(readme.read_text(), {"overview": block}).encode())
     if as_json:
         click.echo(json.dumps([dict(zip(head, row, strict=True)) for row in rows], indent=2))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lw_rl.benchmark import overview, report
+from lw_rl.benchmark.readme import replace_block
 from lw_rl.benchmark.solves import PeerSolve, ProblemResult
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -93,3 +94,12 @@ def test_other_files_are_refused_by_name(tmp_path, text, said):
     path.write_text(text)
     with pytest.raises(overview.ResultFileError, match=f"other.json {said}"):
         overview.read([path])
+
+
+def test_the_readme_follows_the_result_files():
+    """`lw-rl overview examples/*_bench.json examples/cube_bench/cube_bench.json --readme README.md`
+    was run since the last of them changed."""
+    files = [*sorted(EXAMPLES.glob("*_bench.json")), EXAMPLES / "cube_bench/cube_bench.json"]
+    block = overview.overview_markdown(overview.overview(*overview.read(files)))
+    text = (EXAMPLES.parent / "README.md").read_text()
+    assert replace_block(text, "overview", block) == text
