@@ -27,7 +27,7 @@ _SENTENCES: dict[Outcome, str] = {
 }
 
 #: Characters of a line of a result's text.
-_WIDTH = 88
+_WIDTH = 72
 
 #: What stands in `Record.by` of the operator's own steps, of those of Anderson acceleration, and of
 #: plain updates.

@@ -145,7 +145,7 @@ def test_a_solve_says_what_was_accelerated_by_what(ctx):
     assert text.startswith("accelerated: Ca 393.5 nm, by the non-local operator of the line")
     assert result.as_dict()["explanation"] == text
     assert "bound" in words(result) and "not what the stop goes by" in words(result)
-    assert max(map(len, str(result).splitlines())) <= 88
+    assert max(map(len, str(result).splitlines())) <= 72
 
 
 @pytest.mark.parametrize(
