@@ -123,7 +123,7 @@ def test_text():
     text = str(ErrorEstimate(4.2e-4, "policy", 3e-3))
     assert text == "4.2e-04 (policy), bound 3.0e-03"
     assert (
-        str(Result()) == "interrupted: no estimate of the error yet, after 0 formal solutions "
+        words(Result()) == "interrupted: no estimate of the error yet, after 0 formal solutions "
         "and 0 s"
     )
     solved = Result(estimate=ErrorEstimate(2e-5, "bound", 2e-5), task=Task(("Ca",), "depthwise"))
