@@ -144,7 +144,7 @@ class AcceleratedContext:
             scheme=self._scheme.name,
             tolerance=tolerance,
             two_level=adapter.line_sources,
-            has_policy=self._scheme.policy is not None,
+            has_policy=self._scheme.abilities.policy is not None,
             Ndim=adapter.grid.Ndim,
             redistribution=any(map(adapter.redistributes, adapter.blocks)),
             conserves_charge=adapter.conserves_charge,
