@@ -18,6 +18,7 @@ from .compatibility import install as _install_old_names
 if TYPE_CHECKING:
     # The type checker looks for lw_rl.atoms in this folder; it is mapped from the top level.
     from . import atmospheres, atoms, cube, errors, problems, schemes  # type: ignore[attr-defined]
+    from .analysis.response_functions import response_functions
     from .certificate.convergence import Certified
     from .errors import LwRlError
     from .host.context import build_context
@@ -38,6 +39,7 @@ __all__ = [
     "errors",
     "iterate_ctx_rl",
     "problems",
+    "response_functions",
     "schemes",
     "solve",
 ]
@@ -58,6 +60,7 @@ _HOMES = {
     "errors": "",
     "iterate_ctx_rl": "iterate",
     "problems": "",
+    "response_functions": "analysis.response_functions",
     "schemes": "",
     "solve": "iterate",
 }
