@@ -25,6 +25,7 @@ from ..host.medium import (
     check_differentiable,
     evaluate,
     in_lte,
+    media_by_hydrogen,
     medium,
     perturbed,
     ray_context,
@@ -183,9 +184,12 @@ class _Ray:
             m.height, m.mu[0], m.sca, m.planck, total, emitted, self.source
         )
 
-    def differentiate(self) -> None:
+    def differentiate(self, ctx: lw.Context, wavelengths: Array | None) -> None:
         """Find the derivatives by the populations, [Nwave, Nlevel, Nspace]."""
+        mu = float(self.medium.mu[0])
         self.by_n = opacity_derivatives(self.medium, self.by_eta[:, None], self.by_chi[:, None])
+        for level, plus, minus, step in media_by_hydrogen(ctx, mu, wavelengths):
+            self.by_n[:, level] += self.local(plus, minus, step)
 
     def opacities(self, m: Medium) -> tuple[Array, Array]:
         """Return opacity and emissivity in a medium of the same populations, [Nwave, Nspace]."""
@@ -239,7 +243,7 @@ class _Responses:
             self._equilibrium()
         set_state(self.base, self.n, self.J)
         self.ray = _Ray.of(self.base, mu, wavelengths)
-        self.ray.differentiate()
+        self.ray.differentiate(self.base, wavelengths)
         self._respond()
         self.errors = {q: self._error(k) for k, q in enumerate(quantities)}
         for k, q in enumerate(quantities):

@@ -28,6 +28,7 @@ __all__ = [
     "check_differentiable",
     "evaluate",
     "in_lte",
+    "media_by_hydrogen",
     "medium",
     "perturbed",
     "ray_context",
@@ -35,13 +36,14 @@ __all__ = [
 ]
 
 #: Quantities of an atmosphere, their unit, and the step of finite differences: relative ones, and
-#: in metres per second for velocities.
+#: in metres per second for velocities. They are small because the host's formal solver has kinks,
+#: where the limits of its interpolation set in, which are close where velocities change.
 QUANTITIES: dict[str, tuple[str, float]] = {
-    "temperature": ("K", 1e-4),
-    "vlos": ("m s-1", 1.0),
-    "vturb": ("m s-1", 1.0),
-    "ne": ("m-3", 1e-4),
-    "nHTot": ("m-3", 1e-4),
+    "temperature": ("K", 1e-5),
+    "vlos": ("m s-1", 0.1),
+    "vturb": ("m s-1", 0.1),
+    "ne": ("m-3", 1e-5),
+    "nHTot": ("m-3", 1e-5),
 }
 
 
@@ -109,6 +111,12 @@ class Medium:
     n: Array
     n_star: Array
     nTotal: Array
+
+    @property
+    def of_atom(self) -> Integers:
+        """Atom of every level, [Nlevel]."""
+        atoms: Integers = np.repeat(np.arange(len(self.Nlevel)), self.Nlevel)
+        return atoms
 
 
 def check_differentiable(ctx: lw.Context) -> None:
@@ -347,3 +355,37 @@ def in_lte(ctx: lw.Context) -> lw.Context:
     for atom in map(Named, Named(other).active_atoms):
         atom.n[:] = atom.n_star
     return other
+
+
+def media_by_hydrogen(
+    ctx: lw.Context, mu: float, wavelengths: Array | None
+) -> list[tuple[int, Medium, Medium, Array]]:
+    """Return what a ray passes through at other populations of hydrogen, if that is active.
+
+    The host makes background and damping of `ray_context` with hydrogen as it is, and does not
+    follow it in those of a context that it solves.
+
+    Parameters
+    ----------
+    ctx, mu, wavelengths
+        As for :func:`ray_context`.
+
+    Returns
+    -------
+    sides : list of tuple
+        For every level of hydrogen its number among those of all active atoms, media with its
+        population raised and lowered, and by how much [m-3], [Nspace].
+    """
+    sides, first = [], 0
+    for which, atom in enumerate(map(Named, Named(ctx).active_atoms)):
+        if atom.element.name == "H":
+            for level, n in enumerate(np.array(atom.n)):
+                step = QUANTITIES["nHTot"][1] * n
+                media = []
+                for change in (step, -step):
+                    other = copy.deepcopy(ctx)
+                    Named(other).active_atoms[which].n[level] += change
+                    media.append(medium(ray_context(other, mu, wavelengths), outward_only=True))
+                sides.append((first + level, *media, step))
+        first += int(atom.Nlevel)
+    return sides

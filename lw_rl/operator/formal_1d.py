@@ -20,12 +20,14 @@ from numba import njit
 
 from ..arrays import Array
 
-__all__ = ["derivatives", "emergent_derivatives", "intensity"]
+__all__ = ["REACH", "derivatives", "emergent_derivatives", "intensity"]
 
 #: Relative step of the finite differences.
 _STEP = 1e-6
 #: How far a step sees opacities: from the third point before its end to the second after it.
 _BEFORE, _AFTER = 3, 2
+#: The diagonal at a depth depends on opacities up to this many depths away.
+REACH = 3
 
 _compiled = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -85,8 +87,8 @@ def _weights(t: float) -> tuple[float, float, float, float, float]:
 
 
 @_compiled
-def _last_step(distance: Array, chi: Array, S: Array) -> tuple[float, float]:
-    """Return what the last, linear step adds and what it leaves of the light before."""
+def _last_step(distance: Array, chi: Array, S: Array) -> tuple[float, float, float]:
+    """Return what :func:`_step` does of the last, linear step."""
     N = S.size
     t = 0.5 * (chi[N - 1] + chi[N - 2]) * distance[N - 2]
     if t < 5e-4:
@@ -97,14 +99,15 @@ def _last_step(distance: Array, chi: Array, S: Array) -> tuple[float, float]:
         e = math.exp(-t)
         own = 1.0 - e
         slope = own - t * e
-    return own * S[N - 1] - slope * (S[N - 1] - S[N - 2]) / t, 1.0 - own
+    return own * S[N - 1] - slope * (S[N - 1] - S[N - 2]) / t, 1.0 - own, own - slope / t
 
 
 @_compiled
-def _step(m: int, t: Array, distance: Array, chi: Array, S: Array) -> tuple[float, float]:
+def _step(m: int, t: Array, distance: Array, chi: Array, S: Array) -> tuple[float, float, float]:
     """Return what the step that ends at `m` adds to the light, and what it leaves of it.
 
-    `t` has the optical thickness of the steps, that which ends at `m` at index ``m - 1``.
+    The third value is the host's diagonal of the Lambda operator, per source function. `t` has the
+    optical thickness of the steps, that which ends at `m` at index ``m - 1``.
     """
     if m == S.size - 1:
         return _last_step(distance, chi, S)
@@ -116,7 +119,7 @@ def _step(m: int, t: Array, distance: Array, chi: Array, S: Array) -> tuple[floa
         before = _slope(t[m - 2], here, S[m - 2], S[m - 1], S[m])
     after = _slope(here, t[m], S[m - 1], S[m], S[m + 1])
     begin, end = S[m - 1] + here / 3.0 * before, S[m] - here / 3.0 * after
-    return alpha * S[m - 1] + beta * S[m] + gamma * begin + delta * end, e
+    return alpha * S[m - 1] + beta * S[m] + gamma * begin + delta * end, e, beta + delta
 
 
 @_compiled
@@ -128,8 +131,10 @@ def _optical_steps(distance: Array, chi: Array) -> Array:
 
 
 @_compiled
-def intensity(distance: Array, chi: Array, S: Array, incident: float) -> Array:
-    """Return the intensity along a ray, [Nspace].
+def intensity(distance: Array, chi: Array, S: Array, incident: float) -> tuple[Array, Array]:
+    """Return the intensity along a ray and the diagonal of its Lambda operator, [Nspace].
+
+    The diagonal is the host's approximate operator, per emissivity.
 
     Parameters
     ----------
@@ -139,25 +144,26 @@ def intensity(distance: Array, chi: Array, S: Array, incident: float) -> Array:
         Intensity at its first point.
     """
     t = _optical_steps(distance, chi)
-    light = np.empty(S.size)
+    light, psi = np.empty(S.size), np.zeros(S.size)
     light[0] = incident
     for m in range(1, S.size):
-        added, left = _step(m, t, distance, chi, S)
+        added, left, own = _step(m, t, distance, chi, S)
         light[m] = light[m - 1] * left + added
-    return light
+        psi[m] = own / chi[m]
+    return light, psi
 
 
 @_compiled
 def _local(
     distance: Array, chi: Array, S: Array, incident: float
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[Array, Array, Array, Array, Array]:
     """Return how each point changes the light at the ends of the steps that see it.
 
     Returns
     -------
-    by_chi, by_S : Array
-        Derivative of what the step that ends at ``j - _AFTER + w`` gives, by the value at ``j``,
-        [Nspace, _BEFORE + _AFTER + 1].
+    by_chi, by_S, psi_by_chi : Array
+        Derivative of what the step that ends at ``j - _AFTER + w`` gives, and of the diagonal there
+        per emissivity, by the value at ``j``, [Nspace, _BEFORE + _AFTER + 1].
     left : Array
         What each step leaves of the light, [Nspace], the first without meaning.
     light : Array
@@ -165,12 +171,12 @@ def _local(
     """
     N, W = S.size, _BEFORE + _AFTER + 1
     t = _optical_steps(distance, chi)
-    light, left, added = np.empty(N), np.ones(N), np.zeros(N)
+    light, left, added, psi = np.empty(N), np.ones(N), np.zeros(N), np.zeros(N)
     light[0] = incident
     for m in range(1, N):
-        added[m], left[m] = _step(m, t, distance, chi, S)
+        added[m], left[m], psi[m] = _step(m, t, distance, chi, S)
         light[m] = light[m - 1] * left[m] + added[m]
-    by_chi, by_S = np.zeros((N, W)), np.zeros((N, W))
+    by_chi, by_S, psi_by_chi = np.zeros((N, W)), np.zeros((N, W)), np.zeros((N, W))
     changed = t.copy()
     for j in range(N):
         first, last = max(1, j - _AFTER), min(N - 1, j + _BEFORE)
@@ -178,7 +184,7 @@ def _local(
         h = _STEP * value
         S[j] += h
         for m in range(max(1, j - 1), min(N - 1, j + 2) + 1):
-            new, _ = _step(m, t, distance, chi, S)
+            new, _, _ = _step(m, t, distance, chi, S)
             by_S[j, m - j + _AFTER] = (new - added[m]) / h
         S[j] = value
         value = chi[j]
@@ -187,18 +193,20 @@ def _local(
         for m in range(max(1, j - 1), min(N - 1, j + 2) + 1):
             changed[m - 1] = _optical_step(m, distance, chi)
         for m in range(first, last + 1):
-            new, kept = _step(m, changed, distance, chi, S)
-            by_chi[j, m - j + _AFTER] = (new - added[m] + light[m - 1] * (kept - left[m])) / h
+            new, kept, own = _step(m, changed, distance, chi, S)
+            w = m - j + _AFTER
+            by_chi[j, w] = (new - added[m] + light[m - 1] * (kept - left[m])) / h
+            psi_by_chi[j, w] = (own / chi[m] - psi[m] / (value if m == j else chi[m])) / h
         chi[j] = value
         for m in range(max(1, j - 1), min(N - 1, j + 2) + 1):
             changed[m - 1] = t[m - 1]
-    return by_chi, by_S, left, light
+    return by_chi, by_S, psi_by_chi, left, light
 
 
 @_compiled
 def derivatives(
     distance: Array, chi: Array, S: Array, incident: float
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[Array, Array, Array, Array, Array]:
     """Return the intensity along a ray and its derivatives.
 
     Parameters
@@ -211,14 +219,17 @@ def derivatives(
     by_chi, by_S : Array
         Derivative of the intensity at the second index by the value at the first one,
         [Nspace, Nspace].
+    psi_by_chi : Array
+        The same of the diagonal of the Lambda operator, by the opacity.
     by_incident : Array
         The same by the incident intensity, [Nspace].
     light : Array
         The intensity, [Nspace].
     """
     N = S.size
-    near_chi, near_S, left, light = _local(distance, chi, S, incident)
+    near_chi, near_S, near_psi, left, light = _local(distance, chi, S, incident)
     by_chi, by_S, by_incident = np.zeros((N, N)), np.zeros((N, N)), np.ones(N)
+    psi_by_chi = np.zeros((N, N))
     for m in range(1, N):
         by_incident[m] = by_incident[m - 1] * left[m]
     for j in range(N):
@@ -229,7 +240,8 @@ def derivatives(
             if w < near_chi.shape[1]:
                 by_chi[j, m] += near_chi[j, w]
                 by_S[j, m] += near_S[j, w]
-    return by_chi, by_S, by_incident, light
+                psi_by_chi[j, m] = near_psi[j, w]
+    return by_chi, by_S, psi_by_chi, by_incident, light
 
 
 @_compiled
@@ -242,7 +254,7 @@ def emergent_derivatives(
     ``by_S``, [Nspace], ``by_incident`` and the intensity.
     """
     N = S.size
-    near_chi, near_S, left, light = _local(distance, chi, S, incident)
+    near_chi, near_S, _, left, light = _local(distance, chi, S, incident)
     by_chi, by_S = np.zeros(N), np.zeros(N)
     beyond = 1.0
     for m in range(N - 1, 0, -1):

@@ -73,9 +73,10 @@ def _opacities(m: Medium, n: Array) -> tuple[Array, Array]:
     return total, emitted
 
 
-def _net_rates(m: Medium, n: Array, light: Array) -> tuple[Array, Array, Array]:
+def _net_rates(m: Medium, n: Array, light: Array, psi: Array) -> tuple[Array, Array, Array]:
     up, down, net = net_rates(
-        m.start, m.transition, m.lower, m.upper, m.V, m.g, m.u, m.w, m.share, n, light
+        m.start, m.transition, m.lower, m.upper, m.of_atom, m.V, m.g, m.u, m.w, m.share, n, light,
+        psi,
     )  # fmt: skip
     return up, down, net
 
@@ -99,6 +100,8 @@ class State:
         Opacity, and emissivity but for scattering, [Nwave, Nbundle, Nspace].
     light : Array
         Mean intensity of every bundle, [Nwave, Nbundle, Nspace].
+    psi : Array
+        The diagonal of the host's Lambda operator, per emissivity, of the same shape.
     J : Array
         Mean intensity, [Nwave, Nspace].
     """
@@ -109,12 +112,13 @@ class State:
     total: Array = field(init=False)
     emitted: Array = field(init=False)
     light: Array = field(init=False)
+    psi: Array = field(init=False)
     J: Array = field(init=False)
 
     def __post_init__(self) -> None:
         m = self.medium
         self.total, self.emitted = _opacities(m, self.n)
-        self.light = mean_intensities(
+        self.light, self.psi = mean_intensities(
             m.height, m.mu, m.weight, m.sca, m.planck, self.total, self.emitted, self.source
         )
         self.J = np.einsum("b,wbk->wk", m.share, self.light)
@@ -133,7 +137,7 @@ class State:
         sides = []
         for m in (plus, minus):
             chi, emitted = _opacities(m, self.n)
-            net = _net_rates(m, self.n, self.light)[2]
+            net = _net_rates(m, self.n, self.light, self.psi)[2]
             rates = into_levels(m.lower, m.upper, net, len(self.n)) + _collisional(m, self.n)
             scattered = (m.sca * self.source)[:, None]
             sides.append((emitted + scattered, chi, m.planck, rates, m.nTotal))
@@ -154,7 +158,7 @@ class State:
     def net(self) -> Array:
         """Return the net rates into the levels [m-3 s-1], [Nlevel, Nspace]."""
         m = self.medium
-        net = _net_rates(m, self.n, self.light)[2]
+        net = _net_rates(m, self.n, self.light, self.psi)[2]
         return into_levels(m.lower, m.upper, net, len(self.n)) + _collisional(m, self.n)
 
 
@@ -190,8 +194,9 @@ class LinearisedEquilibrium:
         s, m = self.state, self.state.medium
         shape, Q = s.total.shape, len(self.fields)
         found: Array = responses(
-            m.height, m.mu, m.weight, m.share, m.start, m.transition, m.lower, m.upper, m.V, m.g,
-            m.u, m.w, m.sca, m.planck, s.n, s.total, s.emitted, s.source,
+            m.height, m.mu, m.weight, m.share, m.start, m.transition, m.lower, m.upper,
+            m.of_atom, m.V, m.g, m.u, m.w, m.sca, m.planck, s.n, s.total, s.emitted, s.psi,
+            s.source,
             scatters(m.height, s.total, m.sca),
             np.array([f.eta for f in self.fields]).reshape(Q, *shape),
             np.array([f.chi for f in self.fields]).reshape(Q, *shape),
@@ -205,7 +210,7 @@ class LinearisedEquilibrium:
     def _factorise(self, response: Array) -> None:
         m, n = self.state.medium, self.state.n
         L, N = n.shape
-        up, down, _ = _net_rates(m, n, self.state.light)
+        up, down, _ = _net_rates(m, n, self.state.light, self.state.psi)
         A = into_levels(m.lower, m.upper, response, L)
         A = np.ascontiguousarray(A.transpose(0, 3, 1, 2))  # level, depth, of level, of depth
         depth = np.arange(N)

@@ -7,6 +7,11 @@ transition upwards is the sum of ``w V (n_i I - g n_j (u + I))`` over its entrie
 (Rybicki and Hummer 1992, A&A 262, 209). The intensity I is linearised exactly, through the host's
 own formal solver (`lw_rl.operator.formal_1d`), with coherent scattering solved.
 
+The host's preconditioned equations differ from these where a level is the upper one of a transition
+and the lower one of another at the same wavelength (H alpha in the Paschen continuum): the products
+``Psi* chi_i U_k`` of levels without a transition between them, which would cancel, are left out.
+What is left, ``- w Psi* a`` per entry (`_unbalanced`), is part of the net rates here.
+
 What perturbs is a *field*: a change of emissivity and opacity at every depth.
 """
 
@@ -16,7 +21,7 @@ import numpy as np
 from numba import njit
 
 from ..arrays import Array, Integers
-from .formal_1d import derivatives, emergent_derivatives, intensity
+from .formal_1d import REACH, derivatives, emergent_derivatives, intensity
 
 __all__ = ["emergent", "mean_intensities", "net_rates", "opacities", "radiation", "responses"]
 
@@ -52,28 +57,104 @@ def opacities(
 
 
 @_compiled
+def _unbalanced(
+    first: int, last: int, transition: Integers, lower: Integers, upper: Integers,
+    of_atom: Integers, V: Array, g: Array, u: Array, n: Array, a: Array, by_n: Array,
+) -> bool:  # fmt: skip
+    """Write what the host's preconditioned equations leave unbalanced at one wavelength.
+
+    ``a = chi_t eta - chi_i U_j n_j + chi_j U_i n_i`` of every entry, with the emissivity of its
+    atom, and the sums over the atom's entries of the opacity of a level and of ``u g V`` of an
+    upper level: equations 2.15 to 2.19 of Rybicki and Hummer.
+
+    Parameters
+    ----------
+    of_atom : Array
+        Atom of every level, [Nlevel].
+    V, g, u : Array
+        Of one bundle at the entries, [Nentry, Nspace] and [Nentry].
+    a : Array
+        Written, [Nentry, Nspace].
+    by_n : Array
+        Written: its derivative by the populations there, [Nentry, Nlevel, Nspace].
+
+    Returns
+    -------
+    bool
+        Whether there is anything.
+    """
+    E = last - first
+    a[:E] = 0.0
+    by_n[:E] = 0.0
+    chained = False
+    for e in range(first, last):
+        for f in range(first, last):
+            chained = chained or upper[transition[e]] == lower[transition[f]]
+    if not chained:
+        return False
+    N = n.shape[1]
+    for e in range(first, last):
+        i, j = lower[transition[e]], upper[transition[e]]
+        for k in range(N):
+            own = V[e, k] * (n[i, k] - g[e, k] * n[j, k])
+            eta = chi_i = chi_j = U_i = U_j = 0.0
+            for f in range(first, last):
+                low, up = lower[transition[f]], upper[transition[f]]
+                if of_atom[low] != of_atom[i]:
+                    continue
+                U = u[f] * g[f, k] * V[f, k]
+                chi = V[f, k] * (n[low, k] - g[f, k] * n[up, k])
+                eta += n[up, k] * U
+                chi_i += chi * ((low == i) - (up == i))
+                chi_j += chi * ((low == j) - (up == j))
+                U_i += U * (up == i)
+                U_j += U * (up == j)
+            x = e - first
+            a[x, k] = own * eta - chi_i * U_j * n[j, k] + chi_j * U_i * n[i, k]
+            by_n[x, i, k] += V[e, k] * eta + chi_j * U_i
+            by_n[x, j, k] -= V[e, k] * g[e, k] * eta + chi_i * U_j
+            for f in range(first, last):
+                low, up = lower[transition[f]], upper[transition[f]]
+                if of_atom[low] != of_atom[i]:
+                    continue
+                by_n[x, up, k] += own * u[f] * g[f, k] * V[f, k]
+                worth = n[i, k] * U_i * ((low == j) - (up == j))
+                worth -= n[j, k] * U_j * ((low == i) - (up == i))
+                by_n[x, low, k] += worth * V[f, k]
+                by_n[x, up, k] -= worth * V[f, k] * g[f, k]
+    return True
+
+
+@_compiled
 def net_rates(
-    start: Integers, transition: Integers, lower: Integers, upper: Integers, V: Array, g: Array,
-    u: Array, w: Array, share: Array, n: Array, light: Array,
+    start: Integers, transition: Integers, lower: Integers, upper: Integers, of_atom: Integers,
+    V: Array, g: Array, u: Array, w: Array, share: Array, n: Array, light: Array, psi: Array,
 ) -> tuple[Array, Array, Array]:  # fmt: skip
     """Return the rates up and down of every transition [s-1] and the net rate upwards [m-3 s-1].
 
-    All have shape [Ntransition, Nspace].
+    All have shape [Ntransition, Nspace]; the net rate is that of the host's own equations.
 
     Parameters
     ----------
     share : Array
         Weight of every bundle, their sum one, [Nbundle].
-    light : Array
-        Mean intensity of every bundle, [Nwave, Nbundle, Nspace].
+    light, psi : Array
+        Of every bundle, from :func:`mean_intensities`, [Nwave, Nbundle, Nspace].
     """
-    T, N, B = lower.size, n.shape[1], V.shape[1]
+    L, N = n.shape
+    T, B = lower.size, V.shape[1]
     up, down, net = np.zeros((T, N)), np.zeros((T, N)), np.zeros((T, N))
+    most = np.diff(start).max()
+    a, by_n = np.empty((most, N)), np.empty((most, L, N))
     for v in range(start.size - 1):
-        for e in range(start[v], start[v + 1]):
-            t = transition[e]
-            low, high = n[lower[t]], n[upper[t]]
-            for b in range(B):
+        first, last = start[v], start[v + 1]
+        for b in range(B):
+            chained = _unbalanced(
+                first, last, transition, lower, upper, of_atom, V[:, b], g, u, n, a, by_n
+            )
+            for e in range(first, last):
+                t = transition[e]
+                low, high = n[lower[t]], n[upper[t]]
                 for k in range(N):
                     x = share[b] * w[e, k] * V[e, b, k]
                     up[t, k] += x * light[v, b, k]
@@ -81,6 +162,8 @@ def net_rates(
                     net[t, k] += x * (
                         low[k] * light[v, b, k] - g[e, k] * high[k] * (u[e] + light[v, b, k])
                     )
+                    if chained:
+                        net[t, k] -= share[b] * w[e, k] * psi[v, b, k] * a[e - first, k]
     return up, down, net
 
 
@@ -109,8 +192,10 @@ def _incident(
 def mean_intensities(
     height: Array, mu: Array, weight: Array, sca: Array, planck: Array, total: Array,
     emitted: Array, source: Array,
-) -> Array:  # fmt: skip
-    """Return the mean intensity of every bundle, [Nwave, Nbundle, Nspace].
+) -> tuple[Array, Array]:  # fmt: skip
+    """Return the mean intensity of every bundle, [Nwave, Nbundle, Nspace], and its diagonal.
+
+    The diagonal is that of the host's approximate Lambda operator, per emissivity.
 
     Parameters
     ----------
@@ -122,7 +207,7 @@ def mean_intensities(
         Mean intensity that is scattered, [Nwave, Nspace].
     """
     W, B, N = total.shape
-    light = np.zeros((W, B, N))
+    light, psi = np.zeros((W, B, N)), np.zeros((W, B, N))
     for v in range(W):
         for r in range(mu.size):
             for d in range(2):
@@ -134,20 +219,22 @@ def mean_intensities(
                 if outward:
                     incident = _incident(planck[v], total[v, b], height, mu[r])[0]
                 S = (emitted[v, b] + sca[v] * source[v]) / total[v, b]
-                beam = intensity(
+                beam, own = intensity(
                     _ray(distance, outward), _ray(total[v, b], outward), _ray(S, outward), incident
                 )
                 for p in range(N):
-                    light[v, b, N - 1 - p if outward else p] += share * beam[p]
-    return light
+                    i = N - 1 - p if outward else p
+                    light[v, b, i] += share * beam[p]
+                    psi[v, b, i] += share * own[p]
+    return light, psi
 
 
 @_compiled
 def _operators(
     height: Array, mu: Array, weight: Array, planck: Array, chi: Array, S: Array, by_eta: Array,
-    by_chi: Array, by_planck: Array, light: Array,
+    by_chi: Array, by_planck: Array, psi_by_chi: Array,
 ) -> None:  # fmt: skip
-    """Write the mean intensity of every bundle and its derivatives at one wavelength.
+    """Write the derivatives of the mean intensity of every bundle at one wavelength.
 
     Parameters
     ----------
@@ -159,14 +246,14 @@ def _operators(
         Written: by emissivity and by opacity at the second index, [Nbundle, source, depth].
     by_planck : Array
         Written: by the Planck functions at the two lowest depths, [Nbundle, 2, Nspace].
-    light : Array
-        Written, [Nbundle, Nspace].
+    psi_by_chi : Array
+        Written: of the diagonal of the Lambda operator by opacity, [Nbundle, source, depth].
     """
     B, N = chi.shape
     by_eta[:] = 0.0
     by_chi[:] = 0.0
     by_planck[:] = 0.0
-    light[:] = 0.0
+    psi_by_chi[:] = 0.0
     for r in range(mu.size):
         for d in range(2):
             outward = d == 1
@@ -179,7 +266,7 @@ def _operators(
             if outward:
                 incident, b_upper, b_lower, by_opacity = _incident(planck, chi[b], height, mu[r])
             chi_ray, S_ray = _ray(chi[b], outward), _ray(S[b], outward)
-            of_chi, of_S, of_incident, beam = derivatives(
+            of_chi, of_S, psi_of_chi, of_incident, _ = derivatives(
                 _ray(distance, outward), chi_ray, S_ray, incident
             )
             for m in range(N):
@@ -189,12 +276,12 @@ def _operators(
                 for p in range(N):
                     i = N - 1 - p if outward else p
                     by_eta[b, j, i] += share * of_S[m, p] / chi_ray[m]
+                    psi_by_chi[b, j, i] += share * psi_of_chi[m, p]
                     by_chi[b, j, i] += share * (
                         of_chi[m, p] - of_S[m, p] * source + edge * of_incident[p]
                     )
             for p in range(N):
                 i = N - 1 - p if outward else p
-                light[b, i] += share * beam[p]
                 by_planck[b, 0, i] += share * of_incident[p] * b_upper
                 by_planck[b, 1, i] += share * of_incident[p] * b_lower
 
@@ -238,20 +325,22 @@ def _scatter(X: Array, by_eta: Array, share: Array, sca: Array) -> None:
 @_compiled
 def responses(
     height: Array, mu: Array, weight: Array, share: Array, start: Integers, transition: Integers,
-    lower: Integers, upper: Integers, V: Array, g: Array, u: Array, w: Array, sca: Array,
-    planck: Array, n: Array, total: Array, emitted: Array, source: Array, scatters: Array,
-    d_eta: Array, d_chi: Array, d_planck: Array,
+    lower: Integers, upper: Integers, of_atom: Integers, V: Array, g: Array, u: Array, w: Array,
+    sca: Array, planck: Array, n: Array, total: Array, emitted: Array, psi: Array, source: Array,
+    scatters: Array, d_eta: Array, d_chi: Array, d_planck: Array,
 ) -> Array:  # fmt: skip
     """Return how the net rates respond to populations and given fields through the radiation.
 
     Parameters
     ----------
-    height, mu, weight, share, start, transition, lower, upper, V, g, u, w, sca, planck
+    height, mu, weight, share, start, transition, lower, upper, of_atom, V, g, u, w, sca, planck
         As of `lw_rl.host.medium.Medium`.
     n : Array
         Populations [m-3], [Nlevel, Nspace].
     total, emitted : Array
         From :func:`opacities`.
+    psi : Array
+        From :func:`mean_intensities`.
     source : Array
         Mean intensity that is scattered, [Nwave, Nspace].
     scatters : Array of bool
@@ -270,7 +359,9 @@ def responses(
     W, B, N = total.shape
     T, L, Q = lower.size, n.shape[0], d_eta.shape[0]
     response = np.zeros((T, L + Q, N, N))
-    light = np.empty((B, N))
+    most = np.diff(start).max()
+    a, by_n = np.empty((most, N)), np.empty((most, L, N))
+    psi_by_chi = np.empty((B, N, N))
     by_eta, by_chi = np.empty((B, N, N)), np.empty((B, N, N))
     by_planck, factor = np.empty((B, 2, N)), np.empty(N)
     which, S = np.empty(L + Q, np.int64), np.empty((B, N))
@@ -281,7 +372,9 @@ def responses(
         for b in range(B):
             for k in range(N):
                 S[b, k] = (emitted[v, b, k] + sca[v, k] * source[v, k]) / total[v, b, k]
-        _operators(height, mu, weight, planck[v], total[v], S, by_eta, by_chi, by_planck, light)
+        _operators(
+            height, mu, weight, planck[v], total[v], S, by_eta, by_chi, by_planck, psi_by_chi
+        )
         F = 0
         for level in range(L):
             for e in range(first, last):
@@ -292,7 +385,7 @@ def responses(
         for q in range(Q):
             which[F] = L + q
             F += 1
-        X = np.zeros((F, B, N, N))
+        X, opacity = np.zeros((F, B, N, N)), np.empty((F, B, N))
         for f in range(F):
             for b in range(B):
                 for j in range(N):
@@ -307,6 +400,7 @@ def responses(
                             if upper[transition[e]] == which[f]:
                                 of_chi -= g[e, j] * V[e, b, j]
                                 of_eta += u[e] * g[e, j] * V[e, b, j]
+                    opacity[f, b, j] = of_chi
                     for i in range(N):
                         X[f, b, j, i] = by_eta[b, j, i] * of_eta + by_chi[b, j, i] * of_chi
                 if which[f] >= L:
@@ -326,6 +420,22 @@ def responses(
                     for j in range(N):
                         for i in range(N):
                             response[t, which[f], j, i] += factor[i] * X[f, b, j, i]
+        for b in range(B):
+            if not _unbalanced(
+                first, last, transition, lower, upper, of_atom, V[:, b], g, u, n, a, by_n
+            ):
+                break
+            for e in range(first, last):
+                t, x = transition[e], e - first
+                factor[:] = share[b] * w[e]
+                for f in range(F):
+                    for i in range(N):
+                        if which[f] < L:
+                            lost = psi[v, b, i] * by_n[x, which[f], i]
+                            response[t, which[f], i, i] -= factor[i] * lost
+                        for j in range(max(0, i - REACH), min(N, i + REACH + 1)):
+                            lost = a[x, i] * psi_by_chi[b, j, i] * opacity[f, b, j]
+                            response[t, which[f], j, i] -= factor[i] * lost
     return response
 
 
@@ -347,10 +457,10 @@ def radiation(
     """
     B, N = total.shape
     by_eta, by_chi = np.empty((B, N, N)), np.empty((B, N, N))
-    by_planck, light, S = np.empty((B, 2, N)), np.empty((B, N)), np.empty((B, N))
+    by_planck, S, psi_by_chi = np.empty((B, 2, N)), np.empty((B, N)), np.empty((B, N, N))
     for b in range(B):
         S[b] = (emitted[b] + sca * source) / total[b]
-    _operators(height, mu, weight, planck, total, S, by_eta, by_chi, by_planck, light)
+    _operators(height, mu, weight, planck, total, S, by_eta, by_chi, by_planck, psi_by_chi)
     J = np.zeros((len(d_eta), N))
     for b in range(B):
         J += share[b] * (np.ascontiguousarray(d_eta[:, b]) @ by_eta[b])
