@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     # The type checker looks for lw_rl.atoms in this folder; it is mapped from the top level.
     from . import atmospheres, atoms, cube, errors, problems, schemes  # type: ignore[attr-defined]
     from .analysis.response_functions import response_functions
+    from .analysis.time_step import TimeStep, time_step
     from .certificate.convergence import Certified
     from .errors import LwRlError
     from .host.context import build_context
@@ -30,6 +31,7 @@ __all__ = [
     "ErrorEstimate",
     "LwRlError",
     "Result",
+    "TimeStep",
     "__version__",
     "accelerate",
     "atmospheres",
@@ -42,6 +44,7 @@ __all__ = [
     "response_functions",
     "schemes",
     "solve",
+    "time_step",
 ]
 
 __version__ = _version("lw-rl")
@@ -63,6 +66,8 @@ _HOMES = {
     "response_functions": "analysis.response_functions",
     "schemes": "",
     "solve": "iterate",
+    "TimeStep": "analysis.time_step",
+    "time_step": "analysis.time_step",
 }
 
 

@@ -267,7 +267,9 @@ class _Responses:
             self.Nformal += 1
             state = State(medium(base), self.n, self.J)
             fields = [
-                state.field(*media[q], self.steps[q]) if self._seen(q, media[q], state) else None
+                state.field(media[q][0], media[q][1], self.steps[q])
+                if self._seen(q, media[q], state)
+                else None
                 for q in self.quantities
             ]
             linear = LinearisedEquilibrium(
@@ -309,22 +311,20 @@ class _Responses:
         self.local = np.empty((Q, len(ray.intensity), N))
         for k, q in enumerate(self.quantities):
             step = self.steps[q]
-            sides = [
-                medium(
-                    ray_context(perturbed(self.base, q, sign * step), self.mu, self.wavelengths),
-                    outward_only=True,
-                )
-                for sign in (1.0, -1.0)
-            ]
-            self.local[k] = ray.local(*sides, step)
+            plus, minus = self._ray_side(q, step), self._ray_side(q, -step)
+            self.local[k] = ray.local(plus, minus, step)
             if self.linear is None and k == 0:
                 self.dn = np.zeros((Q, N, *self.n.shape))
             if self.linear is None:
-                self._follow_lte(k, *sides, step)
+                self._follow_lte(k, plus, minus, step)
         self.waves = self._scattering()
         self.dJ = np.zeros((len(self.waves), Q, N, N))
         for k in range(Q):
             self._respond_radiation(k)
+
+    def _ray_side(self, quantity: str, change: Array) -> Medium:
+        trial = perturbed(self.base, quantity, change)
+        return medium(ray_context(trial, self.mu, self.wavelengths), outward_only=True)
 
     def _follow_lte(self, k: int, plus: Medium, minus: Medium, step: Array) -> None:
         depth = np.arange(self.Nspace)
@@ -341,10 +341,10 @@ class _Responses:
         return np.flatnonzero(np.interp(grid, ray.medium.wavelength, share) > _SCATTERED)
 
     def _respond_radiation(self, k: int) -> None:
-        if self.linear is not None and self.fields[k] is not None:
-            self.dJ[:, k] = self.linear.radiation(
-                self.waves, (self.fields[k],), self.dn[k : k + 1]
-            )[:, 0]
+        field = None if self.linear is None else self.fields[k]
+        if self.linear is not None and field is not None:
+            found = self.linear.radiation(self.waves, (field,), self.dn[k : k + 1])
+            self.dJ[:, k] = found[:, 0]
 
     def _emergent(self, dn: Array, dJ: Array) -> Array:
         """Return what populations and scattered light bring, [..., Nwave].

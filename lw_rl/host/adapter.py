@@ -221,6 +221,28 @@ class Adapter:
             [replace(a, n=n).read() for a, n in zip(self._atoms, populations, strict=True)]
         )
 
+    def totals(self) -> list[Array]:
+        """Return copies of the active atoms' total number densities [m-3], each [Nspace]."""
+        return [a.nTotal.copy() for a in self._atoms]
+
+    def time_dependent_update(self, dt: float, before: list[Array]) -> None:
+        """Apply the host's own implicit step in time after a formal solution.
+
+        Parameters
+        ----------
+        dt : float
+            Length of the step [s].
+        before : list of Array
+            Populations of every active atom at its beginning [m-3], each [Nlevel, Nspace].
+        """
+        if self.host_ng:
+            self.ctx.clear_ng()
+        self.ctx.time_dep_update(dt, before)
+        if self.conserves_charge:
+            update = self.ctx.nr_post_update
+            data = {"dt": dt, "nPrev": before}
+            update(**keywords(update, time_dependent_data=data))
+
     def lte_populations(self) -> list[Array]:
         """Return copies of the active atoms' populations in LTE [m-3], each [Nlevel, Nspace]."""
         return [np.array(atom.n_star) for atom in self._active]

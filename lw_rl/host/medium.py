@@ -20,7 +20,7 @@ from lightweaver.utils import planck
 
 from ..arrays import Array, Integers
 from ..errors import ContextError
-from .names import Named, entry, keywords
+from .names import Named, entry, keywords, spelled
 
 __all__ = [
     "QUANTITIES",
@@ -268,6 +268,8 @@ def _add_detailed(
 def perturbed(ctx: lw.Context, quantity: str, change: Array) -> lw.Context:
     """Return a copy of a context in another atmosphere, its active populations as they are.
 
+    The copy does not conserve charge: its electrons are as given.
+
     Parameters
     ----------
     ctx : lightweaver.Context
@@ -278,6 +280,7 @@ def perturbed(ctx: lw.Context, quantity: str, change: Array) -> lw.Context:
         Of the quantity at every depth, [Nspace].
     """
     other = copy.deepcopy(ctx)
+    setattr(other, spelled(other, "conserve_charge"), False)
     atmos = other.kwargs["atmos"]
     if quantity:
         name = {"vlos": "vz", "nHTot": "nHTot"}.get(quantity, quantity)

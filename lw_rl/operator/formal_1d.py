@@ -40,18 +40,20 @@ def _slope(a: float, b: float, y0: float, y1: float, y2: float) -> float:
         return 0.0
     parabolic = abs((before * b + after * a) / (a + b))
     size = min(abs(before), min(abs(after), 0.5 * parabolic))
-    return 2.0 * size if after > 0.0 else -2.0 * size
+    slope: float = 2.0 * size if after > 0.0 else -2.0 * size
+    return slope
 
 
 @_compiled
 def _slope_at(m: int, distance: Array, y: Array) -> float:
     """Return the derivative of a quantity at a point of a ray, one-sided at its ends."""
     N = y.size
-    if m == 0:
-        return (y[1] - y[0]) / distance[0]
+    slope: float = (y[1] - y[0]) / distance[0]
     if m == N - 1:
-        return (y[N - 1] - y[N - 2]) / distance[N - 2]
-    return _slope(distance[m - 1], distance[m], y[m - 1], y[m], y[m + 1])
+        slope = (y[N - 1] - y[N - 2]) / distance[N - 2]
+    elif m > 0:
+        slope = _slope(distance[m - 1], distance[m], y[m - 1], y[m], y[m + 1])
+    return slope
 
 
 @_compiled
@@ -60,7 +62,8 @@ def _optical_step(m: int, distance: Array, chi: Array) -> float:
     s = distance[m - 1]
     begin = chi[m - 1] + s / 3.0 * _slope_at(m - 1, distance, chi)
     end = chi[m] - s / 3.0 * _slope_at(m, distance, chi)
-    return 0.25 * s * (chi[m - 1] + chi[m] + begin + end)
+    t: float = 0.25 * s * (chi[m - 1] + chi[m] + begin + end)
+    return t
 
 
 @_compiled

@@ -63,7 +63,8 @@ def into_levels(lower: Integers, upper: Integers, net: Array, Nlevel: int) -> Ar
 
 def _collisional(m: Medium, n: Array) -> Array:
     """Return the net rate of collisions into the levels [m-3 s-1], [Nlevel, Nspace]."""
-    return np.einsum("ijk,jk->ik", m.collisions, n) - m.collisions.sum(axis=0) * n
+    net: Array = np.einsum("ijk,jk->ik", m.collisions, n) - m.collisions.sum(axis=0) * n
+    return net
 
 
 def _opacities(m: Medium, n: Array) -> tuple[Array, Array]:
