@@ -18,6 +18,7 @@ from .compatibility import install as _install_old_names
 if TYPE_CHECKING:
     # The type checker looks for lw_rl.atoms in this folder; it is mapped from the top level.
     from . import atmospheres, atoms, cube, errors, problems, schemes  # type: ignore[attr-defined]
+    from .analysis.refine import refine
     from .analysis.response_functions import response_functions
     from .analysis.time_step import TimeStep, time_step
     from .certificate.convergence import Certified
@@ -41,6 +42,7 @@ __all__ = [
     "errors",
     "iterate_ctx_rl",
     "problems",
+    "refine",
     "response_functions",
     "schemes",
     "solve",
@@ -63,6 +65,7 @@ _HOMES = {
     "errors": "",
     "iterate_ctx_rl": "iterate",
     "problems": "",
+    "refine": "analysis.refine",
     "response_functions": "analysis.response_functions",
     "schemes": "",
     "solve": "iterate",

@@ -221,6 +221,21 @@ class Adapter:
             [replace(a, n=n).read() for a, n in zip(self._atoms, populations, strict=True)]
         )
 
+    @property
+    def elements(self) -> list[str]:
+        """Symbols of the active atoms' elements."""
+        return [str(atom.element.name) for atom in self._active]
+
+    def column_mass(self) -> Array:
+        """Return the mass above every depth [kg m-2], [Nspace]."""
+        mass: Array = np.asarray(self.ctx.kwargs["atmos"].cmass)
+        return mass
+
+    def log_tau(self) -> Array:
+        """Return the logarithm to base ten of the optical depth at 500 nm, [Nspace]."""
+        tau: Array = np.log10(np.asarray(Named(self.ctx.kwargs["atmos"]).tau_ref))
+        return tau
+
     def totals(self) -> list[Array]:
         """Return copies of the active atoms' total number densities [m-3], each [Nspace]."""
         return [a.nTotal.copy() for a in self._atoms]

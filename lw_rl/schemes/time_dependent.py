@@ -69,7 +69,10 @@ class TimeDependentStep:
             return None
         rates = self._equations.rates(n, self.adapter.switched)
         self._operator.transfer = transfer = self._equations.transfer
-        solved = self._operator.solve(rates)
+        try:
+            solved = self._operator.solve(rates)
+        except np.linalg.LinAlgError:
+            solved = None
         if solved is None:
             return None
         found, J = solved
