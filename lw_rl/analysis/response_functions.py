@@ -31,7 +31,6 @@ from ..host.medium import (
     ray_context,
     set_state,
 )
-from ..host.names import Named
 from ..host.threads import blas_threads
 from ..norms import largest
 from ..operator.linearised import LinearisedEquilibrium, State, opacity_derivatives
@@ -224,6 +223,7 @@ class _Responses:
         self.populations = populations
         self.Nformal = 0
         self.random = np.random.default_rng(0)
+        self.elements = Adapter(ctx).elements
         self.base = perturbed(in_lte(ctx) if populations == "LTE" else ctx, "", np.zeros(1))
         atmos = self.base.kwargs["atmos"]
         self.values = {
@@ -435,8 +435,7 @@ class _Responses:
             "value": (("quantity", "depth"), np.array(list(self.values.values()))),
         }
         m, first = self.ray.medium, 0
-        for atom in map(Named, Named(self.base).active_atoms):
-            name, size = atom.element.name, len(atom.n)
+        for name, size in zip(self.elements, m.Nlevel, strict=True):
             span = slice(first, first + size)
             first += size
             level = f"level_{name}"

@@ -126,7 +126,7 @@ def check_differentiable(ctx: lw.Context) -> None:
     ------
     ContextError
         If it is not one-dimensional, has another formal solver or boundary than the host's
-        defaults, or lines in partial redistribution.
+        defaults, or lines that were solved in partial redistribution.
     """
     kwargs = ctx.kwargs
     atmos = kwargs["atmos"]
@@ -147,13 +147,14 @@ def check_differentiable(ctx: lw.Context) -> None:
             f"the boundaries are {' below and '.join(boundaries)} above; only thermalised light "
             "below and none above can be handled, the host's defaults"
         )
-    for atom in Named(ctx).active_atoms:
-        for line in Named(atom).atomic_model.lines:
-            if line.type == LineType.PRD:
+    for atom in map(Named, Named(ctx).active_atoms):
+        for t, line in zip(atom.trans, atom.atomic_model.lines, strict=False):
+            # A profile that was never iterated is that of complete redistribution.
+            if line.type == LineType.PRD and np.any(np.asarray(Named(t).rho_prd) != 1.0):
                 raise ContextError(
-                    f"the line {line.j}-{line.i} of {Named(atom).element.name} is in partial "
-                    "redistribution, whose emission profile has a response of its own; make it "
-                    "one of complete redistribution (line.type = LineType.CRD)"
+                    f"the line {line.j}-{line.i} of {atom.element.name} was solved in partial "
+                    "redistribution, whose emission profile has a response of its own; solve it "
+                    "without (prd=False) in a context made anew"
                 )
 
 
