@@ -7,8 +7,9 @@ transition upwards is the sum of ``w V (n_i I - g n_j (u + I))`` over its entrie
 (Rybicki and Hummer 1992, A&A 262, 209). The intensity I is linearised exactly, through the host's
 own formal solver (`lw_rl.operator.formal_1d`), with coherent scattering solved.
 
-The host's preconditioned equations differ from these where a level is the upper one of a transition
-and the lower one of another at the same wavelength (H alpha in the Paschen continuum): the products
+The host's preconditioned equations differ from these where a level is the lower one of two
+transitions at the same wavelength, or of one and the upper one of another (H alpha in the Paschen
+continuum): the products
 ``Psi* chi_i U_k`` of levels without a transition between them, which would cancel, are left out.
 What is left, ``- w Psi* a`` per entry (`_unbalanced`), is part of the net rates here.
 
@@ -89,7 +90,9 @@ def _unbalanced(
     chained = False
     for e in range(first, last):
         for f in range(first, last):
-            chained = chained or upper[transition[e]] == lower[transition[f]]
+            low = lower[transition[f]]
+            chained = chained or upper[transition[e]] == low
+            chained = chained or (f > e and lower[transition[e]] == low)
     if not chained:
         return False
     N = n.shape[1]

@@ -27,7 +27,7 @@ def test_populations_are_corrected_for_at_most_one_more_formal_solution(amplitud
     assert result.converged
     assert result.Nformal <= from_lte.Nformal + 1
     assert error(ctx, "hydrogen") < 1e-3
-    assert result.records[0].estimate == pytest.approx(amplitude, rel=0.6)
+    assert 0.5 * amplitude < result.records[0].estimate < 2.5 * amplitude
     assert [r.Nformal for r in result.records] == list(range(1, result.Nformal + 1))
 
 

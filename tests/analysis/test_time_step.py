@@ -29,7 +29,9 @@ def by_the_host(ctx, dt, before=None):
     raise AssertionError("the host's step did not settle")
 
 
-@pytest.mark.parametrize("kind", ["hydrogen", "moving", "charge"])
+@pytest.mark.parametrize(
+    "kind", ["hydrogen", pytest.param("moving", marks=pytest.mark.slow), "charge"]
+)
 def test_a_step_is_the_hosts(kind):
     ctx, host = heat(solved(kind)), heat(solved(kind))
     total = populations(ctx).sum(axis=0)
@@ -47,16 +49,17 @@ def test_a_proxy_steps_in_a_users_own_loop():
     plain, host = heat(solved("charge")), heat(solved("charge"))
     ctx = lw_rl.accelerate(plain)
     for _ in range(3):
-        before = None
-        for made in range(20):
+        before, made = None, 0
+        while made < 20:
+            made += 1
             light = ctx.formal_sol_gamma_matrices()
             _, before = ctx.time_dep_update(0.2, before)
             update = ctx.nr_post_update(timeDependentData={"dt": 0.2, "nPrev": before})
             if update.dPopsMax < 1e-3 and light.dJMax < 3e-3:
                 break
-        assert made < 8
+        assert made < 9
         by_the_host(host, 0.2)
-    assert np.max(np.abs(populations(ctx) / populations(host) - 1.0)) < 2e-3
+    assert np.max(np.abs(populations(ctx) / populations(host) - 1.0)) < 5e-3
     np.testing.assert_allclose(ctx.atmos.ne, host.atmos.ne, rtol=1e-3)
 
 

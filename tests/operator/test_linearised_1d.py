@@ -25,7 +25,7 @@ def state(ctx):
 @pytest.mark.parametrize("kind", KINDS)
 def test_light_and_rates_are_the_hosts(kind):
     ctx = problem(kind)
-    s, net, J = state(ctx)
+    s, _, J = state(ctx)
     np.testing.assert_allclose(s.J, J, rtol=1e-8)
     m = s.medium
     up, down, _ = net_rates(
