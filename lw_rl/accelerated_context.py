@@ -314,17 +314,18 @@ class AcceleratedContext:
     ) -> tuple[lw.IterationUpdate, list[Array]]:
         """Update the populations for a step in time, as ``Context.time_dep_update`` does.
 
-        By the coupled operator where it is at home; the report's ``dPops`` is then the larger of
-        the change by the host's own update and of the operator's correction. Where charge is
-        conserved the electrons follow at once, and ``nr_post_update`` only reports.
+        By the coupled operator where the scheme has operators, in one dimension; the report's
+        ``dPops`` is then the larger of the change by the host's own update and of the operator's
+        correction. Where charge is conserved the electrons follow at once, and ``nr_post_update``
+        only reports.
         """
         adapter = self.adapter
         at = adapter.populations()
         before = at if prevTimePops is None else prevTimePops
         step = self._time_step
         if step is None or step.dt != dt or step.before is not before:
-            step = TimeDependentStep(adapter, dt, before) if adapter.grid.Ndim == 1 else None
-            self._time_step = step
+            at_home = self._scheme.has_operators and adapter.grid.Ndim == 1
+            self._time_step = step = TimeDependentStep(adapter, dt, before) if at_home else None
         proposed = None if step is None or not adapter.valid() else step.propose(at)
         self._time_report = None
         if proposed is None:

@@ -29,6 +29,7 @@ from ..host.medium import (
     medium,
     perturbed,
     ray_context,
+    scattered,
     set_state,
 )
 from ..host.threads import blas_threads
@@ -174,7 +175,7 @@ class _Ray:
     def of(cls, ctx: lw.Context, mu: float, wavelengths: Array | None) -> _Ray:
         ray = ray_context(ctx, mu, wavelengths)
         m = medium(ray, outward_only=True)
-        return cls(m, np.array(ray.spect.J), m.n)
+        return cls(m, scattered(ray), m.n)
 
     def __post_init__(self) -> None:
         m = self.medium
@@ -235,7 +236,7 @@ class _Responses:
         }
         self.Nspace = int(atmos.Nspace)
         self.n = medium(self.base).n
-        self.J = np.array(self.base.spect.J)
+        self.J = scattered(self.base)
         # Net rates that the host's equations leave at the populations.
         self.left = np.zeros_like(self.n)
         self.linear: LinearisedEquilibrium | None = None

@@ -32,6 +32,7 @@ __all__ = [
     "medium",
     "perturbed",
     "ray_context",
+    "scattered",
     "set_state",
 ]
 
@@ -342,6 +343,11 @@ def evaluate(ctx: lw.Context, n: Array, J: Array) -> tuple[Array, Array]:
         for atom in Named(ctx).active_atoms
     ]
     return np.concatenate(net), np.array(ctx.spect.J)
+
+
+def scattered(ctx: lw.Context) -> Array:
+    """Return a copy of the mean intensity that is scattered next, [Nwave, Nspace]."""
+    return np.array(ctx.spect.J)
 
 
 def set_state(ctx: lw.Context, n: Array, J: Array) -> None:

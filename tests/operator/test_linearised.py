@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from multilevel_helpers import populations, solved
+from multilevel_helpers import populations, problem, solved
 
 from lw_rl.host.medium import evaluate, medium, perturbed
 from lw_rl.operator.linearised import (
@@ -25,7 +25,7 @@ def linear(ctx, n, source):
     return LinearisedEquilibrium(s, (s.lagging(),)), net, J
 
 
-@pytest.mark.parametrize("kind", ["hydrogen", "moving"])
+@pytest.mark.parametrize("kind", ["hydrogen", pytest.param("moving", marks=pytest.mark.slow)])
 def test_newton_steps_of_the_hosts_equations_converge_quadratically(kind):
     ctx = solved(kind)
     right, J = populations(ctx), np.array(ctx.spect.J)
@@ -43,7 +43,7 @@ def test_newton_steps_of_the_hosts_equations_converge_quadratically(kind):
 
 
 def test_particles_are_conserved():
-    ctx = solved("two atoms")
+    ctx = problem("two atoms")
     m = medium(ctx)
     step, net, _ = linear(ctx, 1.01 * m.n, np.array(ctx.spect.J))
     more = 0.01 * m.nTotal
