@@ -266,16 +266,9 @@ class _Responses:
         for attempt in range(_MOST):
             net, J = evaluate(base, self.n, self.J)
             self.Nformal += 1
-            state = State(medium(base), self.n, self.J)
-            fields = [
-                state.field(media[q][0], media[q][1], self.steps[q])
-                if self._seen(q, media[q], state)
-                else None
-                for q in self.quantities
-            ]
-            linear = LinearisedEquilibrium(
-                state, (state.lagging(), *(f for f in fields if f is not None))
-            )
+            state = State(self._medium(base), self.n, self.J)
+            fields = [state.field(media[q][0], media[q][1], self.steps[q]) for q in self.quantities]
+            linear = LinearisedEquilibrium(state, (state.lagging(), *fields))
             dn = linear.respond()
             change = linear.solve(net, np.zeros_like(state.medium.nTotal)) + dn[0].sum(axis=0)
             error = largest(change / self.n)
@@ -289,20 +282,14 @@ class _Responses:
             self.n = self.n + change
             self.J = J
         self.left, self.linear, self.fields = net, linear, fields
-        self.dn = np.zeros((len(fields), self.Nspace, *self.n.shape))
-        self.dn[[f is not None for f in fields]] = dn[1:]
+        self.dn = dn[1:].copy()
 
     def _side(self, quantity: str, change: Array) -> Medium:
-        return medium(perturbed(self.base, quantity, change))
+        return self._medium(perturbed(self.base, quantity, change))
 
-    @staticmethod
-    def _seen(quantity: str, media: tuple[Medium, Medium], state: State) -> bool:
-        """Whether populations see a quantity.
-
-        In an atmosphere at rest they do not see velocities, to first order: what one direction
-        gains the other loses.
-        """
-        return media[0].V.shape == state.medium.V.shape or quantity != "vlos"
+    def _medium(self, ctx: lw.Context) -> Medium:
+        # A velocity is seen by every ray as another shift.
+        return medium(ctx, by_ray="vlos" in self.quantities)
 
     # ---- the responses ----------------------------------------------------------------------
 
@@ -342,9 +329,8 @@ class _Responses:
         return np.flatnonzero(np.interp(grid, ray.medium.wavelength, share) > _SCATTERED)
 
     def _respond_radiation(self, k: int) -> None:
-        field = None if self.linear is None else self.fields[k]
-        if self.linear is not None and field is not None:
-            found = self.linear.radiation(self.waves, (field,), self.dn[k : k + 1])
+        if self.linear is not None:
+            found = self.linear.radiation(self.waves, (self.fields[k],), self.dn[k : k + 1])
             self.dJ[:, k] = found[:, 0]
 
     def _emergent(self, dn: Array, dJ: Array) -> Array:

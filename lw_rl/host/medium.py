@@ -159,7 +159,7 @@ def check_differentiable(ctx: lw.Context) -> None:
                 )
 
 
-def medium(ctx: lw.Context, outward_only: bool = False) -> Medium:
+def medium(ctx: lw.Context, outward_only: bool = False, by_ray: bool = False) -> Medium:
     """Return the medium of a context.
 
     Parameters
@@ -168,13 +168,15 @@ def medium(ctx: lw.Context, outward_only: bool = False) -> Medium:
         Its profiles, background and LTE populations are taken as they are.
     outward_only : bool, optional
         See the outward light of its first ray only (default: False).
+    by_ray : bool, optional
+        See every ray as a bundle of its own in an atmosphere at rest too (default: False).
     """
     atmos = ctx.kwargs["atmos"]
     grid = np.asarray(ctx.spect.wavelength)
     active = [Named(atom) for atom in Named(ctx).active_atoms]
     counts = np.array([int(a.Nlevel) for a in active])
     first_level = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
-    together = outward_only or not np.any(atmos.vz)
+    together = outward_only or not (by_ray or np.any(atmos.vz))
     mu = np.array(atmos.muz)
     weight = np.ones(1) if outward_only else np.array(atmos.wmu) / np.sum(atmos.wmu)
     parts = [
