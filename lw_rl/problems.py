@@ -433,8 +433,8 @@ def suite(name: str, number: int | None = None) -> list[Problem]:
         LTE (``plot_SimpleLineTest.py``); H, Ca II and Mg II in FAL-C with a flow, charge conserved,
         in complete, partial, and hybrid redistribution (``plot_PrdChromosphericLines.py``).
     number : int, optional
-        Problems of a random suite (default: 100; of ``"moving"`` and ``"photosphere"`` 40); the
-        size of the others is fixed.
+        The first so many problems (default: all; of random suites 100, of ``"moving"`` and
+        ``"photosphere"`` 40).
 
     Raises
     ------
@@ -447,4 +447,4 @@ def suite(name: str, number: int | None = None) -> list[Problem]:
         raise UnknownNameError("suite", name, _SUITES)
     if number is not None and number < 1:
         raise ValueError(f"a suite needs at least 1 problem, got {number}")
-    return _SUITES[name](number)
+    return _SUITES[name](number)[:number]
