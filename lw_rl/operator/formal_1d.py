@@ -22,8 +22,8 @@ from ..arrays import Array
 
 __all__ = ["REACH", "derivatives", "emergent_derivatives", "intensity"]
 
-#: Relative step of the finite differences, one-sided: at fixed opacity light is then exactly linear in
-#: the source function, which lines whose photons scatter a million times need.
+#: Relative step of the finite differences, one-sided: at fixed opacity light is then exactly linear
+#: in the source function, which lines whose photons scatter a million times need.
 _STEP = 1e-6
 #: How far a step sees opacities: from the third point before its end to the second after it.
 _BEFORE, _AFTER = 3, 2
