@@ -19,6 +19,9 @@ from .compatibility import install as _install_old_names
 if TYPE_CHECKING:
     # The type checker looks for lw_rl.atoms in this folder; it is mapped from the top level.
     from . import atmospheres, atoms, cube, errors, problems, schemes  # type: ignore[attr-defined]
+    from .analysis.refine import refine
+    from .analysis.response_functions import response_functions
+    from .analysis.time_step import TimeStep, time_step
     from .certificate.convergence import Certified
     from .errors import LwRlError
     from .host.context import build_context
@@ -30,6 +33,7 @@ __all__ = [
     "ErrorEstimate",
     "LwRlError",
     "Result",
+    "TimeStep",
     "__version__",
     "accelerate",
     "atmospheres",
@@ -39,8 +43,11 @@ __all__ = [
     "errors",
     "iterate_ctx_rl",
     "problems",
+    "refine",
+    "response_functions",
     "schemes",
     "solve",
+    "time_step",
 ]
 
 __version__ = _version("lw-rl")
@@ -65,8 +72,12 @@ _HOMES = {
     "errors": "",
     "iterate_ctx_rl": "iterate",
     "problems": "",
+    "refine": "analysis.refine",
+    "response_functions": "analysis.response_functions",
     "schemes": "",
     "solve": "iterate",
+    "TimeStep": "analysis.time_step",
+    "time_step": "analysis.time_step",
 }
 
 

@@ -15,6 +15,7 @@ from .host.adapter import Adapter
 from .host.names import Named, both_spellings, keywords
 from .host.state import Block
 from .host.threads import on_the_contexts_threads
+from .norms import largest, relative
 from .operator.base import EquilibriumOperator
 from .operator.scattering import SolvedScattering
 from .policies.card import card_of
@@ -22,6 +23,7 @@ from .result import Outcome, Record, Report, Task
 from .schemes import Safeguarded, Step
 from .schemes.depthwise import ALONE
 from .schemes.safeguarded import SafeguardState
+from .schemes.time_dependent import TimeDependentStep
 
 __all__ = ["AcceleratedContext", "Callback"]
 
@@ -79,6 +81,8 @@ class AcceleratedContext:
             "_running",
             "_scattering",
             "_scheme",
+            "_time_step",
+            "_time_report",
             "adapter",
             "certificate",
             "met",
@@ -104,6 +108,9 @@ class AcceleratedContext:
         self._left: Array | None = None
         self._circumstances: tuple[Array, ...] = ()
         self._note = ""
+        # A step in time, the populations at its beginning, and what its last correction reported.
+        self._time_step: TimeDependentStep | None = None
+        self._time_report: lw.IterationUpdate | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in self._OWN:
@@ -321,6 +328,54 @@ class AcceleratedContext:
             self._remember()
         if self._callback is not None:
             self._callback(self)
+        return update
+
+    @on_the_contexts_threads
+    def time_dep_update(
+        self, dt: float, prevTimePops: list[Array] | None = None, *args: Any, **kwargs: Any
+    ) -> tuple[lw.IterationUpdate, list[Array]]:
+        """Update the populations for a step in time, as ``Context.time_dep_update`` does.
+
+        By the coupled operator where the scheme has operators, in one dimension; the report's
+        ``dPops`` is then the larger of the change by the host's own update and of the operator's
+        correction. Where charge is conserved the electrons follow at once, and ``nr_post_update``
+        only reports.
+        """
+        adapter = self.adapter
+        at = adapter.populations()
+        before = at if prevTimePops is None else prevTimePops
+        step = self._time_step
+        if step is None or step.dt != dt or step.before is not before:
+            at_home = self._scheme.abilities.has_operators is not None and adapter.grid.Ndim == 1
+            self._time_step = step = TimeDependentStep(adapter, dt, before) if at_home else None
+        proposed = None if step is None or not adapter.valid() else step.propose(at)
+        self._time_report = None
+        if proposed is None:
+            found: tuple[lw.IterationUpdate, list[Array]] = self._ctx.time_dep_update(
+                dt, before, *args, **kwargs
+            )
+            return found
+        assert step is not None
+        adapter.time_dependent_update(dt, before)
+        plain = max(largest(n / m - 1.0) for n, m in zip(adapter.populations(), at, strict=True))
+        adapter.write(adapter.unknown(proposed))
+        update = self._time_report = adapter.blank_update()
+        adapter.report_change(update, at, max(plain, relative(step.size)))
+        return update, before
+
+    def nr_post_update(self, *args: Any, **kwargs: Any) -> lw.IterationUpdate:
+        """Update the electron density, as ``Context.nr_post_update`` does.
+
+        After a step in time by the operator, which did so, it only reports.
+        """
+        update, self._time_report = self._time_report, None
+        if update is None:
+            return self._ctx.nr_post_update(*args, **kwargs)
+        change = np.asarray(self._ctx.atmos.ne) / self.adapter.electrons - 1.0
+        report = Named(update)
+        report.updated_ne = True
+        report.dne_max = float(np.abs(change).max())
+        report.dne_max_idx = int(np.abs(change).argmax())
         return update
 
 

@@ -20,14 +20,18 @@ __all__ = [
     "LwRlError",
     "MissingExtraError",
     "NoReferenceError",
+    "NotConvergedError",
     "OutOfRangeError",
     "PolicyFileError",
     "PolicyOutputError",
+    "PopulationsError",
     "ReadmeError",
     "RunFolderError",
     "SamplerError",
     "SchemaError",
+    "SpectrumError",
     "TemperatureError",
+    "TimeStepError",
     "TrainingError",
     "UnknownNameError",
     "UnusedPolicyError",
@@ -69,6 +73,22 @@ class AtmosphereError(LwRlError, ValueError):
 
 class ContextError(LwRlError, ValueError):
     """A Lightweaver context that cannot be iterated."""
+
+
+class NotConvergedError(ContextError):
+    """A context that is not in the equilibrium which was asked something of."""
+
+
+class PopulationsError(LwRlError, ValueError):
+    """Populations that are not those of a context's atoms and depths."""
+
+
+class SpectrumError(LwRlError, ValueError):
+    """Wavelengths, angles or tolerances that no spectrum can be computed for."""
+
+
+class TimeStepError(LwRlError, ValueError):
+    """A step in time that cannot be made."""
 
 
 class PolicyFileError(LwRlError, ValueError):

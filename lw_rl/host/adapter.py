@@ -231,6 +231,43 @@ class Adapter:
             [replace(a, n=n).read() for a, n in zip(self._atoms, populations, strict=True)]
         )
 
+    @property
+    def elements(self) -> list[str]:
+        """Symbols of the active atoms' elements."""
+        return [str(atom.element.name) for atom in self._active]
+
+    def column_mass(self) -> Array:
+        """Return the mass above every depth [kg m-2], [Nspace]."""
+        mass: Array = np.asarray(self.ctx.kwargs["atmos"].cmass)
+        return mass
+
+    def log_tau(self) -> Array:
+        """Return the logarithm to base ten of the optical depth at 500 nm, [Nspace]."""
+        tau: Array = np.log10(np.asarray(Named(self.ctx.kwargs["atmos"]).tau_ref))
+        return tau
+
+    def totals(self) -> list[Array]:
+        """Return copies of the active atoms' total number densities [m-3], each [Nspace]."""
+        return [a.nTotal.copy() for a in self._atoms]
+
+    def time_dependent_update(self, dt: float, before: list[Array]) -> None:
+        """Apply the host's own implicit step in time after a formal solution.
+
+        Parameters
+        ----------
+        dt : float
+            Length of the step [s].
+        before : list of Array
+            Populations of every active atom at its beginning [m-3], each [Nlevel, Nspace].
+        """
+        if self.host_ng:
+            self.ctx.clear_ng()
+        self.ctx.time_dep_update(dt, before)
+        if self.conserves_charge:
+            update = self.ctx.nr_post_update
+            data = {"dt": dt, "nPrev": before}
+            update(**keywords(update, time_dependent_data=data))
+
     def lte_populations(self) -> list[Array]:
         """Return copies of the active atoms' populations in LTE [m-3], each [Nlevel, Nspace]."""
         return [np.array(atom.n_star) for atom in self._active]
