@@ -22,6 +22,7 @@ from ..arrays import Array, Integers
 from ..errors import ContextError
 from . import line_physics
 from .names import Named, entry, keywords
+from .plane import PlaneLine, plane_line, plane_of
 from .state import Atom, Block, Continuum, Evaluation, Grid, Line, LinePhysics, Snapshot
 from .unknown import LineSource, LogPopulations
 
@@ -120,7 +121,7 @@ class Adapter:
             atom.Nlevel == 2
             and len(atom.trans) == 1
             and len(atom.atomic_model.lines) == 1
-            and self.ctx.kwargs["atmos"].Ndim == 1
+            and self.ctx.kwargs["atmos"].Ndim <= 2
         )
 
     def _check_atmosphere(self) -> None:
@@ -255,6 +256,11 @@ class Adapter:
         for a in self._atoms:
             a.n *= a.nTotal / a.n.sum(axis=0)
 
+    @property
+    def evaluated(self) -> Array | None:
+        """The unknown at which the last formal solution was made, None before any."""
+        return self._y
+
     # ---- one iteration ----------------------------------------------------------------------
 
     def formal_solution(self, **kwargs: Any) -> lw.IterationUpdate:
@@ -292,7 +298,13 @@ class Adapter:
 
     def write_radiation_ahead(self, waves: Integers, J: Array) -> None:
         """Set the mean intensity that belongs to the next unknown, until :meth:`go_back`."""
-        self._behind = waves, self.radiation(waves)
+        held = np.zeros(0, dtype=int), np.zeros((0, self.Nspace))
+        held = held if self._behind is None else self._behind
+        new = np.setdiff1d(waves, held[0])
+        self._behind = (
+            np.concatenate([held[0], new]),
+            np.concatenate([held[1], self.radiation(new)]),
+        )
         self.ctx.spect.J[waves] = J
 
     def scattered_radiation(self, waves: Integers) -> Array:
@@ -491,12 +503,13 @@ class Adapter:
     def grid(self) -> Grid:
         """Where the depths of the atmosphere are."""
         atmos = self.ctx.kwargs["atmos"]
-        return Grid(int(atmos.Ndim), np.array(atmos.z))
+        plane = plane_of(self.ctx) if atmos.Ndim == 2 else None
+        return Grid(int(atmos.Ndim), np.array(atmos.z), plane)
 
     def circumstances(self) -> tuple[Array, ...]:
         """Return copies of what a solve takes for given: temperature, velocities, densities."""
         atmos = self.ctx.kwargs["atmos"]
-        given = [atmos.temperature, atmos.vz, atmos.vturb, Named(atmos).nh_tot]
+        given = [atmos.temperature, atmos.vx, atmos.vz, atmos.vturb, Named(atmos).nh_tot]
         if not self.conserves_charge:
             given.append(atmos.ne)
         return tuple([np.array(values) for values in given])
@@ -512,8 +525,10 @@ class Adapter:
         index = self.blocks.index(block)
         atom = self._active[index]
         lines = len(atom.atomic_model.lines)
+        two = self.ctx.kwargs["atmos"].Ndim == 2 and self._sources[index]
+        plane = cache(partial(self._line_in_plane, index)) if two else None
         transitions = tuple(
-            Line(t.i, t.j, cache(partial(self._line_physics, index, k)))
+            Line(t.i, t.j, cache(partial(self._line_physics, index, k)), plane)
             if k < lines
             else Continuum(t.i, t.j)
             for k, t in enumerate(atom.trans)
@@ -545,6 +560,11 @@ class Adapter:
             raise ContextError("line physics is defined for two-level atoms with one line only")
         return physics
 
+    def _line_in_plane(self, index: int) -> PlaneLine:
+        return plane_line(
+            self, self.blocks[index], self._active[index], self._line_physics(index, 0)
+        )
+
     def _line_physics(self, index: int, k: int) -> LinePhysics:
         atom = self._active[index]
         trans, atmos = Named(atom.trans[k]), self.ctx.kwargs["atmos"]
@@ -558,7 +578,8 @@ class Adapter:
         wave = int(np.argmin(np.abs(np.asarray(spect.wavelength) - line.lambda0)))
         offset = np.abs(np.asarray(trans.wavelength) / line.lambda0 - 1.0)
         return line_physics.from_arrays(
-            height=np.asarray(atmos.z),
+            height=np.repeat(atmos.z, self.Nspace // len(atmos.z)),
+            columns=self.Nspace // len(atmos.z),
             temperature=np.asarray(atmos.temperature),
             vlos=np.asarray(atmos.vz),
             vBroad=np.asarray(atom.v_broad),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from ..arrays import Array
+
+if TYPE_CHECKING:
+    from .plane import Plane, PlaneLine
 
 __all__ = [
     "Atom",
@@ -139,11 +142,14 @@ class Line:
         Its levels.
     physics : callable
         Returns its local physics, found once.
+    plane : callable or None
+        Returns what it looks like in two dimensions, where that is where it is.
     """
 
     lower: int
     upper: int
     physics: Callable[[], LinePhysics]
+    plane: Callable[[], PlaneLine] | None = None
 
 
 @dataclass(frozen=True)
@@ -186,10 +192,13 @@ class Grid:
         Dimensions.
     height : Array
         Heights, downwards [m]; in one dimension shape [Nspace].
+    plane : Plane or None
+        Grid and rays in two dimensions.
     """
 
     Ndim: int
     height: Array
+    plane: Plane | None = None
 
 
 @dataclass(frozen=True)

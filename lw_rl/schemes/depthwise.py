@@ -13,7 +13,9 @@ from ..extrapolation import combine_linear
 from ..host.adapter import Adapter
 from ..host.state import Block, Evaluation
 from ..norms import largest, relative, to_log
-from ..operator.base import EquilibriumOperator, Geometry, geometry_for, operator_for
+from ..operator.base import CarriesLight, EquilibriumOperator, geometry_for, operator_for
+from ..operator.lambda_1d import Plane1D
+from ..operator.plane_2d import Plane2D
 from ..policies.base import Policy
 from ..policies.card import card_of
 from ..policies.observation import Frame, Previous, correction, make_frame, observe, size_of
@@ -227,7 +229,7 @@ class Depthwise:
         self,
         adapter: Adapter,
         block: Block,
-        geometry: Geometry | None,
+        geometry: Plane1D | Plane2D | None,
         coupled: CoupledStep | None,
     ) -> BlockState:
         others = None if adapter.conserves_charge else Iterates.empty(_OTHERS.window)
@@ -244,8 +246,9 @@ class Depthwise:
             s.first = operator.start()
             # Collisional-radiative switching begins as another problem, from LTE.
             s.lte = y if adapter.settled else None
-        # Policies are trained at complete redistribution.
-        if self.policy is not None and atom.source and not adapter.redistributes(block):
+        # Policies are trained in one dimension, at complete redistribution.
+        trained = adapter.grid.Ndim == 1 and not adapter.redistributes(block)
+        if self.policy is not None and atom.source and trained:
             card = card_of(self.policy)
             s.frame = make_frame(atom.source.physics())
             s.near = card.asked_within or self.near
@@ -300,6 +303,8 @@ class Depthwise:
         for s in state:
             if s.lte is not None and np.array_equal(y[s.block.span], s.lte):
                 start[s.block.span] = s.first
+                if isinstance(s.operator, CarriesLight):
+                    s.operator.carry(s.first)
         return None if np.array_equal(start, y) else start
 
     def step(self, evaluation: Evaluation, state: list[BlockState]) -> Step:
@@ -327,6 +332,8 @@ class Depthwise:
             y, r = evaluation.y[s.block.span], evaluation.r[s.block.span]
             if s.operator is not None:
                 proposal, error = self._correct(y, r, evaluation.lambda_residual[s.block.span], s)
+                if isinstance(s.operator, CarriesLight) and not s.plain:
+                    s.operator.carry(proposal)
                 plain = plain and s.plain
             else:
                 plain = False

@@ -1,0 +1,337 @@
+"""A line in an atmosphere of two dimensions, as plain arrays: rays, profiles, background, boundaries.
+
+What an operator of the plane (`lw_rl.operator.plane_2d`) is made of. No formal solution has to have
+been made. Points are numbered with x fastest; a *ray* is one direction of the host's quadrature,
+inward (even numbers) or outward (odd ones).
+
+Source functions and intensities are photon occupation numbers of the line's centre, c^2 S / 2 h
+nu0^3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import lightweaver as lw
+import numpy as np
+from lightweaver.constants import HC, CLight, HPlanck, KBoltzmann
+
+from ..arrays import Array, Integers
+from ..errors import ContextError
+from .names import Named, entry
+
+if TYPE_CHECKING:
+    from .adapter import Adapter
+    from .state import Block, LinePhysics
+
+__all__ = ["Plane", "PlaneLine", "ScatteredLight", "plane_line", "plane_of"]
+
+#: No opacity is below this [m-1].
+_TRANSPARENT = 1e-30
+
+#: Formal solvers in two dimensions, and whether their steps are of the BESSER method.
+_SOLVERS = {"piecewise_besser_2d": True, "piecewise_linear_2d": False}
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Grid and rays of an atmosphere of two dimensions.
+
+    Attributes
+    ----------
+    x, z : Array
+        Where columns are, increasing, and rows, decreasing [m], [Nx] and [Nz].
+    mux, muz : Array
+        Cosines of the outward rays, [Nmu].
+    weight : Array
+        Their weights, which sum to one, [Nmu].
+    periodic : bool
+        Whether the last column repeats the first.
+    besser : bool
+        Whether the formal solver is the BESSER method; else it is linear.
+    """
+
+    x: Array
+    z: Array
+    mux: Array
+    muz: Array
+    weight: Array
+    periodic: bool
+    besser: bool
+
+    @property
+    def Nspace(self) -> int:
+        """Number of points."""
+        return len(self.x) * len(self.z)
+
+    @property
+    def Nray(self) -> int:
+        """Number of rays, inward and outward."""
+        return 2 * len(self.mux)
+
+
+@dataclass(frozen=True)
+class ScatteredLight:
+    """The mean intensity of a context at a line's wavelengths, whose light the background scatters.
+
+    Attributes
+    ----------
+    adapter : Adapter
+        Access to the context.
+    block : Block
+        Of the line's atom.
+    waves : Array
+        Indices of the wavelengths, [Nwave].
+    unit : float
+        2 h nu0^3 / c^2 [J s-1 m-2 sr-1 Hz-1].
+    """
+
+    adapter: Adapter
+    block: Block
+    waves: Integers
+    unit: float
+
+    def of(self, y: Array) -> tuple[Array, Array] | None:
+        """Return what was scattered in the last formal solution, and the field that it led to.
+
+        Each [Nspace, Nwave]; None if it was not made at `y`.
+        """
+        last = self.adapter.evaluated
+        if last is None or not np.array_equal(last[self.block.span], y):
+            return None
+        before = self.adapter.scattered_radiation(self.waves)
+        after = self.adapter.iterated_radiation(self.waves)
+        return self._points(before), self._points(after)
+
+    def last(self) -> Array | None:
+        """Return the field of the last formal solution, [Nspace, Nwave]; None without any."""
+        if self.adapter.evaluated is None:
+            return None
+        return self._points(self.adapter.iterated_radiation(self.waves))
+
+    def write(self, J: Array) -> None:
+        """Set the field that belongs to the populations of the next formal solution."""
+        self.adapter.write_radiation_ahead(self.waves, J.T.astype(float) * self.unit)
+
+    def _points(self, J: Array) -> Array:
+        return np.ascontiguousarray(J.T / self.unit, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class PlaneLine:
+    """A two-level atom's line at every point of a plane.
+
+    Attributes
+    ----------
+    waves : Array
+        Indices of its wavelengths in the context's grid, [Nwave].
+    opacity : Array
+        Opacity of atoms which are all in the lower level, per profile [m-1], [Nspace].
+    g_ratio : float
+        Statistical weight of the upper level over that of the lower one.
+    epsilon : Array
+        Photon destruction probability, [Nspace].
+    log_B : Array
+        Planck function at line centre, its logarithm, [Nspace].
+    profile : Array
+        Absorption profile, [Nray, Nspace, Nwave], or [1, Nspace, Nwave] where nothing moves.
+    weight : Array
+        Weights of the wavelengths, [Nwave].
+    norm : Array
+        What makes ``profile * weight`` sum to one over wavelengths and rays, [Nspace].
+    chi : Array
+        Opacity of all else [m-1], [Nspace, Nwave].
+    thermal : Array
+        Its emissivity over its opacity, [Nspace, Nwave].
+    albedo : Array
+        The part of it that scatters coherently, [Nspace, Nwave].
+    entering : tuple
+        What enters at the upper and lower edge and at the left and right side: None for nothing,
+        ``"thermalised"``, or intensities by ray, a dictionary of [Nx, Nwave] or [Nz, Nwave].
+    frequency : Array
+        Frequencies over that of the line's centre, [Nwave].
+    excitation : float
+        Energy of the line's photons as a temperature [K].
+    temperature : Array
+        [Nspace].
+    unit : float
+        2 h nu0^3 / c^2 [J s-1 m-2 sr-1 Hz-1].
+    light : ScatteredLight or None
+        The radiation field of the context.
+    """
+
+    waves: Integers
+    opacity: Array
+    g_ratio: float
+    epsilon: Array
+    log_B: Array
+    profile: Array
+    weight: Array
+    norm: Array
+    chi: Array
+    thermal: Array
+    albedo: Array
+    entering: tuple[Any, Any, Any, Any]
+    frequency: Array
+    excitation: float
+    temperature: Array
+    unit: float
+    light: ScatteredLight | None = None
+
+    def planck(self, temperature: Array) -> Array:
+        """Return the Planck function at all wavelengths, shape [..., Nwave]."""
+        x = self.excitation * self.frequency / temperature[..., None]
+        planck: Array = self.frequency**3 / np.expm1(np.minimum(x, 700.0))
+        return planck
+
+
+def plane_of(ctx: Any) -> Plane:
+    """Return grid and rays of a context in two dimensions.
+
+    Raises
+    ------
+    ContextError
+        If its formal solver is not one of the host's own.
+    """
+    atmos = ctx.kwargs["atmos"]
+    name = entry(ctx.kwargs, "formal_solver") or lw.config.params["FormalSolver2d"]
+    if name not in _SOLVERS:
+        raise ContextError(
+            f"the formal solver {name!r} is not known in two dimensions; the host has "
+            f"{', '.join(_SOLVERS)}"
+        )
+    return Plane(
+        x=np.array(atmos.x),
+        z=np.array(atmos.z),
+        mux=np.array(atmos.mux),
+        muz=np.array(atmos.muz),
+        weight=np.array(atmos.wmu) / np.sum(atmos.wmu),
+        periodic=isinstance(Named(atmos).x_lower_bc, lw.PeriodicRadiation),
+        besser=_SOLVERS[name],
+    )
+
+
+def plane_line(adapter: Adapter, block: Block, atom: Any, physics: LinePhysics) -> PlaneLine:
+    """Return what the line of a two-level atom looks like at every point.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        Access to the context.
+    block : Block
+        Of the atom.
+    atom : object
+        The atom, under the names of 1.0.
+    physics : LinePhysics
+        What is known of it point by point.
+    """
+    ctx = adapter.ctx
+    trans, atmos = Named(atom.trans[0]), ctx.kwargs["atmos"]
+    line = atom.atomic_model.lines[0]
+    levels = atom.atomic_model.levels
+    wavelength = np.asarray(trans.wavelength)
+    grid = np.asarray(ctx.spect.wavelength)
+    waves = np.searchsorted(grid, wavelength)
+    nu0 = CLight / line.lambda0_m
+    unit = 2.0 * HPlanck * nu0**3 / CLight**2
+    frequency = line.lambda0 / wavelength
+
+    # The host's profile is per frequency; opacity is too, in units of the line's centre.
+    phi = np.asarray(trans.phi)
+    moving = bool(np.any(atmos.vx) or np.any(atmos.vz))
+    phi = phi.reshape(len(wavelength), -1, phi.shape[-1]) if moving else phi[:, :1, 0]
+    profile = np.ascontiguousarray(phi.transpose(1, 2, 0).astype(np.float32))
+    width = _trapezoid(wavelength) / wavelength**2
+    weight = width / width.sum()
+    angles = np.repeat(0.5 * np.asarray(atmos.wmu) / np.sum(atmos.wmu), 2) if moving else [1.0]
+    norm = 1.0 / np.einsum("rpw,w,r->p", profile, weight, angles, optimize=True)
+
+    chi = np.array(ctx.background.chi)[waves]
+    eta = np.array(ctx.background.eta)[waves]
+    _add_others(ctx, atom, waves, chi, eta)
+    sca = np.asarray(ctx.background.sca)[waves]
+    chi = np.maximum(chi, _TRANSPARENT)
+
+    def points(values: Array) -> Array:
+        return np.ascontiguousarray(values.T.astype(np.float32))
+
+    return PlaneLine(
+        waves=waves,
+        opacity=HC / (4.0 * np.pi) * line.Bij * np.asarray(atom.n_total),
+        g_ratio=levels[line.j].g / levels[line.i].g,
+        epsilon=physics.epsilon,
+        log_B=physics.log_B,
+        profile=profile,
+        weight=weight,
+        norm=norm,
+        chi=points(chi),
+        thermal=points(eta / chi / unit),
+        albedo=points(sca / chi),
+        entering=_entering(ctx, waves, unit),
+        frequency=frequency,
+        excitation=HPlanck * nu0 / KBoltzmann,
+        temperature=np.array(atmos.temperature),
+        unit=unit,
+        light=ScatteredLight(adapter, block, waves, unit),
+    )
+
+
+def _add_others(ctx: Any, atom: Any, waves: Integers, chi: Array, eta: Array) -> None:
+    """Add lines and continua of the other atoms at these wavelengths, mean over the rays."""
+    atmos = ctx.kwargs["atmos"]
+    host = Named(ctx)
+    Uji, Vij, Vji = (np.zeros(chi.shape[1]) for _ in range(3))
+    weight = 0.5 * np.asarray(atmos.wmu) / np.sum(atmos.wmu)
+    for other in (*host.active_atoms, *host.detailed_atoms):
+        other = Named(other)
+        if other.element == atom.element:
+            continue
+        n = np.asarray(other.n)
+        for t in other.trans:
+            there = int(Named(t).Nblue)
+            for m, wave in enumerate(waves):
+                if not there <= wave < there + len(t.wavelength):
+                    continue
+                for mu, w in enumerate(weight):
+                    for outward in (False, True):
+                        t.uv(int(wave), mu, outward, Uji, Vij, Vji)
+                        chi[m] += w * (n[t.i] * Vij - n[t.j] * Vji)
+                        eta[m] += w * n[t.j] * Uji
+
+
+def _entering(ctx: Any, waves: Integers, unit: float) -> tuple[Any, Any, Any, Any]:
+    """Return what enters at the upper and lower edge and at the left and right side."""
+    atmos = ctx.kwargs["atmos"]
+    names = Named(atmos)
+    found: list[Any] = []
+    for bc, sign in (
+        (names.z_upper_bc, None),
+        (names.z_lower_bc, None),
+        (names.x_lower_bc, 1.0),
+        (names.x_upper_bc, -1.0),
+    ):
+        if isinstance(bc, lw.ZeroRadiation | lw.PeriodicRadiation):
+            found.append(None)
+        elif isinstance(bc, lw.ThermalisedRadiation) and sign is None:
+            found.append("thermalised")
+        else:
+            data = np.asarray(bc.compute_bc(atmos, ctx.spect))
+            given = {
+                2 * mu + outward: np.ascontiguousarray(
+                    data[waves, bc.indexVector[mu, outward]].T.astype(np.float32) / unit
+                )
+                for mu in range(len(bc.indexVector))
+                for outward in (0, 1)
+                if bc.indexVector[mu, outward] >= 0
+            }
+            found.append(given)
+    return found[0], found[1], found[2], found[3]
+
+
+def _trapezoid(x: Array) -> Array:
+    """Return the weights of the trapezoidal rule."""
+    weight = np.zeros(len(x))
+    weight[1:] += 0.5 * np.diff(x)
+    weight[:-1] += 0.5 * np.diff(x)
+    return weight
