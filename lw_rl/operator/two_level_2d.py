@@ -8,6 +8,11 @@ J. Sci. Stat. Comput. 7, 856) needs some ten applications at any resolution, whe
 divided by MALI's diagonal and unknowns are relative (Klein, Castor, Greenbaum, Taylor and Dykema
 1989, JQSRT 41, 199, who have conjugate gradients). What is scattered on the spot is taken out of
 Lambda: one less that is far below the rounding of single precision where epsilon is small.
+
+The form of the limiter is that of the state before, and where it switches a correction errs at
+single points, which the next one may do the other way round. A step or two of MALI, not linearised,
+on what a correction led to are what damps them, as they do in multigrid methods (Fabiani Bendicho,
+Trujillo Bueno and Auer 1997, A&A 324, 161).
 """
 
 from __future__ import annotations
@@ -19,16 +24,20 @@ from scipy.sparse.linalg import LinearOperator, gmres
 
 from ..arrays import Array
 from ..host.plane import PlaneLine
-from ..norms import largest
+from ..norms import largest, to_log
 from .plane_2d import Plane2D, Transfer2D
 
 __all__ = ["PlaneOperator"]
 
 #: What is left of MALI's corrections where a correction is found, root mean square: of those before,
 #: and at the least.
-_RELATIVE, _LEAST = 1e-2, 1e-7
+_RELATIVE, _LEAST = 3e-2, 1e-7
+#: The same of a second step, which tells of the limiter and need not be precise.
+_ROUGH = 0.1
 #: The same of the first solutions: of the linear one, and of those around the one before.
-_START = (1e-2, 1e-3, 1e-4)
+_START = (1e-2, 1e-3, 3e-5)
+#: Steps of MALI that follow a correction of ln S: so many beyond a size.
+_SMOOTHING = ((0.03, 2), (1e-3, 1))
 #: Applications of the operator at most.
 _MOST = 60
 #: Change of ln S up to which the first operator is not relinearised.
@@ -65,6 +74,11 @@ class _Visited:
     residual: Array
     operator: PlaneOperator | None = None
     correction: tuple[Array, Array] | None = None
+
+
+def _steps(size: float) -> int:
+    """Return how many steps of MALI follow a correction of a size, in the logarithm."""
+    return next((steps for least, steps in _SMOOTHING if size > least), 0)
 
 
 class PlaneOperator:
@@ -126,6 +140,7 @@ class PlaneOperator:
         self._tolerance = tolerance
         self.applications = 0
         self._solution: tuple[Array, Array] | None = None
+        self._started: Array | None = None
 
     # ---- making -----------------------------------------------------------------------------
 
@@ -209,9 +224,33 @@ class PlaneOperator:
 
     def start(self) -> Array:
         """Return the operator's own solution, ``ln(c^2 S / 2 h nu^3)``, shape [Nspace]."""
-        least = np.maximum(self.thermal, _FLOOR * self._B.min())
-        start: Array = np.log(np.maximum(self._own()[0], least))
-        return start
+        if self._started is None:
+            S, scattered = self._own()
+            least = np.maximum(self.thermal, _FLOOR * self._B.min())
+            y: Array = np.log(np.maximum(S, least))
+            if self.y is not None:
+                moved = largest(y - self.y)
+                y = self._smoothed(y, scattered, np.zeros_like(y), _steps(moved))
+            self._started = y
+        return self._started
+
+    # ---- not linearised ---------------------------------------------------------------------
+
+    def _residual(self, y: Array, scattered: Array) -> tuple[Array, Array]:
+        """Return the residual at a state, not linearised, and MALI's diagonal there."""
+        at = Transfer2D(self.line, self.geometry, y, scattered, False)
+        S = np.exp(y)
+        others, _ = at.mean_intensity(S, scattered, True)
+        one_less = 1.0 - self._epsilon
+        own = one_less * others - (self._epsilon + one_less * at.escape) * S
+        return own + self.thermal, self._epsilon + one_less * at.diagonal
+
+    def _smoothed(self, y: Array, scattered: Array, defect: Array, steps: int) -> Array:
+        """Return a state after some steps of MALI at equations with a defect added."""
+        for _ in range(steps):
+            residual, diagonal = self._residual(y, scattered)
+            y = y + to_log((residual + defect) / (diagonal * np.exp(y)))
+        return y
 
     @property
     def thermal(self) -> Array:
@@ -228,7 +267,7 @@ class PlaneOperator:
             Shape [Nspace], in the units of S.
         """
         nothing = np.zeros_like(self.scattered)
-        return self._inverted(residual, nothing, self._S0, _RELATIVE, _LEAST)[0]
+        return self._inverted(residual, nothing, self._S0, _ROUGH, _LEAST)[0]
 
     def error(self, y: Array, lambda_residual: Array) -> Array:
         """Return the relative error of S by this operator, negated: ``S*/S - 1``.
@@ -246,12 +285,15 @@ class PlaneOperator:
         visited = self._visit(y, lambda_residual)
         S = np.exp(y)
         if visited.operator is not self or visited.correction is None:
-            rS = S * np.expm1(lambda_residual)
-            guess = visited.correction
-            visited.correction = self._inverted(
-                rS, visited.residual, self._S0, _RELATIVE, _LEAST, guess
-            )
-            visited.operator = self
+            residual = S * np.expm1(lambda_residual)
+            dS, dT = self._inverted(residual, visited.residual, self._S0, _RELATIVE, _LEAST)
+            step = to_log(dS / S)
+            steps = _steps(largest(step))
+            if steps:
+                defect = residual - self._residual(y, visited.scattered)[0]
+                corrected = self._smoothed(y + step, visited.scattered + dT, defect, steps)
+                dS = S * np.expm1(corrected - y)
+            visited.correction, visited.operator = (dS, dT), self
         return visited.correction[0] / S
 
     def _visit(self, y: Array, lambda_residual: Array) -> _Visited:
@@ -292,12 +334,7 @@ class PlaneOperator:
                 distance = largest(state - y)
                 if distance < nearest:
                     nearest, scattered = distance, light
-        at = Transfer2D(self.line, self.geometry, y, scattered, False)
-        S = np.exp(y)
-        others, _ = at.mean_intensity(S, scattered, True)
-        one_less = 1.0 - self._epsilon
-        own: Array = one_less * others - (self._epsilon + one_less * at.escape) * S
-        return own + self.thermal
+        return self._residual(y, scattered)[0]
 
     def carry(self, y: Array) -> None:
         """Write the mean intensity that belongs to a state to which this operator has led.
