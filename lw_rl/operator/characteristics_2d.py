@@ -436,7 +436,7 @@ def _step(
 @_compiled
 def coefficients(
     point: Integers, share: Array, length: Array, chi: Array, source: Array, start: int, stop: int,
-    out: Array,
+    base: int, out: Array,
 ) -> None:  # fmt: skip
     """Write the coefficients of steps `start` to `stop`, of one ray.
 
@@ -447,17 +447,17 @@ def coefficients(
     chi, source : Array
         Opacity [m-1] and the source function around which the limiter is held, [Nspace, Nwave].
     out : Array
-        [Nstep, 3, Nwave], written from `start` to `stop`.
+        [Nstep, 3, Nwave]; the first is of step `base`.
     """
     ends = np.zeros((8, chi.shape[1]), np.float32)
     for n in range(start, stop):
-        _step(n, point, share, length, chi, source, ends, out[n])
+        _step(n, point, share, length, chi, source, ends, out[n - base])
 
 
 @_compiled
 def sweep(
     order: Integers, first: Integers, point: Integers, share: Array, length: Array,
-    Nx: int, entering: Array, kept: Array, chi: Array, around: Array, source: Array,
+    Nx: int, entering: Array, base: int, kept: Array, chi: Array, around: Array, source: Array,
     rest: Array, weight: Array, angle: float, Jbar: Array, J: Array,
 ) -> None:  # fmt: skip
     """Follow one ray through the atmosphere and add what it brings to the mean intensities.
@@ -470,8 +470,10 @@ def sweep(
         Columns.
     entering : Array
         Intensity that enters at points without a step, [Nspace, Nwave], or [0, Nwave]: none does.
+    base : int
+        Step of which the first coefficients are.
     kept : Array
-        [Nstep, 3, Nwave]; with none of them they are made anew.
+        Coefficients, [Nstep, 3, Nwave]; with none of them they are made anew.
     chi, around : Array
         Opacity and source function of which they are made then, [Nspace, Nwave].
     source : Array
@@ -509,7 +511,7 @@ def sweep(
             for k in range(K):
                 beam[k] = r * beams[u, k] + s * beams[v, k]
             for i in range(start, stop):
-                q = i if keeps else 0
+                q = i - base if keeps else 0
                 if not keeps:
                     _step(i, point, share, length, chi, around, ends, made[0])
                 m0, m1, m = point[i, 0], point[i, 1], share[i, 0]
@@ -543,8 +545,7 @@ def sweep(
 
 @_compiled
 def diagonal(
-    order: Integers, first: Integers, point: Integers, share: Array, length: Array,
-    kept_coefficients: Array, chi: Array, around: Array, background: Array, weight: Array,
+    order: Integers, first: Integers, base: int, kept: Array, background: Array, weight: Array,
     angle: float, escape: Array, precondition: Array,
 ) -> None:  # fmt: skip
     """Add a ray's part of ``1 - Lambda`` at the point itself, and of MALI's.
@@ -558,33 +559,25 @@ def diagonal(
         Share of the opacity that is not the line's, [Nspace, Nwave].
     escape, precondition : Array
         Added to, [Nspace].
-    order, first, point, share, length, kept_coefficients, chi, around, weight, angle
+    order, first, base, kept, weight, angle
         As for :func:`sweep`.
     """
-    N, K = chi.shape
-    made, ends = np.zeros((3, K), np.float32), np.zeros((8, K), np.float32)
-    for n in range(N):
-        here = order[n]
-        start, stop = first[n], first[n + 1]
-        exact, plain = 0.0, 0.0
-        if start == stop:
+    K = weight.shape[1]
+    zero, one = np.float32(0.0), np.float32(1.0)
+    for n in range(len(order)):
+        here, q = order[n], first[n + 1] - 1 - base
+        exact, plain = zero, zero
+        if first[n] == first[n + 1]:
             for k in range(K):
                 exact += weight[here, k]
             plain = exact
         else:
-            if len(kept_coefficients):
-                c = kept_coefficients[stop - 1]
-            else:
-                c = made
-                for i in range(start, stop):
-                    _step(i, point, share, length, chi, around, ends, made)
             for k in range(K):
-                lost = np.float32(1.0) - c[0, k] + c[1, k] + c[2, k]
-                w = weight[here, k]
-                exact += w * (lost + (np.float32(1.0) - lost) * background[here, k])
+                lost = one - kept[q, 0, k] + kept[q, 1, k] + kept[q, 2, k]
+                exact += weight[here, k] * (lost + (one - lost) * background[here, k])
                 # MALI's is between nothing and all.
-                least = min(max(lost, np.float32(0.0)), np.float32(1.0))
-                plain += w * (least + (np.float32(1.0) - least) * background[here, k])
+                least = min(max(lost, zero), one)
+                plain += weight[here, k] * (least + (one - least) * background[here, k])
         escape[here] += angle * exact
         precondition[here] += angle * plain
 

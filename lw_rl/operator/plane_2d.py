@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -67,6 +68,8 @@ class Plane2D:
 
     plane: Plane
     memory: int | None = field(default=None)
+    #: Memory for weights, which is used over and over: fresh one costs as much time as they do.
+    _owner: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def steps(self) -> Segments:
@@ -81,6 +84,20 @@ class Plane2D:
     def _segments(self, besser: bool) -> Segments:
         p = self.plane
         return segments(p.x, p.z, p.mux, p.muz, p.periodic, besser)
+
+    def room(self, owner: Transfer2D, steps: int, waves: int) -> Array:
+        """Return memory for the weights of so many steps, which the last owner gives up."""
+        if steps:
+            last = self._owner.get("last")
+            if last is not None:
+                last.forget()
+            self._owner["last"] = owner
+            needed = steps * COEFFICIENTS * waves
+            if self._owner.get("room", np.zeros(0)).size < needed:
+                self._owner["room"] = np.empty(needed, np.float32)
+            room: Array = self._owner["room"][:needed]
+            return room.reshape(steps, COEFFICIENTS, waves)
+        return np.zeros((0, COEFFICIENTS, waves), np.float32)
 
     def keeps(self, line: PlaneLine) -> bool:
         """Return whether the weights of all steps are kept in memory.
@@ -119,8 +136,6 @@ class Transfer2D:
         [Nspace, Nwave].
     keep : bool
         Whether the weights of all steps are kept.
-    linear : bool, optional
-        Linear steps whatever the host's are (default: False).
 
     Attributes
     ----------
@@ -131,16 +146,10 @@ class Transfer2D:
     """
 
     def __init__(
-        self,
-        line: PlaneLine,
-        geometry: Plane2D,
-        y: Array | None,
-        scattered: Array,
-        keep: bool,
-        linear: bool = False,
+        self, line: PlaneLine, geometry: Plane2D, y: Array | None, scattered: Array, keep: bool
     ):
-        self._line, self._plane = line, geometry.plane
-        self._steps = geometry.linear_steps if linear or y is None else geometry.steps
+        self._line, self._geometry, self._plane = line, geometry, geometry.plane
+        self._steps = geometry.linear_steps if y is None else geometry.steps
         self._N, self._K = line.chi.shape
         saturation = 1.0 if y is None else _saturation(y, line.g_ratio)
         self._opacity = (line.opacity * saturation)[:, None] * line.frequency
@@ -152,27 +161,28 @@ class Transfer2D:
         self._around = S.astype(np.float32), scattered
         self._static = None if self._moving else self._medium(0)
         self._none = np.zeros((0, self._K), np.float32)
-        self._kept = np.empty((0, COEFFICIENTS, self._K), np.float32)
-        if keep:
-            self._keep()
+        self._kept = geometry.room(self, len(self._steps.point) if keep else 0, self._K)
         self.escape, self.diagonal = np.zeros(self._N), np.zeros(self._N)
-        for ray in range(self._plane.Nray):
-            chi, share, weight = self._at(ray)
-            diagonal(
-                *self._path(ray), self._kept, chi, self._reference(share), 1.0 - share, weight,
-                self._angle[ray], self.escape, self.diagonal,
-            )  # fmt: skip
+        if len(self._kept):
+            for ray in range(self._plane.Nray):
+                self._make(ray, *self._at(ray), 0, self._kept)
 
-    def _keep(self) -> None:
-        steps = self._steps
-        self._kept = np.empty((len(steps.point), COEFFICIENTS, self._K), np.float32)
-        for ray in range(self._plane.Nray):
-            chi, share, _ = self._at(ray)
-            start, stop = steps.first[ray * self._N], steps.first[(ray + 1) * self._N]
-            coefficients(
-                steps.point, steps.share, steps.length, chi, self._reference(share), start, stop,
-                self._kept,
-            )  # fmt: skip
+    def forget(self) -> None:
+        """Give up the memory of the weights, which are made anew from now on."""
+        self._kept = self._kept[:0]
+
+    def _make(
+        self, ray: int, chi: Array, share: Array, weight: Array, base: int, out: Array
+    ) -> None:
+        """Make the weights of a ray's steps, and add its part to the diagonals."""
+        order, first, point, part, length = self._path(ray)
+        coefficients(
+            point, part, length, chi, self._reference(share), first[0], first[-1], base, out
+        )
+        diagonal(
+            order, first, base, out, np.float32(1.0) - share, weight, self._angle[ray],
+            self.escape, self.diagonal,
+        )  # fmt: skip
 
     # ---- along a ray ------------------------------------------------------------------------
 
@@ -223,17 +233,37 @@ class Transfer2D:
         J : Array
             The mean intensity, [Nspace, Nwave].
         """
+        return self._sweep(S, scattered, known, False)
+
+    def nonlinear(self) -> Array:
+        """Return the mean intensity of the state itself, as `others`, and make the diagonals.
+
+        For transfer whose weights are not kept: they are made ray by ray.
+        """
+        return self._sweep(*self._around, True, True)[0]
+
+    def _sweep(
+        self, S: Array, scattered: Array, known: bool, make: bool
+    ) -> tuple[Array, Array]:
         others, J = np.zeros(self._N), np.zeros((self._N, self._K), np.float32)
-        source = None
+        source = rest = None
+        room = np.zeros((0, COEFFICIENTS, self._K), np.float32)
+        if make:
+            most = int(np.diff(self._steps.first[:: self._N]).max())
+            room = np.empty((most, COEFFICIENTS, self._K), np.float32)
         for ray in range(self._plane.Nray):
             chi, share, weight = self._at(ray)
+            base, weights = 0, self._kept
+            if make:
+                base, weights = int(self._steps.first[ray * self._N]), room
+                self._make(ray, chi, share, weight, base, room)
             if source is None or self._moving:
                 source, rest = self._source(share, S, scattered, known)
-            around = chi if len(self._kept) else self._reference(share)
+            around = chi if len(weights) else self._reference(share)
+            entering = self._entering(ray, chi) if known else self._none
             sweep(
-                *self._path(ray), len(self._plane.x), self._entering(ray, chi) if known else
-                self._none, self._kept, chi, around, source, rest, weight, self._angle[ray],
-                others, J,
+                *self._path(ray), len(self._plane.x), entering, base, weights, chi, around, source,
+                rest, weight, self._angle[ray], others, J,
             )  # fmt: skip
         return others, J
 

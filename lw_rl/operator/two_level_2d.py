@@ -240,7 +240,7 @@ class PlaneOperator:
         """Return the residual at a state, not linearised, and MALI's diagonal there."""
         at = Transfer2D(self.line, self.geometry, y, scattered, False)
         S = np.exp(y)
-        others, _ = at.mean_intensity(S, scattered, True)
+        others = at.nonlinear()
         one_less = 1.0 - self._epsilon
         own = one_less * others - (self._epsilon + one_less * at.escape) * S
         return own + self.thermal, self._epsilon + one_less * at.diagonal
