@@ -30,6 +30,9 @@ __all__ = ["Plane", "PlaneLine", "ScatteredLight", "plane_line", "plane_of"]
 #: No opacity is below this [m-1].
 _TRANSPARENT = 1e-30
 
+#: Wavelengths are even to this part of their extent, and the background to this part of itself.
+_EVEN, _ALIKE = 1e-6, 0.1
+
 #: Formal solvers in two dimensions, and whether their steps are of the BESSER method.
 _SOLVERS = {"piecewise_besser_2d": True, "piecewise_linear_2d": False}
 
@@ -82,7 +85,7 @@ class ScatteredLight:
     block : Block
         Of the line's atom.
     waves : Array
-        Indices of the wavelengths, [Nwave].
+        Indices of the wavelengths, [2, Nwave]; of two sides the mean is taken.
     unit : float
         2 h nu0^3 / c^2 [J s-1 m-2 sr-1 Hz-1].
     """
@@ -100,21 +103,29 @@ class ScatteredLight:
         last = self.adapter.evaluated
         if last is None or not np.array_equal(last[self.block.span], y):
             return None
-        before = self.adapter.scattered_radiation(self.waves)
-        after = self.adapter.iterated_radiation(self.waves)
-        return self._points(before), self._points(after)
+        before = self.adapter.scattered_radiation(self.waves.ravel())
+        return self._points(before), self._points(self._iterated())
 
     def last(self) -> Array | None:
         """Return the field of the last formal solution, [Nspace, Nwave]; None without any."""
         if self.adapter.evaluated is None:
             return None
-        return self._points(self.adapter.iterated_radiation(self.waves))
+        return self._points(self._iterated())
 
     def write(self, J: Array) -> None:
         """Set the field that belongs to the populations of the next formal solution."""
-        self.adapter.write_radiation_ahead(self.waves, J.T.astype(float) * self.unit)
+        field = np.broadcast_to(J.T.astype(float) * self.unit, (*self.waves.shape, len(J)))
+        if self.adapter.evaluated is not None:
+            # Both sides keep their ratio.
+            last = self._iterated().reshape(field.shape)
+            field = field * last / last.mean(axis=0)
+        self.adapter.write_radiation_ahead(self.waves.ravel(), field.reshape(-1, len(J)))
+
+    def _iterated(self) -> Array:
+        return self.adapter.iterated_radiation(self.waves.ravel())
 
     def _points(self, J: Array) -> Array:
+        J = J.reshape(*self.waves.shape, -1).mean(axis=0)
         return np.ascontiguousarray(J.T / self.unit, dtype=np.float32)
 
 
@@ -125,7 +136,8 @@ class PlaneLine:
     Attributes
     ----------
     waves : Array
-        Indices of its wavelengths in the context's grid, [Nwave].
+        Indices of its wavelengths in the context's grid, [2, Nwave]. Both sides of a line at rest
+        are taken together.
     opacity : Array
         Opacity of atoms which are all in the lower level, per profile [m-1], [Nspace].
     g_ratio : float
@@ -237,27 +249,35 @@ def plane_line(adapter: Adapter, block: Block, atom: Any, physics: LinePhysics) 
     unit = 2.0 * HPlanck * nu0**3 / CLight**2
     frequency = line.lambda0 / wavelength
 
-    # The host's profile is per frequency; opacity is too, in units of the line's centre.
-    phi = np.asarray(trans.phi)
-    moving = bool(np.any(atmos.vx) or np.any(atmos.vz))
-    phi = phi.reshape(len(wavelength), -1, phi.shape[-1]) if moving else phi[:, :1, 0]
-    profile = np.ascontiguousarray(phi.transpose(1, 2, 0).astype(np.float32))
-    width = _trapezoid(wavelength) / wavelength**2
-    weight = width / width.sum()
-    angles = np.repeat(0.5 * np.asarray(atmos.wmu) / np.sum(atmos.wmu), 2) if moving else [1.0]
-    norm = 1.0 / np.einsum("rpw,w,r->p", profile, weight, angles, optimize=True)
-
     chi = np.array(ctx.background.chi)[waves]
     eta = np.array(ctx.background.eta)[waves]
     _add_others(ctx, atom, waves, chi, eta)
     sca = np.asarray(ctx.background.sca)[waves]
     chi = np.maximum(chi, _TRANSPARENT)
+    moving = bool(np.any(atmos.vx) or np.any(atmos.vz))
+    sides = _sides(wavelength - line.lambda0, chi, eta, moving)
+
+    def mean(values: Array) -> Array:
+        """Return the mean of both sides."""
+        taken: Array = values[sides].mean(axis=0)
+        return taken
 
     def points(values: Array) -> Array:
-        return np.ascontiguousarray(values.T.astype(np.float32))
+        return np.ascontiguousarray(mean(values).T.astype(np.float32))
+
+    # The host's profile is per frequency; opacity is too, in units of the line's centre.
+    phi = np.asarray(trans.phi)
+    phi = phi.reshape(len(wavelength), -1, phi.shape[-1]) if moving else phi[:, :1, 0]
+    profile = np.ascontiguousarray(mean(phi).transpose(1, 2, 0).astype(np.float32))
+    weight = _trapezoid(wavelength) / wavelength**2
+    # What the sides have in common counts once.
+    weight = np.array([weight[np.unique(pair)].sum() for pair in sides.T])
+    weight /= weight.sum()
+    angles = np.repeat(0.5 * np.asarray(atmos.wmu) / np.sum(atmos.wmu), 2) if moving else [1.0]
+    norm = 1.0 / np.einsum("rpw,w,r->p", profile, weight, angles, optimize=True)
 
     return PlaneLine(
-        waves=waves,
+        waves=waves[sides],
         opacity=HC / (4.0 * np.pi) * line.Bij * np.asarray(atom.n_total),
         g_ratio=levels[line.j].g / levels[line.i].g,
         epsilon=physics.epsilon,
@@ -268,13 +288,29 @@ def plane_line(adapter: Adapter, block: Block, atom: Any, physics: LinePhysics) 
         chi=points(chi),
         thermal=points(eta / chi / unit),
         albedo=points(sca / chi),
-        entering=_entering(ctx, waves, unit),
-        frequency=frequency,
+        entering=_entering(ctx, waves[sides], unit),
+        frequency=mean(frequency),
         excitation=HPlanck * nu0 / KBoltzmann,
         temperature=np.array(atmos.temperature),
         unit=unit,
-        light=ScatteredLight(adapter, block, waves, unit),
+        light=ScatteredLight(adapter, block, waves[sides], unit),
     )
+
+
+def _sides(offset: Array, chi: Array, eta: Array, moving: bool) -> Integers:
+    """Return the wavelengths that are taken together, [2, Nwave]: one twice if it is alone.
+
+    Those on both sides of a line at rest, where the background is about the same on both.
+    """
+    alone = np.arange(len(offset))
+    if moving or np.abs(offset + offset[::-1]).max() > _EVEN * np.abs(offset).max():
+        return np.stack([alone, alone])
+    alike = np.ones(len(offset), dtype=bool)
+    for values in (chi, eta):
+        alike &= np.all(np.abs(values - values[::-1]) <= _ALIKE * values, axis=1)
+    alike &= alike[::-1]
+    keep = ~alike | (alone <= alone[::-1])
+    return np.stack([alone, np.where(alike, alone[::-1], alone)])[:, keep]
 
 
 def _add_others(ctx: Any, atom: Any, waves: Integers, chi: Array, eta: Array) -> None:
@@ -319,7 +355,8 @@ def _entering(ctx: Any, waves: Integers, unit: float) -> tuple[Any, Any, Any, An
             data = np.asarray(bc.compute_bc(atmos, ctx.spect))
             given = {
                 2 * mu + outward: np.ascontiguousarray(
-                    data[waves, bc.indexVector[mu, outward]].T.astype(np.float32) / unit
+                    data[waves, bc.indexVector[mu, outward]].mean(axis=0).T / unit,
+                    dtype=np.float32,
                 )
                 for mu in range(len(bc.indexVector))
                 for outward in (0, 1)
