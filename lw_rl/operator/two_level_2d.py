@@ -42,6 +42,9 @@ _SMOOTHING = ((0.03, 2), (1e-3, 1))
 _MOST = 60
 #: Change of ln S up to which the first operator is not relinearised.
 _SETTLED = 0.03
+#: Distance of a state from where the operator was linearised, in ln S, from which on it is
+#: linearised around it.
+_APART = 3e-3
 #: No estimate of the source function is below this fraction of the smallest Planck function.
 _FLOOR = 1e-8
 #: Albedo of the background up to which its scattered light is left out.
@@ -118,31 +121,30 @@ class PlaneOperator:
         before: PlaneOperator | None = None,
         tolerance: float = _START[0],
     ):
-        self.line, self.geometry, self.y = line, geometry, y
-        self._B = np.exp(line.log_B)
-        self._epsilon = line.epsilon
+        self.line, self.geometry = line, geometry
+        self._B, self._epsilon = np.exp(line.log_B), line.epsilon
         self.scatters = bool(line.albedo.max() > _DARK)
-        if scattered is None:
-            scattered = self._seen()
-        self.scattered = scattered
-        self.transfer = Transfer2D(line, geometry, y, scattered, geometry.keeps(line))
-        one_less = 1.0 - self._epsilon
+        self._visited: list[_Visited] = [] if before is None else before._visited
+        self._tolerance = tolerance
+        self.applications = 0
+        self._linearise(y, self._seen() if scattered is None else scattered)
+
+    # ---- making -----------------------------------------------------------------------------
+
+    def _linearise(self, y: Array | None, scattered: Array) -> None:
+        line, one_less = self.line, 1.0 - self._epsilon
+        self.y, self.scattered = y, scattered
+        keep = self.geometry.keeps(line)
+        self.transfer = Transfer2D(line, self.geometry, y, scattered, keep)
         #: 1 - (1 - epsilon) Lambda of a point with itself, and MALI's.
         self._local = self._epsilon + one_less * self.transfer.escape
         self._mali = self._epsilon + one_less * self.transfer.diagonal
         self.regular = bool(np.isfinite(self._mali.sum()) and self._mali.min() > 0.0)
         # Without an estimate: what is thermalised, over what escapes in two steps.
-        self._S0 = (
-            self._B * np.sqrt(self._epsilon / self._mali) if y is None else np.exp(y)
-        )
+        self._S0 = self._B * np.sqrt(self._epsilon / self._mali) if y is None else np.exp(y)
         self._T0 = line.thermal + scattered
-        self._visited: list[_Visited] = [] if before is None else before._visited
-        self._tolerance = tolerance
-        self.applications = 0
         self._solution: tuple[Array, Array] | None = None
         self._started: Array | None = None
-
-    # ---- making -----------------------------------------------------------------------------
 
     def _seen(self) -> Array:
         """Return the scattered light of the last formal solution, or that of thermal radiation."""
@@ -273,7 +275,8 @@ class PlaneOperator:
         """Return the relative error of S by this operator, negated: ``S*/S - 1``.
 
         Where the last formal solution was made at `y`, the change of the scattered light in it is a
-        residual, too. What was found of a state is remembered.
+        residual, too. The operator is linearised around a state that it has not seen, which costs a
+        tenth of a formal solution, and what was found of a state is remembered.
 
         Parameters
         ----------
@@ -286,6 +289,8 @@ class PlaneOperator:
         S = np.exp(y)
         if visited.operator is not self or visited.correction is None:
             residual = S * np.expm1(lambda_residual)
+            if visited.operator is None and largest(y - self.y) > _APART:
+                self._linearise(y, visited.scattered)
             dS, dT = self._inverted(residual, visited.residual, self._S0, _RELATIVE, _LEAST)
             step = to_log(dS / S)
             steps = _steps(largest(step))
