@@ -337,22 +337,21 @@ def _control(hM: float, hP: float, yM: float, yO: float, yP: float) -> tuple[flo
     """
     zero, one, half = np.float32(0.0), np.float32(1.0), np.float32(0.5)
     up, down = yO - yM, yP - yO
-    slope_M, slope_P = up / hM, down / hP
-    # The centred derivative, from both slopes.
-    a = half * hP / (hM + hP)
-    b = half * hM * hM / (hP * (hM + hP))
+    r = hM / hP
+    # The centred derivative, from both slopes, times half a step.
+    share = half / (hM + hP)
+    a, b = share * hP, share * hM * r
     cM = yO - a * up - b * down
-    cP = yO + half * hP * (hP * slope_M + hM * slope_P) / (hM + hP)
+    cP = yO + a * (up / r + r * down)
     sign = one if up >= zero else -one
     outside = (sign * (cM - yM) < zero) or (sign * (cM - yO) > zero)
     over = (sign * (cP - yO) < zero) or (sign * (cP - yP) > zero)
-    r = hM / hP
     wM, wP = a, -b
     if over:
         wM, wP = zero, -r
     if outside:
         wM, wP = one, zero
-    if slope_M * slope_P <= zero:
+    if up * down <= zero:
         wM, wP = zero, zero
     return wM, wP
 
@@ -391,7 +390,7 @@ def _linear(t: float) -> tuple[float, float]:
     return thin if is_thin else one - e, thin_M if is_thin else thick_M
 
 
-@_compiled
+@_inlined
 def _step(
     n: int, point: Integers, share: Array, length: Array, chi: Array, source: Array,
     ends: Array, out: Array,
