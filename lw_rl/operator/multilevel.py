@@ -158,14 +158,15 @@ class CoupledEquilibrium:
         kind = np.zeros(len(t.waves), dtype=np.int64)
         factor = np.ones_like(aim)
         anchored = self._anchored(rates, aim)
+        J = rates.before
         for build in range(_MOST_BUILDS):
             self.made += 1
             M, known, local, share, J = responses(
                 t.height, t.mu, t.weight, t.start, t.transition, t.lower, t.upper, t.emission,
                 t.absorption, t.stimulated, t.profile, t.up, t.down, self._first_row,
                 self._second_row, self._block, len(self._rows), len(self._of_row), t.planck, n,
-                rates.chi, rates.eta, rates.sca, rates.before, rates.J, factor, aim, ratio, outside,
-                kind, build == 0,
+                rates.chi, rates.eta, rates.sca, rates.before, rates.J, J, factor, aim, ratio,
+                outside, kind, build == 0,
             )  # fmt: skip
             net = n[t.lower] - t.inverse * n[t.upper]
             share = np.where(net > _INVERTED * n[t.lower], np.minimum(share, 1.0), 0.0)

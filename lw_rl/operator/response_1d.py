@@ -36,7 +36,7 @@ _THIN, _THICK = 1e-12, 1e12
 #: Albedo times optical depth, or albedo where thick, from which on scattering is solved.
 _SCATTERS = 1e-2
 #: An operator with more negative responses than this, of the largest, is not trusted.
-_NEGATIVE = 1e-2
+_NEGATIVE = 1e-1
 #: How scattering is treated: left as it is, solved, solved by a monotone operator.
 _PLAIN, _SCATTERING, _LINEAR = 0, 1, 2
 #: A transition whose emission is a smaller share of all at every depth is fixed, as is the response
@@ -337,6 +337,7 @@ def responses(
     sca: Array,
     before: Array,
     J: Array,
+    guess: Array,
     factor: Array,
     aim: Array,
     ratio: Array,
@@ -365,6 +366,9 @@ def responses(
     before, J : Array
         The mean intensity that was the source of scattered light in the host's formal solution,
         and that which it led to, [Nwave, Nspace].
+    guess : Array
+        Estimate of the source of scattered light around which the limiter of the interpolation is
+        linearised, [Nwave, Nspace].
     factor : Array
         Factor on the rates of every row, [Nrow, Nspace].
     aim : Array
@@ -410,7 +414,7 @@ def responses(
         boundary[:] = 0.0
         for r in range(B):
             _bundle(
-                r, B, height, mu, weight, total[r], own[r], eta, sca, before, planck, lanes, False,
+                r, B, height, mu, weight, total[r], own[r], eta, sca, guess, planck, lanes, False,
                 Lambda, boundary,
             )  # fmt: skip
             _by_lane(Lambda, of_lane[r])
@@ -425,7 +429,7 @@ def responses(
                     if not made:
                         for r in range(B):
                             _bundle(
-                                r, B, height, mu, weight, total[r], own[r], eta, sca, before,
+                                r, B, height, mu, weight, total[r], own[r], eta, sca, guess,
                                 planck, lanes, True, Lambda, boundary,
                             )  # fmt: skip
                             _by_lane(Lambda, monotone[r])
