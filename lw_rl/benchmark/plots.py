@@ -25,8 +25,10 @@ from ..host.emergent import emergent_line
 from ..host.emergent_lines import strongest_lines
 from ..host.names import iterate_ctx_se
 from .level_plots import draw_departures, draw_lines
+from .plane_plots import draw_map, plane_maps
 from .report import peer_names
 from .solves import TARGET, PeerSolve, ProblemResult
+from .tables import title_of
 
 __all__ = [
     "draw_cost",
@@ -148,12 +150,13 @@ def solve_figure(ctx: lw.Context, result: ProblemResult, figure: Figure | None =
     """Draw one solve: source function, convergence, emergent line, what a user pays.
 
     For atoms with more levels, or several: departure coefficients of every level, convergence, and
-    the strongest lines.
+    the strongest lines. For a line in two dimensions: maps of S/B and J/S, and of the errors of the
+    solve and of the host's own call, convergence, what a user pays.
 
     Parameters
     ----------
     ctx : lightweaver.Context
-        A solved context in one dimension; it is not changed.
+        A solved context; it is not changed.
     result : ProblemResult
         What the schemes did on the problem (`lw_rl.benchmark.measure`).
     figure : Figure, optional
@@ -168,6 +171,8 @@ def solve_figure(ctx: lw.Context, result: ProblemResult, figure: Figure | None =
     title = f"{result.problem.name.removesuffix(size)},{size} depths"
     if not adapter.line_sources or len(adapter.blocks) > 1:
         return _multilevel_figure(adapter, result, title, figure)
+    if adapter.grid.plane is not None:
+        return _plane_figure(adapter, result, figure)
     figure = figure or Figure(figsize=(_PAGE, 6.4), layout="constrained")
     grid = figure.add_gridspec(2, 2)
     source, convergence, cost = (figure.add_subplot(grid[k]) for k in ((0, 0), (0, 1), (1, 1)))
@@ -259,6 +264,34 @@ def _multilevel_figure(
     _finish(axes[Natom + 1], "strongest emergent lines")
     _legend_beside(axes[Natom + 1])
     figure.suptitle(title, fontsize=_SIZE + 2)
+    return figure
+
+
+def _plane_figure(adapter: Adapter, result: ProblemResult, figure: Figure | None) -> Figure:
+    """Draw the solve of a line in two dimensions: four maps, and two panels more."""
+    figure = figure or Figure(figsize=(_PAGE, 8.6), layout="constrained")
+    axes = figure.subplots(3, 2)
+    plane, maps = adapter.grid.plane, plane_maps(adapter)
+    assert plane is not None
+    draw_map(axes[0, 0], plane, maps["S"], "$S/B$")
+    _finish(axes[0, 0], "source function")
+    spread = max(float(np.abs(maps["J"] - 1.0).max()), 1e-3)
+    draw_map(
+        axes[0, 1], plane, maps["J"], "$J/S$", (1.0 - spread, 1.0 + spread), False, "RdBu_r"
+    )
+    _finish(axes[0, 1], "mean intensity")
+    errors = maps["error"], maps["host"]
+    limits = min(float(e.min()) for e in errors), max(float(e.max()) for e in errors)
+    titles = "error, lw_rl", "error, iterate_ctx_se"
+    for ax, values, name in zip(axes[1], errors, titles, strict=True):
+        draw_map(ax, plane, values, "$|\\delta S|/S$", limits, colours="magma")
+        _finish(ax, name)
+    for ax in axes[:2].flat:
+        ax.grid(False)
+    draw_errors(axes[2, 0], result.solves)
+    draw_cost(axes[2, 1], result.solves)
+    _legend_below(figure, axes[2, 0], 4)
+    figure.suptitle(title_of(result), fontsize=_SIZE + 2)
     return figure
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "solve_table",
     "suite_markdown",
     "suite_table",
+    "title_of",
 ]
 
 #: Characters that a suite's widest table takes in the terminal.
@@ -42,10 +43,18 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([first, rule, *others])
 
 
+def title_of(result: ProblemResult) -> str:
+    """Return a problem's name and how many depths, or rows and columns, it has."""
+    size = result.problem.size
+    if size:
+        return f"{result.problem.name.rsplit(maxsplit=1)[0]}, {size}"
+    return f"{result.problem.name.removesuffix(f' {result.Nspace}')}, {result.Nspace} depths"
+
+
 def solve_table(result: ProblemResult) -> Table:
     """Return the convergence table of one problem, at most 60 characters wide."""
     table = Table(
-        title=f"{result.problem.name.removesuffix(f' {result.Nspace}')}, {result.Nspace} depths",
+        title=title_of(result),
         title_justify="left", box=None,
         padding=(0, 1, 0, 0), pad_edge=False,
     )  # fmt: skip
