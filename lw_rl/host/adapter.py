@@ -22,7 +22,7 @@ from ..arrays import Array, Integers
 from ..errors import ContextError
 from . import line_physics
 from .names import Named, entry, keywords
-from .plane import PlaneLine, plane_line, plane_of
+from .plane import PlaneLine, mean_opacity, plane_line, plane_of
 from .state import Atom, Block, Continuum, Evaluation, Grid, Line, LinePhysics, Snapshot
 from .unknown import LineSource, LogPopulations
 
@@ -278,6 +278,8 @@ class Adapter:
 
     def formal_solution_with_opacity(self, **kwargs: Any) -> lw.IterationUpdate:
         """Make a formal solution that stores the opacity (:meth:`opacity`)."""
+        if self.grid.plane is not None:
+            return self.formal_solution(**kwargs)
         data = self._host.depth_data
         fill, data.fill = data.fill, True
         try:
@@ -325,7 +327,13 @@ class Adapter:
         return iterated
 
     def opacity(self, waves: Integers | slice = slice(None)) -> Array:
-        """Return the total opacity of the last formal solution, mean over rays, [Nwave, Nspace]."""
+        """Return the total opacity of the last formal solution, mean over rays, [Nwave, Nspace].
+
+        In two dimensions that of the present populations.
+        """
+        if self.grid.plane is not None:
+            every = np.arange(len(self.ctx.spect.J))
+            return mean_opacity(self.ctx, every[waves])
         mean: Array = np.asarray(self._host.depth_data.chi)[waves].mean(axis=(1, 2))
         return mean
 

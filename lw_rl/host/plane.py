@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .adapter import Adapter
     from .state import Block, LinePhysics
 
-__all__ = ["Plane", "PlaneLine", "ScatteredLight", "plane_line", "plane_of"]
+__all__ = ["Plane", "PlaneLine", "ScatteredLight", "mean_opacity", "plane_line", "plane_of"]
 
 #: No opacity is below this [m-1].
 _TRANSPARENT = 1e-30
@@ -251,7 +251,7 @@ def plane_line(adapter: Adapter, block: Block, atom: Any, physics: LinePhysics) 
 
     chi = np.array(ctx.background.chi)[waves]
     eta = np.array(ctx.background.eta)[waves]
-    _add_others(ctx, atom, waves, chi, eta)
+    _add_transitions(ctx, atom, waves, chi, eta)
     sca = np.asarray(ctx.background.sca)[waves]
     chi = np.maximum(chi, _TRANSPARENT)
     moving = bool(np.any(atmos.vx) or np.any(atmos.vz))
@@ -313,15 +313,28 @@ def _sides(offset: Array, chi: Array, eta: Array, moving: bool) -> Integers:
     return np.stack([alone, np.where(alike, alone[::-1], alone)])[:, keep]
 
 
-def _add_others(ctx: Any, atom: Any, waves: Integers, chi: Array, eta: Array) -> None:
-    """Add lines and continua of the other atoms at these wavelengths, mean over the rays."""
+def mean_opacity(ctx: Any, waves: Integers) -> Array:
+    """Return the total opacity [m-1] at some wavelengths, mean over the rays, [Nwave, Nspace].
+
+    The host's own record of it (``depthData``) would take a gigabyte for a larger plane.
+    """
+    chi: Array = np.array(ctx.background.chi)[waves]
+    _add_transitions(ctx, None, waves, chi, np.zeros_like(chi))
+    return chi
+
+
+def _add_transitions(
+    ctx: Any, but: Any | None, waves: Integers, chi: Array, eta: Array
+) -> None:
+    """Add lines and continua of all atoms `but` one at these wavelengths, mean over the rays."""
     atmos = ctx.kwargs["atmos"]
     host = Named(ctx)
     Uji, Vij, Vji = (np.zeros(chi.shape[1]) for _ in range(3))
     weight = 0.5 * np.asarray(atmos.wmu) / np.sum(atmos.wmu)
+    moving = bool(np.any(atmos.vx) or np.any(atmos.vz))
     for other in (*host.active_atoms, *host.detailed_atoms):
         other = Named(other)
-        if other.element == atom.element:
+        if but is not None and other.element == but.element:
             continue
         n = np.asarray(other.n)
         for t in other.trans:
@@ -329,7 +342,9 @@ def _add_others(ctx: Any, atom: Any, waves: Integers, chi: Array, eta: Array) ->
             for m, wave in enumerate(waves):
                 if not there <= wave < there + len(t.wavelength):
                     continue
-                for mu, w in enumerate(weight):
+                # Without motion, and for continua, all rays see the same.
+                same = not moving or not hasattr(t.transModel, "lambda0")
+                for mu, w in enumerate([0.5] if same else weight):
                     for outward in (False, True):
                         t.uv(int(wave), mu, outward, Uji, Vij, Vji)
                         chi[m] += w * (n[t.i] * Vij - n[t.j] * Vji)

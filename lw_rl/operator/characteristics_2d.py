@@ -26,7 +26,16 @@ from numba import njit
 
 from ..arrays import Array, Integers
 
-__all__ = ["COEFFICIENTS", "Segments", "coefficients", "diagonal", "segments", "sweep", "thermalised"]
+__all__ = [
+    "COEFFICIENTS",
+    "Segments",
+    "coefficients",
+    "diagonal",
+    "local_escape",
+    "segments",
+    "sweep",
+    "thermalised",
+]
 
 #: Numbers that are kept of every step and wavelength: what it absorbs, and the weights of the source
 #: function at its beginning and downwind. That at its end is the first less the others: where
@@ -579,6 +588,29 @@ def diagonal(
                 plain += weight[here, k] * (least + (one - least) * background[here, k])
         escape[here] += angle * exact
         precondition[here] += angle * plain
+
+
+@_compiled
+def local_escape(
+    order: Integers, first: Integers, kept: Array, angle: float, escape: Array
+) -> None:
+    """Add a ray's part of ``1 - Lambda`` at the point itself, wavelength by wavelength.
+
+    Parameters
+    ----------
+    order, first, kept, angle
+        As for :func:`sweep`.
+    escape : Array
+        Added to, [Nspace, Nwave].
+    """
+    one, factor = np.float32(1.0), np.float32(angle)
+    for n in range(len(order)):
+        here, q = order[n], first[n + 1] - 1
+        for k in range(escape.shape[1]):
+            if first[n] == first[n + 1]:
+                escape[here, k] += factor
+            else:
+                escape[here, k] += factor * (one - kept[q, 0, k] + kept[q, 1, k] + kept[q, 2, k])
 
 
 @_compiled
