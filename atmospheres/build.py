@@ -111,9 +111,7 @@ def _validate_plane(atmos: lw.Atmosphere) -> None:
             f"{len(z)} x {len(x)}"
         )
     for name, values, falls in (("height z [m]", z, True), ("column x [m]", x, False)):
-        _require(
-            np.abs(values) <= _MAX_HEIGHT, name, values, f"finite (at most {_MAX_HEIGHT:g})"
-        )
+        _require(np.abs(values) <= _MAX_HEIGHT, name, values, f"finite (at most {_MAX_HEIGHT:g})")
         step = np.diff(values) < 0.0 if falls else np.diff(values) > 0.0
         beyond = "strictly greater than the next" if falls else "strictly less than the next"
         _require(np.append(step, True), name, values, beyond)

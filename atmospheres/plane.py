@@ -58,9 +58,7 @@ class UniformDisk(lw.BoundaryCondition):  # type: ignore[misc]
         return np.ascontiguousarray(np.broadcast_to(intensity, (*intensity.shape[:2], points)))
 
 
-def _field(
-    rng: np.random.Generator, s: np.ndarray, t: np.ndarray, modes: int = 4
-) -> np.ndarray:
+def _field(rng: np.random.Generator, s: np.ndarray, t: np.ndarray, modes: int = 4) -> np.ndarray:
     """Return a smooth random field of unit variance, periodic in t, both from 0 to 1."""
     total = np.zeros((len(s), len(t)))
     power = 0.0

@@ -549,9 +549,9 @@ def suite(name: str, number: int | None = None) -> list[Problem]:
         LTE (``plot_SimpleLineTest.py``); H, Ca II and Mg II in FAL-C with a flow, charge conserved,
         in complete, partial, and hybrid redistribution (``plot_PrdChromosphericLines.py``).
 
-        Of two dimensions: ``"2d"``: seven problems of Ca II K, smooth fields, blobs, moving threads,
-        a corrugated chromosphere and a prominence. ``"2d-grid"``: the first of them with half and
-        twice the points in each direction. ``"2d-random"``: the stream ``"2d"``.
+        Of two dimensions: ``"2d"``: seven problems of Ca II K, smooth fields, blobs, moving
+        threads, a corrugated chromosphere and a prominence. ``"2d-grid"``: the first of them with
+        half and twice the points in each direction. ``"2d-random"``: the stream ``"2d"``.
     number : int, optional
         Problems of a random suite (default: 100; of ``"moving"`` and ``"photosphere"`` 40, of
         ``"2d-random"`` 50); the size of the others is fixed.

@@ -276,9 +276,7 @@ def _plane_figure(adapter: Adapter, result: ProblemResult, figure: Figure | None
     draw_map(axes[0, 0], plane, maps["S"], "$S/B$")
     _finish(axes[0, 0], "source function")
     spread = max(float(np.abs(maps["J"] - 1.0).max()), 1e-3)
-    draw_map(
-        axes[0, 1], plane, maps["J"], "$J/S$", (1.0 - spread, 1.0 + spread), False, "RdBu_r"
-    )
+    draw_map(axes[0, 1], plane, maps["J"], "$J/S$", (1.0 - spread, 1.0 + spread), False, "RdBu_r")
     _finish(axes[0, 1], "mean intensity")
     errors = maps["error"], maps["host"]
     limits = min(float(e.min()) for e in errors), max(float(e.max()) for e in errors)

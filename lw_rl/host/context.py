@@ -81,7 +81,7 @@ def build_context(
     atmospheres.validate(atmosphere)
 
     if Nrays is None:
-        Nrays = 5 if atmosphere.Ndim == 1 else 6  # noqa: N806 (the host's name)
+        Nrays = 5 if atmosphere.Ndim == 1 else 6
     if atmosphere.Ndim == 2 and Nrays not in _PLANE_RAYS:
         raise ContextError(
             f"in two dimensions the host has quadratures of {', '.join(map(str, _PLANE_RAYS))} "

@@ -1,7 +1,7 @@
-"""A line in an atmosphere of two dimensions, as plain arrays: rays, profiles, background, boundaries.
+"""A line in an atmosphere of two dimensions, as plain arrays.
 
-What an operator of the plane (`lw_rl.operator.plane_2d`) is made of. No formal solution has to have
-been made. Points are numbered with x fastest; a *ray* is one direction of the host's quadrature,
+Rays, profiles, background and boundaries: what an operator of the plane (`lw_rl.operator.plane_2d`)
+is made of. No formal solution has to have been made. Points are numbered with x fastest; a *ray* is one direction of the host's quadrature,
 inward (even numbers) or outward (odd ones).
 
 Source functions and intensities are photon occupation numbers of the line's centre, c^2 S / 2 h
@@ -17,7 +17,7 @@ import lightweaver as lw
 import numpy as np
 from lightweaver.constants import HC, CLight, HPlanck, KBoltzmann
 
-from ..arrays import Array, Integers
+from ..arrays import Array, Integers, Numbers
 from ..errors import ContextError
 from .names import Named, entry
 
@@ -178,12 +178,12 @@ class PlaneLine:
     g_ratio: float
     epsilon: Array
     log_B: Array
-    profile: Array
+    profile: Numbers
     weight: Array
     norm: Array
-    chi: Array
-    thermal: Array
-    albedo: Array
+    chi: Numbers
+    thermal: Numbers
+    albedo: Numbers
     entering: tuple[Any, Any, Any, Any]
     frequency: Array
     excitation: float
@@ -323,9 +323,7 @@ def mean_opacity(ctx: Any, waves: Integers) -> Array:
     return chi
 
 
-def _add_transitions(
-    ctx: Any, but: Any | None, waves: Integers, chi: Array, eta: Array
-) -> None:
+def _add_transitions(ctx: Any, but: Any | None, waves: Integers, chi: Array, eta: Array) -> None:
     """Add lines and continua of all atoms `but` one at these wavelengths, mean over the rays."""
     atmos = ctx.kwargs["atmos"]
     host = Named(ctx)

@@ -26,7 +26,14 @@ from .plane_2d import Plane2D
 from .two_level import TwoLevelOperator
 from .two_level_2d import PlaneOperator
 
-__all__ = ["CarriesLight", "EquilibriumOperator", "Geometry", "geometry_for", "has_operator", "operator_for"]
+__all__ = [
+    "CarriesLight",
+    "EquilibriumOperator",
+    "Geometry",
+    "geometry_for",
+    "has_operator",
+    "operator_for",
+]
 
 
 class Geometry(Protocol):
@@ -132,7 +139,9 @@ def operator_for(
     if isinstance(geometry, Plane2D):
         assert atom.source.plane is not None
         plane = atom.source.plane()
-        return PlaneOperator.first(plane, geometry) if y is None else PlaneOperator(plane, y, geometry)
+        return (
+            PlaneOperator.first(plane, geometry) if y is None else PlaneOperator(plane, y, geometry)
+        )
     line = atom.source.physics()
     if y is None:
         return TwoLevelOperator.first(line, geometry)

@@ -20,11 +20,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
 
-from ..arrays import Array, Integers
+from ..arrays import Numbers
 
 __all__ = [
     "COEFFICIENTS",
@@ -37,9 +38,9 @@ __all__ = [
     "thermalised",
 ]
 
-#: Numbers that are kept of every step and wavelength: what it absorbs, and the weights of the source
-#: function at its beginning and downwind. That at its end is the first less the others: where
-#: intensity and source function are the same they stay so.
+#: Numbers that are kept of every step and wavelength: what it absorbs, and the weights of the
+#: source function at its beginning and downwind. That at its end is the first less the others:
+#: where intensity and source function are the same they stay so.
 COEFFICIENTS = 3
 
 #: Optical depth below which BESSER weights are series, and beyond which nothing is transmitted.
@@ -65,28 +66,28 @@ class Segments:
 
     Attributes
     ----------
-    order : Array
+    order : array
         Points of every ray in the order in which they are reached, [Nray, Nspace].
-    first : Array
+    first : array
         The first step to the n-th of them, and the number of steps, [Nray * Nspace + 1]. Points
         without a step are where rays enter.
-    point : Array
+    point : array
         The two points at the beginning, the end and downwind of every step, [Nstep, 6].
-    share : Array
+    share : array
         Share of the second of each pair, [Nstep, 3].
-    length : Array
+    length : array
         Length of the step and of the one that follows [m], [Nstep, 2]. Zero where none follows: the
         step is linear.
-    entry : Array
+    entry : array
         Downwind place of every point where rays enter: as `point`, `share` and `length`.
     """
 
-    order: Integers
-    first: Integers
-    point: Integers
-    share: Array
-    length: Array
-    entry: tuple[Integers, Array, Array]
+    order: Numbers
+    first: Numbers
+    point: Numbers
+    share: Numbers
+    length: Numbers
+    entry: tuple[Numbers, Numbers, Numbers]
 
     @property
     def nbytes(self) -> int:
@@ -100,18 +101,18 @@ class Segments:
 
 @njit(cache=True)
 def _hit(
-    x: Array, z: Array, mux: float, muz: float, x0: float, z0: float, column: int, row: int
+    x: Numbers, z: Numbers, mux: float, muz: float, x0: float, z0: float, column: int, row: int
 ) -> tuple[float, float]:
-    """Return the distances at which a ray meets a column and a row, infinite where it never does."""
+    """Return the distances at which a ray meets a column and a row, infinite if it never does."""
     tx = abs((x[column] - x0) / mux) if mux != 0.0 else np.inf
     return tx, abs((z[row] - z0) / muz)
 
 
 @njit(cache=True)
 def _trace(
-    x: Array, z: Array, mux: float, muz: float, outward: bool, periodic: bool, besser: bool,
-    order: Integers, first: Integers, point: Integers, share: Array, length: Array,
-    entry_point: Integers, entry_share: Array, entry_length: Array, count: int, fill: bool,
+    x: Numbers, z: Numbers, mux: float, muz: float, outward: bool, periodic: bool, besser: bool,
+    order: Numbers, first: Numbers, point: Numbers, share: Numbers, length: Numbers,
+    entry_point: Numbers, entry_share: Numbers, entry_length: Numbers, count: int, fill: bool,
 ) -> int:  # fmt: skip
     """Find the steps of one ray; with `fill` they are written, from number `count` on."""
     Nx, Nz = len(x), len(z)
@@ -194,7 +195,7 @@ def _trace(
                             if at == j_start:
                                 at = j_end
                             fraction = rows[followed - 1]
-                            a = int(math.floor(fraction))
+                            a = int(fraction)
                             f = fraction - a
                             z0 = (1.0 - f) * z[a] + f * z[min(a + 1, Nz - 1)]
                             tx, tz = _hit(x, z, mux, muz, x[at], z0, at - dj, ku)
@@ -255,10 +256,10 @@ def _trace(
 
 @njit(cache=True)
 def _locate(
-    row: float, column: float, Nx: int, Nz: int, place: Integers, part: Array, which: int
+    row: float, column: float, Nx: int, Nz: int, place: Numbers, part: Numbers, which: int
 ) -> None:
     """Write a place on a row or a column as two points and the share of the second."""
-    a, c = int(math.floor(row)), int(math.floor(column))
+    a, c = int(row), int(column)
     place[0] = a * Nx + c
     if column == c and row != a:
         place[1], part[which] = min(a + 1, Nz - 1) * Nx + c, row - a
@@ -267,22 +268,22 @@ def _locate(
 
 
 @njit(cache=True)
-def _write(place: Integers, part: Array, point: Integers, share: Array, count: int) -> None:
+def _write(place: Numbers, part: Numbers, point: Numbers, share: Numbers, count: int) -> None:
     for m in range(3):
         point[count, 2 * m], point[count, 2 * m + 1] = place[m, 0], place[m, 1]
         share[count, m] = part[m]
 
 
 def segments(
-    x: Array, z: Array, mux: Array, muz: Array, periodic: bool, besser: bool
+    x: Numbers, z: Numbers, mux: Numbers, muz: Numbers, periodic: bool, besser: bool
 ) -> Segments:
     """Return the steps of all rays: of each of a quadrature, the inward and the outward one.
 
     Parameters
     ----------
-    x, z : Array
+    x, z : array
         Where columns are, increasing, and rows, decreasing [m], [Nx] and [Nz].
-    mux, muz : Array
+    mux, muz : array
         Cosines of the rays to x and z, [Nmu]; the inward ray is the opposite of the outward one.
     periodic : bool
         Whether the last column repeats the first; else rays enter through both sides.
@@ -317,17 +318,15 @@ def segments(
             x, z, mx, mz, outward, periodic, besser, order[d], first[span], point, share, length,
             entry[0][d], entry[1][d], entry[2][d], starts[d], True,
         )  # fmt: skip
-    return Segments(
-        order, first, point, share.astype(np.float32), length.astype(np.float32), entry
-    )
+    return Segments(order, first, point, share.astype(np.float32), length.astype(np.float32), entry)
 
 
 # ---- steps ----------------------------------------------------------------------------------
 
 
 @_inlined
-def _exp(t: float) -> float:
-    """Return exp(-t) of a t from 0 to 87, in vector instructions: a polynomial and a power of two."""
+def _exp(t: Any) -> Any:
+    """Return exp(-t) for t from 0 to 87: a polynomial and a power of two, which are vectorised."""
     scaled = np.float32(-1.44269504) * t
     n = np.float32(math.floor(scaled + np.float32(0.5)))
     f = (scaled - n) * np.float32(0.69314718)
@@ -339,7 +338,7 @@ def _exp(t: float) -> float:
 
 
 @_inlined
-def _control(hM: float, hP: float, yM: float, yO: float, yP: float) -> tuple[float, float]:
+def _control(hM: Any, hP: Any, yM: Any, yO: Any, yP: Any) -> tuple[Any, Any]:
     """Return the weights of a BESSER step's control point: of its beginning and downwind.
 
     Stepan and Trujillo Bueno (2013), section 3, as the host has it.
@@ -366,7 +365,7 @@ def _control(hM: float, hP: float, yM: float, yO: float, yP: float) -> tuple[flo
 
 
 @_inlined
-def _besser(t: float) -> tuple[float, float, float]:
+def _besser(t: Any) -> tuple[Any, Any, Any]:
     """Return what a step absorbs, and the weights of its beginning and control point."""
     one, two = np.float32(1.0), np.float32(2.0)
     s = min(t, _SERIES)
@@ -383,7 +382,7 @@ def _besser(t: float) -> tuple[float, float, float]:
 
 
 @_inlined
-def _linear(t: float) -> tuple[float, float]:
+def _linear(t: Any) -> tuple[Any, Any]:
     """Return what a linear step absorbs, and the weight of its beginning."""
     one = np.float32(1.0)
     s = min(t, _SERIES)
@@ -401,8 +400,8 @@ def _linear(t: float) -> tuple[float, float]:
 
 @_inlined
 def _step(
-    n: int, point: Integers, share: Array, length: Array, chi: Array, source: Array,
-    ends: Array, out: Array,
+    n: int, point: Numbers, share: Numbers, length: Numbers, chi: Numbers, source: Numbers,
+    ends: Numbers, out: Numbers,
 ) -> None:  # fmt: skip
     """Write the coefficients of step `n` at the opacities `chi` around a source function."""
     K = chi.shape[1]
@@ -443,8 +442,8 @@ def _step(
 
 @_compiled
 def coefficients(
-    point: Integers, share: Array, length: Array, chi: Array, source: Array, start: int, stop: int,
-    base: int, out: Array,
+    point: Numbers, share: Numbers, length: Numbers, chi: Numbers, source: Numbers, start: int,
+    stop: int, base: int, out: Numbers,
 ) -> None:  # fmt: skip
     """Write the coefficients of steps `start` to `stop`, of one ray.
 
@@ -452,9 +451,9 @@ def coefficients(
     ----------
     point, share, length
         Of `Segments`.
-    chi, source : Array
+    chi, source : array
         Opacity [m-1] and the source function around which the limiter is held, [Nspace, Nwave].
-    out : Array
+    out : array
         [Nstep, 3, Nwave]; the first is of step `base`.
     """
     ends = np.zeros((8, chi.shape[1]), np.float32)
@@ -464,9 +463,9 @@ def coefficients(
 
 @_compiled
 def sweep(
-    order: Integers, first: Integers, point: Integers, share: Array, length: Array,
-    Nx: int, entering: Array, base: int, kept: Array, chi: Array, around: Array, source: Array,
-    rest: Array, weight: Array, angle: float, Jbar: Array, J: Array,
+    order: Numbers, first: Numbers, point: Numbers, share: Numbers, length: Numbers,
+    Nx: int, entering: Numbers, base: int, kept: Numbers, chi: Numbers, around: Numbers,
+    source: Numbers, rest: Numbers, weight: Numbers, angle: float, Jbar: Numbers, J: Numbers,
 ) -> None:  # fmt: skip
     """Follow one ray through the atmosphere and add what it brings to the mean intensities.
 
@@ -476,26 +475,26 @@ def sweep(
         Of `Segments`, the first two for this ray.
     Nx : int
         Columns.
-    entering : Array
+    entering : array
         Intensity that enters at points without a step, [Nspace, Nwave], or [0, Nwave]: none does.
     base : int
         Step of which the first coefficients are.
-    kept : Array
+    kept : array
         Coefficients, [Nstep, 3, Nwave]; with none of them they are made anew.
-    chi, around : Array
+    chi, around : array
         Opacity and source function of which they are made then, [Nspace, Nwave].
-    source : Array
+    source : array
         Source function, [Nspace, Nwave].
-    rest : Array
+    rest : array
         The part of it that does not come of the line at the point itself, [Nspace, Nwave].
-    weight : Array
+    weight : array
         The line's profile with the weights of wavelengths, [Nspace, Nwave].
     angle : float
         The ray's weight.
-    Jbar : Array
+    Jbar : array
         Added to: the line's mean intensity without what comes of the line at the point itself,
         [Nspace].
-    J : Array
+    J : array
         Added to: the mean intensity, [Nspace, Nwave], or [0, Nwave].
     """
     N, K = source.shape
@@ -553,8 +552,8 @@ def sweep(
 
 @_compiled
 def diagonal(
-    order: Integers, first: Integers, base: int, kept: Array, background: Array, weight: Array,
-    angle: float, escape: Array, precondition: Array,
+    order: Numbers, first: Numbers, base: int, kept: Numbers, background: Numbers, weight: Numbers,
+    angle: float, escape: Numbers, precondition: Numbers,
 ) -> None:  # fmt: skip
     """Add a ray's part of ``1 - Lambda`` at the point itself, and of MALI's.
 
@@ -563,9 +562,9 @@ def diagonal(
 
     Parameters
     ----------
-    background : Array
+    background : array
         Share of the opacity that is not the line's, [Nspace, Nwave].
-    escape, precondition : Array
+    escape, precondition : array
         Added to, [Nspace].
     order, first, base, kept, weight, angle
         As for :func:`sweep`.
@@ -592,7 +591,7 @@ def diagonal(
 
 @_compiled
 def local_escape(
-    order: Integers, first: Integers, kept: Array, angle: float, escape: Array
+    order: Numbers, first: Numbers, kept: Numbers, angle: float, escape: Numbers
 ) -> None:
     """Add a ray's part of ``1 - Lambda`` at the point itself, wavelength by wavelength.
 
@@ -600,7 +599,7 @@ def local_escape(
     ----------
     order, first, kept, angle
         As for :func:`sweep`.
-    escape : Array
+    escape : array
         Added to, [Nspace, Nwave].
     """
     one, factor = np.float32(1.0), np.float32(angle)
@@ -615,8 +614,8 @@ def local_escape(
 
 @_compiled
 def thermalised(
-    point: Integers, share: Array, length: Array, row: int, chi: Array, planck: Array,
-    out: Array,
+    point: Numbers, share: Numbers, length: Numbers, row: int, chi: Numbers, planck: Numbers,
+    out: Numbers,
 ) -> None:  # fmt: skip
     """Write the intensity that enters a thermalised boundary along one ray.
 
@@ -626,11 +625,11 @@ def thermalised(
         Of `Segments.entry`, for this ray.
     row : int
         Which row it is.
-    chi : Array
+    chi : array
         Opacity [m-1], [Nspace, Nwave].
-    planck : Array
+    planck : array
         Planck function at the entry points and at their places downwind, [2, Nx, Nwave].
-    out : Array
+    out : array
         [Nspace, Nwave].
     """
     Nx, K = len(share), chi.shape[1]

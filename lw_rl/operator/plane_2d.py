@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Numbers
 from ..errors import MemoryLimitError
 from ..host.plane import Plane, PlaneLine
 from .characteristics_2d import (
@@ -48,7 +48,7 @@ def available_memory() -> int:
         return 1 << 62
 
 
-def _saturation(y: Array, g_ratio: float) -> Array:
+def _saturation(y: Numbers, g_ratio: float) -> Numbers:
     """Return the line's opacity at `y` over that of atoms which are all in the lower level."""
     excited = 1.0 / (1.0 + np.exp(-y))
     return (1.0 - excited) / (1.0 + g_ratio * excited)
@@ -85,7 +85,7 @@ class Plane2D:
         p = self.plane
         return segments(p.x, p.z, p.mux, p.muz, p.periodic, besser)
 
-    def room(self, owner: Transfer2D, steps: int, waves: int) -> Array:
+    def room(self, owner: Transfer2D, steps: int, waves: int) -> Numbers:
         """Return memory for the weights of so many steps, which the last owner gives up."""
         if steps:
             last = self._owner.get("last")
@@ -95,7 +95,7 @@ class Plane2D:
             needed = steps * COEFFICIENTS * waves
             if self._owner.get("room", np.zeros(0)).size < needed:
                 self._owner["room"] = np.empty(needed, np.float32)
-            room: Array = self._owner["room"][:needed]
+            room: Numbers = self._owner["room"][:needed]
             return room.reshape(steps, COEFFICIENTS, waves)
         return np.zeros((0, COEFFICIENTS, waves), np.float32)
 
@@ -129,9 +129,9 @@ class Transfer2D:
         The line.
     geometry : Plane2D
         Where it is.
-    y : Array or None
+    y : array or None
         ``ln(c^2 S / 2 h nu^3)``, [Nspace]. None: atoms in the lower level, and linear steps.
-    scattered : Array
+    scattered : array
         Source function of light that the background scatters, per opacity of the background,
         [Nspace, Nwave].
     keep : bool
@@ -139,14 +139,14 @@ class Transfer2D:
 
     Attributes
     ----------
-    escape : Array
+    escape : array
         ``1 - Lambda`` of every point with itself, [Nspace].
-    diagonal : Array
+    diagonal : array
         The same of MALI's, which is never more than one.
     """
 
     def __init__(
-        self, line: PlaneLine, geometry: Plane2D, y: Array | None, scattered: Array, keep: bool
+        self, line: PlaneLine, geometry: Plane2D, y: Numbers | None, scattered: Numbers, keep: bool
     ):
         self._line, self._geometry, self._plane = line, geometry, geometry.plane
         self._steps = geometry.linear_steps if y is None else geometry.steps
@@ -172,7 +172,7 @@ class Transfer2D:
         self._kept = self._kept[:0]
 
     def _make(
-        self, ray: int, chi: Array, share: Array, weight: Array, base: int, out: Array
+        self, ray: int, chi: Numbers, share: Numbers, weight: Numbers, base: int, out: Numbers
     ) -> None:
         """Make the weights of a ray's steps, and add its part to the diagonals."""
         order, first, point, part, length = self._path(ray)
@@ -186,40 +186,42 @@ class Transfer2D:
 
     # ---- along a ray ------------------------------------------------------------------------
 
-    def _path(self, ray: int) -> tuple[Array, ...]:
+    def _path(self, ray: int) -> tuple[Numbers, ...]:
         s = self._steps
         first = s.first[ray * self._N : (ray + 1) * self._N + 1]
         return s.order[ray], first, s.point, s.share, s.length
 
-    def _medium(self, ray: int) -> tuple[Array, Array, Array]:
+    def _medium(self, ray: int) -> tuple[Numbers, Numbers, Numbers]:
         profile = self._line.profile[ray]
         opacity = profile * self._opacity
         chi = opacity + self._line.chi
         return chi, opacity / chi, profile * self._weight
 
-    def _at(self, ray: int) -> tuple[Array, Array, Array]:
+    def _at(self, ray: int) -> tuple[Numbers, Numbers, Numbers]:
         """Return opacity, the line's share of it, and weighted profile, each [Nspace, Nwave]."""
         return self._medium(ray) if self._static is None else self._static
 
     def _source(
-        self, share: Array, S: Array, scattered: Array, known: bool
-    ) -> tuple[Array, Array]:
+        self, share: Numbers, S: Numbers, scattered: Numbers, known: bool
+    ) -> tuple[Numbers, Numbers]:
         """Return the source function, and the part of it that is not the line's."""
         rest = self._line.thermal + scattered if known else scattered
         rest = (np.float32(1.0) - share) * rest
         return share * S.astype(np.float32)[:, None] + rest, rest
 
-    def _reference(self, share: Array) -> Array:
+    def _reference(self, share: Numbers) -> Numbers:
         return self._source(share, *self._around, True)[0]
 
-    def mean_intensity(self, S: Array, scattered: Array, known: bool) -> tuple[Array, Array]:
+    def mean_intensity(
+        self, S: Numbers, scattered: Numbers, known: bool
+    ) -> tuple[Numbers, Numbers]:
         """Return the mean intensities that a source function makes.
 
         Parameters
         ----------
-        S : Array
+        S : array
             The line's, [Nspace].
-        scattered : Array
+        scattered : array
             That of scattered light per opacity of the background, [Nspace, Nwave].
         known : bool
             Whether what does not depend on these is included: thermal emission of the background,
@@ -227,15 +229,15 @@ class Transfer2D:
 
         Returns
         -------
-        others : Array
+        others : array
             The line's mean intensity without what comes of its own source function at the same
             point, ``(1 - escape) S``, [Nspace].
-        J : Array
+        J : array
             The mean intensity, [Nspace, Nwave].
         """
         return self._sweep(S, scattered, known, False)
 
-    def nonlinear(self) -> Array:
+    def nonlinear(self) -> Numbers:
         """Return the mean intensity of the state itself, as `others`, and make the diagonals.
 
         For transfer whose weights are not kept: they are made ray by ray.
@@ -243,10 +245,11 @@ class Transfer2D:
         return self._sweep(*self._around, True, True)[0]
 
     def _sweep(
-        self, S: Array, scattered: Array, known: bool, make: bool
-    ) -> tuple[Array, Array]:
+        self, S: Numbers, scattered: Numbers, known: bool, make: bool
+    ) -> tuple[Numbers, Numbers]:
         others, J = np.zeros(self._N), np.zeros((self._N, self._K), np.float32)
-        source = rest = None
+        source: Numbers | None = None
+        rest = self._none
         room = np.zeros((0, COEFFICIENTS, self._K), np.float32)
         if make:
             most = int(np.diff(self._steps.first[:: self._N]).max())
@@ -261,13 +264,14 @@ class Transfer2D:
                 source, rest = self._source(share, S, scattered, known)
             around = chi if len(weights) else self._reference(share)
             entering = self._entering(ray, chi) if known else self._none
+            order, first, point, part, length = self._path(ray)
             sweep(
-                *self._path(ray), len(self._plane.x), entering, base, weights, chi, around, source,
-                rest, weight, self._angle[ray], others, J,
+                order, first, point, part, length, len(self._plane.x), entering, base, weights, chi,
+                around, source, rest, weight, self._angle[ray], others, J,
             )  # fmt: skip
         return others, J
 
-    def _entering(self, ray: int, chi: Array) -> Array:
+    def _entering(self, ray: int, chi: Numbers) -> Numbers:
         """Return what enters where a ray begins, [Nspace, Nwave]."""
         line, plane = self._line, self._plane
         Nx, Nz = len(plane.x), len(plane.z)

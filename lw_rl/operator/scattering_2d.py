@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
-from ..arrays import Array, Integers, Single
+from ..arrays import Numbers
 from .characteristics_2d import COEFFICIENTS, coefficients, local_escape, sweep
 from .plane_2d import Plane2D
 
@@ -35,19 +35,21 @@ class PlaneScattering:
 
     def __init__(self, geometry: Plane2D):
         self._geometry = geometry
-        self._waves: Integers | None = None
+        self._known: tuple[Numbers, Numbers, Numbers] | None = None
 
-    def solve(self, waves: Integers, before: Array, after: Array, chi: Array, sca: Array) -> Array:
+    def solve(
+        self, waves: Numbers, before: Numbers, after: Numbers, chi: Numbers, sca: Numbers
+    ) -> Numbers:
         """Return the mean intensity with scattering solved, shape [Nwave, Nspace].
 
         Parameters
         ----------
-        waves : Array
+        waves : array
             What names the wavelengths, [Nwave].
-        before, after : Array
+        before, after : array
             Mean intensity that was the source of scattered light in a formal solution, and that
             which it led to, [Nwave, Nspace].
-        chi, sca : Array
+        chi, sca : array
             Total opacity and the part of it that scatters coherently [m-1], [Nwave, Nspace].
         """
         if not len(waves):
@@ -58,23 +60,24 @@ class PlaneScattering:
         row = self._row * scale
         change = ((after - before).T / row).astype(np.float32).ravel()
 
-        def apply(u: Single) -> Single:
+        def apply(u: Numbers) -> Numbers:
             J = u.reshape(shape) * scale
             left = J - self._scattered(J)
             return (left / row).astype(np.float32).ravel()
 
         A = LinearOperator((change.size, change.size), apply, dtype=np.float32)
         u, _ = gmres(A, change, rtol=_TOLERANCE, restart=_MOST, maxiter=1)
-        solved: Array = before + (u.reshape(shape) * scale).T
-        return np.maximum(solved, _LEAST * after)
+        solved: Numbers = before + (u.reshape(shape) * scale).T
+        solved = np.maximum(solved, _LEAST * after)
+        return solved
 
-    def _make(self, waves: Integers, chi: Array, sca: Array) -> None:
+    def _make(self, waves: Numbers, chi: Numbers, sca: Numbers) -> None:
         """Make the weights of all steps, unless those that there are will do."""
-        if self._waves is not None and np.array_equal(waves, self._waves):
-            known, now = self._known, (chi, sca)
-            if all(np.all(np.abs(a - b) <= _CHANGED * b) for a, b in zip(now, known, strict=True)):
+        if self._known is not None and np.array_equal(waves, self._known[0]):
+            pairs = zip((chi, sca), self._known[1:], strict=True)
+            if all(np.all(np.abs(now - then) <= _CHANGED * then) for now, then in pairs):
                 return
-        self._waves, self._known = waves.copy(), (chi.copy(), sca.copy())
+        self._known = waves.copy(), chi.copy(), sca.copy()
         steps, plane = self._geometry.linear_steps, self._geometry.plane
         opacity = np.ascontiguousarray(chi.T, dtype=np.float32)
         self._albedo = np.ascontiguousarray((sca / chi).T, dtype=np.float32)
@@ -90,11 +93,11 @@ class PlaneScattering:
         # Of what a point emits, this part is not scattered again on the spot.
         self._row = (1.0 - self._albedo) + self._albedo * escape
 
-    def _path(self, ray: int) -> tuple[Integers, Integers]:
+    def _path(self, ray: int) -> tuple[Numbers, Numbers]:
         steps, N = self._geometry.linear_steps, self._geometry.plane.Nspace
         return steps.order[ray], steps.first[ray * N : (ray + 1) * N + 1]
 
-    def _scattered(self, J: Array) -> Single:
+    def _scattered(self, J: Numbers) -> Numbers:
         """Return the mean intensity of light that is scattered once."""
         steps, plane = self._geometry.linear_steps, self._geometry.plane
         source = np.ascontiguousarray(self._albedo * J, dtype=np.float32)

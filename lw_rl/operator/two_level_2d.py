@@ -22,15 +22,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
-from ..arrays import Array
+from ..arrays import Array, Single
 from ..host.plane import PlaneLine
 from ..norms import largest, to_log
 from .plane_2d import Plane2D, Transfer2D
 
 __all__ = ["PlaneOperator"]
 
-#: What is left of MALI's corrections where a correction is found, root mean square: of those before,
-#: and at the least.
+#: What is left of MALI's corrections where a correction is found, root mean square: of those
+#: before, and at the least.
 _RELATIVE, _LEAST = 1e-2, 1e-7
 #: The same of a second step, which tells of the limiter and need not be precise.
 _ROUGH = 1e-2
@@ -192,14 +192,14 @@ class PlaneOperator:
         N, shape = len(rS), rT.shape
         row = self._mali * S0
 
-        def joined(S: Array, T: Array, of_S: Array) -> Array:
+        def joined(S: Array, T: Array, of_S: Array) -> Single:
             if not self.scatters:
                 return (S / of_S).astype(np.float32)
             return np.concatenate([S / of_S, (T / self._T0).ravel()]).astype(np.float32)
 
-        def parts(u: Array) -> tuple[Array, Array]:
+        def parts(u: Single) -> tuple[Array, Array]:
             S = S0 * u[:N]
-            T = self._T0 * u[N:].reshape(shape) if self.scatters else np.zeros(shape, np.float32)
+            T = self._T0 * u[N:].reshape(shape) if self.scatters else np.zeros(shape)
             return S, T
 
         b = joined(rS, rT, row)
@@ -210,7 +210,7 @@ class PlaneOperator:
         u, _ = gmres(
             A, b, x0=x0, rtol=relative, atol=least * np.sqrt(N), restart=_MOST, maxiter=1,
         )  # fmt: skip
-        return parts(u.astype(float))
+        return parts(u)
 
     def _own(self) -> tuple[Array, Array]:
         """Return the operator's own solution, line source function and that of scattered light."""
@@ -220,7 +220,9 @@ class PlaneOperator:
             others, J = self.transfer.mean_intensity(none, np.zeros_like(line.chi), True)
             rS = (1.0 - self._epsilon) * others + self.thermal
             rT = line.albedo * J
-            S, T = self._inverted(rS, rT, self._S0, 0.0, self._tolerance, (self._S0, self.scattered))
+            S, T = self._inverted(
+                rS, rT, self._S0, 0.0, self._tolerance, (self._S0, self.scattered)
+            )
             self._solution = S, np.maximum(T, 0.0).astype(np.float32)
         return self._solution
 
@@ -289,7 +291,8 @@ class PlaneOperator:
         S = np.exp(y)
         if visited.operator is not self or visited.correction is None:
             residual = S * np.expm1(lambda_residual)
-            if visited.operator is None and largest(y - self.y) > _APART:
+            apart = self.y is not None and largest(y - self.y) > _APART
+            if visited.operator is None and apart:
                 self._linearise(y, visited.scattered)
             dS, dT = self._inverted(residual, visited.residual, self._S0, _RELATIVE, _LEAST)
             step = to_log(dS / S)
@@ -352,9 +355,7 @@ class PlaneOperator:
         if self._visited and self._visited[-1].correction is not None:
             last = self._visited[-1]
             assert last.correction is not None
-            scattered = np.maximum(
-                last.scattered + last.correction[1], _LIGHT * last.scattered
-            )
+            scattered = np.maximum(last.scattered + last.correction[1], _LIGHT * last.scattered)
         else:
             scattered = self._own()[1]
         J = line.light.last()
@@ -364,7 +365,7 @@ class PlaneOperator:
         line.light.write(np.where(seen, scattered / np.where(seen, line.albedo, 1.0), J))
 
     def plain_steps(self, y: Array, most: int) -> int | None:
-        """Return None: what MALI takes is not predicted, for each of its steps is an application."""
+        """Return None: what MALI takes is not predicted, as each step is an application."""
         return None
 
     @property
