@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm, Normalize
 from ..arrays import Array
 from ..host.adapter import Adapter
 from ..host.names import iterate_ctx_se
-from ..host.plane import Plane
+from ..host.plane_state import Plane
 
 __all__ = ["draw_map", "plane_maps"]
 

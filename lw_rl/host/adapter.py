@@ -22,7 +22,8 @@ from ..arrays import Array, Integers
 from ..errors import ContextError
 from . import line_physics
 from .names import Named, entry, keywords
-from .plane import PlaneLine, mean_opacity, plane_line, plane_of
+from .plane import mean_opacity, plane_line, plane_of
+from .plane_state import PlaneLine
 from .state import Atom, Block, Continuum, Evaluation, Grid, Line, LinePhysics, Snapshot
 from .unknown import LineSource, LogPopulations
 

@@ -1,31 +1,25 @@
-"""A line in an atmosphere of two dimensions, as plain arrays.
+"""An atmosphere of two dimensions and a line in it, read from a context as plain arrays.
 
 Rays, profiles, background and boundaries: what an operator of the plane (`lw_rl.operator.plane_2d`)
-is made of. No formal solution has to have been made. Points are numbered with x fastest; a *ray* is one direction of the host's quadrature,
-inward (even numbers) or outward (odd ones).
-
-Source functions and intensities are photon occupation numbers of the line's centre, c^2 S / 2 h
-nu0^3.
+is made of. No formal solution has to have been made.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import lightweaver as lw
 import numpy as np
 from lightweaver.constants import HC, CLight, HPlanck, KBoltzmann
 
-from ..arrays import Array, Integers, Numbers
+from ..arrays import Array, Integers
 from ..errors import ContextError
 from .names import Named, entry
+from .plane_state import Plane, PlaneLine
+from .state import Block, LinePhysics
 
-if TYPE_CHECKING:
-    from .adapter import Adapter
-    from .state import Block, LinePhysics
-
-__all__ = ["Plane", "PlaneLine", "ScatteredLight", "mean_opacity", "plane_line", "plane_of"]
+__all__ = ["Radiation", "ScatteredLight", "mean_opacity", "plane_line", "plane_of"]
 
 #: No opacity is below this [m-1].
 _TRANSPARENT = 1e-30
@@ -37,41 +31,25 @@ _EVEN, _ALIKE = 1e-6, 0.1
 _SOLVERS = {"piecewise_besser_2d": True, "piecewise_linear_2d": False}
 
 
-@dataclass(frozen=True)
-class Plane:
-    """Grid and rays of an atmosphere of two dimensions.
-
-    Attributes
-    ----------
-    x, z : Array
-        Where columns are, increasing, and rows, decreasing [m], [Nx] and [Nz].
-    mux, muz : Array
-        Cosines of the outward rays, [Nmu].
-    weight : Array
-        Their weights, which sum to one, [Nmu].
-    periodic : bool
-        Whether the last column repeats the first.
-    besser : bool
-        Whether the formal solver is the BESSER method; else it is linear.
-    """
-
-    x: Array
-    z: Array
-    mux: Array
-    muz: Array
-    weight: Array
-    periodic: bool
-    besser: bool
+class Radiation(Protocol):
+    """Access to the radiation field of a context (`lw_rl.host.adapter`)."""
 
     @property
-    def Nspace(self) -> int:
-        """Number of points."""
-        return len(self.x) * len(self.z)
+    def evaluated(self) -> Array | None:
+        """The unknown at which the last formal solution was made, None before any."""
+        ...
 
-    @property
-    def Nray(self) -> int:
-        """Number of rays, inward and outward."""
-        return 2 * len(self.mux)
+    def scattered_radiation(self, waves: Integers) -> Array:
+        """Return the source of scattered light in the last formal solution, [Nwave, Nspace]."""
+        ...
+
+    def iterated_radiation(self, waves: Integers) -> Array:
+        """Return the mean intensity of the last formal solution, [Nwave, Nspace]."""
+        ...
+
+    def write_radiation_ahead(self, waves: Integers, J: Array) -> None:
+        """Set the mean intensity that belongs to the next unknown."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -80,7 +58,7 @@ class ScatteredLight:
 
     Attributes
     ----------
-    adapter : Adapter
+    adapter : Radiation
         Access to the context.
     block : Block
         Of the line's atom.
@@ -90,7 +68,7 @@ class ScatteredLight:
         2 h nu0^3 / c^2 [J s-1 m-2 sr-1 Hz-1].
     """
 
-    adapter: Adapter
+    adapter: Radiation
     block: Block
     waves: Integers
     unit: float
@@ -129,75 +107,6 @@ class ScatteredLight:
         return np.ascontiguousarray(J.T / self.unit, dtype=np.float32)
 
 
-@dataclass(frozen=True)
-class PlaneLine:
-    """A two-level atom's line at every point of a plane.
-
-    Attributes
-    ----------
-    waves : Array
-        Indices of its wavelengths in the context's grid, [2, Nwave]. Both sides of a line at rest
-        are taken together.
-    opacity : Array
-        Opacity of atoms which are all in the lower level, per profile [m-1], [Nspace].
-    g_ratio : float
-        Statistical weight of the upper level over that of the lower one.
-    epsilon : Array
-        Photon destruction probability, [Nspace].
-    log_B : Array
-        Planck function at line centre, its logarithm, [Nspace].
-    profile : Array
-        Absorption profile, [Nray, Nspace, Nwave], or [1, Nspace, Nwave] where nothing moves.
-    weight : Array
-        Weights of the wavelengths, [Nwave].
-    norm : Array
-        What makes ``profile * weight`` sum to one over wavelengths and rays, [Nspace].
-    chi : Array
-        Opacity of all else [m-1], [Nspace, Nwave].
-    thermal : Array
-        Its emissivity over its opacity, [Nspace, Nwave].
-    albedo : Array
-        The part of it that scatters coherently, [Nspace, Nwave].
-    entering : tuple
-        What enters at the upper and lower edge and at the left and right side: None for nothing,
-        ``"thermalised"``, or intensities by ray, a dictionary of [Nx, Nwave] or [Nz, Nwave].
-    frequency : Array
-        Frequencies over that of the line's centre, [Nwave].
-    excitation : float
-        Energy of the line's photons as a temperature [K].
-    temperature : Array
-        [Nspace].
-    unit : float
-        2 h nu0^3 / c^2 [J s-1 m-2 sr-1 Hz-1].
-    light : ScatteredLight or None
-        The radiation field of the context.
-    """
-
-    waves: Integers
-    opacity: Array
-    g_ratio: float
-    epsilon: Array
-    log_B: Array
-    profile: Numbers
-    weight: Array
-    norm: Array
-    chi: Numbers
-    thermal: Numbers
-    albedo: Numbers
-    entering: tuple[Any, Any, Any, Any]
-    frequency: Array
-    excitation: float
-    temperature: Array
-    unit: float
-    light: ScatteredLight | None = None
-
-    def planck(self, temperature: Array) -> Array:
-        """Return the Planck function at all wavelengths, shape [..., Nwave]."""
-        x = self.excitation * self.frequency / temperature[..., None]
-        planck: Array = self.frequency**3 / np.expm1(np.minimum(x, 700.0))
-        return planck
-
-
 def plane_of(ctx: Any) -> Plane:
     """Return grid and rays of a context in two dimensions.
 
@@ -224,7 +133,7 @@ def plane_of(ctx: Any) -> Plane:
     )
 
 
-def plane_line(adapter: Adapter, block: Block, atom: Any, physics: LinePhysics) -> PlaneLine:
+def plane_line(adapter: Any, block: Block, atom: Any, physics: LinePhysics) -> PlaneLine:
     """Return what the line of a two-level atom looks like at every point.
 
     Parameters

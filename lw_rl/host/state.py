@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from ..arrays import Array
-
-if TYPE_CHECKING:
-    from .plane import Plane, PlaneLine
+from .plane_state import Plane, PlaneLine
 
 __all__ = [
     "Atom",

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..arrays import Numbers
 from ..errors import MemoryLimitError
-from ..host.plane import Plane, PlaneLine
+from ..host.plane_state import Plane, PlaneLine
 from .characteristics_2d import (
     COEFFICIENTS,
     Segments,

@@ -62,13 +62,13 @@ class PlaneScattering:
 
         def apply(u: Numbers) -> Numbers:
             J = u.reshape(shape) * scale
-            left = J - self._scattered(J)
-            return (left / row).astype(np.float32).ravel()
+            left: Numbers = ((J - self._scattered(J)) / row).astype(np.float32)
+            return left.ravel()
 
         A = LinearOperator((change.size, change.size), apply, dtype=np.float32)
         u, _ = gmres(A, change, rtol=_TOLERANCE, restart=_MOST, maxiter=1)
-        solved: Numbers = before + (u.reshape(shape) * scale).T
-        solved = np.maximum(solved, _LEAST * after)
+        solved: Numbers = np.empty_like(after)
+        np.maximum(before + (u.reshape(shape) * scale).T, _LEAST * after, out=solved)
         return solved
 
     def _make(self, waves: Numbers, chi: Numbers, sca: Numbers) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from ..arrays import Array, Single
-from ..host.plane import PlaneLine
+from ..host.plane_state import PlaneLine
 from ..norms import largest, to_log
 from .plane_2d import Plane2D, Transfer2D
 
