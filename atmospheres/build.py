@@ -139,8 +139,8 @@ def _validate_plane(atmos: lw.Atmosphere) -> None:
                 k = int(np.argmax(differs))
                 raise AtmosphereError(
                     f"a periodic atmosphere repeats its first column in the last, since its period "
-                    f"is x[-1] - x[0]; {name} is {values[k, 0]!r} in the first and "
-                    f"{values[k, -1]!r} in the last at row {k}: append the first column"
+                    f"is x[-1] - x[0]; {name} is {values[k, 0]:.6g} in the first and "
+                    f"{values[k, -1]:.6g} in the last at row {k}: append the first column"
                 )
 
 

@@ -21,7 +21,7 @@ def _built(kind: str, Nz: int, Nx: int, Nrays: int, solver: str | None) -> lw.Co
     return build_context("CaII_K", atmos, Nrays=Nrays, **given)
 
 
-def plane_context(kind="smooth", Nz=21, Nx=8, Nrays=3, solver=None) -> lw.Context:
+def plane_context(kind="smooth", Nz=31, Nx=8, Nrays=3, solver=None) -> lw.Context:
     """Return a fresh context of Ca II K in LTE."""
     return copy.deepcopy(_built(kind, Nz, Nx, Nrays, solver))
 

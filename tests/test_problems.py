@@ -125,6 +125,7 @@ def test_a_problem_is_told_whole_by_its_json(name):
         told = json.loads(json.dumps(asdict(problem)))
         model = told.pop("atmosphere")
         kind = problems.ShippedModel if "name" in model else problems.RandomModel
+        kind = problems.PlaneModel if "Nz" in model else kind
         model = {k: tuple(v) if isinstance(v, list) else v for k, v in model.items()}
         told["background"] = tuple(told["background"])
         assert problems.Problem(atmosphere=kind(**model), **told) == problem

@@ -136,13 +136,6 @@ class Transfer2D:
         [Nspace, Nwave].
     keep : bool
         Whether the weights of all steps are kept.
-
-    Attributes
-    ----------
-    escape : array
-        ``1 - Lambda`` of every point with itself, [Nspace].
-    diagonal : array
-        The same of MALI's, which is never more than one.
     """
 
     def __init__(
@@ -162,10 +155,27 @@ class Transfer2D:
         self._static = None if self._moving else self._medium(0)
         self._none = np.zeros((0, self._K), np.float32)
         self._kept = geometry.room(self, len(self._steps.point) if keep else 0, self._K)
-        self.escape, self.diagonal = np.zeros(self._N), np.zeros(self._N)
+        self._diagonals: tuple[Numbers, Numbers] | None = None
         if len(self._kept):
+            self._diagonals = np.zeros(self._N), np.zeros(self._N)
             for ray in range(self._plane.Nray):
                 self._make(ray, *self._at(ray), 0, self._kept)
+
+    @property
+    def escape(self) -> Numbers:
+        """``1 - Lambda`` of every point with itself, [Nspace]."""
+        return self._both()[0]
+
+    @property
+    def diagonal(self) -> Numbers:
+        """The same of MALI's, which is never more than one."""
+        return self._both()[1]
+
+    def _both(self) -> tuple[Numbers, Numbers]:
+        if self._diagonals is None:
+            self.nonlinear()
+        assert self._diagonals is not None
+        return self._diagonals
 
     def forget(self) -> None:
         """Give up the memory of the weights, which are made anew from now on."""
@@ -179,9 +189,10 @@ class Transfer2D:
         coefficients(
             point, part, length, chi, self._reference(share), first[0], first[-1], base, out
         )
+        assert self._diagonals is not None
         diagonal(
             order, first, base, out, np.float32(1.0) - share, weight, self._angle[ray],
-            self.escape, self.diagonal,
+            *self._diagonals,
         )  # fmt: skip
 
     # ---- along a ray ------------------------------------------------------------------------
@@ -242,6 +253,7 @@ class Transfer2D:
 
         For transfer whose weights are not kept: they are made ray by ray.
         """
+        self._diagonals = np.zeros(self._N), np.zeros(self._N)
         return self._sweep(*self._around, True, True)[0]
 
     def _sweep(

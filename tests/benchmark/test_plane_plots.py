@@ -15,7 +15,7 @@ def test_maps_are_those_of_the_solve():
     adapter = Adapter(ctx)
     before = adapter.read()
     maps = plane_maps(adapter)
-    assert all(values.shape == (21, 8) for values in maps.values())
+    assert all(values.shape == (31, 8) for values in maps.values())
     assert np.array_equal(adapter.read(), before)
     assert maps["error"].max() < 1e-3 < maps["host"].max()
     # Below, where lines are thermal, all is one.
@@ -27,7 +27,7 @@ def test_a_map_has_a_scale():
     figure = Figure()
     ax = figure.add_subplot()
     plane = Adapter(plane_context()).grid.plane
-    values = np.linspace(1.0, 2.0, plane.Nspace).reshape(21, 8)
+    values = np.linspace(1.0, 2.0, plane.Nspace).reshape(31, 8)
     draw_map(ax, plane, values, "label", logarithmic=False)
     assert len(figure.axes) == 2
     assert figure.axes[1].get_ylabel() == "label"

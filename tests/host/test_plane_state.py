@@ -8,8 +8,8 @@ from lw_rl.host.adapter import Adapter
 
 
 def test_points_and_rays_are_counted():
-    plane = Adapter(plane_context(Nz=21, Nx=8, Nrays=3)).grid.plane
-    assert plane.Nspace == 21 * 8
+    plane = Adapter(plane_context(Nz=31, Nx=8, Nrays=3)).grid.plane
+    assert plane.Nspace == 31 * 8
     # Two octants of three rays, each inward and outward.
     assert plane.Nray == 12
     assert plane.weight.sum() == pytest.approx(1.0)

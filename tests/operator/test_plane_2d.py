@@ -51,7 +51,7 @@ def test_memory_is_used_once_and_given_up():
 def test_what_a_point_emits_is_seen_by_itself_and_by_others_but_never_made():
     adapter = after_some_steps(plane_context("homogeneous", solver="piecewise_linear_2d"))
     transfer, S, _ = transfer_of(adapter)
-    dark = np.zeros_like(transfer.mean_intensity(S, np.zeros((168, 1), np.float32), False)[1])
+    dark = np.zeros_like(transfer.mean_intensity(S, np.zeros((248, 1), np.float32), False)[1])
     one = np.ones_like(S)
     others, _ = transfer.mean_intensity(one, dark, False)
     Lambda_one = others + (1.0 - transfer.escape)
@@ -65,6 +65,6 @@ def test_memory_that_is_not_there_is_said_before_the_work_begins():
     weights = 3 * 4 * plane.Nray * line.chi.size
     assert Plane2D(plane, memory=10 * weights).keeps(line)
     assert not Plane2D(plane, memory=2 * weights).keeps(line)
-    with pytest.raises(MemoryLimitError, match=r"needs \d+ MiB for 168 points .*anderson"):
+    with pytest.raises(MemoryLimitError, match=r"needs \d+ MiB for 248 points .*anderson"):
         Plane2D(plane, memory=1000).keeps(line)
     assert available_memory() > 0
