@@ -525,7 +525,7 @@ def test_planes_that_the_host_would_not_take_are_refused_by_name():
         atmospheres.validate(plane(**sides))
     few = {name: np.full((3, 2), 1e17) for name in ("ne", "nHTot", "vturb")}
     with pytest.raises(AtmosphereError, match="at least 3 rows and 3 columns, this one has 3 x 2"):
-        atmospheres.validate(plane(x=np.array([0.0, 1.0]), temperature=hotter[:, :2], **few))
+        atmospheres.validate(plane(x=np.array([0.0, 1.0]), temperature=hotter[:, :2].copy(), **few))
     fast = np.full((3, 4), 4e8)
     with pytest.raises(AtmosphereError, match=r"velocity vx \[m s-1\]"):
         atmospheres.validate(plane(vx=fast))
