@@ -175,12 +175,14 @@ class Depthwise:
     it says that it knows nothing of the kind (:class:`~lw_rl.errors.OutOfRangeError`), the rest of
     the solve is the operator's alone.
 
-    Two-level atoms get this. Where an atom has more levels, all of them get the equilibrium of
-    their coupled lines and continua (`lw_rl.schemes.multilevel`) and, where that does not apply or
-    does not help, after five plain updates, Anderson acceleration in the logarithm of the
-    populations; the plain update itself where the host conserves charge: the electrons move with
-    the populations then, and a combination of plain updates is none of a fixed map. In partial
-    redistribution these two get the plain update (:class:`Safeguarded`).
+    Two-level atoms get this, in two dimensions with an operator that is applied without being made
+    (`lw_rl.operator.two_level_2d`) and without a policy. Where an atom has more levels, all of them
+    get the equilibrium of their coupled lines and continua (`lw_rl.schemes.multilevel`) and, where
+    that does not apply, as in two dimensions, or does not help, after five plain updates, Anderson
+    acceleration in the logarithm of the populations; the plain update itself where the host
+    conserves charge: the electrons move with the populations then, and a combination of plain
+    updates is none of a fixed map. In partial redistribution these two get the plain update
+    (:class:`Safeguarded`).
 
     Parameters
     ----------

@@ -1,6 +1,11 @@
 """Maps of two dimensions."""
 
+import runpy
+from pathlib import Path
+
+import matplotlib.pyplot as plt
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 from plane_helpers import plane_context
 
@@ -31,3 +36,15 @@ def test_a_map_has_a_scale():
     draw_map(ax, plane, values, "label", logarithmic=False)
     assert len(figure.axes) == 2
     assert figure.axes[1].get_ylabel() == "label"
+
+
+@pytest.mark.slow
+def test_the_example_runs(capsys, monkeypatch):
+    monkeypatch.setattr(plt, "show", lambda: None)
+    script = Path(__file__).parents[2] / "examples/plot_two_dimensions.py"
+    assert len(script.read_text().splitlines()) < 40
+    runpy.run_path(str(script))
+    assert "depthwise        formal solutions to 1e-3: " in capsys.readouterr().out
+    # Four maps with their scales, and two panels.
+    assert len(plt.gcf().axes) == 10
+    plt.close("all")
