@@ -520,6 +520,8 @@ class Certificate:
         span = block.span
         y = self.evaluation.y[span]
         widening = self.defect.widening(block, y)
+        if widening == np.inf:
+            return widening
         ys, rs = self.history.settled(span)
         return widening * enclosure_bound(ys, rs, self._thermal(block, y), self.state[span])
 

@@ -33,6 +33,7 @@ __all__ = [
     "coefficients",
     "diagonal",
     "local_escape",
+    "mix",
     "segments",
     "sweep",
     "thermalised",
@@ -610,6 +611,38 @@ def local_escape(
                 escape[here, k] += factor
             else:
                 escape[here, k] += factor * (one - kept[q, 0, k] + kept[q, 1, k] + kept[q, 2, k])
+
+
+@_compiled
+def mix(
+    profile: Numbers, opacity: Numbers, frequency: Numbers, background: Numbers, S: Numbers,
+    other: Numbers, quadrature: Numbers, source: Numbers, rest: Numbers, weight: Numbers,
+) -> None:  # fmt: skip
+    """Write what a ray needs of a line that moves, in one pass.
+
+    Parameters
+    ----------
+    profile : array
+        Its profile on this ray, [Nspace, Nwave].
+    opacity, frequency : array
+        Its opacity per profile [m-1], [Nspace], and what that is multiplied by, [Nwave].
+    background, other : array
+        Opacity [m-1] and source function of all else, [Nspace, Nwave].
+    S : array
+        The line's source function, [Nspace].
+    quadrature : array
+        Weights of the wavelengths, [Nspace, Nwave].
+    source, rest, weight : array
+        As for :func:`sweep`, written.
+    """
+    one = np.float32(1.0)
+    for n in range(len(S)):
+        for k in range(len(frequency)):
+            line = profile[n, k] * opacity[n] * frequency[k]
+            share = line / (line + background[n, k])
+            rest[n, k] = (one - share) * other[n, k]
+            source[n, k] = share * S[n] + rest[n, k]
+            weight[n, k] = profile[n, k] * quadrature[n, k]
 
 
 @_compiled

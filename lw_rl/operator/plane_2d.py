@@ -26,6 +26,7 @@ from .characteristics_2d import (
     Segments,
     coefficients,
     diagonal,
+    mix,
     segments,
     sweep,
     thermalised,
@@ -145,8 +146,8 @@ class Transfer2D:
         self._steps = geometry.linear_steps if y is None else geometry.steps
         self._N, self._K = line.chi.shape
         saturation = 1.0 if y is None else _saturation(y, line.g_ratio)
-        self._opacity = (line.opacity * saturation)[:, None] * line.frequency
-        self._opacity = self._opacity.astype(np.float32)
+        self._opacity = (line.opacity * saturation).astype(np.float32)
+        self._frequency = line.frequency.astype(np.float32)
         self._angle = 0.5 * np.repeat(self._plane.weight, 2)
         self._weight = (line.weight * line.norm[:, None]).astype(np.float32)
         self._moving = len(line.profile) > 1
@@ -204,7 +205,7 @@ class Transfer2D:
 
     def _medium(self, ray: int) -> tuple[Numbers, Numbers, Numbers]:
         profile = self._line.profile[ray]
-        opacity = profile * self._opacity
+        opacity = profile * (self._opacity[:, None] * self._frequency)
         chi = opacity + self._line.chi
         return chi, opacity / chi, profile * self._weight
 
@@ -262,6 +263,8 @@ class Transfer2D:
         others, J = np.zeros(self._N), np.zeros((self._N, self._K), np.float32)
         source: Numbers | None = None
         rest = self._none
+        if self._moving and len(self._kept) and not known and not make:
+            return self._sweep_moving(S, scattered, others, J)
         room = np.zeros((0, COEFFICIENTS, self._K), np.float32)
         if make:
             most = int(np.diff(self._steps.first[:: self._N]).max())
@@ -280,6 +283,24 @@ class Transfer2D:
             sweep(
                 order, first, point, part, length, len(self._plane.x), entering, base, weights, chi,
                 around, source, rest, weight, self._angle[ray], others, J,
+            )  # fmt: skip
+        return others, J
+
+    def _sweep_moving(
+        self, S: Numbers, scattered: Numbers, others: Numbers, J: Numbers
+    ) -> tuple[Numbers, Numbers]:
+        """Do the same for a line that moves, with what is kept, in fewer passes over the arrays."""
+        S = S.astype(np.float32)
+        source, rest, weight = (np.empty_like(self._line.chi) for _ in range(3))
+        for ray in range(self._plane.Nray):
+            mix(
+                self._line.profile[ray], self._opacity, self._frequency, self._line.chi, S,
+                scattered, self._weight, source, rest, weight,
+            )  # fmt: skip
+            order, first, point, part, length = self._path(ray)
+            sweep(
+                order, first, point, part, length, len(self._plane.x), self._none, 0, self._kept,
+                source, source, source, rest, weight, self._angle[ray], others, J,
             )  # fmt: skip
         return others, J
 
