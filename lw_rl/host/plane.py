@@ -130,6 +130,7 @@ def plane_of(ctx: Any) -> Plane:
         weight=np.array(atmos.wmu) / np.sum(atmos.wmu),
         periodic=isinstance(Named(atmos).x_lower_bc, lw.PeriodicRadiation),
         besser=_SOLVERS[name],
+        between=entry(ctx.kwargs, "interp_fn") in (None, "interp_linear_2d"),
     )
 
 

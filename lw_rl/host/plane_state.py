@@ -54,6 +54,8 @@ class Plane:
         Whether the last column repeats the first.
     besser : bool
         Whether the formal solver is the BESSER method; else it is linear.
+    between : bool
+        Whether what is between grid points is interpolated linearly, the host's default.
     """
 
     x: Array
@@ -63,6 +65,7 @@ class Plane:
     weight: Array
     periodic: bool
     besser: bool
+    between: bool = True
 
     @property
     def Nspace(self) -> int:

@@ -111,7 +111,8 @@ class CarriesLight(Protocol):
 def geometry_for(grid: Grid) -> Plane1D | Plane2D | None:
     """Return the geometry of a grid, None if no operator is at home in it."""
     if grid.plane is not None:
-        return Plane2D(grid.plane)
+        # Between points the host's other interpolation has a limiter on intensities.
+        return Plane2D(grid.plane) if grid.plane.between else None
     return Plane1D(grid.height) if grid.Ndim == 1 else None
 
 

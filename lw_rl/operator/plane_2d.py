@@ -5,8 +5,8 @@ in the source function. They are what the host's formal solver finds at that sta
 of single precision, and cost a small part of it: a thirtieth where the weights of all steps are
 kept, a tenth where they are made anew each time, for want of memory.
 
-The host may interpolate between grid points by BESSER curves too (``interp_besser_2d``); here it is
-linear, its default.
+Where the host interpolates between grid points by BESSER curves too (``interp_besser_2d``), whose
+limiter is one on intensities as well, there is no operator.
 """
 
 from __future__ import annotations
