@@ -286,7 +286,7 @@ def _plane_figure(adapter: Adapter, result: ProblemResult, figure: Figure | None
         _finish(ax, name)
     for ax in axes[:2].flat:
         ax.grid(False)
-    draw_errors(axes[2, 0], result.solves)
+    draw_errors(axes[2, 0], result.solves, policy=False)
     draw_cost(axes[2, 1], result.solves)
     _legend_below(figure, axes[2, 0], 4)
     figure.suptitle(title_of(result), fontsize=_SIZE + 2)
@@ -331,7 +331,9 @@ def draw_source(ax: Axes, adapter: Adapter, lambda0: float) -> None:
     _finish(ax, "source function")
 
 
-def draw_errors(ax: Axes, solves: Sequence[PeerSolve], beside: bool = False) -> None:
+def draw_errors(
+    ax: Axes, solves: Sequence[PeerSolve], beside: bool = False, policy: bool | None = None
+) -> None:
     """Draw true error against formal solutions, with a dot where each scheme stops by itself.
 
     Up to its own stop a curve is what a user gets; what it would go on to is drawn faintly. The
@@ -343,12 +345,15 @@ def draw_errors(ax: Axes, solves: Sequence[PeerSolve], beside: bool = False) -> 
     solves : sequence of PeerSolve
     beside : bool, optional
         Put the legend beside the axes (default: False, no legend).
+    policy : bool, optional
+        Whether a policy acts; it does not on atoms with many levels, nor in two dimensions
+        (default: unless `beside`).
     """
+    policy = not beside if policy is None else policy
     by_peer = styles([s.peer for s in solves])
     for s in solves:
         style = by_peer[s.peer]
-        if beside and s.peer == "depthwise":
-            # No policy acts on atoms with many levels.
+        if s.peer == "depthwise" and not policy:
             style = {**style, "label": "lw_rl (default)"}
         k, errors = np.arange(1, len(s.errors) + 1), np.asarray(s.errors)
         stop = None if s.stop is None or s.stop_error is None else (s.stop, s.stop_error)
