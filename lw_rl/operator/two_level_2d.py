@@ -31,9 +31,9 @@ __all__ = ["PlaneOperator"]
 
 #: What is left of MALI's corrections where a correction is found, root mean square: of those
 #: before, and at the least.
-_RELATIVE, _LEAST = 1e-2, 1e-7
+_RELATIVE, _LEAST = 2e-2, 1e-7
 #: The same of a second step, which tells of the limiter and need not be precise.
-_ROUGH = 1e-2
+_ROUGH = 0.1
 #: The same of the first solutions: of the linear one, and of those around the one before.
 _START = (1e-2, 1e-3, 3e-5)
 #: Steps of MALI that follow a correction of ln S: so many beyond a size.
