@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
+from pathlib import Path as _Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as _gymnasium
@@ -43,6 +44,12 @@ __all__ = [
 ]
 
 __version__ = _version("lw-rl")
+
+# A script that is run in the root of a checkout imports these sources, not what is installed, and
+# here `atoms` and `atmospheres` stand beside the package.
+_ROOT = _Path(__file__).parents[1]
+if not (_Path(__file__).parent / "atoms").is_dir() and (_ROOT / "atoms/__init__.py").is_file():
+    __path__.append(str(_ROOT))
 
 #: Where each public name lives; the empty string stands for a module of that name.
 _HOMES = {

@@ -17,7 +17,7 @@ from .host.threads import on_the_contexts_threads
 from .operator.base import EquilibriumOperator
 from .operator.scattering import SolvedScattering
 from .policies.card import card_of
-from .result import Outcome, Record, Report
+from .result import Outcome, Record, Report, Task
 from .schemes import Safeguarded, Step
 from .schemes.depthwise import ALONE
 from .schemes.safeguard_state import SafeguardState
@@ -128,6 +128,27 @@ class AcceleratedContext:
         residuals = [r.residual for r in self.report.records]
         no_smaller = len(residuals) > 1 and not residuals[-1] < residuals[0]
         return "diverged" if no_smaller else "max_iterations"
+
+    def task(self, tolerance: float | None) -> Task:
+        """Return what is to be done, in the words of a result.
+
+        Parameters
+        ----------
+        tolerance : float or None
+            Tolerance on the error; None where another criterion ends the solve.
+        """
+        adapter = self.adapter
+        return Task(
+            atoms=adapter.labels,
+            scheme=self._scheme.name,
+            tolerance=tolerance,
+            two_level=adapter.line_sources,
+            has_policy=self._scheme.policy is not None,
+            Ndim=adapter.grid.Ndim,
+            redistribution=any(map(adapter.redistributes, adapter.blocks)),
+            conserves_charge=adapter.conserves_charge,
+            switching=not adapter.settled,
+        )
 
     @property
     def policy_factor(self) -> float | None:

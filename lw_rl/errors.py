@@ -148,7 +148,7 @@ class NoReferenceError(LwRlError, RuntimeError):
 
 
 class ReadmeError(LwRlError, ValueError):
-    """A README without the block that is to be generated, or with an example that fails."""
+    """A README or page without the block that is to be generated, or with an example that fails."""
 
 
 class CubeInputError(LwRlError, ValueError):

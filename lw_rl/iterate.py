@@ -211,6 +211,7 @@ ValueError
         outcome=outcome,
         seconds=seconds,
         estimate=estimate,
+        task=proxy.task(popsTol if convergence in (None, Certified) else None),
     )
     if not quiet:
         print(result)

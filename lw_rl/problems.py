@@ -553,8 +553,8 @@ def suite(name: str, number: int | None = None) -> list[Problem]:
         threads, a corrugated chromosphere and a prominence. ``"2d-grid"``: the first of them with
         half and twice the points in each direction. ``"2d-random"``: the stream ``"2d"``.
     number : int, optional
-        Problems of a random suite (default: 100; of ``"moving"`` and ``"photosphere"`` 40, of
-        ``"2d-random"`` 50); the size of the others is fixed.
+        The first so many problems (default: all; of random suites 100, of ``"moving"`` and
+        ``"photosphere"`` 40, of ``"2d-random"`` 50).
 
     Raises
     ------
@@ -567,4 +567,4 @@ def suite(name: str, number: int | None = None) -> list[Problem]:
         raise UnknownNameError("suite", name, _SUITES)
     if number is not None and number < 1:
         raise ValueError(f"a suite needs at least 1 problem, got {number}")
-    return _SUITES[name](number)
+    return _SUITES[name](number)[:number]

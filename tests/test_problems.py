@@ -54,6 +54,7 @@ def test_the_first_problem_of_every_suite_gives_a_fresh_context(name):
 
 def test_suites_are_what_they_say():
     assert len(problems.suite("fal")) == len(problems.suite("prd")) == 8
+    assert problems.suite("fal", 3) == problems.suite("fal")[:3]
     assert all(p.prd for p in problems.suite("prd"))
     assert not any(p.prd for p in problems.suite("fal"))
     assert [p.atmosphere.Nspace for p in problems.suite("grid")] == list(problems.GRID_DEPTHS)

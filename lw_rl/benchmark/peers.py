@@ -25,7 +25,15 @@ from ..schemes import (
 )
 from .solves import POPS_TOL
 
-__all__ = ["LADDER", "NG_SETTINGS", "Peer", "anderson_scattering", "depthwise_name", "peers"]
+__all__ = [
+    "LABELS",
+    "LADDER",
+    "NG_SETTINGS",
+    "Peer",
+    "anderson_scattering",
+    "depthwise_name",
+    "peers",
+]
 
 #: (order, period, delay) of the Ng peers; the best on each problem stands for Ng.
 NG_SETTINGS = ((2, 3, 5), (3, 4, 5), (3, 5, 10))
@@ -45,6 +53,21 @@ _ON_REQUEST = {
 _MALI_LEVELS, _LEVELS = 1500, 600
 #: Fruitless formal solutions that the best peer there is allowed.
 _LEVELS_ALLOWANCE = 8.0
+
+#: What figures and tables for readers call them.
+LABELS = {
+    "depthwise": "policy (depthwise)",
+    "nonlocal": "operator, no policy",
+    "anderson10": "Anderson (10)",
+    "anderson5": "Anderson (5)",
+    "ng": "Ng",
+    "mali": "MALI",
+    "mali_scattering": "MALI + scattering",
+    "anderson_scattering": "Anderson (10) + scattering",
+    "lambda": "Lambda",
+    "lightweaver": "iterate_ctx_se",
+    "lightweaver to 1e-3": "iterate_ctx_se, tighter",
+}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from ..host.emergent import emergent_line
 from ..host.emergent_lines import strongest_lines
 from ..host.names import iterate_ctx_se
 from .level_plots import draw_departures, draw_lines
+from .peers import LABELS
 from .plane_plots import draw_map, plane_maps
 from .report import peer_names
 from .solves import TARGET, PeerSolve, ProblemResult
@@ -39,6 +40,7 @@ __all__ = [
     "draw_profile",
     "draw_source",
     "draw_stop",
+    "opening_figure",
     "save",
     "solve_figure",
     "styles",
@@ -61,18 +63,10 @@ _STYLES: dict[str, Json] = {
     "lightweaver to 1e-3": {"color": "#CC6677", "lw": 4.0, "zorder": 2},
 }
 _OTHERS = ("#661100", "#332288", "#AA4499", "#DDCC77")
-_LABELS = {
-    "depthwise": "policy (depthwise)",
-    "nonlocal": "operator, no policy",
-    "anderson10": "Anderson (10)",
-    "anderson5": "Anderson (5)",
-    "ng": "Ng",
-    "mali": "MALI",
-    "mali_scattering": "MALI + scattering",
-    "anderson_scattering": "Anderson (10) + scattering",
-    "lambda": "Lambda",
-    "lightweaver": "iterate_ctx_se",
-    "lightweaver to 1e-3": "iterate_ctx_se, tighter",
+#: The first figure's names for what is ours: no policy acts on atoms with many levels.
+_OPENING_LABELS = {
+    LABELS["depthwise"]: "lw_rl, default",
+    LABELS["nonlocal"]: "lw_rl, operator alone",
 }
 
 #: Width of a page [inches]: what is drawn for it is read at its own size.
@@ -107,7 +101,7 @@ def styles(names: Sequence[str]) -> dict[str, Json]:
     colours = cycle(_OTHERS)
     return {
         name: {
-            "label": _LABELS.get(name, name),
+            "label": LABELS.get(name, name),
             **(_STYLES.get(name) or {"color": next(colours), "lw": 2.0}),
         }
         for name in names
@@ -383,6 +377,39 @@ def draw_errors(
     if beside:
         _legend_beside(ax)
     _finish(ax, "convergence (dot: own stop)")
+
+
+def opening_figure(
+    problems: Sequence[tuple[str, Sequence[PeerSolve]]], figure: Figure | None = None
+) -> Figure:
+    """Draw problems one below the other: true error against formal solutions and wall time.
+
+    Parameters
+    ----------
+    problems : sequence of tuple of str and sequence of PeerSolve
+        Title and solves of each.
+    figure : Figure, optional
+        The figure to draw in (default: a new one).
+    """
+    figure = figure or Figure(figsize=(_PAGE, 2.6 * len(problems) + 0.7), layout="constrained")
+    rows = figure.subplots(len(problems), 2, squeeze=False, sharey="row")
+    handles: dict[str, Any] = {}
+    for (left, right), (title, solves) in zip(rows, problems, strict=True):
+        draw_errors(left, solves)
+        draw_cost(right, solves)
+        _finish(left, title)
+        right.set_ylabel("")
+        for handle, name in zip(*left.get_legend_handles_labels(), strict=True):
+            handles.setdefault(_OPENING_LABELS.get(name, name), handle)
+        right.set_title("", loc="left")
+    rows[0][1].set_title("what the default call returns", fontsize=_SIZE + 1, loc="left")
+    for ax in rows[:-1].flat:
+        ax.set_xlabel("")
+    figure.legend(
+        list(handles.values()), list(handles), loc="outside lower center", ncols=4,
+        fontsize=_SIZE - 0.5, frameon=False, handlelength=2.0, columnspacing=1.0,
+    )  # fmt: skip
+    return figure
 
 
 def suite_figure(

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+from rich.padding import Padding
+from rich.text import Text
 
 from ..result import Result
 from ..terminal import output, progress_bar
@@ -157,7 +159,9 @@ def solve(
             )
         for sentence in filter(None, sentences):
             console.print(sentence, highlight=False, style="dim")
-        console.print(f"{guarded.name} {solved}", highlight=False, markup=False)
+        console.print(f"What the last call, by {guarded.name}, says of itself:", highlight=False)
+        for sentence in solved.sentences:
+            console.print(Padding(Text(sentence), (0, 0, 0, 2)))
         if path is not None:
             click.echo(f"figure: {path}")
 

@@ -147,6 +147,16 @@ class Adapter:
         return all(self._sources)
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """What each active atom is, in words: its element, with its only line or its levels."""
+        return tuple(
+            f"{atom.element.name} {atom.atomic_model.lines[0].lambda0:.1f} nm"
+            if atom.Nlevel == 2 and len(atom.atomic_model.lines) == 1
+            else f"{atom.element.name} ({atom.Nlevel} levels)"
+            for atom in self._active
+        )
+
+    @property
     def Nthreads(self) -> int:
         """Threads that the user gave the context."""
         return int(self.ctx.Nthreads)
