@@ -185,8 +185,8 @@ class AcceleratedContext:
 
     def _solved_scattering(self) -> SolvedScattering | None:
         wanted = self._scheme.abilities.solves_scattering and self.certificate.radiation_settles
-        one_dimension = self.adapter.grid.Ndim == 1
-        return SolvedScattering(self.adapter) if wanted and one_dimension else None
+        at_home = self.adapter.grid.Ndim <= 2
+        return SolvedScattering(self.adapter) if wanted and at_home else None
 
     def _init(self) -> SafeguardState:
         self._circumstances = self.adapter.circumstances()

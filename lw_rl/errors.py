@@ -18,6 +18,7 @@ __all__ = [
     "FigureFormatError",
     "InvertibilityError",
     "LwRlError",
+    "MemoryLimitError",
     "MissingExtraError",
     "NoReferenceError",
     "NotConvergedError",
@@ -73,6 +74,10 @@ class AtmosphereError(LwRlError, ValueError):
 
 class ContextError(LwRlError, ValueError):
     """A Lightweaver context that cannot be iterated."""
+
+
+class MemoryLimitError(LwRlError, MemoryError):
+    """An operator would need more memory than there is."""
 
 
 class NotConvergedError(ContextError):

@@ -26,8 +26,10 @@ from ..host.emergent_lines import strongest_lines
 from ..host.names import iterate_ctx_se
 from .level_plots import draw_departures, draw_lines
 from .peers import LABELS
+from .plane_plots import draw_map, plane_maps
 from .report import peer_names
 from .solves import TARGET, PeerSolve, ProblemResult
+from .tables import title_of
 
 __all__ = [
     "draw_cost",
@@ -142,12 +144,13 @@ def solve_figure(ctx: lw.Context, result: ProblemResult, figure: Figure | None =
     """Draw one solve: source function, convergence, emergent line, what a user pays.
 
     For atoms with more levels, or several: departure coefficients of every level, convergence, and
-    the strongest lines.
+    the strongest lines. For a line in two dimensions: maps of S/B and J/S, and of the errors of the
+    solve and of the host's own call, convergence, what a user pays.
 
     Parameters
     ----------
     ctx : lightweaver.Context
-        A solved context in one dimension; it is not changed.
+        A solved context; it is not changed.
     result : ProblemResult
         What the schemes did on the problem (`lw_rl.benchmark.measure`).
     figure : Figure, optional
@@ -162,6 +165,8 @@ def solve_figure(ctx: lw.Context, result: ProblemResult, figure: Figure | None =
     title = f"{result.problem.name.removesuffix(size)},{size} depths"
     if not adapter.line_sources or len(adapter.blocks) > 1:
         return _multilevel_figure(adapter, result, title, figure)
+    if adapter.grid.plane is not None:
+        return _plane_figure(adapter, result, figure)
     figure = figure or Figure(figsize=(_PAGE, 6.4), layout="constrained")
     grid = figure.add_gridspec(2, 2)
     source, convergence, cost = (figure.add_subplot(grid[k]) for k in ((0, 0), (0, 1), (1, 1)))
@@ -256,6 +261,32 @@ def _multilevel_figure(
     return figure
 
 
+def _plane_figure(adapter: Adapter, result: ProblemResult, figure: Figure | None) -> Figure:
+    """Draw the solve of a line in two dimensions: four maps, and two panels more."""
+    figure = figure or Figure(figsize=(_PAGE, 8.6), layout="constrained")
+    axes = figure.subplots(3, 2)
+    plane, maps = adapter.grid.plane, plane_maps(adapter)
+    assert plane is not None
+    draw_map(axes[0, 0], plane, maps["S"], "$S/B$")
+    _finish(axes[0, 0], "source function")
+    spread = max(float(np.abs(maps["J"] - 1.0).max()), 1e-3)
+    draw_map(axes[0, 1], plane, maps["J"], "$J/S$", (1.0 - spread, 1.0 + spread), False, "RdBu_r")
+    _finish(axes[0, 1], "mean intensity")
+    errors = maps["error"], maps["host"]
+    limits = min(float(e.min()) for e in errors), max(float(e.max()) for e in errors)
+    titles = "error, lw_rl", "error, iterate_ctx_se"
+    for ax, values, name in zip(axes[1], errors, titles, strict=True):
+        draw_map(ax, plane, values, "$|\\delta S|/S$", limits, colours="magma")
+        _finish(ax, name)
+    for ax in axes[:2].flat:
+        ax.grid(False)
+    draw_errors(axes[2, 0], result.solves, policy=False)
+    draw_cost(axes[2, 1], result.solves)
+    _legend_below(figure, axes[2, 0], 4)
+    figure.suptitle(title_of(result), fontsize=_SIZE + 2)
+    return figure
+
+
 def _half_width(wavelength: Array, intensity: Array) -> float:
     """Return the distance from line centre to which the profile is drawn [nm]."""
     away = np.abs(wavelength - np.median(wavelength))
@@ -294,7 +325,9 @@ def draw_source(ax: Axes, adapter: Adapter, lambda0: float) -> None:
     _finish(ax, "source function")
 
 
-def draw_errors(ax: Axes, solves: Sequence[PeerSolve], beside: bool = False) -> None:
+def draw_errors(
+    ax: Axes, solves: Sequence[PeerSolve], beside: bool = False, policy: bool | None = None
+) -> None:
     """Draw true error against formal solutions, with a dot where each scheme stops by itself.
 
     Up to its own stop a curve is what a user gets; what it would go on to is drawn faintly. The
@@ -306,12 +339,15 @@ def draw_errors(ax: Axes, solves: Sequence[PeerSolve], beside: bool = False) -> 
     solves : sequence of PeerSolve
     beside : bool, optional
         Put the legend beside the axes (default: False, no legend).
+    policy : bool, optional
+        Whether a policy acts; it does not on atoms with many levels, nor in two dimensions
+        (default: unless `beside`).
     """
+    policy = not beside if policy is None else policy
     by_peer = styles([s.peer for s in solves])
     for s in solves:
         style = by_peer[s.peer]
-        if beside and s.peer == "depthwise":
-            # No policy acts on atoms with many levels.
+        if s.peer == "depthwise" and not policy:
             style = {**style, "label": "lw_rl (default)"}
         k, errors = np.arange(1, len(s.errors) + 1), np.asarray(s.errors)
         stop = None if s.stop is None or s.stop_error is None else (s.stop, s.stop_error)

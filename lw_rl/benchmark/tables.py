@@ -19,6 +19,7 @@ __all__ = [
     "suite_legend",
     "suite_markdown",
     "suite_tables",
+    "title_of",
 ]
 
 
@@ -51,12 +52,19 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([first, rule, *others])
 
 
+def title_of(result: ProblemResult) -> str:
+    """Return a problem's name and how many depths, or rows and columns, it has."""
+    size = result.problem.size
+    if size:
+        return f"{result.problem.name.rsplit(maxsplit=1)[0]}, {size}"
+    return f"{result.problem.name.removesuffix(f' {result.Nspace}')}, {result.Nspace} depths"
+
+
 def solve_table(result: ProblemResult) -> Table:
     """Return the convergence table of one problem, at most 60 characters wide."""
-    name = result.problem.name.removesuffix(f" {result.Nspace}")
     counted = thresholds_of([result])
     heads = (*_heads(counted), "stop\nafter", "\nerror", "\nms")
-    table = narrow_table(f"{name}, {result.Nspace} depths", *heads)
+    table = narrow_table(title_of(result), *heads)
     for s in result.solves:
         table.add_row(
             _short(s),

@@ -263,11 +263,14 @@ class Certificate:
             return None
         for block in self.defect.blocks:
             y = last.evaluation.y[block.span]
+            widening = self.defect.widening(block, y)
+            if widening == np.inf:
+                return None
             ys, rs = self.history.settled(block.span)
             enclosed = enclosure_bound(
                 ys, rs, self.defect.log_thermal(block, y), self.state[block.span]
             )
-            worst = max(worst, self.defect.widening(block, y) * enclosed)
+            worst = max(worst, widening * enclosed)
         bound = min(worst, by_weight(self.history, self.defect, self.settings).value)
         seen = self.defect.worst(last.evaluation, plain=False)
         return bound if seen is not None and seen < bound < np.inf else None

@@ -30,7 +30,7 @@ _NOT_IN_COMMAND = ("again", "cache", "out", "readme", "as_json", "quiet")
 @click.option(
     "--suite", "suites", multiple=True, default=("fal",), show_default=True, metavar="NAME",
     help="Suite of problems (fal, prd, grid, random, moving, photosphere; atoms, atoms-grid, "
-    "atoms-prd, atoms-charge, atoms-random, gallery); may be repeated.",
+    "atoms-prd, atoms-charge, atoms-random, gallery; 2d, 2d-grid, 2d-random); may be repeated.",
 )  # fmt: skip
 @click.option(
     "--policy", "policies", multiple=True, default=("default",), show_default=True,

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from ..arrays import Array
+from .plane_state import Plane, PlaneLine
 
 __all__ = [
     "Atom",
@@ -139,11 +140,14 @@ class Line:
         Its levels.
     physics : callable
         Returns its local physics, found once.
+    plane : callable or None
+        Returns what it looks like in two dimensions, where that is where it is.
     """
 
     lower: int
     upper: int
     physics: Callable[[], LinePhysics]
+    plane: Callable[[], PlaneLine] | None = None
 
 
 @dataclass(frozen=True)
@@ -186,10 +190,13 @@ class Grid:
         Dimensions.
     height : Array
         Heights, downwards [m]; in one dimension shape [Nspace].
+    plane : Plane or None
+        Grid and rays in two dimensions.
     """
 
     Ndim: int
     height: Array
+    plane: Plane | None = None
 
 
 @dataclass(frozen=True)

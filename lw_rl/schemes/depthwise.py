@@ -13,7 +13,9 @@ from ..extrapolation import combine_linear
 from ..host.adapter import Adapter
 from ..host.state import Block, Evaluation
 from ..norms import largest, relative, to_log
-from ..operator.base import EquilibriumOperator, Geometry, geometry_for, operator_for
+from ..operator.base import CarriesLight, EquilibriumOperator, geometry_for, operator_for
+from ..operator.lambda_1d import Plane1D
+from ..operator.plane_2d import Plane2D
 from ..policies.base import Policy
 from ..policies.card import card_of
 from ..policies.observation import Frame, Previous, correction, make_frame, observe
@@ -149,12 +151,14 @@ class Depthwise:
     it says that it knows nothing of the kind (:class:`~lw_rl.errors.OutOfRangeError`), the rest of
     the solve is the operator's alone.
 
-    Two-level atoms get this. Where an atom has more levels, all of them get the equilibrium of
-    their coupled lines and continua (`lw_rl.schemes.multilevel`) and, where that does not apply or
-    does not help, after five plain updates, Anderson acceleration in the logarithm of the
-    populations; the plain update itself where the host conserves charge: the electrons move with
-    the populations then, and a combination of plain updates is none of a fixed map. In partial
-    redistribution these two get the plain update (:class:`Safeguarded`).
+    Two-level atoms get this, in two dimensions with an operator that is applied without being made
+    (`lw_rl.operator.two_level_2d`) and without a policy. Where an atom has more levels, all of them
+    get the equilibrium of their coupled lines and continua (`lw_rl.schemes.multilevel`) and, where
+    that does not apply, as in two dimensions, or does not help, after five plain updates, Anderson
+    acceleration in the logarithm of the populations; the plain update itself where the host
+    conserves charge: the electrons move with the populations then, and a combination of plain
+    updates is none of a fixed map. In partial redistribution these two get the plain update
+    (:class:`Safeguarded`).
 
     Parameters
     ----------
@@ -199,7 +203,7 @@ class Depthwise:
         self,
         adapter: Adapter,
         block: Block,
-        geometry: Geometry | None,
+        geometry: Plane1D | Plane2D | None,
         coupled: CoupledStep | None,
     ) -> BlockState:
         others = None if adapter.conserves_charge else _OTHERS.init(adapter)
@@ -216,8 +220,9 @@ class Depthwise:
             s.first = operator.start()
             # Collisional-radiative switching begins as another problem, from LTE.
             s.lte = y if adapter.settled else None
-        # Policies are trained at complete redistribution.
-        if self.policy is not None and atom.source and not adapter.redistributes(block):
+        # Policies are trained in one dimension, at complete redistribution.
+        trained = adapter.grid.Ndim == 1 and not adapter.redistributes(block)
+        if self.policy is not None and atom.source and trained:
             card = card_of(self.policy)
             s.frame = make_frame(atom.source.physics())
             s.near = card.asked_within or self.near
@@ -255,6 +260,8 @@ class Depthwise:
         for s in state:
             if s.lte is not None and np.array_equal(y[s.block.span], s.lte):
                 start[s.block.span] = s.first
+                if isinstance(s.operator, CarriesLight):
+                    s.operator.carry(s.first)
         return None if np.array_equal(start, y) else start
 
     def step(self, evaluation: Evaluation, state: list[BlockState]) -> Step:
@@ -281,6 +288,8 @@ class Depthwise:
             y, r = evaluation.y[s.block.span], evaluation.r[s.block.span]
             if s.operator is not None:
                 proposal, error = self._correct(y, r, evaluation.lambda_residual[s.block.span], s)
+                if isinstance(s.operator, CarriesLight):
+                    s.operator.carry(proposal)
             else:
                 proposal = y + r if s.others is None else _OTHERS.mix(y, y + r, s.others)
                 error = relative(largest(proposal - y))
