@@ -93,13 +93,13 @@ def confirmed_reference(ctx: lw.Context, prd: bool = False) -> Reference:
 def _confirmed(ctx: lw.Context, end: lw.Context, prd: bool, began: float) -> Reference:
     n, change = reference(end, prd)
     adapter = Adapter(end)
-    starts = 0.0 if adapter.line_sources else _second_start(ctx, end, prd)
+    starts = 0.0 if adapter.line_sources else second_start(ctx, end, prd)
     lte = adapter.lte_populations()
     sums = [
         float(np.max(np.abs(a.sum(axis=0) / b.sum(axis=0) - 1.0)))
         for a, b in zip(n, lte, strict=True)
     ]
-    plain = _plain_steps(end, n, prd)
+    plain = plain_steps(end, n, prd)
     if not plain < REFERENCE_ERROR:
         raise NoReferenceError(
             f"the host's own steps leave the populations that MALI settled at by {plain:.1e}"
@@ -107,7 +107,7 @@ def _confirmed(ctx: lw.Context, end: lw.Context, prd: bool, began: float) -> Ref
     return Reference(tuple(n), change, starts, plain, max(sums), perf_counter() - began)
 
 
-def _second_start(ctx: lw.Context, end: lw.Context, prd: bool) -> float:
+def second_start(ctx: lw.Context, end: lw.Context, prd: bool) -> float:
     """Return how far from the end of a solve one from its other side ends.
 
     Seen from LTE, where the first began: there the radiation is too weak, and here too strong.
@@ -130,7 +130,7 @@ def _second_start(ctx: lw.Context, end: lw.Context, prd: bool) -> float:
     return true_error(settle(other, prd)[0], n)
 
 
-def _plain_steps(ctx: lw.Context, n: list[Array], prd: bool) -> float:
+def plain_steps(ctx: lw.Context, n: list[Array], prd: bool) -> float:
     """Return how far plain steps of the host go from where a context is."""
     plain = accelerate(ctx, scheme="mali")
     for _ in range(_PLAIN):

@@ -85,7 +85,7 @@ def _plain_repr(thing: object) -> bytes:
 
 
 @cache
-def _source() -> bytes:
+def source_of_the_package() -> bytes:
     """Return a digest of the source of the rooms that a solve goes through."""
     package, digest = Path(__file__).parents[1], hashlib.sha256()
     for name in _SOLVING:
@@ -173,7 +173,7 @@ class Store:
         if isinstance(peer.scheme, Safeguarded) and peer.scheme.abilities.policy is not None:
             digest.update(str(card_of(peer.scheme.abilities.policy).get("sha256")).encode())
         if peer.own:
-            digest.update(_source())
+            digest.update(source_of_the_package())
         return self.solves / f"{digest.hexdigest()[:32]}.json"
 
 

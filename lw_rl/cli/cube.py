@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["cube", "cube_synthetic", "quiet_dask"]
 
 #: Seconds between two lines where there is no terminal for a bar.
-_EVERY = 60.0
+EVERY = 60.0
 
 
 def cube_bar(quiet: bool) -> Progress:
@@ -208,7 +208,7 @@ def cube(
             bar.update(task, total=progress.total, completed=progress.columns, status=words)
             if quiet:
                 return
-            if not bar.console.is_terminal and monotonic() - said >= _EVERY:
+            if not bar.console.is_terminal and monotonic() - said >= EVERY:
                 said = monotonic()
                 click.echo(f"{progress.columns} of {progress.total} columns, {words}", err=True)
             if progress.note and progress.note != last and progress.workers:

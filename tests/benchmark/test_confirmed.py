@@ -65,13 +65,13 @@ def stands_still(monkeypatch):
 
 
 def test_what_plain_steps_leave_is_no_reference(several, stands_still, monkeypatch):
-    monkeypatch.setattr(module, "_second_start", lambda *arguments: 0.0)
+    monkeypatch.setattr(module, "second_start", lambda *arguments: 0.0)
     with pytest.raises(NoReferenceError, match="the host's own steps leave"):
         confirmed_reference(several)
 
 
 def test_the_second_start_leads_to_the_equilibrium(several, stands_still, monkeypatch, found):
-    monkeypatch.setattr(module, "_plain_steps", lambda *arguments: 0.0)
+    monkeypatch.setattr(module, "plain_steps", lambda *arguments: 0.0)
     away = confirmed_reference(several).starts
     off = several.activeAtoms[0].n.copy()
     off[1] *= 1.1

@@ -69,7 +69,7 @@ def test_own_schemes_are_measured_anew_where_the_source_has_changed(
     entries = peers(["default"], ["anderson10", "nonlocal"])
     benchmark.measure(problem, entries, 0, store=store)
     del counted[:]
-    monkeypatch.setattr(module, "_source", lambda: b"another")
+    monkeypatch.setattr(module, "source_of_the_package", lambda: b"another")
     benchmark.measure(problem, entries, 0, store=store)
     assert counted == ["nonlocal", "depthwise"]
 

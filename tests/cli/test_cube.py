@@ -172,7 +172,7 @@ def test_what_the_progress_bar_says():
 
 
 def test_without_a_terminal_there_is_a_line_now_and_then(command, tmp_path, address, monkeypatch):
-    monkeypatch.setattr("lw_rl.cli.cube._EVERY", 0.0)
+    monkeypatch.setattr("lw_rl.cli.cube.EVERY", 0.0)
     write(small_cube(2, 1), tmp_path / "cube.hdf5")
     words = ("cube", "cube.hdf5", "out.zarr", "--frozen", "--scheduler", address, "--no-figure")
     done = command(*words, "--block", "1", "1")
