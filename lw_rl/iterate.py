@@ -168,7 +168,8 @@ def solve(
 printInterval, quiet, convergence, policy, scheme, callback
         As for :func:`iterate_ctx_rl`, with the same defaults.
     bound : bool, optional
-        Also compute the bound on the error, some milliseconds after the solve (default: True).
+        Also compute the bound on the error, some milliseconds when `Result.estimate` is first read
+        (default: True).
 
     Returns
     -------
@@ -209,14 +210,13 @@ ValueError
         outcome = "interrupted"
     seconds = perf_counter() - start
     estimate = proxy.certificate.estimate()
-    if bound:
-        estimate = estimate.bounded(proxy.certificate.bound())
+    bound_later = proxy.certificate.bound_later() if bound else None
     result = Result(
         Nformal=proxy.report.Nformal,
         records=proxy.report.records,
         outcome=outcome,
         seconds=seconds,
-        estimate=estimate,
+        estimate=estimate if bound_later is None else lambda: estimate.bounded(bound_later()),
         task=proxy.task(popsTol if convergence in (None, Certified) else None),
     )
     if not quiet:
@@ -228,7 +228,7 @@ def _positions(
     Nscatter: Any, NmaxIter: Any, policy: PolicyLike, scheme: str | Scheme
 ) -> tuple[int, int, PolicyLike, str | Scheme]:
     """Return the arguments with policy and scheme where 0.1 had them: in the second and third."""
-    if isinstance(Nscatter, str | Policy):
+    if not isinstance(Nscatter, int) and isinstance(Nscatter, str | Policy):
         warnings.warn(
             "policy and scheme are keyword arguments since 0.2: the second and third position are "
             "the host's Nscatter and NmaxIter",

@@ -39,17 +39,19 @@ the estimate covers the error and how close it is, scheme by scheme.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from ..arrays import Array
 from ..host.adapter import Adapter
-from ..host.state import Evaluation
-from ..host.threads import on_the_contexts_threads
+from ..host.state import Block, Evaluation
+from ..host.threads import blas_threads, on_the_contexts_threads
 from ..norms import largest, relative
 from ..result import UNKNOWN, ErrorEstimate
-from .bounds import enclosure_bound
+from .bounds import enclosure_bound, weight_bound
 from .defect_correction import DefectCorrection, Operators
 from .estimators import (
     ESTIMATORS,
@@ -59,6 +61,7 @@ from .estimators import (
     by_profile,
     by_weight,
     first_of,
+    of_state,
     rough,
 )
 from .history import History, Visit
@@ -228,7 +231,8 @@ class Certificate:
             if not last.profile > 0.0 and rough(*known):
                 estimate = _times(self.settings.rough, estimate)
         if self._is_monotone:
-            estimate = min(estimate, by_weight(*known), key=lambda e: e.value)
+            of_interest = min(estimate.value, within)
+            estimate = min(estimate, by_weight(*known, of_interest), key=lambda e: e.value)
         return estimate
 
     def _not_below(self, estimate: ErrorEstimate) -> ErrorEstimate:
@@ -248,7 +252,6 @@ class Certificate:
             return least
         return replace(estimate, value=max(estimate.value, _ROUNDING))
 
-    @on_the_contexts_threads
     def bound(self) -> float | None:
         """Return the bound on the error of :attr:`state`, or None where there is none.
 
@@ -256,24 +259,39 @@ class Certificate:
         (`lw_rl.certificate.bounds`) does not hold where the approximate operator, which
         interpolates as the host does, takes the error for larger: there is none then.
         """
+        bound: float | None = self.bound_later()()
+        return bound
+
+    @on_the_contexts_threads
+    def bound_later(self) -> Callable[[], float | None]:
+        """Return a function that returns :meth:`bound` of now; it keeps no context alive."""
         if not self.history.known or not self._is_monotone:
-            return None
-        last, worst = self.history.last, 0.0
+            return _no_bound
+        last = self.history.last
         if self.defect.two_steps(last.evaluation, last.plain)[1]:
-            return None
-        for block in self.defect.blocks:
-            y = last.evaluation.y[block.span]
-            widening = self.defect.widening(block, y)
-            if widening == np.inf:
-                return None
-            ys, rs = self.history.settled(block.span)
-            enclosed = enclosure_bound(
-                ys, rs, self.defect.log_thermal(block, y), self.state[block.span]
-            )
-            worst = max(worst, widening * enclosed)
-        bound = min(worst, by_weight(self.history, self.defect, self.settings).value)
+            return _no_bound
         seen = self.defect.worst(last.evaluation, plain=False)
-        return bound if seen is not None and seen < bound < np.inf else None
+        if seen is None:
+            return _no_bound
+        bounds = [self._bounds(block) for block in self.defect.blocks]
+        return partial(_smallest, bounds, seen, self.adapter.Nthreads)
+
+    def _bounds(self, block: Block) -> Callable[[], tuple[float, float]]:
+        """Return a function that returns an atom's bounds, by weight and by enclosure."""
+        last, state = self.history.last, self.state[block.span]
+        y, r = last.evaluation.y[block.span], last.evaluation.r[block.span]
+        operator, thermal = self.defect.operator(block, y), self.defect.log_thermal(block, y)
+        ys, rs = self.history.settled(block.span)
+        widening, plain = self.defect.widening, last.plain
+
+        def bounds() -> tuple[float, float]:
+            factor = widening(operator)
+            if factor == np.inf:
+                return factor, factor
+            by_weight = of_state(factor * weight_bound(y, r, thermal), r, plain)
+            return by_weight, factor * enclosure_bound(ys, rs, thermal, state)
+
+        return bounds
 
     @property
     def _is_monotone(self) -> bool:
@@ -302,6 +320,19 @@ class Certificate:
         """Put the visited state with the smallest residual into the context."""
         self.at_floor = True
         self.adapter.go_back(self.history.best())
+
+
+def _no_bound() -> None:
+    """Return None."""
+
+
+def _smallest(
+    bounds: list[Callable[[], tuple[float, float]]], seen: float, Nthreads: int
+) -> float | None:
+    """Return the smaller of two kinds of bounds, the largest over atoms, if it is one."""
+    with blas_threads(Nthreads):
+        bound = min(map(max, zip(*(both() for both in bounds), strict=True)))
+    return bound if seen < bound < np.inf else None
 
 
 def _times(factor: float, estimate: ErrorEstimate) -> ErrorEstimate:

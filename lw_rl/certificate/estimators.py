@@ -15,10 +15,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..arrays import Array
 from ..norms import largest, relative, to_log
 from ..result import UNKNOWN, ErrorEstimate
 from .bounds import weight_bound
-from .defect_correction import DefectCorrection
+from .defect_correction import NARROWEST, DefectCorrection
 from .history import MAX_RHO, History, contraction
 from .settings import Settings
 
@@ -36,6 +37,7 @@ __all__ = [
     "by_step",
     "by_weight",
     "first_of",
+    "of_state",
     "profile_floor",
     "rough",
 ]
@@ -237,17 +239,38 @@ def profile_floor(
 # ---- bounds ---------------------------------------------------------------------------------
 
 
-def by_weight(history: History, operators: DefectCorrection, settings: Settings) -> ErrorEstimate:
-    """Return the rigorous bound with the source function as the weight (`bounds.weight_bound`)."""
+def by_weight(
+    history: History, operators: DefectCorrection, settings: Settings, within: float = math.inf
+) -> ErrorEstimate:
+    """Return the rigorous bound with the source function as the weight (`bounds.weight_bound`).
+
+    ``UNKNOWN`` as well where it is sure not to be below `within`, what is of interest.
+    """
     last, worst = history.last, 0.0
     for block in operators.blocks:
         y, r = last.evaluation.y[block.span], last.evaluation.r[block.span]
         bound = weight_bound(y, r, operators.log_thermal(block, y))
-        if bound < np.inf:
-            bound *= operators.widening(block, y)
-        # The plain update is no further from the solution than its step and the bound together.
-        worst = max(worst, bound + relative(largest(r)) * (1.0 + bound) if last.plain else bound)
+        if not NARROWEST * bound < within:
+            return UNKNOWN
+        bound *= operators.widening(operators.operator(block, y))
+        worst = max(worst, of_state(bound, r, last.plain))
     return ErrorEstimate(worst, "bound", worst) if worst < np.inf else UNKNOWN
+
+
+def of_state(bound: float, r: Array, plain: bool) -> float:
+    """Return a bound on the last evaluated state as one on the certified state.
+
+    Parameters
+    ----------
+    bound : float
+        On the error of the evaluated state.
+    r : Array
+        Its residual.
+    plain : bool
+        Whether the certified state is its plain update.
+    """
+    # The plain update is no further from the solution than its step and the bound together.
+    return bound + relative(largest(r)) * (1.0 + bound) if plain else bound
 
 
 def first_of(
