@@ -41,7 +41,7 @@ def overview(
     \b
     Examples:
       lw-rl overview bench/bench.json
-      lw-rl overview examples/*_bench.json --readme README.md --figure opening.png
+      lw-rl overview lines_bench.json prd_bench.json --readme README.md --figure opening.png
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     if figure is not None:
         check_place(figure)
