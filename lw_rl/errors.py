@@ -76,7 +76,7 @@ class ContextError(LwRlError, ValueError):
     """A Lightweaver context that cannot be iterated."""
 
 
-class MemoryLimitError(LwRlError, MemoryError):
+class MemoryLimitError(LwRlError, RuntimeError):
     """An operator would need more memory than there is."""
 
 
