@@ -122,7 +122,7 @@ def cube_bench(
     elif not quiet:
         console = output(quiet, width=110)
         for line in sentences({part: document[part] for part in parts}):
-            console.print(line, highlight=False, soft_wrap=True)
+            console.print(line, highlight=False)
         click.echo(f"results: {file}")
         if figure is not None:
             click.echo(f"figure: {picture}")

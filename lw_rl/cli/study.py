@@ -61,6 +61,8 @@ def study(
       lw-rl study architecture
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     require_training()
+    from rich.markdown import Markdown
+
     from ..benchmark.plots import save
     from ..benchmark.readme import renew_block, require_blocks
     from ..experiments import study as studies
@@ -99,5 +101,5 @@ def study(
     if as_json:
         click.echo(json.dumps(result))
     elif not quiet:
-        output(quiet, width=150).print(studies.markdown(result))
+        output(quiet, width=150).print(Markdown(studies.markdown(result)))
         click.echo(f"results: {out / f'{name}.json'}")
