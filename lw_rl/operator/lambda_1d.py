@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from ..arrays import Array
 from ..host.state import LinePhysics
-from .bezier_1d import mean_intensity, optical_steps, stencils, unit_responses
+from .bezier_1d import THICK, THIN, mean_intensity, stencils, unit_responses
 from .line_quadrature import Rays, line_rays
 
 __all__ = ["Plane1D"]
@@ -24,27 +25,68 @@ def _saturation(y: Array, g_ratio: float) -> Array:
     return (1.0 - excited) / (1.0 + g_ratio * excited)
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def _along_rays(
+    height: Array, line: Array, continuum: Array, profile: Array, mu: Array, B: Array, S: Array
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Return steps of optical depth, the line's share, both parts of the source, what enters.
+
+    Parameters
+    ----------
+    height : Array
+        [m], downwards, [Nspace].
+    line, continuum : Array
+        Opacity at line centre and of the background [m-1], [Nspace].
+    profile, mu
+        Of `Rays`.
+    B, S : Array
+        Source functions of background and line, [Nspace].
+    """
+    N, K = profile.shape
+    step, share = np.empty((N - 1, K)), np.empty((N, K))
+    background, source = np.empty((N, K)), np.empty((N, K))
+    before, total, incident = np.empty(K), np.empty(K), np.empty(K)
+    for i in range(N):
+        before[:] = total
+        for k in range(K):
+            own = line[i] * profile[i, k]
+            total[k] = own + continuum[i]
+            share[i, k] = own / total[k]
+            background[i, k] = (1.0 - share[i, k]) * B[i]
+            source[i, k] = share[i, k] * S[i] + background[i, k]
+        if i > 0:
+            half = 0.5 * (height[i - 1] - height[i])
+            for k in range(K):
+                t = half * (before[k] + total[k]) / mu[k]
+                step[i - 1, k] = min(max(t, THIN), THICK)
+    for k in range(K):
+        # As the host's, the lower boundary is thermal, with the gradient of B.
+        incident[k] = max(B[N - 1] + (B[N - 1] - B[N - 2]) / step[N - 2, k], 0.0)
+    return step, share, background, source, incident
+
+
 @dataclass(frozen=True)
 class _Medium:
     """What rays go through at one state of the line.
 
     Attributes
     ----------
-    step : Array
-        Steps of optical depth along the rays, [Nspace - 1, Nray].
+    decay : Array
+        What is left of light after a step along the rays, [Nspace - 1, Nray].
     share : Array
         The line's share of the opacity, [Nspace, Nray].
-    background : Array
-        What the background adds to the source function, [Nspace, Nray].
+    background, source : Array
+        What the background adds to the source function, and all of it, [Nspace, Nray].
     incident : Array
         Intensity that enters at the last depth, [Nray].
     inward, outward : Array
         From `stencils`.
     """
 
-    step: Array
+    decay: Array
     share: Array
     background: Array
+    source: Array
     incident: Array
     inward: Array
     outward: Array
@@ -68,17 +110,21 @@ class Plane1D:
 
     def _medium(self, line: LinePhysics, rays: Rays, y: Array | None, linear: bool) -> _Medium:
         B = np.exp(line.log_B)
-        saturation = np.ones_like(B) if y is None else _saturation(y, float(line.g_ratio))
-        opacity = (line.opacity * saturation)[:, None] * rays.profile
-        total = opacity + (line.opacity * line.background)[:, None]
-        share = opacity / total
-        step = optical_steps(total, self.height, rays.mu)
-        background = (1.0 - share) * B[:, None]
-        source = background if y is None else share * np.exp(y)[:, None] + background
-        # As the host's, the lower boundary is thermal, with the gradient of B.
-        incident = np.maximum(B[-1] + (B[-1] - B[-2]) / step[-1], 0.0)
-        inward, outward = stencils(step, source, linear or y is None)
-        return _Medium(step, share, background, incident, inward, outward)
+        # Without an estimate atoms are in the lower level.
+        S = B if y is None else np.exp(y)
+        saturation = 1.0 if y is None else _saturation(y, float(line.g_ratio))
+        step, share, background, source, incident = _along_rays(
+            self.height,
+            line.opacity * saturation,
+            line.opacity * line.background,
+            rays.profile,
+            rays.mu,
+            B,
+            S,
+        )
+        decay = np.exp(-step)
+        inward, outward = stencils(step, decay, source, linear or y is None)
+        return _Medium(decay, share, background, source, incident, inward, outward)
 
     def mean_intensity(
         self, line: LinePhysics, rays: Rays, y: Array, linear: bool = False
@@ -97,8 +143,7 @@ class Plane1D:
             Interpolate linearly between depths (default: False).
         """
         m = self._medium(line, rays, y, linear)
-        source = m.share * np.exp(y)[:, None] + m.background
-        J: Array = mean_intensity(m.inward, m.outward, m.step, rays.weight, source, m.incident)
+        J: Array = mean_intensity(m.inward, m.outward, m.decay, rays.weight, m.source, m.incident)
         return J
 
     def lambda_operator(
@@ -117,11 +162,11 @@ class Plane1D:
         Returns
         -------
         Lambda : Array
-            Mean intensity per source function, shape [Nspace, Nspace].
+            Mean intensity per source function, shape [Nspace, Nspace], columns contiguous.
         known : Array
             Mean intensity of background and lower boundary as c^2 J / 2 h nu^3, shape [Nspace].
         """
         m = self._medium(line, rays, y, linear)
-        Lambda = unit_responses(m.inward, m.outward, m.step, rays.weight, m.share)
-        known = mean_intensity(m.inward, m.outward, m.step, rays.weight, m.background, m.incident)
+        Lambda = unit_responses(m.inward, m.outward, m.decay, rays.weight, m.share)
+        known = mean_intensity(m.inward, m.outward, m.decay, rays.weight, m.background, m.incident)
         return Lambda, known

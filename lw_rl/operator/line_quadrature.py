@@ -52,7 +52,7 @@ class Rays:
         some = slice(_ROUGH // 2, None, _ROUGH)
         weight = self.weight[:, some]
         total = weight.sum(axis=1, keepdims=True)
-        return Rays(weight / total, self.profile[:, some], self.mu[some])
+        return Rays(weight / total, self.profile[:, some].copy(), self.mu[some].copy())
 
 
 def _frequencies(physics: LinePhysics, span: float) -> tuple[Array, Array]:

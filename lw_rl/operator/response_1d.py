@@ -292,8 +292,8 @@ def _bundle(
             S = (eta[v, i] + own[v, i] + sca[v, i] * J[v, i]) / total[v, i]
             for k in range(K):
                 source[i, k * LANES + w] = S
-    inward, outward = stencils(step, source, monotone)
     decay = np.exp(-step)
+    inward, outward = stencils(step, decay, source, monotone)
     _lambda_operators(inward, outward, decay, half, down, up, Lambda)
     if not up:
         return

@@ -20,6 +20,7 @@ from scipy.linalg.lapack import dgetrf, dgetrs
 
 from ..arrays import Array
 from ..host.state import LinePhysics
+from ..norms import largest
 from ..resample import resample, table
 from .lambda_1d import Plane1D
 from .line_quadrature import Rays, coarser
@@ -27,8 +28,9 @@ from .line_quadrature import Rays, coarser
 __all__ = ["TwoLevelOperator"]
 
 
-#: The first estimate of the source function makes do with this many depths.
-_ROUGH_DEPTHS = 256
+#: The first estimate of the source function makes do with this many depths, where there are more
+#: than twice as many.
+_ROUGH_DEPTHS = 128
 #: A positive operator's solution is not below this share of what is created locally.
 _POSITIVE = 0.99
 #: Change of ln S beyond which the first operator is relinearised around its own solution, and how
@@ -63,8 +65,6 @@ class TwoLevelOperator:
         Whether it interpolates linearly. Cubic interpolation has negative weights; where they make
         the operator's own solution fall below what is created locally, as no positive operator's
         can, its inverse is worthless, and it interpolates linearly instead.
-    Lambda : Array
-        Mean intensity per source function, shape [Nspace, Nspace].
     known : Array
         Mean intensity of background and lower boundary as c^2 J / 2 h nu^3, shape [Nspace].
     regular : bool
@@ -90,34 +90,46 @@ class TwoLevelOperator:
             self._linearise()
 
     def _linearise(self) -> None:
-        self.Lambda, self.known = self.geometry.lambda_operator(
-            self.line, self.rays, self.y, self.linear
-        )
-        self._factors, self._pivots, info = dgetrf(self._matrix())
+        A, self.known = self._equations()
+        self._factors, self._pivots, info = dgetrf(A, overwrite_a=True)
         self.regular = info == 0 and bool(np.isfinite(self._factors.sum()))
 
+    def _equations(self) -> tuple[Array, Array]:
+        """Return ``1 - (1 - epsilon) Lambda``, columns contiguous, and what is known of J."""
+        A, known = self.geometry.lambda_operator(self.line, self.rays, self.y, self.linear)
+        A *= (self._epsilon - 1.0)[:, None]
+        np.einsum("ii->i", A)[:] += 1.0
+        return A, known
+
     @classmethod
-    def first(cls, line: LinePhysics, geometry: Plane1D | None = None) -> TwoLevelOperator:
+    def first(
+        cls, line: LinePhysics, geometry: Plane1D | None = None, rays: Rays | None = None
+    ) -> TwoLevelOperator:
         """Return the operator around its own solution; no formal solution is needed.
 
-        A rough operator, on a third of the frequencies and not too many depths, of atoms in the
-        lower level and of a source function that is linear between depths, which is monotone and
-        never far off, tells around what to linearise. Opacity and interpolation are not linear, and
-        where there are shocks the solution is far from there: the operator is relinearised around
-        its own solution until that hardly moves.
+        A rough operator, on a third of the frequencies, of atoms in the lower level and of a source
+        function that is linear between depths, which is monotone and never far off, tells around
+        what to linearise. Opacity and interpolation are not linear, and where there are shocks the
+        solution is far from there: the operator is relinearised around its own solution until that
+        hardly moves. On fine grids all of this is done on fewer depths first.
         """
         geometry = Plane1D(line.height) if geometry is None else geometry
-        rays = geometry.rays(line)
+        rays = geometry.rays(line) if rays is None else rays
         N = len(line.height)
-        if N > _ROUGH_DEPTHS:
-            fewer, rough = coarser(line, rays.rough(), table(N, _ROUGH_DEPTHS))
-            y = resample(cls(fewer, rays=rough).start(), table(_ROUGH_DEPTHS, N))
+        if N > 2 * _ROUGH_DEPTHS:
+            fewer, on_fewer = coarser(line, rays, table(N, _ROUGH_DEPTHS))
+            y = resample(cls.first(fewer, rays=on_fewer).start(), table(_ROUGH_DEPTHS, N))
         else:
             y = cls(line, geometry=geometry, rays=rays.rough()).start()
-        operator = cls(line, y, geometry, rays)
+        return cls(line, y, geometry, rays).settled()
+
+    def settled(self) -> TwoLevelOperator:
+        """Return the operator relinearised around its own solution until that hardly moves."""
+        operator = self
         for _ in range(_MOST - 1):
-            around, y = y, operator.start()
-            if not operator.regular or np.abs(y - around).max() < _SETTLED:
+            y = operator.start()
+            assert operator.y is not None
+            if not operator.regular or largest(y - operator.y) < _SETTLED:
                 break
             again = operator.relinearised(y)
             if not again.regular:
@@ -128,12 +140,6 @@ class TwoLevelOperator:
     def relinearised(self, y: Array) -> TwoLevelOperator:
         """Return the operator of the same line linearised around another state."""
         return type(self)(self.line, y, self.geometry, self.rays)
-
-    def _matrix(self) -> Array:
-        """Return ``1 - (1 - epsilon) Lambda``."""
-        A = (self._epsilon - 1.0)[:, None] * self.Lambda
-        A.flat[:: len(A) + 1] += 1.0
-        return A
 
     def solve(self, residual: Array) -> Array:
         """Return the correction of S that removes a residual ``(1 - epsilon) J + epsilon B - S``.
@@ -184,7 +190,7 @@ class TwoLevelOperator:
             Steps after which the answer is None.
         """
         solution = np.exp(self.start())
-        A = self._matrix()
+        A, _ = self._equations()
         diagonal = A.diagonal().copy()
         off = np.exp(y) - solution
         for steps in range(1, most + 1):
