@@ -162,7 +162,8 @@ def solve(
 printInterval, quiet, convergence, policy, scheme, callback
         As for :func:`iterate_ctx_rl`, with the same defaults.
     bound : bool, optional
-        Also compute the bound on the error, some milliseconds after the solve (default: True).
+        Also compute the bound on the error, some milliseconds when `Result.estimate` is first read
+        (default: True).
 
     Returns
     -------
@@ -203,14 +204,13 @@ ValueError
         outcome = "interrupted"
     seconds = perf_counter() - start
     estimate = proxy.certificate.estimate()
-    if bound:
-        estimate = estimate.bounded(proxy.certificate.bound())
+    bound_later = proxy.certificate.bound_later() if bound else None
     result = Result(
         Nformal=proxy.report.Nformal,
         records=proxy.report.records,
         outcome=outcome,
         seconds=seconds,
-        estimate=estimate,
+        estimate=estimate if bound_later is None else lambda: estimate.bounded(bound_later()),
     )
     if not quiet:
         print(result)

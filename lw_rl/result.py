@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from .files import Json
 
@@ -126,6 +127,23 @@ class Report:
         return counts
 
 
+class _Estimate:
+    """An estimate that may be given as a function: it is called when the estimate is first read."""
+
+    def __get__(self, result: Result | None, kind: type[Result] | None = None) -> ErrorEstimate:
+        if result is None:
+            return UNKNOWN
+        known: ErrorEstimate | Callable[[], ErrorEstimate] = result.__dict__["_estimate"]
+        if not isinstance(known, ErrorEstimate):
+            known = result.__dict__["_estimate"] = known()
+        return known
+
+    def __set__(
+        self, result: Result, estimate: ErrorEstimate | Callable[[], ErrorEstimate]
+    ) -> None:
+        result.__dict__["_estimate"] = estimate
+
+
 @dataclass
 class Result(Report):
     """How a solve ended; what :func:`lw_rl.solve` returns.
@@ -144,12 +162,16 @@ class Result(Report):
         Wall time [s], the set-up of the scheme included.
     estimate : ErrorEstimate
         How wrong the populations can be: those in the context if converged, else those of the last
-        formal solution, from which the scheme may have moved on.
+        formal solution, from which the scheme may have moved on. Its bound is computed when it is
+        first read.
     """
 
     outcome: Outcome = "interrupted"
     seconds: float = 0.0
-    estimate: ErrorEstimate = UNKNOWN
+    estimate: _Estimate = _Estimate()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_estimate": self.estimate}
 
     @property
     def converged(self) -> bool:

@@ -70,17 +70,18 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from ..arrays import Array
 from ..host.adapter import Adapter
 from ..host.state import Block, Evaluation
-from ..host.threads import on_the_contexts_threads
+from ..host.threads import blas_threads, on_the_contexts_threads
 from ..norms import largest, relative, to_log
 from ..result import UNKNOWN, ErrorEstimate
 from .bounds import enclosure_bound, weight_bound
-from .defect_correction import DefectCorrection, Operators
+from .defect_correction import NARROWEST, DefectCorrection, Operators
 from .history import MAX_RHO, History, contraction
 from .redistribution import Redistribution
 
@@ -383,7 +384,6 @@ class Certificate:
             return ErrorEstimate(left, "operator")
         return self._estimate
 
-    @on_the_contexts_threads
     def bound(self) -> float | None:
         """Return the bound on the error of :attr:`state`, or None where there is none.
 
@@ -391,14 +391,19 @@ class Certificate:
         (`lw_rl.certificate.bounds`) does not hold where the approximate operator, which
         interpolates as the host does, takes the error for larger: there is none then.
         """
-        if self.evaluation is None:
-            return None
-        bound = min(
-            self._largest_over_blocks(self._weight_bound),
-            self._largest_over_blocks(self._enclosure_bound),
-        )
+        bound: float | None = self.bound_later()()
+        return bound
+
+    @on_the_contexts_threads
+    def bound_later(self) -> Callable[[], float | None]:
+        """Return a function that returns :meth:`bound` of now; it keeps no context alive."""
+        if self.evaluation is None or not self._has_bound:
+            return _no_bound
         seen = self.defect.worst(self.evaluation, plain=False)
-        return bound if seen is not None and seen < bound < np.inf else None
+        if seen is None:
+            return _no_bound
+        bounds = [self._bounds(block) for block in self.adapter.blocks]
+        return partial(_smallest, bounds, seen, self.adapter.Nthreads)
 
     def settle(self) -> None:
         """Put the certified state into the context, if a scheme has moved on from it."""
@@ -429,7 +434,9 @@ class Certificate:
                     estimate = ErrorEstimate(seen, "operator")
         if self._rough:
             estimate = replace(estimate, value=self.settings.rough * estimate.value)
-        bound = self._largest_over_blocks(self._weight_bound)
+        if not self._has_bound:
+            return estimate
+        bound = max(self._weight_bound(b, estimate.value) for b in self.adapter.blocks)
         return ErrorEstimate(bound, "bound", bound) if bound < estimate.value else estimate
 
     def _defect_correction(self) -> ErrorEstimate:
@@ -490,14 +497,12 @@ class Certificate:
 
     # ---- the bounds -------------------------------------------------------------------------
 
-    def _largest_over_blocks(self, bound: Callable[[Block], float]) -> float:
-        if self._profile:
-            return float("inf")
-        if not (self.adapter.settled and self.defect.complete):
-            return float("inf")
-        if not self.history.monotone:
-            return float("inf")
-        return max(bound(b) for b in self.adapter.blocks)
+    @property
+    def _has_bound(self) -> bool:
+        """Whether nothing that is known speaks against what bounds rest on."""
+        if self._profile or not (self.adapter.settled and self.defect.complete):
+            return False
+        return self.history.monotone
 
     def _thermal(self, block: Block, y: Array) -> Array:
         """Return ln(eps B) in the unit of the unknown, shape [Nspace]."""
@@ -506,22 +511,55 @@ class Certificate:
             self._log_b[block] = np.log(np.maximum(thermal, 1e-300))
         return self._log_b[block]
 
-    def _weight_bound(self, block: Block) -> float:
+    def _weight_bound(self, block: Block, within: float) -> float:
+        """Return an atom's bound with the source function as the weight.
+
+        Infinite where it is sure not to be within what is of interest.
+        """
         assert self.evaluation is not None
         y, r = self.evaluation.y[block.span], self.evaluation.r[block.span]
         bound = weight_bound(y, r, self._thermal(block, y))
-        if bound < np.inf:
-            bound *= self.defect.widening(block, y)
-        # The plain update is no further from the solution than its step and the bound together.
-        return bound + relative(largest(r)) * (1.0 + bound) if self._plain else bound
+        if not NARROWEST * bound < within:
+            return float("inf")
+        widening = self.defect.widening(self.defect.operator(block, y))
+        return _of_state(widening * bound, r, self._plain)
 
-    def _enclosure_bound(self, block: Block) -> float:
+    def _bounds(self, block: Block) -> Callable[[], tuple[float, float]]:
+        """Return a function that returns an atom's bounds, by weight and by enclosure."""
         assert self.evaluation is not None
-        span = block.span
-        y = self.evaluation.y[span]
-        widening = self.defect.widening(block, y)
+        span, plain, state = block.span, self._plain, self.state[block.span]
+        y, r = self.evaluation.y[span], self.evaluation.r[span]
+        operator, thermal = self.defect.operator(block, y), self._thermal(block, y)
         ys, rs = self.history.settled(span)
-        return widening * enclosure_bound(ys, rs, self._thermal(block, y), self.state[span])
+        widening = self.defect.widening
+
+        def bounds() -> tuple[float, float]:
+            factor = widening(operator)
+            if not factor < float("inf"):
+                return factor, factor
+            by_weight = _of_state(factor * weight_bound(y, r, thermal), r, plain)
+            return by_weight, factor * enclosure_bound(ys, rs, thermal, state)
+
+        return bounds
+
+
+def _no_bound() -> None:
+    """Return None."""
+
+
+def _smallest(
+    bounds: list[Callable[[], tuple[float, float]]], seen: float, Nthreads: int
+) -> float | None:
+    """Return the smaller of two kinds of bounds, the largest over atoms, if it is one."""
+    with blas_threads(Nthreads):
+        bound = min(map(max, zip(*(both() for both in bounds), strict=True)))
+    return bound if seen < bound < float("inf") else None
+
+
+def _of_state(bound: float, r: Array, plain: bool) -> float:
+    """Return a bound at the last evaluation as one of the certified state."""
+    # The plain update is no further from the solution than its step and the bound together.
+    return bound + relative(largest(r)) * (1.0 + bound) if plain else bound
 
 
 def _at_least(least: float, estimate: ErrorEstimate) -> ErrorEstimate:

@@ -162,9 +162,10 @@ def test_a_bound_is_widened_by_the_negative_part_of_the_operator(ctx):
     negative = defect.operator(block, y).negative_share
     assert 0.0 < negative < 0.02
     expected = 1.5 * (1.0 + 5.0 * negative) / (1.0 - 5.0 * negative)
-    assert expected > 1.5 and defect.widening(block, y) == pytest.approx(expected)
-    defect.operator(block, y).negative_share = 0.03
-    assert defect.widening(block, y) == np.inf
+    operator = defect.operator(block, y)
+    assert expected > 1.5 and defect.widening(operator) == pytest.approx(expected)
+    operator.negative_share = 0.03
+    assert defect.widening(operator) == np.inf
 
 
 def test_a_bound_is_none_where_no_maximum_principle_holds():
@@ -184,7 +185,7 @@ def test_a_bound_is_wider_where_it_nearly_does():
     def unwidened(certificate):
         certificate.settings = EstimateSettings(memory=20)
         certificate.clear()
-        certificate.defect.widening = lambda block, y: 1.0
+        certificate.defect.widening = lambda _: 1.0
 
     true, result = problem.solve("mali", convergence=certified(unwidened))
     assert result.estimate.bound < true
@@ -198,7 +199,7 @@ def test_a_bound_that_the_operator_contradicts_is_none():
 
     def credulous(certificate):
         worst = certificate.defect.worst
-        certificate.defect.widening = lambda block, y: 1.0
+        certificate.defect.widening = lambda _: 1.0
         certificate.defect.worst = lambda e, plain: worst(e, plain) if plain else 0.0
 
     assert problem.solve("mali", convergence=certified(credulous))[1].estimate.bound < true
