@@ -221,7 +221,7 @@ def _positions(
     Nscatter: Any, NmaxIter: Any, policy: PolicyLike, scheme: str | Scheme
 ) -> tuple[int, int, PolicyLike, str | Scheme]:
     """Return the arguments with policy and scheme where 0.1 had them: in the second and third."""
-    if isinstance(Nscatter, str | Policy):
+    if not isinstance(Nscatter, int) and isinstance(Nscatter, str | Policy):
         warnings.warn(
             "policy and scheme are keyword arguments since 0.2: the second and third position are "
             "the host's Nscatter and NmaxIter",

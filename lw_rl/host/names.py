@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache, wraps
+from functools import cache, lru_cache, wraps
 from typing import Any, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import lightweaver as lw
 
@@ -106,6 +107,7 @@ _SPELLINGS = {
 }
 
 
+@cache
 def _candidates(name: str) -> tuple[str, ...]:
     """Return the spellings of a name, that of 1.0 first."""
     return _SPELLINGS.get(_folded(name), (name,))
@@ -125,6 +127,10 @@ def _choose(name: str, choices: Iterable[str]) -> str | None:
     return next(known, None) or _alike(name, choices)
 
 
+#: How types spell attributes that all their objects have.
+_KNOWN: WeakKeyDictionary[type, dict[str, str]] = WeakKeyDictionary()
+
+
 def spelled(thing: Any, new: str) -> str:
     """Return how an object spells one of its attributes.
 
@@ -140,6 +146,19 @@ def spelled(thing: Any, new: str) -> str:
     AttributeError
         If it has none of that name in any spelling.
     """
+    kind = type(thing)
+    known = _KNOWN.get(kind)
+    if known is None:
+        known = _KNOWN[kind] = {}
+    name = known.get(new)
+    if name is None:
+        name = _spelling(thing, new)
+        if hasattr(kind, name):
+            known[new] = name
+    return name
+
+
+def _spelling(thing: Any, new: str) -> str:
     recent, *old = _candidates(new)
     # A type that knows the name of 1.0 warns of the old one even where there is no value.
     if hasattr(thing, recent) or hasattr(type(thing), recent):

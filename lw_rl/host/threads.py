@@ -12,7 +12,7 @@ from functools import cache, wraps
 from threading import Lock
 from typing import Any
 
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import LibController, ThreadpoolController
 
 __all__ = ["blas_threads", "on_the_contexts_threads"]
 
@@ -21,9 +21,10 @@ _set = Lock()
 
 
 @cache
-def _controller() -> ThreadpoolController:
-    # It looks through the libraries of the process, which takes longer than a step.
-    return ThreadpoolController()
+def _libraries() -> list[LibController]:
+    # To look through those of the process takes longer than a step.
+    libraries: list[LibController] = ThreadpoolController().select(user_api="blas").lib_controllers
+    return libraries
 
 
 @contextmanager
@@ -43,8 +44,15 @@ def blas_threads(number: int) -> Iterator[None]:
         yield
         return
     try:
-        with _controller().limit(limits=number, user_api="blas"):
+        # A tenth of what the controller's own context manager takes, which asks for all there is.
+        others = [(lib, n) for lib in _libraries() if (n := lib.get_num_threads()) != number]
+        for lib, _ in others:
+            lib.set_num_threads(number)
+        try:
             yield
+        finally:
+            for lib, before in others:
+                lib.set_num_threads(before)
     finally:
         _set.release()
 

@@ -65,31 +65,30 @@ def _along_rays(
     return step, share, background, source, incident
 
 
-@dataclass(frozen=True)
-class _Medium:
-    """What rays go through at one state of the line.
+@njit(cache=True, nogil=True)
+def _swept(
+    step: Array, decay: Array, weight: Array, source: Array, incident: Array, monotone: bool
+) -> Array:
+    """Return the mean intensity of a source function, [Nspace]."""
+    inward, outward = stencils(step, decay, source, monotone)
+    return mean_intensity(inward, outward, decay, weight, source, incident)
 
-    Attributes
-    ----------
-    decay : Array
-        What is left of light after a step along the rays, [Nspace - 1, Nray].
-    share : Array
-        The line's share of the opacity, [Nspace, Nray].
-    background, source : Array
-        What the background adds to the source function, and all of it, [Nspace, Nray].
-    incident : Array
-        Intensity that enters at the last depth, [Nray].
-    inward, outward : Array
-        From `stencils`.
-    """
 
-    decay: Array
-    share: Array
-    background: Array
-    source: Array
-    incident: Array
-    inward: Array
-    outward: Array
+@njit(cache=True, nogil=True)
+def _responses(
+    step: Array,
+    decay: Array,
+    weight: Array,
+    share: Array,
+    background: Array,
+    source: Array,
+    incident: Array,
+    monotone: bool,
+) -> tuple[Array, Array]:
+    """Return the Lambda operator and the mean intensity of background and lower boundary."""
+    inward, outward = stencils(step, decay, source, monotone)
+    Lambda = unit_responses(inward, outward, decay, weight, share)
+    return Lambda, mean_intensity(inward, outward, decay, weight, background, incident)
 
 
 @dataclass(frozen=True)
@@ -108,23 +107,20 @@ class Plane1D:
         """Return the frequencies and angles on which a line is seen."""
         return line_rays(line)
 
-    def _medium(self, line: LinePhysics, rays: Rays, y: Array | None, linear: bool) -> _Medium:
+    def _medium(
+        self, line: LinePhysics, rays: Rays, y: Array | None
+    ) -> tuple[Array, Array, Array, Array, Array, Array]:
+        """Return what :func:`_along_rays` does, and what is left of light after every step."""
         B = np.exp(line.log_B)
         # Without an estimate atoms are in the lower level.
         S = B if y is None else np.exp(y)
-        saturation = 1.0 if y is None else _saturation(y, float(line.g_ratio))
+        opacity = line.opacity if y is None else line.opacity * _saturation(y, line.g_ratio)
+        continuum = line.opacity * line.background
         step, share, background, source, incident = _along_rays(
-            self.height,
-            line.opacity * saturation,
-            line.opacity * line.background,
-            rays.profile,
-            rays.mu,
-            B,
-            S,
+            self.height, opacity, continuum, rays.profile, rays.mu, B, S
         )
-        decay = np.exp(-step)
-        inward, outward = stencils(step, decay, source, linear or y is None)
-        return _Medium(decay, share, background, source, incident, inward, outward)
+        # numpy's exponential, which treats several numbers together.
+        return step, np.exp(-step), share, background, source, incident
 
     def mean_intensity(
         self, line: LinePhysics, rays: Rays, y: Array, linear: bool = False
@@ -142,8 +138,8 @@ class Plane1D:
         linear : bool, optional
             Interpolate linearly between depths (default: False).
         """
-        m = self._medium(line, rays, y, linear)
-        J: Array = mean_intensity(m.inward, m.outward, m.decay, rays.weight, m.source, m.incident)
+        step, decay, _, _, source, incident = self._medium(line, rays, y)
+        J: Array = _swept(step, decay, rays.weight, source, incident, linear)
         return J
 
     def lambda_operator(
@@ -166,7 +162,8 @@ class Plane1D:
         known : Array
             Mean intensity of background and lower boundary as c^2 J / 2 h nu^3, shape [Nspace].
         """
-        m = self._medium(line, rays, y, linear)
-        Lambda = unit_responses(m.inward, m.outward, m.decay, rays.weight, m.share)
-        known = mean_intensity(m.inward, m.outward, m.decay, rays.weight, m.background, m.incident)
-        return Lambda, known
+        step, decay, share, background, source, incident = self._medium(line, rays, y)
+        found: tuple[Array, Array] = _responses(
+            step, decay, rays.weight, share, background, source, incident, linear or y is None
+        )
+        return found

@@ -120,9 +120,10 @@ def card_of(policy: object) -> Card:
     PolicyFileError
         If one of the card's limits is not of its kind.
     """
-    if not isinstance(policy, Carded):
-        return Card()
-    return policy.card if isinstance(policy.card, Card) else Card(policy.card)
+    card = getattr(policy, "card", None)
+    if isinstance(card, Card):
+        return card
+    return Card(card) if isinstance(policy, Carded) else Card()
 
 
 def _number(value: Any) -> float:

@@ -24,6 +24,7 @@ sigmoid         the four-parameter policy of Panos and Milic  to see what a para
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from ..errors import UnknownNameError, UnusedPolicyError
 from ..policies.base import Policy, PolicyLike, make_policy
@@ -98,7 +99,7 @@ def make_scheme(scheme: str | Scheme, policy: PolicyLike = "default") -> Safegua
     """
     if isinstance(scheme, str):
         if scheme in _WITH_POLICY:
-            return _guarded(_WITH_POLICY[scheme](policy))
+            return _shipped(scheme) if policy == "default" else _with_policy(scheme, policy)
         if scheme not in _WITHOUT_POLICY:
             raise UnknownNameError("scheme", scheme, known())
     if policy != "default":
@@ -108,13 +109,28 @@ def make_scheme(scheme: str | Scheme, policy: PolicyLike = "default") -> Safegua
             f"or name one of {', '.join(_WITH_POLICY)}"
         )
     if isinstance(scheme, str):
-        return _guarded(_WITHOUT_POLICY[scheme]())
+        return _without_policy(scheme)
     if isinstance(scheme, type) or not isinstance(scheme, Scheme):
         raise TypeError(
             f"a scheme is one of {', '.join(known())} or an object with init and step; got "
             f"{type(scheme).__name__}"
         )
     return _guarded(scheme)
+
+
+def _with_policy(name: str, policy: PolicyLike) -> Safeguarded:
+    return _guarded(_WITH_POLICY[name](policy))
+
+
+# Schemes do not change: what evolves is in the states that they return.
+@cache
+def _shipped(name: str) -> Safeguarded:
+    return _with_policy(name, "default")
+
+
+@cache
+def _without_policy(name: str) -> Safeguarded:
+    return _guarded(_WITHOUT_POLICY[name]())
 
 
 def _guarded(scheme: Scheme) -> Safeguarded:
