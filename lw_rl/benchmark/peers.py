@@ -14,13 +14,11 @@ from ..policies import card_of
 from ..policies.base import PolicyLike
 from ..schemes import (
     Anderson,
-    Depthwise,
     Lambda,
     Mali,
     Ng,
     Safeguarded,
     Scheme,
-    make_policy,
     make_scheme,
 )
 from .solves import POPS_TOL
@@ -119,7 +117,7 @@ def peers(
     """
     known = [_limited(p) if levels else p for p in _known(levels)]
     ours = [
-        Peer(depthwise_name(p), make_scheme(Depthwise(make_policy(p))), own=True) for p in policies
+        Peer(depthwise_name(p), make_scheme("depthwise", p), own=True) for p in policies
     ]
     ours = [_limited(p) if levels else p for p in ours]
     if not names:

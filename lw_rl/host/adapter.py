@@ -140,6 +140,12 @@ class Adapter:
         return int(self.ctx.kwargs["atmos"].Nspace)
 
     @property
+    def sweep(self) -> int:
+        """Points, rays and wavelengths of a formal solution, multiplied."""
+        atmos = self.ctx.kwargs["atmos"]
+        return self.Nspace * int(atmos.Nrays) * int(np.size(self.ctx.spect.wavelength))
+
+    @property
     def line_sources(self) -> bool:
         """Whether the unknown of every active atom is a line source function."""
         return all(self._sources)

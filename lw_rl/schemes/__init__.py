@@ -5,7 +5,9 @@ scheme          what it does                                  when
 =============== ============================================= ==================================
 depthwise       a non-local approximate operator and a policy the default; atoms with more levels
                 correct the best of the states visited        get the equilibrium of coupled lines
-                                                              and continua, without a policy
+                                                              and continua, without a policy; the
+                                                              shipped one is asked only where a
+                                                              formal solution takes long
 nonlocal        the same without a policy                     to see what the policy adds
 anderson        Anderson acceleration of MALI                 more dimensions; problems unlike any
                                                               that a policy has seen
@@ -57,6 +59,11 @@ __all__ = [
 #: plain updates, and the operator.
 _COMBINING_ALLOWANCE, _OPERATOR_ALLOWANCE = 20.0, 8.0
 
+#: The shipped policy is asked from so many points, rays and wavelengths of a formal solution on,
+#: multiplied. It saves one formal solution in twenty solves, and its answers take 0.7 ms in each:
+#: a formal solution of 4e5 takes 15 ms. (Where somebody gives a policy, it is asked.)
+_WORTH = 400_000
+
 #: Schemes by name: those without a policy, and those with one.
 _WITHOUT_POLICY: dict[str, Callable[[], Scheme]] = {
     "lambda": Lambda,
@@ -68,7 +75,9 @@ _WITHOUT_POLICY: dict[str, Callable[[], Scheme]] = {
 }
 _WITH_POLICY: dict[str, Callable[[PolicyLike], Scheme]] = {
     "sigmoid": lambda policy: Sigmoid(None if policy == "default" else make_policy(policy)),
-    "depthwise": lambda policy: Depthwise(make_policy(policy)),
+    "depthwise": lambda policy: Depthwise(
+        make_policy(policy), worth=_WORTH if policy == "default" else 0
+    ),
 }
 
 

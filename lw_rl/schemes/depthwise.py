@@ -168,7 +168,8 @@ class Depthwise:
     Populations in LTE carry no information about the radiation field: then the operator's own
     solution is the zeroth step, before the first formal solution.
 
-    A policy is asked for as long as its steps leave less than a third of the estimated error:
+    A policy is asked where a formal solution takes long enough (`worth`), for as long as its steps
+    leave less than a third of the estimated error:
     after one that does not, where the operator's first guess is far off, where it fails, and where
     it says that it knows nothing of the kind (:class:`~lw_rl.errors.OutOfRangeError`), the rest of
     the solve is the operator's alone.
@@ -194,6 +195,9 @@ class Depthwise:
     far : float, optional
         Distance from what the operator was linearised around, in the logarithm, beyond which it is
         relinearised; a tenth of it where its last step left much of the error (default: 0.3).
+    worth : int, optional
+        Points, rays and wavelengths of a formal solution, multiplied, from which on a policy is
+        asked (default: 0, always).
     enough : float, optional
         Share of the error that a failed step of the operator leaves, after which it may back off
         (default: 0.8).
@@ -204,6 +208,7 @@ class Depthwise:
     near: float = 0.05
     far: float = 0.3
     enough: float = 0.8
+    worth: int = 0
     name: str = field(default="depthwise")
     lambdaIterate: bool = False
     solves_scattering: bool = True
@@ -244,8 +249,9 @@ class Depthwise:
             s.first = operator.start()
             # Collisional-radiative switching begins as another problem, from LTE.
             s.lte = y if adapter.settled else None
+        asked = self.policy is not None and adapter.sweep >= self.worth
         # Policies are trained at complete redistribution.
-        if self.policy is not None and atom.source and not adapter.redistributes(block):
+        if self.policy is not None and asked and atom.source and not adapter.redistributes(block):
             card = card_of(self.policy)
             s.frame = make_frame(atom.source.physics())
             s.near = card.asked_within or self.near

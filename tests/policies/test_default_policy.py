@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import lw_rl
+from lw_rl.policies.base import make_policy
 from lw_rl.benchmark import measure as benchmark
 from lw_rl.benchmark.reference import true_error
 from lw_rl.policies import actor
@@ -40,7 +41,7 @@ def test_a_fraction_of_the_formal_solutions_of_others(peer, factor, tolerance, r
 
 
 def test_the_steps_are_the_policys(make_ctx):
-    solved = lw_rl.solve(make_ctx(), popsTol=1e-6, quiet=True)
+    solved = lw_rl.solve(make_ctx(), policy=make_policy("default"), popsTol=1e-6, quiet=True)
     assert set(solved.steps_by) == {"depthwise"} and not solved.rejected
 
 
