@@ -116,9 +116,7 @@ def peers(
         If a policy cannot be used, or there is no peer of a name.
     """
     known = [_limited(p) if levels else p for p in _known(levels)]
-    ours = [
-        Peer(depthwise_name(p), make_scheme("depthwise", p), own=True) for p in policies
-    ]
+    ours = [Peer(depthwise_name(p), make_scheme("depthwise", p), own=True) for p in policies]
     ours = [_limited(p) if levels else p for p in ours]
     if not names:
         return [*(p for p in known if p.name not in _ON_REQUEST[levels]), *ours]

@@ -159,14 +159,16 @@ class DefectCorrection:
         LookupError
             If the atom has none.
         """
-        own = self._own.get(block)
-        for known in (own, self._of_scheme().get(block)):
+        others = [self._own.get(block), self._of_scheme().get(block)]
+        for known in others:
             if known is not None and known.y is not None and largest(known.y - y) <= within:
                 return known
+        # On the rays that there are.
+        of_same_line = next((known for known in others if known is not None), None)
         made = (
             operator_for(self._atoms[block], self._geometry, y)
-            if own is None
-            else own.relinearised(y)
+            if of_same_line is None
+            else of_same_line.relinearised(y)
         )
         if made is None:
             raise LookupError(f"{self._atoms[block].element} has no operator")

@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..arrays import Array
-from ..host.state import Atom, Grid, LinePhysics
+from ..host.state import Atom, Grid, LinePhysics, LineProfile
 from .lambda_1d import Plane1D
 from .line_quadrature import Rays
 from .two_level import TwoLevelOperator
@@ -29,8 +29,8 @@ __all__ = ["EquilibriumOperator", "Geometry", "geometry_for", "has_operator", "o
 class Geometry(Protocol):
     """Where the points of an atmosphere are, and how light goes from one to another."""
 
-    def rays(self, line: LinePhysics) -> Rays:
-        """Return the frequencies and angles on which a line is seen."""
+    def rays(self, line: LinePhysics, profile: LineProfile | None = None) -> Rays:
+        """Return the frequencies and angles on which a line is seen: the host's, if known."""
         ...
 
     def mean_intensity(
@@ -68,6 +68,13 @@ class EquilibriumOperator(Protocol):
 
     def start(self) -> Array:
         """Return the operator's own solution, where a solve can begin."""
+        ...
+
+    def radiation(self, y: Array) -> Array | None:
+        """Return the line's mean intensity at `y` as c^2 J / 2 h nu^3, None if unknown.
+
+        Shape [Nwave, Nspace], at the host's wavelengths.
+        """
         ...
 
     def relinearised(self, y: Array) -> EquilibriumOperator:
@@ -115,7 +122,8 @@ def operator_for(
     """
     if atom.source is None or not isinstance(geometry, Plane1D):
         return None
-    line = atom.source.physics()
+    line, profile = atom.source.physics(), atom.source.profile()
+    rays = geometry.rays(line, profile)
     if y is None:
-        return TwoLevelOperator.first(line, geometry)
-    return TwoLevelOperator(line, y, geometry)
+        return TwoLevelOperator.first(line, geometry, rays, profile)
+    return TwoLevelOperator(line, y, geometry, rays, profile)

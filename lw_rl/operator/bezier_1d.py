@@ -24,6 +24,7 @@ __all__ = [
     "THICK",
     "THIN",
     "bezier",
+    "intensities",
     "linear",
     "mean_intensity",
     "optical_steps",
@@ -114,28 +115,76 @@ def linear(t: float, e: float) -> tuple[float, float]:
 
 
 @_compiled
-def _slopes(step: Array, source: Array) -> tuple[Array, Array]:
+def slopes(step: Array, values: Array) -> tuple[Array, Array]:
     """Return how the limited derivative depends on the differences before and after a depth.
 
-    The derivative ``before (S_i - S_i-1) + after (S_i+1 - S_i)`` is the weighted harmonic mean of
-    the two slopes, or zero at an extremum (Fritsch and Butland 1984, SIAM J. Sci. Stat. Comput. 5,
-    300); here it is linearised.
+    The derivative ``before (S_i - S_i-1) + after (S_i+1 - S_i)`` is that of a parabola, twice the
+    smaller of the two slopes where that is less steep, or zero at an extremum (Steffen 1990, A&A
+    239, 443, equation 11); at the ends it is the slope. It is linear where no limit is crossed.
+
+    Parameters
+    ----------
+    step : Array
+        Distances, [Nspace - 1, Nray].
+    values : Array
+        [Nspace, Nray].
     """
-    N, K = source.shape
+    N, K = values.shape
     before, after = np.zeros((N, K)), np.zeros((N, K))
     after[0] = 1.0 / step[0]
     before[N - 1] = 1.0 / step[N - 2]
     for i in range(1, N - 1):
         for k in range(K):
             up, down = 1.0 / step[i - 1, k], 1.0 / step[i, k]
-            left = (source[i, k] - source[i - 1, k]) * up
-            right = (source[i + 1, k] - source[i, k]) * down
-            weight = (1.0 + step[i, k] / (step[i, k] + step[i - 1, k])) / 3.0
-            mean = weight * right + (1.0 - weight) * left
-            one = 1.0 / mean if left * right > 0.0 else 0.0
-            before[i, k] = weight * (right * one) ** 2 * up
-            after[i, k] = (1.0 - weight) * (left * one) ** 2 * down
+            left = (values[i, k] - values[i - 1, k]) * up
+            right = (values[i + 1, k] - values[i, k]) * down
+            share = step[i, k] / (step[i, k] + step[i - 1, k])
+            parabola = 0.5 * abs(share * left + (1.0 - share) * right)
+            flat = not left * right > 0.0
+            by_left = abs(left) < min(abs(right), parabola)
+            by_right = abs(right) < parabola and not by_left
+            b = 2.0 if by_left else (0.0 if by_right else share)
+            a = 2.0 if by_right else (0.0 if by_left else 1.0 - share)
+            before[i, k] = 0.0 if flat else b * up
+            after[i, k] = 0.0 if flat else a * down
     return before, after
+
+
+@_compiled
+def optical_depths(height: Array, opacity: Array) -> Array:
+    """Return the vertical steps of optical depth of an opacity, [Nspace - 1, Nray].
+
+    The opacity is a cubic Bezier curve as well; the steps at the ends, where rays end, are linear.
+
+    Parameters
+    ----------
+    height : Array
+        Height of the depths, downwards [m], [Nspace].
+    opacity : Array
+        [m-1], [Nspace, Nray].
+    """
+    N, K = opacity.shape
+    distance = np.empty((N - 1, K))
+    for i in range(N - 1):
+        distance[i] = height[i] - height[i + 1]
+    before, after = slopes(distance, opacity)
+    step, derivative, last = np.empty((N - 1, K)), np.empty(K), np.empty(K)
+    for i in range(N):
+        for k in range(K):
+            d = 0.0
+            if i > 0:
+                d += before[i, k] * (opacity[i, k] - opacity[i - 1, k])
+            if i < N - 1:
+                d += after[i, k] * (opacity[i + 1, k] - opacity[i, k])
+            derivative[k] = d
+        if i > 0:
+            curved = 1.0 / 12.0 if 1 < i < N - 1 else 0.0
+            for k in range(K):
+                s = distance[i - 1, k]
+                bend = curved * s * (last[k] - derivative[k])
+                step[i - 1, k] = s * (0.5 * (opacity[i - 1, k] + opacity[i, k]) + bend)
+        last[:] = derivative
+    return step
 
 
 @_compiled
@@ -165,7 +214,7 @@ def stencils(step: Array, decay: Array, source: Array, monotone: bool) -> tuple[
                 inward[i, 2, k], inward[i, 1, k] = end, begin
                 outward[i - 1, 2, k], outward[i - 1, 3, k] = end, begin
         return inward, outward
-    before, after = _slopes(step, source)
+    before, after = slopes(step, source)
     own, upwind, g, d = np.empty(K), np.empty(K), np.empty(K), np.empty(K)
     for i in range(1, N):
         for k in range(K):
@@ -187,6 +236,11 @@ def stencils(step: Array, decay: Array, source: Array, monotone: bool) -> tuple[
             out[2, k] = own[k] + g[k] * (b_up[k] - a_up[k]) + d[k] * b[k]
             out[3, k] = upwind[k] + g[k] * a_up[k] - d[k] * (b[k] - a[k])
             out[4, k] = -d[k] * a[k]
+    # As the host's, the last step of a ray is linear.
+    inward[N - 1], outward[0] = 0.0, 0.0
+    for k in range(K):
+        inward[N - 1, 2, k], inward[N - 1, 1, k] = linear(step[N - 2, k], decay[N - 2, k])
+        outward[0, 2, k], outward[0, 3, k] = linear(step[0, k], decay[0, k])
     return inward, outward
 
 
@@ -234,6 +288,35 @@ def mean_intensity(
             seen += weight[i, k] * beam[k]
         J[i] += 0.5 * seen
     return J
+
+
+@_compiled
+def intensities(
+    inward: Array, outward: Array, decay: Array, source: Array, incident: Array
+) -> tuple[Array, Array]:
+    """Return the intensity of light that goes inward and outward, each [Nspace, Nray].
+
+    Parameters
+    ----------
+    inward, outward, decay, source, incident
+        As for :func:`mean_intensity`.
+    """
+    N, K = source.shape
+    down, up = np.zeros((N, K)), np.zeros((N, K))
+    for i in range(1, N):
+        for k in range(K):
+            down[i, k] = down[i - 1, k] * decay[i - 1, k]
+        for m in range(max(0, REACH - i), min(2 * REACH + 1, N + REACH - i)):
+            for k in range(K):
+                down[i, k] += inward[i, m, k] * source[i + m - REACH, k]
+    up[N - 1] = incident
+    for i in range(N - 2, -1, -1):
+        for k in range(K):
+            up[i, k] = up[i + 1, k] * decay[i, k]
+        for m in range(max(0, REACH - i), min(2 * REACH + 1, N + REACH - i)):
+            for k in range(K):
+                up[i, k] += outward[i, m, k] * source[i + m - REACH, k]
+    return down, up
 
 
 @_compiled

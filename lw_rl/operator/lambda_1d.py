@@ -12,9 +12,17 @@ import numpy as np
 from numba import njit
 
 from ..arrays import Array
-from ..host.state import LinePhysics
-from .bezier_1d import THICK, THIN, mean_intensity, stencils, unit_responses
-from .line_quadrature import Rays, line_rays
+from ..host.state import LinePhysics, LineProfile
+from .bezier_1d import (
+    THICK,
+    THIN,
+    intensities,
+    mean_intensity,
+    optical_depths,
+    stencils,
+    unit_responses,
+)
+from .line_quadrature import Rays, line_rays, profile_rays
 
 __all__ = ["Plane1D"]
 
@@ -43,22 +51,20 @@ def _along_rays(
         Source functions of background and line, [Nspace].
     """
     N, K = profile.shape
-    step, share = np.empty((N - 1, K)), np.empty((N, K))
+    total, share = np.empty((N, K)), np.empty((N, K))
     background, source = np.empty((N, K)), np.empty((N, K))
-    before, total, incident = np.empty(K), np.empty(K), np.empty(K)
+    incident = np.empty(K)
     for i in range(N):
-        before[:] = total
         for k in range(K):
             own = line[i] * profile[i, k]
-            total[k] = own + continuum[i]
-            share[i, k] = own / total[k]
+            total[i, k] = own + continuum[i]
+            share[i, k] = own / total[i, k]
             background[i, k] = (1.0 - share[i, k]) * B[i]
             source[i, k] = share[i, k] * S[i] + background[i, k]
-        if i > 0:
-            half = 0.5 * (height[i - 1] - height[i])
-            for k in range(K):
-                t = half * (before[k] + total[k]) / mu[k]
-                step[i - 1, k] = min(max(t, THIN), THICK)
+    step = optical_depths(height, total)
+    for i in range(N - 1):
+        for k in range(K):
+            step[i, k] = min(max(step[i, k] / mu[k], THIN), THICK)
     for k in range(K):
         # As the host's, the lower boundary is thermal, with the gradient of B.
         incident[k] = max(B[N - 1] + (B[N - 1] - B[N - 2]) / step[N - 2, k], 0.0)
@@ -72,6 +78,15 @@ def _swept(
     """Return the mean intensity of a source function, [Nspace]."""
     inward, outward = stencils(step, decay, source, monotone)
     return mean_intensity(inward, outward, decay, weight, source, incident)
+
+
+@njit(cache=True, nogil=True)
+def _beams(
+    step: Array, decay: Array, source: Array, incident: Array, monotone: bool
+) -> tuple[Array, Array]:
+    """Return the intensities inward and outward, each [Nspace, Nray]."""
+    inward, outward = stencils(step, decay, source, monotone)
+    return intensities(inward, outward, decay, source, incident)
 
 
 @njit(cache=True, nogil=True)
@@ -103,9 +118,9 @@ class Plane1D:
 
     height: Array
 
-    def rays(self, line: LinePhysics) -> Rays:
-        """Return the frequencies and angles on which a line is seen."""
-        return line_rays(line)
+    def rays(self, line: LinePhysics, profile: LineProfile | None = None) -> Rays:
+        """Return the frequencies and angles on which a line is seen: the host's, if known."""
+        return line_rays(line) if profile is None else profile_rays(profile)
 
     def _medium(
         self, line: LinePhysics, rays: Rays, y: Array | None
@@ -141,6 +156,33 @@ class Plane1D:
         step, decay, _, _, source, incident = self._medium(line, rays, y)
         J: Array = _swept(step, decay, rays.weight, source, incident, linear)
         return J
+
+    def radiation(
+        self, line: LinePhysics, rays: Rays, y: Array, profile: LineProfile, linear: bool = False
+    ) -> Array:
+        """Return the mean intensity as c^2 J / 2 h nu^3 at the host's wavelengths, [Nwave, Nspace].
+
+        Parameters
+        ----------
+        line, y, linear
+            As for :meth:`mean_intensity`.
+        rays : Rays
+            Those of the profile.
+        profile : LineProfile
+            The line's profile on the host's own wavelengths.
+        """
+        step, decay, _, _, source, incident = self._medium(line, rays, y)
+        shape = len(y), -1, profile.mu.size
+        down, up = (
+            (beams.reshape(shape) @ profile.mu_weight).T
+            for beams in _beams(step, decay, source, incident, linear)
+        )
+        # Light that goes inward belongs to the mirror images of the wavelengths.
+        if len(up) == profile.Nwave:
+            mirrored: Array = 0.5 * (up + down[::-1])
+            return mirrored
+        half = 0.5 * (up + down)
+        return np.concatenate([half, half[: profile.Nwave - len(half)][::-1]])
 
     def lambda_operator(
         self, line: LinePhysics, rays: Rays, y: Array | None, linear: bool = False

@@ -12,10 +12,10 @@ import numpy as np
 from lightweaver import voigt_H
 
 from ..arrays import Array
-from ..host.state import LinePhysics
+from ..host.state import LinePhysics, LineProfile
 from ..resample import Table, resample
 
-__all__ = ["Rays", "coarser", "line_rays"]
+__all__ = ["Rays", "coarser", "line_rays", "profile_rays"]
 
 #: Spacing of the frequencies at line centre in the smallest Doppler width, at rest and moving.
 _SPACING, _SPACING_MOVING = 0.3, 0.5
@@ -95,6 +95,20 @@ def line_rays(physics: LinePhysics) -> Rays:
         # At rest all angles see the same.
         weight, H = (np.repeat(values, len(_MU), axis=1) for values in (weight, H))
     return Rays(weight.reshape(N, -1), H.reshape(N, -1), _MU.repeat(len(u)))
+
+
+def profile_rays(profile: LineProfile) -> Rays:
+    """Return the rays on which the host itself sees a line, rays of a wavelength side by side."""
+    value, mu = profile.value, profile.mu
+    N = len(value)
+    weight = value * profile.wavelength_weight[:, None]
+    # The host normalises its profiles on its own wavelengths and rays.
+    weight = weight * profile.mu_weight
+    weight /= weight.sum(axis=(1, 2), keepdims=True)
+    if value.shape[2] < mu.size:
+        # At rest all rays see the same.
+        value = np.repeat(value, mu.size, axis=2)
+    return Rays(weight.reshape(N, -1), value.reshape(N, -1), np.tile(mu, value.shape[1]))
 
 
 def coarser(physics: LinePhysics, rays: Rays, to: Table) -> tuple[LinePhysics, Rays]:

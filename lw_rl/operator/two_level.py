@@ -19,7 +19,7 @@ import numpy as np
 from scipy.linalg.lapack import dgetrf, dgetrs
 
 from ..arrays import Array
-from ..host.state import LinePhysics
+from ..host.state import LinePhysics, LineProfile
 from ..norms import largest
 from ..resample import resample, table
 from .lambda_1d import Plane1D
@@ -56,6 +56,8 @@ class TwoLevelOperator:
         Where the line is (default: the plane-parallel atmosphere of its own heights).
     rays : Rays, optional
         Frequencies and angles (default: those of `geometry`).
+    profile : LineProfile, optional
+        What the rays were made of, where they are the host's own.
 
     Attributes
     ----------
@@ -77,8 +79,9 @@ class TwoLevelOperator:
         y: Array | None = None,
         geometry: Plane1D | None = None,
         rays: Rays | None = None,
+        profile: LineProfile | None = None,
     ):
-        self.line = line
+        self.line, self.profile = line, profile
         self.geometry = Plane1D(line.height) if geometry is None else geometry
         self.rays = self.geometry.rays(line) if rays is None else rays
         self.y = y
@@ -103,11 +106,15 @@ class TwoLevelOperator:
 
     @classmethod
     def first(
-        cls, line: LinePhysics, geometry: Plane1D | None = None, rays: Rays | None = None
+        cls,
+        line: LinePhysics,
+        geometry: Plane1D | None = None,
+        rays: Rays | None = None,
+        profile: LineProfile | None = None,
     ) -> TwoLevelOperator:
         """Return the operator around its own solution; no formal solution is needed.
 
-        A rough operator, on a third of the frequencies, of atoms in the lower level and of a source
+        A rough operator, on a third of the rays, of atoms in the lower level and of a source
         function that is linear between depths, which is monotone and never far off, tells around
         what to linearise. Opacity and interpolation are not linear, and where there are shocks the
         solution is far from there: the operator is relinearised around its own solution until that
@@ -121,7 +128,7 @@ class TwoLevelOperator:
             y = resample(cls.first(fewer, rays=on_fewer).start(), table(_ROUGH_DEPTHS, N))
         else:
             y = cls(line, geometry=geometry, rays=rays.rough()).start()
-        return cls(line, y, geometry, rays).settled()
+        return cls(line, y, geometry, rays, profile).settled()
 
     def settled(self) -> TwoLevelOperator:
         """Return the operator relinearised around its own solution until that hardly moves."""
@@ -139,7 +146,16 @@ class TwoLevelOperator:
 
     def relinearised(self, y: Array) -> TwoLevelOperator:
         """Return the operator of the same line linearised around another state."""
-        return type(self)(self.line, y, self.geometry, self.rays)
+        return type(self)(self.line, y, self.geometry, self.rays, self.profile)
+
+    def radiation(self, y: Array) -> Array | None:
+        """Return the line's mean intensity at `y` as c^2 J / 2 h nu^3, None if unknown.
+
+        Shape [Nwave, Nspace], at the host's wavelengths.
+        """
+        if self.profile is None:
+            return None
+        return self.geometry.radiation(self.line, self.rays, y, self.profile, self.linear)
 
     def solve(self, residual: Array) -> Array:
         """Return the correction of S that removes a residual ``(1 - epsilon) J + epsilon B - S``.

@@ -308,6 +308,18 @@ class Depthwise:
                 start[s.block.span] = s.first
         return None if np.array_equal(start, y) else start
 
+    def start_radiation(self, state: list[BlockState]) -> dict[Block, Array]:
+        """Return the mean intensity of lines at :meth:`start`, by atom.
+
+        The host takes it for the source of scattered background light in the first formal solution.
+        """
+        known = {
+            s.block: s.operator.radiation(s.first)
+            for s in state
+            if s.operator is not None and s.first is not None
+        }
+        return {block: J for block, J in known.items() if J is not None}
+
     def step(self, evaluation: Evaluation, state: list[BlockState]) -> Step:
         """Correct every atom's block."""
         if not evaluation.valid:

@@ -210,6 +210,11 @@ class Safeguarded:
             state.early_restart = EarlyRestart() if self.tests_start else None
         return y_start
 
+    def start_radiation(self, state: SafeguardState) -> Mapping[Block, Array]:
+        """Return the radiation field of lines at the guarded scheme's start, by atom."""
+        starts = self._schemes[0].starts_radiation
+        return {} if starts is None else starts.start_radiation(state.state)
+
     def operators(self, state: SafeguardState) -> Mapping[Block, EquilibriumOperator]:
         """Return the approximate operators of the guarded scheme, by atom, while it is in use."""
         made = self._schemes[0].has_operators

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import lw_rl
-from lw_rl.policies.base import make_policy
 from lw_rl.benchmark import measure as benchmark
 from lw_rl.benchmark.reference import true_error
 from lw_rl.policies import actor
+from lw_rl.policies.base import make_policy
 from lw_rl.problems import shipped_problem
 from lw_rl.schemes import Anderson, Depthwise, Mali, Safeguarded
 
