@@ -70,8 +70,8 @@ class EquilibriumOperator(Protocol):
         """Return the operator's own solution, where a solve can begin."""
         ...
 
-    def radiation(self, y: Array) -> Array | None:
-        """Return the line's mean intensity at `y` as c^2 J / 2 h nu^3, None if unknown.
+    def start_radiation(self) -> Array | None:
+        """Return the mean intensity near its own solution as c^2 J / 2 h nu^3, None if unknown.
 
         Shape [Nwave, Nspace], at the host's wavelengths.
         """

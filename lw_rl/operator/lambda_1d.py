@@ -159,8 +159,8 @@ class Plane1D:
 
     def radiation(
         self, line: LinePhysics, rays: Rays, y: Array, profile: LineProfile, linear: bool = False
-    ) -> Array:
-        """Return the mean intensity as c^2 J / 2 h nu^3 at the host's wavelengths, [Nwave, Nspace].
+    ) -> tuple[Array, Array]:
+        """Return the line's mean intensity, and that at each of the host's wavelengths.
 
         Parameters
         ----------
@@ -170,19 +170,22 @@ class Plane1D:
             Those of the profile.
         profile : LineProfile
             The line's profile on the host's own wavelengths.
+
+        Returns
+        -------
+        J, J_nu : Array
+            As c^2 J / 2 h nu^3, [Nspace] and [Nwave, Nspace].
         """
         step, decay, _, _, source, incident = self._medium(line, rays, y)
         shape = len(y), -1, profile.mu.size
-        down, up = (
-            (beams.reshape(shape) @ profile.mu_weight).T
-            for beams in _beams(step, decay, source, incident, linear)
-        )
+        beams = _beams(step, decay, source, incident, linear)
+        J: Array = 0.5 * np.einsum("ik,ik->i", rays.weight, beams[0] + beams[1])
+        down, up = ((beam.reshape(shape) @ profile.mu_weight).T for beam in beams)
         # Light that goes inward belongs to the mirror images of the wavelengths.
         if len(up) == profile.Nwave:
-            mirrored: Array = 0.5 * (up + down[::-1])
-            return mirrored
+            return J, 0.5 * (up + down[::-1])
         half = 0.5 * (up + down)
-        return np.concatenate([half, half[: profile.Nwave - len(half)][::-1]])
+        return J, np.concatenate([half, half[: profile.Nwave - len(half)][::-1]])
 
     def lambda_operator(
         self, line: LinePhysics, rays: Rays, y: Array | None, linear: bool = False

@@ -20,7 +20,7 @@ from scipy.linalg.lapack import dgetrf, dgetrs
 
 from ..arrays import Array
 from ..host.state import LinePhysics, LineProfile
-from ..norms import largest
+from ..norms import largest, to_log
 from ..resample import resample, table
 from .lambda_1d import Plane1D
 from .line_quadrature import Rays, coarser
@@ -33,9 +33,9 @@ __all__ = ["TwoLevelOperator"]
 _ROUGH_DEPTHS = 128
 #: A positive operator's solution is not below this share of what is created locally.
 _POSITIVE = 0.99
-#: Change of ln S beyond which the first operator is relinearised around its own solution, and how
-#: often it is made at most: linearised around something else, its steps overshoot.
-_SETTLED, _MOST = 0.03, 5
+#: What the equations linearised are wrong by at their solution, in ln S, beyond which the first
+#: operator is relinearised there, and how often it is made at most.
+_SETTLED, _MOST = 0.01, 5
 #: Relative error at which the equations count as solved.
 _SOLVED = 1e-3
 #: No estimate of the source function is below this fraction of the smallest Planck function.
@@ -85,6 +85,8 @@ class TwoLevelOperator:
         self.geometry = Plane1D(line.height) if geometry is None else geometry
         self.rays = self.geometry.rays(line) if rays is None else rays
         self.y = y
+        self._start: Array | None = None
+        self._light: Array | None = None
         self._epsilon, self._B = line.epsilon, np.exp(line.log_B)
         self.linear = y is None
         self._linearise()
@@ -117,8 +119,8 @@ class TwoLevelOperator:
         A rough operator, on a third of the rays, of atoms in the lower level and of a source
         function that is linear between depths, which is monotone and never far off, tells around
         what to linearise. Opacity and interpolation are not linear, and where there are shocks the
-        solution is far from there: the operator is relinearised around its own solution until that
-        hardly moves. On fine grids all of this is done on fewer depths first.
+        solution is far from there: the operator is relinearised until what its own equations are
+        wrong by at its solution is small. On fine grids all of this is done on fewer depths first.
         """
         geometry = Plane1D(line.height) if geometry is None else geometry
         rays = geometry.rays(line) if rays is None else rays
@@ -128,34 +130,50 @@ class TwoLevelOperator:
             y = resample(cls.first(fewer, rays=on_fewer).start(), table(_ROUGH_DEPTHS, N))
         else:
             y = cls(line, geometry=geometry, rays=rays.rough()).start()
-        return cls(line, y, geometry, rays, profile).settled()
-
-    def settled(self) -> TwoLevelOperator:
-        """Return the operator relinearised around its own solution until that hardly moves."""
-        operator = self
+        operator = cls(line, y, geometry, rays, profile)
         for _ in range(_MOST - 1):
-            y = operator.start()
-            assert operator.y is not None
-            if not operator.regular or largest(y - operator.y) < _SETTLED:
+            if not operator.regular or operator.settle() < _SETTLED:
                 break
-            again = operator.relinearised(y)
+            again = operator.relinearised(operator.start())
             if not again.regular:
                 break
             operator = again
         return operator
 
+    def settle(self) -> float:
+        """Correct its own solution by the equations that are not linearised, at fixed operator.
+
+        Returns
+        -------
+        size : float
+            Of the correction, in the logarithm.
+        """
+        y = self.start()
+        J, self._light = self._mean_intensity(y)
+        residual = (1.0 - self._epsilon) * J + self.thermal - np.exp(y)
+        correction = to_log(self.solve(residual) / np.exp(y))
+        size = largest(correction)
+        if size < _SETTLED:
+            self._start = y + correction
+        return size
+
     def relinearised(self, y: Array) -> TwoLevelOperator:
         """Return the operator of the same line linearised around another state."""
         return type(self)(self.line, y, self.geometry, self.rays, self.profile)
 
-    def radiation(self, y: Array) -> Array | None:
-        """Return the line's mean intensity at `y` as c^2 J / 2 h nu^3, None if unknown.
+    def _mean_intensity(self, y: Array) -> tuple[Array, Array | None]:
+        """Return the mean intensity of the line, and at each of the host's wavelengths if known."""
+        if self.profile is None:
+            J = self.geometry.mean_intensity(self.line, self.rays, y, self.linear)
+            return J, None
+        return self.geometry.radiation(self.line, self.rays, y, self.profile, self.linear)
+
+    def start_radiation(self) -> Array | None:
+        """Return the mean intensity near its own solution as c^2 J / 2 h nu^3, None if unknown.
 
         Shape [Nwave, Nspace], at the host's wavelengths.
         """
-        if self.profile is None:
-            return None
-        return self.geometry.radiation(self.line, self.rays, y, self.profile, self.linear)
+        return self._light
 
     def solve(self, residual: Array) -> Array:
         """Return the correction of S that removes a residual ``(1 - epsilon) J + epsilon B - S``.
@@ -242,6 +260,8 @@ class TwoLevelOperator:
 
     def start(self) -> Array:
         """Return the operator's own solution, ``ln(c^2 S / 2 h nu^3)``, shape [Nspace]."""
+        if self._start is not None:
+            return self._start
         # Scattering cannot make less than what is created locally.
         least = np.maximum(self.thermal, _FLOOR * self._B.min())
         start: Array = np.log(np.maximum(self._own(), least))

@@ -314,7 +314,7 @@ class Depthwise:
         The host takes it for the source of scattered background light in the first formal solution.
         """
         known = {
-            s.block: s.operator.radiation(s.first)
+            s.block: s.operator.start_radiation()
             for s in state
             if s.operator is not None and s.first is not None
         }
