@@ -55,6 +55,11 @@ __all__ = ["bench"]
     "repeated.  [default: depthwise and nonlocal, where the source has changed]",
 )  # fmt: skip
 @click.option(
+    "--profile", is_flag=True,
+    help="Show instead where the time of the default call goes on every problem of the suites: "
+    "formal solutions, operator, policy, certificate, the rest.",
+)  # fmt: skip
+@click.option(
     "--cache", type=click.Path(file_okay=False, path_type=Path),
     help="Directory of the reference solutions.  [default: lw_rl/bench in the user's cache]",
 )  # fmt: skip
@@ -75,6 +80,7 @@ def bench(
     number: int | None,
     repeats: int,
     again: tuple[str, ...],
+    profile: bool,
     cache: Path | None,
     out: Path,
     readme: Path | None,
@@ -99,6 +105,7 @@ def bench(
       lw-rl bench --suite atoms --out atoms --again depthwise
       lw-rl bench --suite grid --suite moving --policy default --policy runs/mine/policy.json
       lw-rl bench --suite fal --suite grid --readme README.md
+      lw-rl bench --suite grid --profile
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     from .. import problems
     from ..benchmark import report
@@ -110,6 +117,9 @@ def bench(
     from ..files import write_atomically
 
     used = () if no_policy else policies
+    if profile:
+        _profile(command_line(ctx), suites, number, used, repeats, out, as_json, quiet)
+        return
     entries = {levels: peers(used, names, levels) for levels in (False, True)}
     chosen = {suite: problems.suite(suite, number) for suite in suites}
     every = {p.name for members in entries.values() for p in members}
@@ -139,6 +149,48 @@ def bench(
     elif not quiet:
         _print(results, report.cost_lines(document["policies"]), overheads, no_reference)
         click.echo(f"results: {out / 'bench.json'}")
+
+
+def _profile(
+    command: str,
+    suites: tuple[str, ...],
+    number: int | None,
+    policies: tuple[str, ...],
+    repeats: int,
+    out: Path,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Measure where the time goes; write profile.json and profile.png."""
+    from .. import problems
+    from ..benchmark.peers import depthwise_name
+    from ..benchmark.plots import save
+    from ..benchmark.profile import measure_profile
+    from ..benchmark.profile_report import profile_figure, profile_json, profile_table
+    from ..benchmark.report import versions
+    from ..files import write_atomically
+    from ..schemes import Depthwise, make_policy
+
+    schemes: dict[str, Any] = {"default call": "depthwise", "operator alone": "nonlocal"}
+    for policy in policies:
+        schemes[f"{depthwise_name(policy)}, asked"] = Depthwise(make_policy(policy))
+    chosen = [p for suite in suites for p in problems.suite(suite, number)]
+    profiles = []
+    with progress_bar(quiet, time_left=True) as bar:
+        task = bar.add_task("", total=len(chosen))
+        for problem in chosen:
+            bar.update(task, description=problem.name)
+            profiles += measure_profile(problem, schemes, rounds=max(20 * repeats, 1))
+            bar.update(task, advance=1)
+    document = {"command": command, "versions": versions(), "profiles": profile_json(profiles)}
+    write_atomically(out / "profile.json", (json.dumps(document, indent=1) + "\n").encode())
+    save(profile_figure(profiles), out / "profile.png")
+    if as_json:
+        click.echo(json.dumps(document["profiles"], indent=2))
+    elif not quiet:
+        console = output(quiet=False, width=170)
+        console.print(profile_table(profiles))
+        console.print(f"results: {out / 'profile.json'}")
 
 
 class InterruptedBenchmark(click.ClickException):

@@ -1,0 +1,239 @@
+"""Where the time of a solve goes: formal solutions, operator, policy, certificate, context, rest.
+
+What the parts are made of is wrapped while it is measured. Time counts for the innermost part that
+is at work, so that an operator which the certificate asks is the operator's; processor time, which
+others on the same machine disturb little. Wrapping adds a microsecond to a call, some hundred of
+them to a solve.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from statistics import median
+from time import process_time
+from typing import Any
+
+import lightweaver as lw
+
+from ..certificate.certificate import Certificate
+from ..certificate.convergence import Certified
+from ..host.adapter import Adapter
+from ..iterate import iterate_ctx_rl
+from ..operator.lambda_1d import Plane1D
+from ..operator.two_level import TwoLevelOperator
+from ..problems import Problem
+from ..schemes import Scheme, depthwise
+from ..schemes.multilevel import CoupledStep
+
+__all__ = ["COUNTED", "PARTS", "Clock", "Profile", "measure_profile", "watched"]
+
+#: The parts, in the order in which they are drawn; the last is what is left of the whole call.
+PARTS = (
+    "formal solutions",
+    "statistical equilibrium",
+    "operator",
+    "policy",
+    "certificate",
+    "driver and scheme",
+)
+#: What the parts are made of: owner, name of the function, and the part.
+_MADE_OF: tuple[tuple[Any, str, str], ...] = (
+    (Adapter, "formal_solution", "formal solutions"),
+    (Adapter, "plain_update", "statistical equilibrium"),
+    (TwoLevelOperator, "__init__", "operator"),
+    (TwoLevelOperator, "first", "operator"),
+    (TwoLevelOperator, "settle", "operator"),
+    (TwoLevelOperator, "solve", "operator"),
+    (TwoLevelOperator, "residual", "operator"),
+    (Plane1D, "rays", "operator"),
+    (Plane1D, "lambda_operator", "operator"),
+    (CoupledStep, "propose", "operator"),
+    (depthwise, "coupled_step", "operator"),
+    (depthwise, "make_frame", "policy"),
+    (depthwise, "propose", "policy"),
+    (Certificate, "__init__", "certificate"),
+    (Certificate, "add", "certificate"),
+    (Certificate, "estimate", "certificate"),
+    (Certified, "is_converged", "certificate"),
+)
+#: Functions whose calls are reported, and what they are.
+COUNTED = {
+    "Adapter.formal_solution": "formal solutions",
+    "Plane1D.rays": "sets of rays",
+    "Plane1D.lambda_operator": "operators built",
+    "TwoLevelOperator.settle": "sweeps at a start",
+    "TwoLevelOperator.residual": "sweeps for the certificate",
+    "lw_rl.schemes.depthwise.propose": "answers of the policy",
+    "CoupledStep.propose": "steps of the coupled operator",
+}
+
+
+@dataclass
+class Clock:
+    """Processor time by part and calls by function, of what runs while it is :func:`watched`.
+
+    Attributes
+    ----------
+    seconds : dict
+        By part [s].
+    calls : dict
+        By function.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    _inner: list[float] = field(default_factory=list)
+
+    def watch(self, function: Callable[..., Any], name: str, part: str) -> Callable[..., Any]:
+        """Return a function that also notes its calls, and its time without that of others."""
+
+        @functools.wraps(function)
+        def watching(*args: Any, **kwargs: Any) -> Any:
+            self.calls[name] = self.calls.get(name, 0) + 1
+            self._inner.append(0.0)
+            start = process_time()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                whole = process_time() - start
+                own = whole - self._inner.pop()
+                self.seconds[part] = self.seconds.get(part, 0.0) + own
+                if self._inner:
+                    self._inner[-1] += whole
+
+        return watching
+
+
+@contextmanager
+def watched() -> Iterator[Clock]:
+    """Watch all solves of this process meanwhile; not for several threads."""
+    clock = Clock()
+    before = []
+    try:
+        for owner, name, part in _MADE_OF:
+            raw = vars(owner)[name]
+            before.append((owner, name, raw))
+            function = raw.__func__ if isinstance(raw, classmethod) else raw
+            new = clock.watch(function, f"{owner.__name__}.{name}", part)
+            setattr(owner, name, classmethod(new) if isinstance(raw, classmethod) else new)
+        yield clock
+    finally:
+        for owner, name, raw in before:
+            setattr(owner, name, raw)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where the time of one problem's default call goes, medians over rounds.
+
+    Attributes
+    ----------
+    problem : str
+        Its name.
+    scheme : str
+        What it was solved with.
+    Nspace : int
+        Depths.
+    formal_solution : float
+        Processor time of one formal solution of the host's alone [s].
+    context : float
+        Of making the context [s].
+    total : float
+        Of the call, its stop included [s], without being watched.
+    seconds : dict
+        Of its parts [s], as shares of which the total is divided.
+    calls : dict
+        How often what was called or made.
+    """
+
+    problem: str
+    scheme: str
+    Nspace: int
+    formal_solution: float
+    context: float
+    total: float
+    seconds: dict[str, float]
+    calls: dict[str, int]
+
+    def in_formal_solutions(self, seconds: float) -> float:
+        """Return a time in those of a formal solution."""
+        return seconds / self.formal_solution
+
+
+def measure_profile(
+    problem: Problem, schemes: dict[str, str | Scheme], rounds: int = 20
+) -> list[Profile]:
+    """Measure where the time of a problem's solves goes.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem.
+    schemes : dict
+        What it is solved with, by the names that reports give them; measured in turns.
+    rounds : int, optional
+        Rounds of which medians are taken (default: 20).
+    """
+    lte = problem.context()
+    Nspace = Adapter(lte).Nspace
+    contexts, formal = [], []
+    totals: dict[str, list[float]] = {name: [] for name in schemes}
+    parts: dict[str, list[dict[str, float]]] = {name: [] for name in schemes}
+    calls: dict[str, dict[str, int]] = {}
+    for k in range(rounds + 1):
+        measured = [_seconds(problem.context), _formal_solution(lte)]
+        for name, scheme in schemes.items():
+            call = functools.partial(iterate_ctx_rl, quiet=True, prd=problem.prd, scheme=scheme)
+            whole = _seconds(functools.partial(call, copy.deepcopy(lte)))
+            ctx = copy.deepcopy(lte)
+            with watched() as clock:
+                seen = _seconds(functools.partial(call, ctx))
+            rest = seen - sum(clock.seconds.values())
+            if k > 0:  # what is imported or compiled on first use
+                totals[name].append(whole)
+                parts[name].append({**clock.seconds, PARTS[-1]: rest})
+                calls[name] = {
+                    said: clock.calls[function]
+                    for function, said in COUNTED.items()
+                    if function in clock.calls
+                }
+        if k > 0:
+            contexts.append(measured[0])
+            formal.append(measured[1])
+    profiles = []
+    for name in schemes:
+        total = median(totals[name])
+        seconds = {part: median(p.get(part, 0.0) for p in parts[name]) for part in PARTS}
+        scale = total / sum(seconds.values())
+        profiles.append(
+            Profile(
+                problem=problem.name,
+                scheme=name,
+                Nspace=Nspace,
+                formal_solution=median(formal),
+                context=median(contexts),
+                total=total,
+                seconds={part: scale * value for part, value in seconds.items()},
+                calls=calls[name],
+            )
+        )
+    return profiles
+
+
+def _formal_solution(lte: lw.Context) -> float:
+    """Return the median processor time [s] of a formal solution on a copy of a context."""
+    ctx, times = copy.deepcopy(lte), []
+    for _ in range(3):
+        times.append(_seconds(ctx.formal_sol_gamma_matrices))
+        ctx.stat_equil()
+    return median(times)
+
+
+def _seconds(run: Callable[[], Any]) -> float:
+    start = process_time()
+    run()
+    return process_time() - start
