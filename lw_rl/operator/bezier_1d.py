@@ -27,7 +27,10 @@ __all__ = [
     "intensities",
     "linear",
     "mean_intensity",
+    "optical_depths",
     "optical_steps",
+    "slopes",
+    "smooth_slopes",
     "stencils",
     "unit_responses",
 ]
@@ -151,6 +154,31 @@ def slopes(step: Array, values: Array) -> tuple[Array, Array]:
 
 
 @_compiled
+def smooth_slopes(step: Array, values: Array) -> tuple[Array, Array]:
+    """Return what :func:`slopes` does, of a limiter that has no kinks but at extrema.
+
+    The weighted harmonic mean of the two slopes, or zero at an extremum (Fritsch and Butland 1984,
+    SIAM J. Sci. Stat. Comput. 5, 300), linearised. Atoms with many levels begin too far from their
+    solution for a limiter that is linear from kink to kink.
+    """
+    N, K = values.shape
+    before, after = np.zeros((N, K)), np.zeros((N, K))
+    after[0] = 1.0 / step[0]
+    before[N - 1] = 1.0 / step[N - 2]
+    for i in range(1, N - 1):
+        for k in range(K):
+            up, down = 1.0 / step[i - 1, k], 1.0 / step[i, k]
+            left = (values[i, k] - values[i - 1, k]) * up
+            right = (values[i + 1, k] - values[i, k]) * down
+            weight = (1.0 + step[i, k] / (step[i, k] + step[i - 1, k])) / 3.0
+            mean = weight * right + (1.0 - weight) * left
+            one = 1.0 / mean if left * right > 0.0 else 0.0
+            before[i, k] = weight * (right * one) ** 2 * up
+            after[i, k] = (1.0 - weight) * (left * one) ** 2 * down
+    return before, after
+
+
+@_compiled
 def optical_depths(height: Array, opacity: Array) -> Array:
     """Return the vertical steps of optical depth of an opacity, [Nspace - 1, Nray].
 
@@ -166,29 +194,29 @@ def optical_depths(height: Array, opacity: Array) -> Array:
     N, K = opacity.shape
     distance = np.empty((N - 1, K))
     for i in range(N - 1):
-        distance[i] = height[i] - height[i + 1]
+        # Heights may be the same to rounding.
+        distance[i] = max(height[i] - height[i + 1], THIN)
     before, after = slopes(distance, opacity)
-    step, derivative, last = np.empty((N - 1, K)), np.empty(K), np.empty(K)
-    for i in range(N):
+    step = np.empty((N - 1, K))
+    for i in range(N - 1):
+        straight = i == 0 or i == N - 2
         for k in range(K):
-            d = 0.0
-            if i > 0:
-                d += before[i, k] * (opacity[i, k] - opacity[i - 1, k])
-            if i < N - 1:
-                d += after[i, k] * (opacity[i + 1, k] - opacity[i, k])
-            derivative[k] = d
-        if i > 0:
-            curved = 1.0 / 12.0 if 1 < i < N - 1 else 0.0
-            for k in range(K):
-                s = distance[i - 1, k]
-                bend = curved * s * (last[k] - derivative[k])
-                step[i - 1, k] = s * (0.5 * (opacity[i - 1, k] + opacity[i, k]) + bend)
-        last[:] = derivative
+            bend = 0.0
+            if not straight:
+                change = opacity[i + 1, k] - opacity[i, k]
+                bend += before[i, k] * (opacity[i, k] - opacity[i - 1, k])
+                bend += (after[i, k] - before[i + 1, k]) * change
+                bend -= after[i + 1, k] * (opacity[i + 2, k] - opacity[i + 1, k])
+                bend *= distance[i, k] / 12.0
+            mean = 0.5 * (opacity[i, k] + opacity[i + 1, k])
+            step[i, k] = distance[i, k] * (mean + bend)
     return step
 
 
 @_compiled
-def stencils(step: Array, decay: Array, source: Array, monotone: bool) -> tuple[Array, Array]:
+def stencils(
+    step: Array, decay: Array, source: Array, monotone: bool, as_host: bool = False
+) -> tuple[Array, Array]:
     """Return what each step adds to the intensity at its end, inward and outward.
 
     Parameters
@@ -199,6 +227,9 @@ def stencils(step: Array, decay: Array, source: Array, monotone: bool) -> tuple[
         Estimate of the source function around which the limiter is linearised, [Nspace, Nray].
     monotone : bool
         Interpolate linearly instead, whatever the estimate.
+    as_host : bool, optional
+        Take the host's own limiter, and a last step that is linear, as its solver does; else a
+        smooth limiter (default: False).
 
     Returns
     -------
@@ -214,7 +245,7 @@ def stencils(step: Array, decay: Array, source: Array, monotone: bool) -> tuple[
                 inward[i, 2, k], inward[i, 1, k] = end, begin
                 outward[i - 1, 2, k], outward[i - 1, 3, k] = end, begin
         return inward, outward
-    before, after = slopes(step, source)
+    before, after = slopes(step, source) if as_host else smooth_slopes(step, source)
     own, upwind, g, d = np.empty(K), np.empty(K), np.empty(K), np.empty(K)
     for i in range(1, N):
         for k in range(K):
@@ -236,7 +267,8 @@ def stencils(step: Array, decay: Array, source: Array, monotone: bool) -> tuple[
             out[2, k] = own[k] + g[k] * (b_up[k] - a_up[k]) + d[k] * b[k]
             out[3, k] = upwind[k] + g[k] * a_up[k] - d[k] * (b[k] - a[k])
             out[4, k] = -d[k] * a[k]
-    # As the host's, the last step of a ray is linear.
+    if not as_host:
+        return inward, outward
     inward[N - 1], outward[0] = 0.0, 0.0
     for k in range(K):
         inward[N - 1, 2, k], inward[N - 1, 1, k] = linear(step[N - 2, k], decay[N - 2, k])

@@ -76,7 +76,7 @@ def _swept(
     step: Array, decay: Array, weight: Array, source: Array, incident: Array, monotone: bool
 ) -> Array:
     """Return the mean intensity of a source function, [Nspace]."""
-    inward, outward = stencils(step, decay, source, monotone)
+    inward, outward = stencils(step, decay, source, monotone, True)
     return mean_intensity(inward, outward, decay, weight, source, incident)
 
 
@@ -85,7 +85,7 @@ def _beams(
     step: Array, decay: Array, source: Array, incident: Array, monotone: bool
 ) -> tuple[Array, Array]:
     """Return the intensities inward and outward, each [Nspace, Nray]."""
-    inward, outward = stencils(step, decay, source, monotone)
+    inward, outward = stencils(step, decay, source, monotone, True)
     return intensities(inward, outward, decay, source, incident)
 
 
@@ -101,7 +101,7 @@ def _responses(
     monotone: bool,
 ) -> tuple[Array, Array]:
     """Return the Lambda operator and the mean intensity of background and lower boundary."""
-    inward, outward = stencils(step, decay, source, monotone)
+    inward, outward = stencils(step, decay, source, monotone, True)
     Lambda = unit_responses(inward, outward, decay, weight, share)
     return Lambda, mean_intensity(inward, outward, decay, weight, background, incident)
 

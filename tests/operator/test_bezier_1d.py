@@ -110,7 +110,7 @@ def test_unit_responses_are_the_mean_intensities_of_unit_sources(monotone, N):
 def slow_steps(step, source):
     """Return what each step adds to the intensity at its end, one step after another, in quads.
 
-    Control points of the source function by Fritsch and Butland's derivatives, and the integrals of
+    Control points of the source function by Steffen's derivatives, and the integrals of
     Bernstein polynomials by Gauss-Legendre quadrature.
     """
     N = len(source)
@@ -118,9 +118,10 @@ def slow_steps(step, source):
     slope[0], slope[-1] = np.diff(source)[[0, -1]] / step[[0, -1]]
     for i in range(1, N - 1):
         left, right = np.diff(source)[i - 1 : i + 1] / step[i - 1 : i + 1]
+        parabola = (left * step[i] + right * step[i - 1]) / (step[i] + step[i - 1])
         if left * right > 0.0:
-            weight = (1.0 + step[i] / (step[i] + step[i - 1])) / 3.0
-            slope[i] = left * right / (weight * right + (1.0 - weight) * left)
+            steepest = min(abs(left), abs(right), 0.5 * abs(parabola))
+            slope[i] = 2.0 * np.sign(left) * steepest
     x, w = np.polynomial.legendre.leggauss(60)
     x, w = 0.5 * (1.0 + x), 0.5 * w
     inward, outward = np.zeros(N), np.zeros(N)
@@ -136,6 +137,10 @@ def slow_steps(step, source):
                 for n, (c, S) in enumerate(zip((1, 3, 3, 1), order, strict=True))
             )
             added[end] = t * np.sum(w * curve * np.exp(-t * x))
+    # The last step of a ray is linear.
+    for added, end, begin, t in ((inward, -1, -2, step[-1]), (outward, 0, 1, step[0])):
+        line = source[end] * (1.0 - x) + source[begin] * x
+        added[end] = t * np.sum(w * line * np.exp(-t * x))
     return inward, outward
 
 
@@ -147,7 +152,7 @@ def test_two_hundred_random_media_against_slow_integrals():
         step = 10.0 ** rng.uniform(-2.0, 1.0, (N - 1, 1))
         source = np.exp(np.cumsum(rng.normal(0.0, 0.5, (N, 1)), axis=0))
         decay, one, dark = np.exp(-step), np.ones((N, 1)), np.zeros(1)
-        inward, outward = stencils(step, decay, source, False)
+        inward, outward = stencils(step, decay, source, False, True)
         # What a step adds, to the source function; thin steps are series.
         size = np.maximum(source[1:], source[:-1])[:, 0] * -np.expm1(-step[:, 0])
         expected = slow_steps(step[:, 0], source[:, 0])
