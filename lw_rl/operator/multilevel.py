@@ -40,14 +40,16 @@ _MOST_SWEEPS, _DELAY = 100, 3
 _WINDOW, _MAX_STEP = 8, 1.0
 #: Linearisations of one correction.
 _MOST_BUILDS = 10
+#: Linearisations after which the limiter of the interpolation is linearised around the mean of the
+#: last source functions, because its switches make them take turns.
+_FREE = 3
 #: A linearisation is solved to this share of what the populations have moved in all, and made anew
 #: where they have moved by this share of it since, or by more than the last number.
 _SOLVED, _MOVED, _FAR = 1e-2, 0.1, 0.1
 #: No tolerance of a linearisation is below the first, nor of their sequence below the second.
 _FLOOR, _STILL = 1e-8, 1e-7
-#: Photons are not trapped by more than this, nor is a gain by the host's defect, in proportion to
-#: the population, more than this share of what a level loses.
-_TRAPPED, _DEFECT = 1.0 - 1e-10, 0.5
+#: Photons are not trapped by more than this.
+_TRAPPED = 1.0 - 1e-10
 #: A transition whose lower level has less than this share left by stimulated emission is taken for
 #: thin.
 _INVERTED = 0.02
@@ -64,15 +66,13 @@ class _Anchored:
         [Ntransition, Nspace].
     spontaneous : Array
         Rate down of every transition less what is stimulated [s-1], [Ntransition, Nspace].
-    defect, source : Array
-        By what the host's own equations differ: rate per population [s-1] and what is independent
-        of it [m-3 s-1], [Nlevel, Nspace].
+    defect : Array
+        By what share of a level's losses the host's own equations differ, [Nlevel, Nspace].
     """
 
     multiple: Array
     spontaneous: Array
     defect: Array
-    source: Array
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class _Response:
         each = factor[rows]
         return replace(
             self,
-            M=self.M * each[:, :, None],
+            M=self.M * each[:, None, :],
             known=self.known * factor,
             local=self.local * each,
         )
@@ -156,16 +156,18 @@ class CoupledEquilibrium:
         aim[self._first_row] = rates.up
         ratio, outside = np.empty_like(rates.J), np.empty_like(rates.J)
         kind = np.zeros(len(t.waves), dtype=np.int64)
+        around = np.empty((t.profile.shape[1], *rates.J.shape))
         factor = np.ones_like(aim)
         anchored = self._anchored(rates, aim)
+        J = rates.before
         for build in range(_MOST_BUILDS):
             self.made += 1
             M, known, local, share, J = responses(
                 t.height, t.mu, t.weight, t.start, t.transition, t.lower, t.upper, t.emission,
                 t.absorption, t.stimulated, t.profile, t.up, t.down, self._first_row,
                 self._second_row, self._block, len(self._rows), len(self._of_row), t.planck, n,
-                rates.chi, rates.eta, rates.sca, rates.before, rates.J, factor, aim, ratio, outside,
-                kind, build == 0,
+                rates.chi, rates.eta, rates.sca, rates.before, rates.J, J, factor, aim, ratio,
+                outside, kind, around, 1.0 if build < _FREE else 0.5, build == 0,
             )  # fmt: skip
             net = n[t.lower] - t.inverse * n[t.upper]
             share = np.where(net > _INVERTED * n[t.lower], np.minimum(share, 1.0), 0.0)
@@ -219,9 +221,7 @@ class CoupledEquilibrium:
         lost = rates.collisions.sum(axis=0)
         np.add.at(lost, t.lower, rates.up)
         np.add.at(lost, t.upper, rates.down)
-        # A gain in proportion to the population must not exceed what is lost: the rest is a source.
-        defect = np.minimum(rates.defect, _DEFECT * lost)
-        return _Anchored(multiple, spontaneous, defect, (rates.defect - defect) * rates.n)
+        return _Anchored(multiple, spontaneous, rates.defect / lost)
 
     def _trap(self, response: _Response, anchored: _Anchored) -> None:
         """Limit the local response: of a line's photons no more than all are absorbed again."""
@@ -235,10 +235,8 @@ class CoupledEquilibrium:
         self, n: Array, rates: Rates, anchored: _Anchored, response: _Response
     ) -> Array | None:
         """Return the equilibrium of one linearisation, or the last state on the way to it."""
-        t = self.transfer
         xs: list[Array] = []
         images: list[Array] = []
-        atom = np.repeat(np.arange(len(t.Nlevel)), t.Nlevel)
         electrons = self._electrons(n, rates)
         for made in range(_MOST_SWEEPS):
             # Recombination by more electrons leaves fewer: the mean damps what would oscillate.
@@ -262,10 +260,15 @@ class CoupledEquilibrium:
                 n = new
                 continue
             mixed = limit_step(xs[-1], anderson_mix(xs, images), _MAX_STEP)
-            n = np.exp(mixed).reshape(n.shape)
-            sums = np.add.reduceat(n, t.first_level, axis=0)
-            n *= (rates.nTotal / sums)[atom]
+            n = self._normalised(np.exp(mixed).reshape(n.shape), rates)
         return n
+
+    def _normalised(self, n: Array, rates: Rates) -> Array:
+        """Return populations that sum to the atoms there are."""
+        t = self.transfer
+        sums = np.add.reduceat(n, t.first_level, axis=0)
+        normalised: Array = n * np.repeat(rates.nTotal / sums, t.Nlevel, axis=0)
+        return normalised
 
     def _electrons(self, n: Array, rates: Rates) -> Array:
         """Return the electron density over that of the formal solution, [Nspace]."""
@@ -311,7 +314,7 @@ class CoupledEquilibrium:
         row[self._second_row[down]] = strength[down]
         rate = self._rates(n, response, strength)
         swept: Array = sweep(
-            n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect, anchored.source,
+            n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect,
             t.lower, t.upper, self._first_row, self._second_row, self._of_row, anchored.multiple,
             rate * row, self._rows, self._columns,
             response.local * row[self._rows] * strength[self._columns], t.inverse, response.net,

@@ -36,7 +36,7 @@ _THIN, _THICK = 1e-12, 1e12
 #: Albedo times optical depth, or albedo where thick, from which on scattering is solved.
 _SCATTERS = 1e-2
 #: An operator with more negative responses than this, of the largest, is not trusted.
-_NEGATIVE = 1e-2
+_NEGATIVE = 1e-1
 #: How scattering is treated: left as it is, solved, solved by a monotone operator.
 _PLAIN, _SCATTERING, _LINEAR = 0, 1, 2
 #: A transition whose emission is a smaller share of all at every depth is fixed, as is the response
@@ -259,6 +259,8 @@ def _bundle(
     planck: Array,
     lanes: Integers,
     monotone: bool,
+    around: Array,
+    present: float,
     Lambda: Array,
     boundary: Array,
 ) -> None:
@@ -272,6 +274,11 @@ def _bundle(
         Opacity of the bundle, and the emissivity of the transitions, [Nwave, Nspace].
     monotone : bool
         Whether the source function is interpolated linearly.
+    around : Array
+        Source function around which the limiter of the interpolation is linearised, written,
+        [Nwave, Nspace].
+    present : float
+        Weight in it of the present source function; the rest is that of the one before.
     Lambda : Array
         Written, [source, depth, lane].
     boundary : Array
@@ -290,8 +297,13 @@ def _bundle(
         for w in range(LANES):
             v = lanes[w]
             S = (eta[v, i] + own[v, i] + sca[v, i] * J[v, i]) / total[v, i]
+            if present < 1.0 and not monotone:
+                S = (1.0 - present) * around[v, i] + present * S
             for k in range(K):
                 source[i, k * LANES + w] = S
+    if not monotone:
+        for w in range(LANES):
+            around[lanes[w]] = source[:, w]
     decay = np.exp(-step)
     inward, outward = stencils(step, decay, source, monotone)
     _lambda_operators(inward, outward, decay, half, down, up, Lambda)
@@ -337,11 +349,14 @@ def responses(
     sca: Array,
     before: Array,
     J: Array,
+    guess: Array,
     factor: Array,
     aim: Array,
     ratio: Array,
     outside: Array,
     kind: Integers,
+    around: Array,
+    present: float,
     first: bool,
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Return the blocks M and the known part of the rates around some populations.
@@ -365,6 +380,9 @@ def responses(
     before, J : Array
         The mean intensity that was the source of scattered light in the host's formal solution,
         and that which it led to, [Nwave, Nspace].
+    guess : Array
+        Estimate of the source of scattered light around which the limiter of the interpolation is
+        linearised, [Nwave, Nspace].
     factor : Array
         Factor on the rates of every row, [Nrow, Nspace].
     aim : Array
@@ -374,6 +392,10 @@ def responses(
         light, and what it has besides, [Nwave, Nspace]; found and written where `first`.
     kind : Array
         How scattering is treated at every wavelength; found and written where `first`, [Nwave].
+    around : Array
+        Source function around which the limiter is linearised; written, [Nbundle, Nwave, Nspace].
+    present : float
+        Weight in it of the present source function; the rest is that of the linearisation before.
 
     Returns
     -------
@@ -410,8 +432,8 @@ def responses(
         boundary[:] = 0.0
         for r in range(B):
             _bundle(
-                r, B, height, mu, weight, total[r], own[r], eta, sca, before, planck, lanes, False,
-                Lambda, boundary,
+                r, B, height, mu, weight, total[r], own[r], eta, sca, guess, planck, lanes, False,
+                around[r], present, Lambda, boundary,
             )  # fmt: skip
             _by_lane(Lambda, of_lane[r])
         made = False
@@ -425,8 +447,8 @@ def responses(
                     if not made:
                         for r in range(B):
                             _bundle(
-                                r, B, height, mu, weight, total[r], own[r], eta, sca, before,
-                                planck, lanes, True, Lambda, boundary,
+                                r, B, height, mu, weight, total[r], own[r], eta, sca, guess,
+                                planck, lanes, True, around[r], present, Lambda, boundary,
                             )  # fmt: skip
                             _by_lane(Lambda, monotone[r])
                         made = True
@@ -491,7 +513,8 @@ def responses(
                     row = first_row[t]
                     if up[a, i] * J[v, i] * factor[row, i] > _SEES * aim[row, i]:
                         sees = True
-                for side in range(1 if first_row[t] == second_row[t] else 2):
+                single = first_row[t] == second_row[t]
+                for side in range(1 if single else 2):
                     row = first_row[t] if side == 0 else second_row[t]
                     rate = up if side == 0 else down
                     for r in range(B):
@@ -511,17 +534,25 @@ def responses(
                                 for i in range(N):
                                     known[row, i] += seeing[i] * G[r, j, i] * fixed[r, j]
                         elif r == 0:
+                            fixed_light = unfed if sees or single else model[v]
                             for i in range(N):
-                                known[row, i] += seeing[i] * unfed[i]
+                                known[row, i] += seeing[i] * fixed_light[i]
                         for b in range(start[v], start[v + 1]):
                             c = transition[b]
                             if not emits[b]:
                                 continue
-                            if not sees and (t != c or first_row[t] != second_row[t]):
+                            if not sees and not single and not by_profile:
+                                continue
+                            for j in range(N):
+                                column[j] = profile[b, r, j] * emission[b, j] / total[r, v, j]
+                            if not sees and (t != c or not single):
+                                for j in range(N):
+                                    by = column[j] * n[upper[c], j]
+                                    for i in range(N):
+                                        known[row, i] += seeing[i] * G[r, j, i] * by
                                 continue
                             m = block[row, c]
                             for j in range(N):
-                                column[j] = profile[b, r, j] * emission[b, j] / total[r, v, j]
                                 for i in range(N):
                                     M[m, j, i] += seeing[i] * G[r, j, i] * column[j]
                             for i in range(N):
@@ -602,12 +633,14 @@ def _solve(
     nTotal: Array,
     first_level: Integers,
     Nlevel: Integers,
-    defect: Array,
-    source: Array,
+    gain: Array,
     k: int,
     new: Array,
 ) -> bool:
     """Write the populations at one depth that are in equilibrium with the rates P.
+
+    A level's gain, in proportion to its own population, counts as a loss where negative; what is
+    more than half of its losses is one of the old population, or a new one could be negative.
 
     Returns whether all of them are positive; those that are not, and those that would fall by more,
     are a tenth of the old ones.
@@ -622,7 +655,6 @@ def _solve(
                 most = i
             for j in range(size):
                 A[i, j] = P[o + i, o + j] if i != j else 0.0
-            b[i] = -source[o + i, k]
             for j in range(P.shape[0]):
                 if j < o or j >= o + size:
                     b[i] -= P[o + i, j] * n[j, k]
@@ -630,7 +662,9 @@ def _solve(
             lost = 0.0
             for i in range(size):
                 lost += A[i, j]
-            A[j, j] = defect[o + j, k] - lost
+            own = min(gain[o + j], 0.5 * lost)
+            b[j] -= (gain[o + j] - own) * n[o + j, k]
+            A[j, j] = own - lost
         for j in range(size):
             A[most, j] = 1.0
         b[most] = nTotal[a, k]
@@ -654,7 +688,6 @@ def sweep(
     Nlevel: Integers,
     fixed: Array,
     defect: Array,
-    source: Array,
     lower: Integers,
     upper: Integers,
     first_row: Integers,
@@ -686,9 +719,7 @@ def sweep(
         Rates [s-1] that do not depend on the radiation, from the second index to the first,
         [Nlevel, Nlevel, Nspace].
     defect : Array
-        Rate [s-1] per population by which the host's own equations differ, [Nlevel, Nspace].
-    source : Array
-        The same, independent of the population [m-3 s-1], [Nlevel, Nspace].
+        Share of what a level loses by which the host's own equations differ, [Nlevel, Nspace].
     multiple : Array
         Rate down over rate up where these are one row, [Ntransition, Nspace].
     rate : Array
@@ -705,8 +736,19 @@ def sweep(
     T = lower.size
     new = n.copy()
     P, left = np.zeros((len(n), len(n))), np.zeros(rate.shape[0])
-    worth, inverted = np.zeros(T), np.zeros(T, np.bool_)
+    worth, inverted, gain = np.zeros(T), np.zeros(T, np.bool_), np.zeros(len(n))
     for k in range(N):
+        gain[:] = 0.0
+        for j in range(len(n)):
+            for i in range(len(n)):
+                gain[j] += fixed[i, j, k]
+        for t in range(T):
+            gain[lower[t]] += rate[first_row[t], k]
+            if first_row[t] == second_row[t]:
+                gain[upper[t]] += multiple[t, k] * rate[first_row[t], k]
+            else:
+                gain[upper[t]] += rate[second_row[t], k]
+        gain *= defect[:, k]
         for t in range(T):
             worth[t] = _thinning(t, k, n, lower, upper, inverse, net, share)
             inverted[t] = n[lower[t], k] <= inverse[t, k] * n[upper[t], k]
@@ -737,6 +779,6 @@ def sweep(
                 x *= local[b, k] * worth[c]
                 P[upper[t], upper[c]] += x
                 P[lower[t], upper[c]] -= x
-            if _solve(P, n, nTotal, first_level, Nlevel, defect, source, k, new):
+            if _solve(P, n, nTotal, first_level, Nlevel, gain, k, new):
                 break
     return new

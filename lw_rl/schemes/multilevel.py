@@ -17,7 +17,7 @@ from ..operator.multilevel import CoupledEquilibrium
 __all__ = ["CoupledStep", "coupled_step"]
 
 #: Steps that are combined, which begins where one is smaller than this, in the logarithm.
-_WINDOW, _NEAR = 5, 0.1
+_WINDOW, _NEAR = 5, 0.3
 #: Formal solutions in a row without a smaller residual after which it is left to others.
 _PATIENCE = 8
 

@@ -24,8 +24,8 @@ class Built:
             t.height, t.mu, t.weight, t.start, t.transition, t.lower, t.upper, t.emission,
             t.absorption, t.stimulated, t.profile, t.up, t.down, op._first_row, op._second_row,
             op._block, len(op._rows), rows, t.planck, self.n, r.chi, r.eta,
-            r.sca if sca is None else sca, r.before, r.J, np.ones_like(aim), aim, self.ratio,
-            self.outside, self.kind, around is None,
+            r.sca if sca is None else sca, r.before, r.J, r.before, np.ones_like(aim), aim,
+            self.ratio, self.outside, self.kind, around is None,
         )  # fmt: skip
         net = self.n[t.lower] - t.inverse * self.n[t.upper]
         self.net = np.where(net > 0.0, net, 1.0)

@@ -1,0 +1,76 @@
+"""Where the time goes: what is counted, and that nothing is made twice."""
+
+import copy
+
+import pytest
+
+import lw_rl
+from lw_rl.benchmark.profile import COUNTED, PARTS, Clock, measure_profile, watched
+from lw_rl.host.adapter import Adapter
+from lw_rl.operator.two_level import TwoLevelOperator
+from lw_rl.problems import random_problem, shipped_problem
+
+
+def test_nothing_is_made_twice(ctx):
+    """One set of rays; one operator around what the rough one says; one sweep for its start.
+
+    The certificate asks the operator that there is: two sweeps, at the state and one step on.
+    """
+    with watched() as clock:
+        result = lw_rl.solve(ctx, quiet=True)
+    counts = {said: clock.calls.get(function, 0) for function, said in COUNTED.items()}
+    assert result.converged and counts["formal solutions"] == result.Nformal <= 3
+    assert counts["sets of rays"] == 1
+    assert 2 <= counts["operators built"] <= 3
+    assert counts["sweeps at a start"] == counts["operators built"] - 1
+    assert counts["sweeps for the certificate"] == 2
+    assert counts["answers of the policy"] == 0, "a formal solution takes less than its answers"
+
+
+@pytest.mark.parametrize("index", [0, 3])
+def test_nor_where_something_moves(index):
+    with watched() as clock:
+        result = lw_rl.solve(random_problem("moving", index).context(), quiet=True)
+    assert result.converged and clock.calls["Plane1D.rays"] == 1
+    assert clock.calls["Plane1D.lambda_operator"] <= 2 + result.Nformal
+
+
+def test_what_was_watched_is_left_as_it_was(ctx):
+    before = Adapter.formal_solution, vars(TwoLevelOperator)["first"]
+    with pytest.raises(ZeroDivisionError), watched():
+        assert Adapter.formal_solution is not before[0]
+        raise ZeroDivisionError
+    assert (Adapter.formal_solution, vars(TwoLevelOperator)["first"]) == before
+
+
+def test_time_is_the_innermost_parts():
+    clock = Clock()
+
+    def work():
+        return sum(range(200_000))
+
+    inner = clock.watch(work, "inner", "b")
+    outer = clock.watch(lambda: inner() + inner(), "outer", "a")
+    assert outer() == 2 * work()
+    assert clock.calls == {"inner": 2, "outer": 1}
+    assert clock.seconds["a"] < 0.5 * clock.seconds["b"]
+
+
+def test_parts_sum_to_the_whole():
+    problem = shipped_problem("CaII_K", "FALC", 20)
+    profiles = measure_profile(problem, {"call": "depthwise", "mali": "mali"}, rounds=2)
+    assert [p.scheme for p in profiles] == ["call", "mali"]
+    for p in profiles:
+        assert p.Nspace == 20 and set(p.seconds) == set(PARTS)
+        assert sum(p.seconds.values()) == pytest.approx(p.total)
+        assert p.in_formal_solutions(p.formal_solution) == 1.0 and p.context > 0.0
+    ours, mali = profiles
+    assert ours.calls["operators built"] >= 2 and mali.seconds["policy"] == 0.0
+    assert mali.calls["formal solutions"] > ours.calls["formal solutions"]
+
+
+def test_a_policy_that_is_given_is_asked(ctx):
+    other = copy.deepcopy(ctx)
+    with watched() as clock:
+        lw_rl.solve(other, quiet=True, policy=lw_rl.schemes.make_policy("default"))
+    assert clock.calls["lw_rl.schemes.depthwise.propose"] > 0
