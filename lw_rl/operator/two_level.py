@@ -3,9 +3,10 @@
 Statistical equilibrium of a two-level atom is ``A S = b`` with ``A = 1 - (1 - epsilon) Lambda``.
 MALI inverts the diagonal of A (Olson, Auer and Buchler 1986, JQSRT 35, 431); here all of it is
 approximated and inverted, in the spirit of Scharmer (1981, ApJ 249, 720) and Cannon's (1973, ApJ
-185, 621) operator perturbation: few frequencies and two angles, the host's depths, and its way to
-interpolate the source function. What is left of an error after one such step is what quadrature
-and grid change, a few per cent, on coarse and fine grids alike.
+185, 621) operator perturbation: on the host's depths, with its way to interpolate source function
+and opacity, and on its own wavelengths and rays where these are known. What is left of an error
+after one such step is what the operator does not know, scattering in the background, and what
+changes with the source function, opacity and the branches of the limiter.
 
 No formal solution of the host is involved, so the same operator gives a first estimate of the
 source function before there is any.

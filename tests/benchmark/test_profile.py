@@ -22,7 +22,7 @@ def test_nothing_is_made_twice(ctx):
     assert result.converged and counts["formal solutions"] == result.Nformal <= 3
     assert counts["sets of rays"] == 1
     assert 2 <= counts["operators built"] <= 3
-    assert counts["sweeps at a start"] == counts["operators built"] - 1
+    assert 1 <= counts["sweeps at a start"] < counts["operators built"]
     assert counts["sweeps for the certificate"] == 2
     assert counts["answers of the policy"] == 0, "a formal solution takes less than its answers"
 
