@@ -7,7 +7,9 @@ without an estimate the source function is taken for linear, which is monotone.
 
 Arrays have shape [Nspace, Nray], rays contiguous. A *stencil*, [Nspace, 5, Nray], has what the step
 that ends at a depth adds to the intensity there, per source function from two depths above to two
-below. Compiled code is kept on disk by numba and runs without the global interpreter lock.
+below. Compiled code is kept on disk by numba and runs without the global interpreter lock. Who
+changes something here deletes what is kept of its callers in other files (``__pycache__/*.nb?``):
+numba does not see that they are outdated.
 
 `lw_rl.slab.short_characteristics` holds the parabolic ones of the paper's slab.
 """

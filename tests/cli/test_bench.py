@@ -110,3 +110,17 @@ def test_bench_of_atoms_with_more_levels(command, tmp_path, monkeypatch):
     solve = problem["solves"]["mali_scattering"]
     assert solve["stop"] < len(solve["errors"]), "it goes on after its stop"
     assert solve["formal_solutions"]["1e-4"] <= len(solve["errors"])
+
+
+def test_a_profile_says_where_the_time_goes(command, tmp_path, monkeypatch):
+    from lw_rl import problems
+
+    small = [problems.shipped_problem("CaII_K", "FALC", 12)]
+    monkeypatch.setattr(problems, "suite", lambda name, number=None: small)
+    done = command("bench", "--profile", "--repeats", "0", "--out", "p")
+    assert done.exit_code == 0, done.output
+    assert "operators" in done.stdout and "default call" in done.stdout
+    found = json.loads((tmp_path / "p/profile.json").read_text())["profiles"]
+    assert [p["scheme"] for p in found] == ["default call", "operator alone", "depthwise, asked"]
+    assert found[2]["calls"]["answers of the policy"] > 0 and found[1]["seconds"]["policy"] == 0.0
+    assert (tmp_path / "p/profile.png").stat().st_size > 1000
