@@ -69,7 +69,9 @@ def validate(atmos: lw.Atmosphere) -> None:
     Raises
     ------
     AtmosphereError
-        For fewer than three depths, heights that do not decrease strictly, temperatures or
+        For fewer than three depths (or columns, in two dimensions), heights that do not decrease
+        strictly or columns that do not increase, a last column that does not repeat the first where
+        x is periodic, a boundary that the host does not have in x, temperatures or
         densities that are not positive, microturbulence that is negative, velocities of light or
         above, and whatever is not finite or beyond all atmospheres (heights of 1e15 m, 1e9 K,
         1e30 m-3). The message names the quantity, the first depth and the value there.
@@ -80,6 +82,8 @@ def validate(atmos: lw.Atmosphere) -> None:
             raise AtmosphereError(f"an atmosphere needs at least 3 depths, this one has {len(z)}")
         _require(np.abs(z) <= _MAX_HEIGHT, "height z [m]", z, f"finite (at most {_MAX_HEIGHT:g})")
         _require(z[1:] < z[:-1], "height z [m]", z, "strictly greater than the next")
+    elif atmos.Ndim == 2:
+        _validate_plane(atmos)
     for name, values, most in (
         ("temperature [K]", atmos.temperature, _MAX_TEMPERATURE),
         ("hydrogen density nHTot [m-3]", Named(atmos).nh_tot, _MAX_DENSITY),
@@ -91,6 +95,51 @@ def validate(atmos: lw.Atmosphere) -> None:
     ok = (vturb >= 0.0) & (vturb < lw.CLight)
     _require(ok, "microturbulence vturb [m s-1]", vturb, "finite, not negative and below light's")
     _require(np.abs(vz) < lw.CLight, "velocity vz [m s-1]", vz, "finite and below light's")
+    if atmos.Ndim == 2:
+        vx = np.asarray(atmos.vx)
+        _require(np.abs(vx) < lw.CLight, "velocity vx [m s-1]", vx, "finite and below light's")
+
+
+def _validate_plane(atmos: lw.Atmosphere) -> None:
+    """Check grid and sides of an atmosphere of two dimensions."""
+    z, x = np.asarray(atmos.z), np.asarray(atmos.x)
+    if len(z) < 3 or len(x) < 3:
+        raise AtmosphereError(
+            f"an atmosphere of two dimensions needs at least 3 rows and 3 columns, this one has "
+            f"{len(z)} x {len(x)}"
+        )
+    for name, values, falls in (("height z [m]", z, True), ("column x [m]", x, False)):
+        _require(np.abs(values) <= _MAX_HEIGHT, name, values, f"finite (at most {_MAX_HEIGHT:g})")
+        step = np.diff(values) < 0.0 if falls else np.diff(values) > 0.0
+        beyond = "strictly greater than the next" if falls else "strictly less than the next"
+        _require(np.append(step, True), name, values, beyond)
+    names = Named(atmos)
+    sides = names.x_lower_bc, names.x_upper_bc
+    periodic = [isinstance(side, lw.PeriodicRadiation) for side in sides]
+    given = [
+        not isinstance(side, lw.PeriodicRadiation | lw.ZeroRadiation | lw.ThermalisedRadiation)
+        for side in sides
+    ]
+    if not (all(periodic) or all(given)):
+        kinds = " and ".join(type(side).__name__ for side in sides)
+        raise AtmosphereError(
+            f"the sides are {kinds}; the host has two in x: PeriodicRadiation on both, or on both "
+            "a BoundaryCondition of one's own whose compute_bc returns what enters"
+        )
+    if all(periodic):
+        for name, values in (
+            ("temperature", atmos.temperature), ("nHTot", names.nh_tot), ("ne", atmos.ne),
+            ("vturb", atmos.vturb), ("vx", atmos.vx), ("vz", atmos.vz),
+        ):  # fmt: skip
+            values = np.reshape(values, (len(z), len(x)))
+            differs = ~np.isclose(values[:, 0], values[:, -1], rtol=1e-6, atol=1e-3)
+            if np.any(differs):
+                k = int(np.argmax(differs))
+                raise AtmosphereError(
+                    f"a periodic atmosphere repeats its first column in the last, since its period "
+                    f"is x[-1] - x[0]; {name} is {values[k, 0]:.6g} in the first and "
+                    f"{values[k, -1]:.6g} in the last at row {k}: append the first column"
+                )
 
 
 def _positive(most: float) -> str:

@@ -1,20 +1,11 @@
 """
 Maximum-entropy control
 =======================
-Stein Soft Actor-Critic, temperatures and target entropies, against what the papers claim.
-The figures are drawn from a result file that one command makes::
 
-    lw-rl entropy-report --seeds 5 --out entropy
-
-and no number here is typed by hand. Where that file is not there yet, the first part still runs:
-it needs no training.
+Stein Soft Actor-Critic, temperatures and target entropies, against what the papers claim. ``lw-rl
+entropy-report --seeds 5`` makes the result file that the second part is drawn from.
 """
 
-# %%
-# A policy that is a Boltzmann distribution
-# -----------------------------------------
-# Followed from a normal start, the gradient of an energy with two wells gives samples from both,
-# and their entropy with them.
 import json
 from pathlib import Path
 
@@ -25,6 +16,9 @@ from lw_rl.experiments.max_entropy import figures as entropy_figures
 from lw_rl.experiments.max_entropy.facts import TARGETS
 from lw_rl.training.stein import Langevin, Stein
 
+# %%
+# Followed from a normal start, the gradient of an energy with two wells gives samples from both,
+# and their entropy with them: a policy that is a Boltzmann distribution.
 torch.manual_seed(0)
 target = TARGETS["mixture"](2)
 fig, axes = plt.subplots(1, 2, figsize=(8, 4), sharex=True, sharey=True)
@@ -36,12 +30,9 @@ for ax, (name, sampler) in zip(axes, samplers.items(), strict=True):
 plt.show()
 
 # %%
-# What the experiments found
-# --------------------------
+# What the experiments found.
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()
-file = here / "entropy_result.json"
-if file.exists():
-    result = json.loads(file.read_text())
-    for draw in entropy_figures.FIGURES.values():
-        draw(result, plt.figure())
-        plt.show()
+result = json.loads((here / "entropy_result.json").read_text())
+for draw in entropy_figures.FIGURES.values():
+    draw(result, plt.figure())
+    plt.show()

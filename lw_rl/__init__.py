@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
+from pathlib import Path as _Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as _gymnasium
@@ -18,6 +19,9 @@ from .compatibility import install as _install_old_names
 if TYPE_CHECKING:
     # The type checker looks for lw_rl.atoms in this folder; it is mapped from the top level.
     from . import atmospheres, atoms, cube, errors, problems, schemes  # type: ignore[attr-defined]
+    from .analysis.refine import refine
+    from .analysis.response_functions import response_functions
+    from .analysis.time_step import TimeStep, time_step
     from .certificate.convergence import Certified
     from .errors import LwRlError
     from .host.context import build_context
@@ -29,6 +33,7 @@ __all__ = [
     "ErrorEstimate",
     "LwRlError",
     "Result",
+    "TimeStep",
     "__version__",
     "accelerate",
     "atmospheres",
@@ -38,11 +43,20 @@ __all__ = [
     "errors",
     "iterate_ctx_rl",
     "problems",
+    "refine",
+    "response_functions",
     "schemes",
     "solve",
+    "time_step",
 ]
 
 __version__ = _version("lw-rl")
+
+# A script that is run in the root of a checkout imports these sources, not what is installed, and
+# here `atoms` and `atmospheres` stand beside the package.
+_ROOT = _Path(__file__).parents[1]
+if not (_Path(__file__).parent / "atoms").is_dir() and (_ROOT / "atoms/__init__.py").is_file():
+    __path__.append(str(_ROOT))
 
 #: Where each public name lives; the empty string stands for a module of that name.
 _HOMES = {
@@ -58,8 +72,12 @@ _HOMES = {
     "errors": "",
     "iterate_ctx_rl": "iterate",
     "problems": "",
+    "refine": "analysis.refine",
+    "response_functions": "analysis.response_functions",
     "schemes": "",
     "solve": "iterate",
+    "TimeStep": "analysis.time_step",
+    "time_step": "analysis.time_step",
 }
 
 

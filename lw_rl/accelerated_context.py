@@ -9,18 +9,21 @@ import lightweaver as lw
 import numpy as np
 
 from .arrays import Array
-from .certificate.certificate import DEFAULT_FACTOR, Certificate
+from .certificate.certificate import Certificate
+from .certificate.settings import shipped
 from .host.adapter import Adapter
 from .host.names import Named, both_spellings, keywords
 from .host.state import Block
 from .host.threads import on_the_contexts_threads
+from .norms import largest, relative
 from .operator.base import EquilibriumOperator
 from .operator.scattering import SolvedScattering
 from .policies.card import card_of
-from .result import Outcome, Record, Report
+from .result import Outcome, Record, Report, Task
 from .schemes import Safeguarded, Step
 from .schemes.depthwise import ALONE
-from .schemes.safeguard_state import SafeguardState
+from .schemes.safeguarded import SafeguardState
+from .schemes.time_dependent import TimeDependentStep
 
 __all__ = ["AcceleratedContext", "Callback"]
 
@@ -78,6 +81,8 @@ class AcceleratedContext:
             "_running",
             "_scattering",
             "_scheme",
+            "_time_step",
+            "_time_report",
             "adapter",
             "certificate",
             "met",
@@ -103,6 +108,9 @@ class AcceleratedContext:
         self._left: Array | None = None
         self._circumstances: tuple[Array, ...] = ()
         self._note = ""
+        # A step in time, the populations at its beginning, and what its last correction reported.
+        self._time_step: TimeDependentStep | None = None
+        self._time_report: lw.IterationUpdate | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in self._OWN:
@@ -128,6 +136,27 @@ class AcceleratedContext:
         residuals = [r.residual for r in self.report.records]
         no_smaller = len(residuals) > 1 and not residuals[-1] < residuals[0]
         return "diverged" if no_smaller else "max_iterations"
+
+    def task(self, tolerance: float | None) -> Task:
+        """Return what is to be done, in the words of a result.
+
+        Parameters
+        ----------
+        tolerance : float or None
+            Tolerance on the error; None where another criterion ends the solve.
+        """
+        adapter = self.adapter
+        return Task(
+            atoms=adapter.labels,
+            scheme=self._scheme.name,
+            tolerance=tolerance,
+            two_level=adapter.line_sources,
+            has_policy=self._scheme.abilities.policy is not None,
+            Ndim=adapter.grid.Ndim,
+            redistribution=any(map(adapter.redistributes, adapter.blocks)),
+            conserves_charge=adapter.conserves_charge,
+            switching=not adapter.settled,
+        )
 
     @property
     def policy_factor(self) -> float | None:
@@ -157,14 +186,14 @@ class AcceleratedContext:
         self._remember()
 
     def _solved_scattering(self) -> SolvedScattering | None:
-        wanted = self._scheme.solves_scattering and self.certificate.radiation_settles
-        one_dimension = self.adapter.grid.Ndim == 1
-        return SolvedScattering(self.adapter) if wanted and one_dimension else None
+        wanted = self._scheme.abilities.solves_scattering and self.certificate.radiation_settles
+        at_home = self.adapter.grid.Ndim <= 2
+        return SolvedScattering(self.adapter) if wanted and at_home else None
 
     def _init(self) -> SafeguardState:
         self._circumstances = self.adapter.circumstances()
-        state = self._running.state = self._scheme.init(self.adapter)
-        self._factors = _factors(self._scheme, self._scheme.operator_factor(state))
+        state = self._running.state = self._scheme.init(self.adapter, self.certificate.history)
+        self._factors = _factors(self._scheme, state)
         return state
 
     def _remember(self) -> None:
@@ -198,7 +227,7 @@ class AcceleratedContext:
             if self._scattering is None
             else self._scattering.formal_solution(**kwargs)
         )
-        self.certificate.note_radiation(Named(update).dJ_max)
+        self.certificate.history.radiated(Named(update).dJ_max)
         self.report.Nformal += 1
         return update
 
@@ -282,9 +311,9 @@ class AcceleratedContext:
             self.certificate.add(evaluation, step.y, factor, method, step.estimate)
         elif step.restart:
             self._restarted = True
-            self.certificate.clear()
+            self.certificate.history.clear()
         else:
-            self.certificate.skip(undone=not step.accepted)
+            self.certificate.history.skip(undone=not step.accepted)
         notes = "; ".join(note for note in (self._note, step.note) if note)
         self._note = ""
         self.report.records.append(
@@ -303,11 +332,64 @@ class AcceleratedContext:
             self._callback(self)
         return update
 
+    @on_the_contexts_threads
+    def time_dep_update(
+        self, dt: float, prevTimePops: list[Array] | None = None, *args: Any, **kwargs: Any
+    ) -> tuple[lw.IterationUpdate, list[Array]]:
+        """Update the populations for a step in time, as ``Context.time_dep_update`` does.
 
-def _factors(scheme: Safeguarded, operator: float | None) -> dict[str, float]:
+        By the coupled operator where the scheme has operators, in one dimension; the report's
+        ``dPops`` is then the larger of the change by the host's own update and of the operator's
+        correction. Where charge is conserved the electrons follow at once, and ``nr_post_update``
+        only reports.
+        """
+        adapter = self.adapter
+        at = adapter.populations()
+        before = at if prevTimePops is None else prevTimePops
+        step = self._time_step
+        if step is None or step.dt != dt or step.before is not before:
+            at_home = self._scheme.abilities.has_operators is not None and adapter.grid.Ndim == 1
+            self._time_step = step = TimeDependentStep(adapter, dt, before) if at_home else None
+        proposed = None if step is None or not adapter.valid() else step.propose(at)
+        self._time_report = None
+        if proposed is None:
+            found: tuple[lw.IterationUpdate, list[Array]] = self._ctx.time_dep_update(
+                dt, before, *args, **kwargs
+            )
+            return found
+        assert step is not None
+        adapter.time_dependent_update(dt, before)
+        plain = max(largest(n / m - 1.0) for n, m in zip(adapter.populations(), at, strict=True))
+        adapter.write(adapter.unknown(proposed))
+        update = self._time_report = adapter.blank_update()
+        adapter.report_change(update, at, max(plain, relative(step.size)))
+        return update, before
+
+    def nr_post_update(self, *args: Any, **kwargs: Any) -> lw.IterationUpdate:
+        """Update the electron density, as ``Context.nr_post_update`` does.
+
+        After a step in time by the operator, which did so, it only reports.
+        """
+        update, self._time_report = self._time_report, None
+        if update is None:
+            return self._ctx.nr_post_update(*args, **kwargs)
+        change = np.asarray(self._ctx.atmos.ne) / self.adapter.electrons - 1.0
+        report = Named(update)
+        report.updated_ne = True
+        report.dne_max = float(np.abs(change).max())
+        report.dne_max_idx = int(np.abs(change).argmax())
+        return update
+
+
+def _factors(scheme: Safeguarded, state: SafeguardState) -> dict[str, float]:
     """Return by which factor steps estimate the error, by whose they are."""
-    if not scheme.has_operators:
+    made, policy = scheme.abilities.has_operators, scheme.abilities.policy
+    if made is None:
         return {}
-    alone = DEFAULT_FACTOR if operator is None else operator
-    known = None if scheme.policy is None else card_of(scheme.policy).error_factor
-    return {ALONE: alone, scheme.name: DEFAULT_FACTOR if known is None else known}
+    alone = made.operator_factor(state.scheme)
+    known = None if policy is None else card_of(policy).error_factor
+    step = shipped().step
+    return {
+        ALONE: step if alone is None else alone,
+        scheme.name: step if known is None else known,
+    }

@@ -18,16 +18,21 @@ __all__ = [
     "FigureFormatError",
     "InvertibilityError",
     "LwRlError",
+    "MemoryLimitError",
     "MissingExtraError",
     "NoReferenceError",
+    "NotConvergedError",
     "OutOfRangeError",
     "PolicyFileError",
     "PolicyOutputError",
+    "PopulationsError",
     "ReadmeError",
     "RunFolderError",
     "SamplerError",
     "SchemaError",
+    "SpectrumError",
     "TemperatureError",
+    "TimeStepError",
     "TrainingError",
     "UnknownNameError",
     "UnusedPolicyError",
@@ -69,6 +74,26 @@ class AtmosphereError(LwRlError, ValueError):
 
 class ContextError(LwRlError, ValueError):
     """A Lightweaver context that cannot be iterated."""
+
+
+class MemoryLimitError(LwRlError, MemoryError):
+    """An operator would need more memory than there is."""
+
+
+class NotConvergedError(ContextError):
+    """A context that is not in the equilibrium which was asked something of."""
+
+
+class PopulationsError(LwRlError, ValueError):
+    """Populations that are not those of a context's atoms and depths."""
+
+
+class SpectrumError(LwRlError, ValueError):
+    """Wavelengths, angles or tolerances that no spectrum can be computed for."""
+
+
+class TimeStepError(LwRlError, ValueError):
+    """A step in time that cannot be made."""
 
 
 class PolicyFileError(LwRlError, ValueError):
@@ -143,7 +168,7 @@ class NoReferenceError(LwRlError, RuntimeError):
 
 
 class ReadmeError(LwRlError, ValueError):
-    """A README without the block that is to be generated, or with an example that fails."""
+    """A README or page without the block that is to be generated, or with an example that fails."""
 
 
 class CubeInputError(LwRlError, ValueError):

@@ -211,6 +211,7 @@ ValueError
         outcome=outcome,
         seconds=seconds,
         estimate=estimate if bound_later is None else lambda: estimate.bounded(bound_later()),
+        task=proxy.task(popsTol if convergence in (None, Certified) else None),
     )
     if not quiet:
         print(result)

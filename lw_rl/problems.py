@@ -27,16 +27,19 @@ __all__ = [
     "LEVELS_DEPTHS",
     "LOG_COLLISION_SCALE",
     "MULTILEVEL",
+    "PLANES",
     "RANDOM_ATOMS",
     "RANDOM_DEPTHS",
     "STREAMS",
     "FileModel",
+    "PlaneModel",
     "Problem",
     "RandomModel",
     "ShippedModel",
     "Stream",
     "file_problem",
     "known",
+    "plane_problem",
     "random_problem",
     "shipped_problem",
     "suite",
@@ -67,6 +70,22 @@ RANDOM_DEPTHS = (40, 160)
 #: Depths of the suite ``"atoms-grid"``.
 LEVELS_DEPTHS = (41, 82, 164, 328)
 
+#: Atmospheres of two dimensions by name, and their kind (`lw_rl.atmospheres.slab_2d`).
+PLANES = {
+    "slab2d": "smooth",
+    "slab2d-homogeneous": "homogeneous",
+    "slab2d-blobs": "blobs",
+    "slab2d-threads": "threads",
+    "slab2d-corrugated": "corrugated",
+    "slab2d-prominence": "prominence",
+}
+
+#: Their rows, and columns per row.
+_ROWS, _COLUMNS = 41, 32 / 82
+
+#: Rows of the random ones, and the range of log10 of the factor on their collisional rates.
+_RANDOM_ROWS, _RANDOM_COLLISIONS = (41, 82), (-1.0, 1.0)
+
 #: Velocity at the top of the moving atmospheres that ship [m/s], that of the host's own example.
 _FLOW = 1e4
 
@@ -85,12 +104,15 @@ class Stream:
         Whether there is a velocity field, drawn if None.
     levels : bool
         Whether the atoms have many levels: one of :data:`RANDOM_ATOMS`, with their own collisions.
+    plane : bool
+        Whether the atmospheres have two dimensions.
     """
 
     number: int
     kind: str | None = None
     moving: bool | None = None
     levels: bool = False
+    plane: bool = False
 
 
 STREAMS = {
@@ -100,6 +122,7 @@ STREAMS = {
     "moving": Stream(3, moving=True),
     "photosphere": Stream(4, kind="photosphere"),
     "atoms": Stream(5, levels=True),
+    "2d": Stream(6, plane=True),
 }
 
 
@@ -162,6 +185,31 @@ class FileModel:
 
 
 @dataclass(frozen=True)
+class PlaneModel:
+    """An atmosphere of two dimensions (`lw_rl.atmospheres.slab_2d`).
+
+    Attributes
+    ----------
+    kind : str
+        One of ``lw_rl.atmospheres.PLANE_KINDS``.
+    Nz, Nx : int
+        Rows and columns.
+    key : tuple of int
+        Spawn key of its seed.
+    """
+
+    kind: str
+    Nz: int
+    Nx: int
+    key: tuple[int, ...] = (0,)
+
+    def make(self) -> lw.Atmosphere:
+        """Return a fresh atmosphere."""
+        seed = np.random.SeedSequence(ENTROPY, spawn_key=self.key)
+        return atmospheres.slab_2d(self.kind, self.Nz, self.Nx, seed)
+
+
+@dataclass(frozen=True)
 class Problem:
     """One line, or atoms with many, in one atmosphere.
 
@@ -171,7 +219,7 @@ class Problem:
         Its name in tables.
     atom : str
         One of ``lw_rl.atoms.known()``, or several, joined by plus signs.
-    atmosphere : ShippedModel, RandomModel or FileModel
+    atmosphere : ShippedModel, RandomModel, FileModel or PlaneModel
         Recipe of the atmosphere.
     collision_scale : float
         Factor on the collisional rates.
@@ -190,7 +238,7 @@ class Problem:
 
     name: str
     atom: str
-    atmosphere: ShippedModel | RandomModel | FileModel
+    atmosphere: ShippedModel | RandomModel | FileModel | PlaneModel
     collision_scale: float = field(default=1.0)
     prd: bool = False
     conserve_charge: bool = False
@@ -203,7 +251,13 @@ class Problem:
         """Whether it is one line of a two-level atom."""
         return self.atom in atoms.known_lines()
 
-    def context(self, Nrays: int = 5, Nthreads: int = 1, **ctx_kwargs: Any) -> lw.Context:
+    @property
+    def size(self) -> str:
+        """How many depths there are, or rows and columns, where the problem says so."""
+        model = self.atmosphere
+        return f"{model.Nz} x {model.Nx} points" if isinstance(model, PlaneModel) else ""
+
+    def context(self, Nrays: int | None = None, Nthreads: int = 1, **ctx_kwargs: Any) -> lw.Context:
         """Build a fresh context, the populations in LTE.
 
         Parameters
@@ -277,13 +331,40 @@ def file_problem(atom: str, path: str, Nspace: int | None = None) -> Problem:
     return Problem(f"{names} {Path(path).stem}{size}", names, model)
 
 
+def plane_problem(atom: str, name: str = "slab2d", Nz: int | None = None) -> Problem:
+    """Return the problem of ready-made atoms in an atmosphere of two dimensions.
+
+    Parameters
+    ----------
+    atom : str
+        As for :func:`shipped_problem`.
+    name : str, optional
+        One of :data:`PLANES` (default: ``"slab2d"``).
+    Nz : int, optional
+        Rows; columns follow (default: 41, with 16 columns).
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such atom or atmosphere.
+    """
+    if name not in PLANES:
+        raise UnknownNameError("atmosphere of two dimensions", name, PLANES)
+    names = "+".join(atoms.canonical(one) for one in atom.split("+"))
+    rows = _ROWS if Nz is None else Nz
+    model = PlaneModel(PLANES[name], rows, max(3, round(_COLUMNS * rows)))
+    return Problem(f"{names} {name} {model.Nz}x{model.Nx}", names, model)
+
+
 def random_problem(stream: str, index: int) -> Problem:
     """Return a problem of the random family.
 
     The line is drawn from :data:`ATOMS`, log10 of the collision scale uniformly from
     :data:`LOG_COLLISION_SCALE`, the atmosphere by :func:`lw_rl.atmospheres.random`. In the stream
     ``"atoms"`` the atoms are drawn from :data:`RANDOM_ATOMS` and the depths from
-    :data:`RANDOM_DEPTHS`, and collisions are those of the models.
+    :data:`RANDOM_DEPTHS`, and collisions are those of the models. In the stream ``"2d"`` the
+    atmosphere is one of :func:`lw_rl.atmospheres.slab_2d` with 41 to 82 rows, and the collision
+    scale is between 0.1 and 10.
 
     Parameters
     ----------
@@ -311,6 +392,12 @@ def random_problem(stream: str, index: int) -> Problem:
         Nspace = round(float(np.exp(rng.uniform(*np.log(RANDOM_DEPTHS)))))
         return Problem(f"{stream} {index} {atom}", atom, RandomModel((*key, 1), Nspace=Nspace))
     atom = str(rng.choice(ATOMS))
+    if s.plane:
+        scale = float(10.0 ** rng.uniform(*_RANDOM_COLLISIONS))
+        kind = str(rng.choice([k for k in atmospheres.PLANE_KINDS if k != "homogeneous"]))
+        rows = round(float(np.exp(rng.uniform(*np.log(_RANDOM_ROWS)))))
+        plane = PlaneModel(kind, rows, round(_COLUMNS * rows), (*key, 1))
+        return Problem(f"{stream} {index} {atom} {kind}", atom, plane, scale)
     scale = float(10.0 ** rng.uniform(*LOG_COLLISION_SCALE))
     model = RandomModel((*key, 1), kind=s.kind, moving=s.moving)
     return Problem(f"{stream} {index} {atom}", atom, model, scale)
@@ -390,6 +477,32 @@ def _random(stream: str, default: int) -> Callable[[int | None], list[Problem]]:
     return problems
 
 
+#: The suite of two dimensions: a letter, the kind, rows, columns and the number of the seed.
+_PLANE_SUITE = (
+    ("A", "smooth", 82, 32, 1),
+    ("B", "smooth", 82, 32, 2),
+    ("C", "blobs", 82, 32, 3),
+    ("D", "threads", 82, 32, 4),
+    ("E", "corrugated", 82, 32, 5),
+    ("F", "prominence", 82, 32, 6),
+    ("G", "smooth", 82, 64, 7),
+)
+
+
+def _plane(letter: str, kind: str, Nz: int, Nx: int, seed: int) -> Problem:
+    return Problem(f"{letter} CaII_K {kind} {Nz}x{Nx}", "CaII_K", PlaneModel(kind, Nz, Nx, (seed,)))
+
+
+def _planes(number: int | None) -> list[Problem]:
+    return [_plane(*row) for row in _PLANE_SUITE]
+
+
+def _planes_grid(number: int | None) -> list[Problem]:
+    """Return the first problem with half, once and twice as many rows and columns."""
+    letter, kind, _, _, seed = _PLANE_SUITE[0]
+    return [_plane(letter, kind, Nz, Nx, seed) for Nz, Nx in ((41, 16), (82, 32), (164, 64))]
+
+
 _SUITES: dict[str, Callable[[int | None], list[Problem]]] = {
     "fal": _fal,
     "grid": _grid,
@@ -400,6 +513,9 @@ _SUITES: dict[str, Callable[[int | None], list[Problem]]] = {
     "atoms-charge": _atoms_charge,
     "atoms-random": _random("atoms", 100),
     "gallery": _gallery,
+    "2d": _planes,
+    "2d-grid": _planes_grid,
+    "2d-random": _random("2d", 50),
     "random": _random("test", 100),
     "moving": _random("moving", 40),
     "photosphere": _random("photosphere", 40),
@@ -432,9 +548,13 @@ def suite(name: str, number: int | None = None) -> list[Problem]:
         twelve elements in FAL-C at the model's electron density, with charge conserved, at that of
         LTE (``plot_SimpleLineTest.py``); H, Ca II and Mg II in FAL-C with a flow, charge conserved,
         in complete, partial, and hybrid redistribution (``plot_PrdChromosphericLines.py``).
+
+        Of two dimensions: ``"2d"``: seven problems of Ca II K, smooth fields, blobs, moving
+        threads, a corrugated chromosphere and a prominence. ``"2d-grid"``: the first of them with
+        half and twice the points in each direction. ``"2d-random"``: the stream ``"2d"``.
     number : int, optional
-        Problems of a random suite (default: 100; of ``"moving"`` and ``"photosphere"`` 40); the
-        size of the others is fixed.
+        The first so many problems (default: all; of random suites 100, of ``"moving"`` and
+        ``"photosphere"`` 40, of ``"2d-random"`` 50).
 
     Raises
     ------
@@ -447,4 +567,4 @@ def suite(name: str, number: int | None = None) -> list[Problem]:
         raise UnknownNameError("suite", name, _SUITES)
     if number is not None and number < 1:
         raise ValueError(f"a suite needs at least 1 problem, got {number}")
-    return _SUITES[name](number)
+    return _SUITES[name](number)[:number]

@@ -1,4 +1,4 @@
-"""Progress bars and tables in a terminal."""
+"""Progress bars and tables in a terminal; what is in brackets, an extra's name say, is text."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def progress_bar(quiet: bool, time_left: bool = False) -> Progress:
     time_left : bool, optional
         Show how long it will take at the speed so far, beside the time elapsed (default: False).
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False)
     left: list[ProgressColumn] = [TimeRemainingColumn()] if time_left else []
     return Progress(
-        TextColumn("{task.description:<24}"),
+        TextColumn("{task.description:<24}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -57,7 +57,7 @@ def output(quiet: bool, width: int = 0) -> Console:
     width : int, optional
         Columns in a file or a pipe (default: 80); in a terminal the terminal's.
     """
-    console = Console(quiet=quiet)
+    console = Console(quiet=quiet, markup=False)
     if not console.is_terminal and width:
         console.width = width
     return console

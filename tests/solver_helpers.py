@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -142,11 +142,10 @@ def certified(change: Callable[[Certificate], Any]) -> type[Certified]:
 
 
 def set_to(**settings: Any) -> type[Certified]:
-    """The certified stop with other calibrated values (`EstimateSettings`)."""
+    """The certified stop with other calibrated values (`Settings`)."""
 
     def change(certificate: Certificate) -> None:
-        certificate.settings = type(certificate.settings)(**settings)
-        certificate.clear()
+        certificate.settings = replace(certificate.settings, **settings)
 
     return certified(change)
 

@@ -460,3 +460,81 @@ def test_wrong_units(name):
 def test_what_is_not_a_number():
     with pytest.raises(AtmosphereError, match="temperature must be convertible"):
         atmospheres.from_arrays(**{**ARRAYS, "temperature": "hot"})
+
+
+# ---- two dimensions ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", atmospheres.PLANE_KINDS)
+def test_planes_are_valid_and_the_same_for_a_seed(kind):
+    one, same, other = (atmospheres.slab_2d(kind, 21, 8, seed) for seed in (1, 1, 2))
+    atmospheres.validate(one)
+    assert np.array_equal(one.temperature, same.temperature)
+    assert np.array_equal(one.nHTot, same.nHTot)
+    if kind not in ("homogeneous", "prominence"):
+        assert not np.array_equal(one.nHTot, other.nHTot)
+        columns = np.reshape(one.nHTot, (21, 8))
+        assert np.array_equal(columns[:, 0], columns[:, -1])
+    assert np.any(one.vz) == (kind == "threads")
+
+
+def test_a_plane_is_the_same_on_another_grid():
+    coarse, fine = (atmospheres.slab_2d("smooth", N, M, 1) for N, M in ((21, 9), (41, 17)))
+    there = np.reshape(fine.temperature, (41, 17))[::2, ::2]
+    # Columns are resampled, fields are not.
+    assert np.allclose(np.reshape(coarse.temperature, (21, 9))[3:], there[3:], rtol=0.05)
+
+
+def test_the_sun_is_seen_from_above_its_surface_only_downwards():
+    atmos = atmospheres.slab_2d("prominence", 11, 9)
+    atmos.quadrature(3)
+
+    class Spectrum:
+        wavelength = np.array([393.0, 400.0])
+
+    side = atmos.xLowerBc.compute_bc(atmos, Spectrum)
+    assert side.shape == (2, len(atmos.xLowerBc.muz), 11)
+    outward = np.asarray(atmos.xLowerBc.muz) > 0.17
+    assert np.all(side[:, outward] > 0.0) and np.all(side[:, ~outward] == 0.0)
+    assert atmos.zLowerBc.compute_bc(atmos, Spectrum).shape[2] == 9
+
+
+def plane(**changes):
+    given = {
+        "height": np.array([2e6, 1e6, 0.0]), "x": np.array([0.0, 1e5, 2e5, 3e5]),
+        **{name: np.full((3, 4), value) for name, value in
+           (("temperature", 6e3), ("ne", 1e17), ("nHTot", 1e20), ("vturb", 1e3))},
+    }  # fmt: skip
+    return lw.Atmosphere.make_2d(**{**given, **changes})
+
+
+def test_planes_that_the_host_would_not_take_are_refused_by_name():
+    atmospheres.validate(plane())
+    hotter = np.full((3, 4), 6e3)
+    hotter[1, -1] = 7e3
+    with pytest.raises(
+        AtmosphereError, match="temperature is 6000 in the first and 7000 in the last"
+    ):
+        atmospheres.validate(plane(temperature=hotter))
+    with pytest.raises(AtmosphereError, match=r"column x \[m\] must be strictly less"):
+        atmospheres.validate(plane(x=np.array([0.0, 1e5, 1e5, 3e5])))
+    with pytest.raises(AtmosphereError, match=r"height z \[m\] must be strictly greater"):
+        atmospheres.validate(plane(height=np.array([1e6, 1e6, 0.0])))
+    sides = {"xLowerBc": lw.ZeroRadiation(), "xUpperBc": lw.PeriodicRadiation()}
+    with pytest.raises(AtmosphereError, match="sides are ZeroRadiation and PeriodicRadiation"):
+        atmospheres.validate(plane(**sides))
+    few = {name: np.full((3, 2), 1e17) for name in ("ne", "nHTot", "vturb")}
+    with pytest.raises(AtmosphereError, match="at least 3 rows and 3 columns, this one has 3 x 2"):
+        atmospheres.validate(plane(x=np.array([0.0, 1.0]), temperature=hotter[:, :2].copy(), **few))
+    fast = np.full((3, 4), 4e8)
+    with pytest.raises(AtmosphereError, match=r"velocity vx \[m s-1\]"):
+        atmospheres.validate(plane(vx=fast))
+
+
+def test_slabs_that_are_none_are_refused():
+    with pytest.raises(UnknownNameError, match="smooth"):
+        atmospheres.slab_2d("smoth")
+    with pytest.raises(AtmosphereError, match="got 2 x 8"):
+        atmospheres.slab_2d(Nz=2, Nx=8)
+    with pytest.raises(AtmosphereError, match="width must be positive"):
+        atmospheres.slab_2d(width=-1.0)

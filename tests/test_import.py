@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import gymnasium
 import pytest
 
 import lw_rl
+
+ROOT = Path(__file__).parents[1]
 
 
 def run(code: str) -> str:
@@ -66,3 +69,15 @@ def test_environments_are_registered_by_string():
     for name in ("SigmoidSource", "StatEquil"):
         entry = gymnasium.spec(f"lw_rl/{name}-v0").entry_point
         assert isinstance(entry, str) and entry.endswith(f":{name}")
+
+
+def test_a_script_in_the_root_of_a_checkout_finds_everything():
+    """... where it imports these sources, whatever is installed."""
+    code = f"""
+import sys
+sys.meta_path = [f for f in sys.meta_path if "__editable__" not in repr(f)]
+sys.path.insert(0, {str(ROOT)!r})
+import lw_rl.atoms, lw_rl.atmospheres
+print(lw_rl.atmospheres.__file__)
+"""
+    assert run(code) == str(ROOT / "atmospheres/__init__.py")

@@ -26,6 +26,7 @@ ROWS = (
     ("envs", "benchmark"),
     ("cube",),
     ("problems",),
+    ("analysis",),
     ("iterate",),
     ("accelerated_context",),
     ("schemes",),

@@ -83,6 +83,10 @@ def test_every_policy_is_weights_and_a_card(wheel):
     assert not any(n.endswith((".pkl", ".pt", ".pth", ".zip")) for n in files)
 
 
+def test_the_calibrated_settings_are_in_it(wheel):
+    assert "lw_rl/certificate/calibrated.json" in wheel.namelist()
+
+
 @pytest.mark.slow
 def test_the_public_names_are_typed_for_those_who_install_it(wheel, tmp_path):
     """What a user's mypy sees of the wheel: Any is only what the host does not type."""

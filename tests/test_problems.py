@@ -54,6 +54,7 @@ def test_the_first_problem_of_every_suite_gives_a_fresh_context(name):
 
 def test_suites_are_what_they_say():
     assert len(problems.suite("fal")) == len(problems.suite("prd")) == 8
+    assert problems.suite("fal", 3) == problems.suite("fal")[:3]
     assert all(p.prd for p in problems.suite("prd"))
     assert not any(p.prd for p in problems.suite("fal"))
     assert [p.atmosphere.Nspace for p in problems.suite("grid")] == list(problems.GRID_DEPTHS)
@@ -125,6 +126,7 @@ def test_a_problem_is_told_whole_by_its_json(name):
         told = json.loads(json.dumps(asdict(problem)))
         model = told.pop("atmosphere")
         kind = problems.ShippedModel if "name" in model else problems.RandomModel
+        kind = problems.PlaneModel if "Nz" in model else kind
         model = {k: tuple(v) if isinstance(v, list) else v for k, v in model.items()}
         told["background"] = tuple(told["background"])
         assert problems.Problem(atmosphere=kind(**model), **told) == problem
@@ -152,3 +154,16 @@ def test_the_problem_of_an_atmosphere_of_ones_own(tmp_path):
     path.write_text("")
     with pytest.raises(AtmosphereError, match=r"mine.atmos cannot be read"):
         problems.file_problem("CaII_K", str(path))
+
+
+def test_problems_of_two_dimensions():
+    problem = problems.plane_problem("caii_k", "slab2d-blobs", 21)
+    assert problem.name == "CaII_K slab2d-blobs 21x8" and problem.size == "21 x 8 points"
+    assert problem.context(Nrays=3).kwargs["atmos"].Nspace == 21 * 8
+    assert [p.name[0] for p in problems.suite("2d")] == list("ABCDEFG")
+    assert len(problems.suite("2d-random", 3)) == 3
+    assert problems.suite("2d-random", 1) == problems.suite("2d-random", 1)
+    sizes = [(p.atmosphere.Nz, p.atmosphere.Nx) for p in problems.suite("2d-grid")]
+    assert sizes == [(41, 16), (82, 32), (164, 64)]
+    with pytest.raises(UnknownNameError, match="slab2d-threads"):
+        problems.plane_problem("CaII_K", "slab3d")

@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 
+import lightweaver as lw
 import numpy as np
 import pytest
 from conftest import assert_physical, error
@@ -13,12 +14,17 @@ from solver_helpers import Never, flaky
 
 import lw_rl
 from lw_rl.errors import ContextError
-from lw_rl.result import ErrorEstimate, Result
+from lw_rl.result import ErrorEstimate, Result, Task
 
 
 def interrupt(proxy):
     if proxy.report.Nformal == 4:
         raise KeyboardInterrupt
+
+
+def words(result):
+    """Its text in one line."""
+    return " ".join(str(result).split())
 
 
 def test_converged(ctx, reference):
@@ -31,7 +37,10 @@ def test_converged(ctx, reference):
     assert sum(result.steps_by.values()) == result.Nformal
     assert 0.0 < result.seconds < 60.0
     assert 0.0 < result.estimate.value < 1e-3
-    assert str(result).startswith(f"converged after {result.Nformal} formal solutions and ")
+    assert words(result).startswith(
+        f"converged: estimated error {result.estimate.value:.1e}, below the 1e-3 asked for, "
+        f"after {result.Nformal} formal solutions and "
+    )
 
 
 def test_the_result_is_that_of_the_drop_in(ctx):
@@ -46,7 +55,7 @@ def test_max_iterations(ctx):
     result = lw_rl.solve(ctx, scheme="mali", NmaxIter=5, quiet=True)
     assert result.outcome == "max_iterations"
     assert result.Nformal == 5
-    assert "iterations were used up" in str(result)
+    assert "iterations were used up" in words(result)
 
 
 def test_diverged(converged):
@@ -74,7 +83,7 @@ def test_nonfinite(ctx):
 def test_rounding(ctx):
     result = lw_rl.solve(ctx, popsTol=1e-15, NmaxIter=200, quiet=True)
     assert result.outcome == "rounding" and not result.converged
-    assert str(result).startswith("stopped at the floor of rounding")
+    assert words(result).startswith("stopped at the floor of rounding")
 
 
 def test_interrupted_and_continued(ctx, reference):
@@ -112,5 +121,60 @@ def test_a_result_is_data(ctx):
 
 def test_text():
     text = str(ErrorEstimate(4.2e-4, "policy", 3e-3))
-    assert text == "4.2e-04 (policy), at most 3.0e-03"
-    assert str(Result()).splitlines()[-1] == "steps: none"
+    assert text == "4.2e-04 (policy), bound 3.0e-03"
+    assert (
+        words(Result()) == "interrupted: no estimate of the error yet, after 0 formal solutions "
+        "and 0 s"
+    )
+    solved = Result(estimate=ErrorEstimate(2e-5, "bound", 2e-5), task=Task(("Ca",), "depthwise"))
+    assert "the estimate is the bound itself" in words(solved)
+    assert "nothing was done for Ca" in words(solved)
+
+
+def test_another_criterion_has_no_tolerance_on_the_error(ctx):
+    """... so the estimate is not compared with it."""
+    criterion = lw.DefaultConvergenceCriteria
+    result = lw_rl.solve(ctx, scheme="anderson", quiet=True, convergence=criterion)
+    assert result.task.tolerance is None and "asked for" not in str(result)
+
+
+def test_a_solve_says_what_was_accelerated_by_what(ctx):
+    result = lw_rl.solve(ctx, popsTol=2e-4, quiet=True)
+    assert "below the 2e-4 asked for" in words(result)
+    text = result.explanation
+    assert text.startswith("accelerated: Ca 393.5 nm, by the non-local operator of the line")
+    assert result.as_dict()["explanation"] == text
+    assert "bound" in words(result) and "not what the stop goes by" in words(result)
+    assert max(map(len, str(result).splitlines())) <= 72
+
+
+@pytest.mark.parametrize(
+    ("task", "steps_by", "said"),
+    [
+        ({}, {"depthwise": 3}, "accelerated: Ca, by the non-local operator of the line and the "
+         "policy (3 steps)"),
+        ({"two_level": False}, {"nonlocal": 5, "mali": 1}, "accelerated: Ca, by the coupled "
+         "operator of all lines and continua (5 steps), plain updates (1 step); policies are for "
+         "two-level lines"),
+        ({"redistribution": True}, {"nonlocal": 9}, "policies are for complete redistribution"),
+        ({}, {"nonlocal": 9}, "the policy was not asked, the problem is unlike"),
+        ({"two_level": False, "Ndim": 2}, {"anderson": 30}, "by Anderson acceleration (30 steps); "
+         "the coupled operator is for one dimension"),
+        ({"two_level": False}, {"nonlocal": 9, "anderson": 30}, "the operator was left where its "
+         "steps no longer helped"),
+        ({"scheme": "mali"}, {"mali": 114}, "not accelerated: Ca, 114 steps of MALI; that is what "
+         "scheme='mali' asks for"),
+        ({"Ndim": 2, "redistribution": True}, {"mali": 9}, "partial redistribution is accelerated "
+         "in one dimension only"),
+        ({"Ndim": 2, "conserves_charge": True}, {"mali": 9}, "charge conservation is accelerated "
+         "in one dimension only"),
+        ({"switching": True}, {"mali": 9}, "before collisional-radiative switching has ended"),
+        ({}, {"mali": 9}, "no accelerated step would have been better"),
+    ],
+)  # fmt: skip
+def test_every_end_is_explained(task, steps_by, said):
+    """In plain words: what was accelerated, by what, and if not why not."""
+    given = Task(("Ca",), **{"scheme": "depthwise", "has_policy": True, **task})
+    text = given.explain(steps_by)
+    assert said in text
+    assert text.startswith("not accelerated" if set(steps_by) == {"mali"} else "accelerated")

@@ -39,3 +39,13 @@ def test_a_file_has_the_width_that_a_table_needs(capsys):
     assert capsys.readouterr().out.count("\n") == 2
     output(True, width=130).print(wide)
     assert capsys.readouterr().out == ""
+
+
+def test_brackets_are_text(capsys):
+    """The name of an extra, as in `pip install '.[train]'`, is not taken for markup."""
+    output(False).print("the extra [train]")
+    with progress_bar(True) as bar:
+        bar.console.print("no learning without [train]")
+    captured = capsys.readouterr()
+    assert captured.out == "the extra [train]\n"
+    assert captured.err == "no learning without [train]\n"

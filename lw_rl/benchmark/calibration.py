@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Array, Single
-from ..certificate.certificate import DEFAULT_FACTOR
+from ..certificate.settings import shipped
 from ..errors import NoReferenceError
 from ..files import Json, write_atomically
 from ..host.adapter import Adapter
@@ -205,7 +205,7 @@ def stops(
         estimate = certificate.estimate()
         if estimate.method == ("operator" if alone else "policy"):
             factor = accelerated.operator_factor if alone else accelerated.policy_factor
-            states.append((estimate.value / (factor or DEFAULT_FACTOR), certificate.state.copy()))
+            states.append((estimate.value / (factor or shipped().step), certificate.state.copy()))
 
     last = 0.01 * min(tolerances)
     solved = solve(

@@ -14,6 +14,7 @@ from ..policies import card_of
 from ..policies.base import PolicyLike
 from ..schemes import (
     Anderson,
+    Budget,
     Lambda,
     Mali,
     Ng,
@@ -23,7 +24,15 @@ from ..schemes import (
 )
 from .solves import POPS_TOL
 
-__all__ = ["LADDER", "NG_SETTINGS", "Peer", "anderson_scattering", "depthwise_name", "peers"]
+__all__ = [
+    "LABELS",
+    "LADDER",
+    "NG_SETTINGS",
+    "Peer",
+    "anderson_scattering",
+    "depthwise_name",
+    "peers",
+]
 
 #: (order, period, delay) of the Ng peers; the best on each problem stands for Ng.
 NG_SETTINGS = ((2, 3, 5), (3, 4, 5), (3, 5, 10))
@@ -43,6 +52,21 @@ _ON_REQUEST = {
 _MALI_LEVELS, _LEVELS = 1500, 600
 #: Fruitless formal solutions that the best peer there is allowed.
 _LEVELS_ALLOWANCE = 8.0
+
+#: What figures and tables for readers call them.
+LABELS = {
+    "depthwise": "policy (depthwise)",
+    "nonlocal": "operator, no policy",
+    "anderson10": "Anderson (10)",
+    "anderson5": "Anderson (5)",
+    "ng": "Ng",
+    "mali": "MALI",
+    "mali_scattering": "MALI + scattering",
+    "anderson_scattering": "Anderson (10) + scattering",
+    "lambda": "Lambda",
+    "lightweaver": "iterate_ctx_se",
+    "lightweaver to 1e-3": "iterate_ctx_se, tighter",
+}
 
 
 @dataclass(frozen=True)
@@ -140,8 +164,8 @@ def _known(levels: bool) -> list[Peer]:
         Peer("mali", Mali(), plain=True),
         Peer("mali_scattering", make_scheme("mali_scattering"), plain=True),
         *(Peer("ng", combining(Ng(*s)), setting=f"{s[0]},{s[1]},{s[2]}") for s in NG_SETTINGS),
-        Peer("anderson5", combining(Anderson(window=5))),
-        Peer("anderson10", combining(Anderson(window=10))),
+        Peer("anderson5", combining(Anderson(window=5, logarithmic=False, delay=0))),
+        Peer("anderson10", combining(Anderson(window=10, logarithmic=False, delay=0))),
         Peer("anderson_scattering", anderson_scattering()),
         Peer("nonlocal", make_scheme("nonlocal"), own=True),
     ]
@@ -155,7 +179,7 @@ def anderson_scattering() -> Safeguarded:
     not fallen for a while: kept on it stands still.
     """
     scheme = Anderson(logarithmic=True, max_step=1.5, delay=5, name="anderson_scattering")
-    return Safeguarded(scheme, fallbacks=(), allowance=_LEVELS_ALLOWANCE)
+    return Safeguarded(scheme, fallbacks=(), budget=Budget(allowance=_LEVELS_ALLOWANCE))
 
 
 def _limited(peer: Peer) -> Peer:
@@ -171,7 +195,7 @@ def _asked_by(peer: Peer) -> set[str]:
 
 def _unaided(scheme: Scheme) -> Safeguarded:
     """Return a safeguarded peer that is never replaced by another scheme, however slow it is."""
-    return Safeguarded(scheme, fallbacks=(), allowance=np.inf, in_foldings=True)
+    return Safeguarded(scheme, fallbacks=(), budget=Budget(allowance=np.inf))
 
 
 def depthwise_name(policy: PolicyLike) -> str:

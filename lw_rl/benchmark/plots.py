@@ -25,8 +25,11 @@ from ..host.emergent import emergent_line
 from ..host.emergent_lines import strongest_lines
 from ..host.names import iterate_ctx_se
 from .level_plots import draw_departures, draw_lines
+from .peers import LABELS
+from .plane_plots import draw_map, plane_maps
 from .report import peer_names
 from .solves import TARGET, PeerSolve, ProblemResult
+from .tables import title_of
 
 __all__ = [
     "draw_cost",
@@ -37,6 +40,7 @@ __all__ = [
     "draw_profile",
     "draw_source",
     "draw_stop",
+    "opening_figure",
     "save",
     "solve_figure",
     "styles",
@@ -59,18 +63,10 @@ _STYLES: dict[str, Json] = {
     "lightweaver to 1e-3": {"color": "#CC6677", "lw": 4.0, "zorder": 2},
 }
 _OTHERS = ("#661100", "#332288", "#AA4499", "#DDCC77")
-_LABELS = {
-    "depthwise": "policy (depthwise)",
-    "nonlocal": "operator, no policy",
-    "anderson10": "Anderson (10)",
-    "anderson5": "Anderson (5)",
-    "ng": "Ng",
-    "mali": "MALI",
-    "mali_scattering": "MALI + scattering",
-    "anderson_scattering": "Anderson (10) + scattering",
-    "lambda": "Lambda",
-    "lightweaver": "iterate_ctx_se",
-    "lightweaver to 1e-3": "iterate_ctx_se, tighter",
+#: The first figure's names for what is ours: no policy acts on atoms with many levels.
+_OPENING_LABELS = {
+    LABELS["depthwise"]: "lw_rl, default",
+    LABELS["nonlocal"]: "lw_rl, operator alone",
 }
 
 #: Width of a page [inches]: what is drawn for it is read at its own size.
@@ -105,7 +101,7 @@ def styles(names: Sequence[str]) -> dict[str, Json]:
     colours = cycle(_OTHERS)
     return {
         name: {
-            "label": _LABELS.get(name, name),
+            "label": LABELS.get(name, name),
             **(_STYLES.get(name) or {"color": next(colours), "lw": 2.0}),
         }
         for name in names
@@ -148,12 +144,13 @@ def solve_figure(ctx: lw.Context, result: ProblemResult, figure: Figure | None =
     """Draw one solve: source function, convergence, emergent line, what a user pays.
 
     For atoms with more levels, or several: departure coefficients of every level, convergence, and
-    the strongest lines.
+    the strongest lines. For a line in two dimensions: maps of S/B and J/S, and of the errors of the
+    solve and of the host's own call, convergence, what a user pays.
 
     Parameters
     ----------
     ctx : lightweaver.Context
-        A solved context in one dimension; it is not changed.
+        A solved context; it is not changed.
     result : ProblemResult
         What the schemes did on the problem (`lw_rl.benchmark.measure`).
     figure : Figure, optional
@@ -168,6 +165,8 @@ def solve_figure(ctx: lw.Context, result: ProblemResult, figure: Figure | None =
     title = f"{result.problem.name.removesuffix(size)},{size} depths"
     if not adapter.line_sources or len(adapter.blocks) > 1:
         return _multilevel_figure(adapter, result, title, figure)
+    if adapter.grid.plane is not None:
+        return _plane_figure(adapter, result, figure)
     figure = figure or Figure(figsize=(_PAGE, 6.4), layout="constrained")
     grid = figure.add_gridspec(2, 2)
     source, convergence, cost = (figure.add_subplot(grid[k]) for k in ((0, 0), (0, 1), (1, 1)))
@@ -262,6 +261,32 @@ def _multilevel_figure(
     return figure
 
 
+def _plane_figure(adapter: Adapter, result: ProblemResult, figure: Figure | None) -> Figure:
+    """Draw the solve of a line in two dimensions: four maps, and two panels more."""
+    figure = figure or Figure(figsize=(_PAGE, 8.6), layout="constrained")
+    axes = figure.subplots(3, 2)
+    plane, maps = adapter.grid.plane, plane_maps(adapter)
+    assert plane is not None
+    draw_map(axes[0, 0], plane, maps["S"], "$S/B$")
+    _finish(axes[0, 0], "source function")
+    spread = max(float(np.abs(maps["J"] - 1.0).max()), 1e-3)
+    draw_map(axes[0, 1], plane, maps["J"], "$J/S$", (1.0 - spread, 1.0 + spread), False, "RdBu_r")
+    _finish(axes[0, 1], "mean intensity")
+    errors = maps["error"], maps["host"]
+    limits = min(float(e.min()) for e in errors), max(float(e.max()) for e in errors)
+    titles = "error, lw_rl", "error, iterate_ctx_se"
+    for ax, values, name in zip(axes[1], errors, titles, strict=True):
+        draw_map(ax, plane, values, "$|\\delta S|/S$", limits, colours="magma")
+        _finish(ax, name)
+    for ax in axes[:2].flat:
+        ax.grid(False)
+    draw_errors(axes[2, 0], result.solves, policy=False)
+    draw_cost(axes[2, 1], result.solves)
+    _legend_below(figure, axes[2, 0], 4)
+    figure.suptitle(title_of(result), fontsize=_SIZE + 2)
+    return figure
+
+
 def _half_width(wavelength: Array, intensity: Array) -> float:
     """Return the distance from line centre to which the profile is drawn [nm]."""
     away = np.abs(wavelength - np.median(wavelength))
@@ -300,7 +325,9 @@ def draw_source(ax: Axes, adapter: Adapter, lambda0: float) -> None:
     _finish(ax, "source function")
 
 
-def draw_errors(ax: Axes, solves: Sequence[PeerSolve], beside: bool = False) -> None:
+def draw_errors(
+    ax: Axes, solves: Sequence[PeerSolve], beside: bool = False, policy: bool | None = None
+) -> None:
     """Draw true error against formal solutions, with a dot where each scheme stops by itself.
 
     Up to its own stop a curve is what a user gets; what it would go on to is drawn faintly. The
@@ -312,12 +339,15 @@ def draw_errors(ax: Axes, solves: Sequence[PeerSolve], beside: bool = False) -> 
     solves : sequence of PeerSolve
     beside : bool, optional
         Put the legend beside the axes (default: False, no legend).
+    policy : bool, optional
+        Whether a policy acts; it does not on atoms with many levels, nor in two dimensions
+        (default: unless `beside`).
     """
+    policy = not beside if policy is None else policy
     by_peer = styles([s.peer for s in solves])
     for s in solves:
         style = by_peer[s.peer]
-        if beside and s.peer == "depthwise":
-            # No policy acts on atoms with many levels.
+        if s.peer == "depthwise" and not policy:
             style = {**style, "label": "lw_rl (default)"}
         k, errors = np.arange(1, len(s.errors) + 1), np.asarray(s.errors)
         stop = None if s.stop is None or s.stop_error is None else (s.stop, s.stop_error)
@@ -347,6 +377,39 @@ def draw_errors(ax: Axes, solves: Sequence[PeerSolve], beside: bool = False) -> 
     if beside:
         _legend_beside(ax)
     _finish(ax, "convergence (dot: own stop)")
+
+
+def opening_figure(
+    problems: Sequence[tuple[str, Sequence[PeerSolve]]], figure: Figure | None = None
+) -> Figure:
+    """Draw problems one below the other: true error against formal solutions and wall time.
+
+    Parameters
+    ----------
+    problems : sequence of tuple of str and sequence of PeerSolve
+        Title and solves of each.
+    figure : Figure, optional
+        The figure to draw in (default: a new one).
+    """
+    figure = figure or Figure(figsize=(_PAGE, 2.6 * len(problems) + 0.7), layout="constrained")
+    rows = figure.subplots(len(problems), 2, squeeze=False, sharey="row")
+    handles: dict[str, Any] = {}
+    for (left, right), (title, solves) in zip(rows, problems, strict=True):
+        draw_errors(left, solves)
+        draw_cost(right, solves)
+        _finish(left, title)
+        right.set_ylabel("")
+        for handle, name in zip(*left.get_legend_handles_labels(), strict=True):
+            handles.setdefault(_OPENING_LABELS.get(name, name), handle)
+        right.set_title("", loc="left")
+    rows[0][1].set_title("what the default call returns", fontsize=_SIZE + 1, loc="left")
+    for ax in rows[:-1].flat:
+        ax.set_xlabel("")
+    figure.legend(
+        list(handles.values()), list(handles), loc="outside lower center", ncols=4,
+        fontsize=_SIZE - 0.5, frameon=False, handlelength=2.0, columnspacing=1.0,
+    )  # fmt: skip
+    return figure
 
 
 def suite_figure(

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ..files import Json
 from .profile import PARTS, Profile
-from .tables import add_column
+from .tables import narrow_table
 
 __all__ = ["profile_figure", "profile_json", "profile_table"]
 
@@ -34,19 +34,15 @@ def profile_json(profiles: Sequence[Profile]) -> list[Json]:
 
 def profile_table(profiles: Sequence[Profile]) -> Table:
     """Return a table of all parts, in units of a formal solution's time."""
-    table = Table(
-        title="processor time, in units of a formal solution's; the context's is not in the sum",
-        title_justify="left",
-        box=None,
+    heads = ("formal solution ms", *PARTS, "in all", "context", "operators built")
+    table = narrow_table(
+        "processor time, in units of a formal solution's; the context's is not in the sum",
+        *(head.replace(" ", "\n", 1) if " " in head else f"\n{head}" for head in heads),
+        first="problem, scheme",
     )
-    add_column(table, "problem", left=True)
-    add_column(table, "scheme", left=True)
-    for head in ("formal solution ms", *PARTS, "in all", "context", "operators built"):
-        add_column(table, head)
     for p in profiles:
         table.add_row(
-            p.problem,
-            p.scheme,
+            f"{p.problem}, {p.scheme}",
             f"{1e3 * p.formal_solution:.2f}",
             *(f"{p.in_formal_solutions(p.seconds[part]):.2f}" for part in PARTS),
             f"{p.in_formal_solutions(p.total):.2f}",

@@ -1,4 +1,4 @@
-"""The generated blocks of the README: tables from the benchmark, the output of the example.
+"""The generated blocks of README and pages: tables, and the output of the example.
 
 A block lies between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``. The example is the first
 Python code block; its output goes into the block ``example-output``.
@@ -104,7 +104,7 @@ def renew(text: str, tables: Mapping[str, str]) -> str:
     Parameters
     ----------
     text : str
-        The README.
+        The README, or a page of the site.
     tables : mapping of str to str
         Markdown by block name.
 

@@ -32,6 +32,7 @@ __all__ = [
     "label",
     "peer_names",
     "policy_costs",
+    "read_solve",
     "result_as_dict",
     "solve_as_dict",
     "statistics",
@@ -153,6 +154,29 @@ def solve_as_dict(solve: PeerSolve, with_errors: bool = True) -> Json:
         # Three figures are what a figure shows; more would only make the file large.
         fields["errors"] = [_finite(float(f"{e:.3g}")) for e in solve.errors]
     return fields
+
+
+def read_solve(peer: str, fields: Mapping[str, Any]) -> PeerSolve:
+    """Return a solve as :func:`solve_as_dict` wrote it, without its sub-iterations.
+
+    Parameters
+    ----------
+    peer : str
+        The scheme.
+    fields : mapping
+        With its errors.
+
+    Raises
+    ------
+    KeyError, TypeError
+        If there is no such thing in them.
+    """
+    names = (
+        "setting", "stop", "stop_error", "seconds", "formal_seconds", "measured", "rejected",
+        "failure", "other_fixed_point", "popsTol",
+    )  # fmt: skip
+    errors = tuple(np.inf if e is None else float(e) for e in fields["errors"])
+    return PeerSolve(peer=peer, errors=errors, **{name: fields[name] for name in names})
 
 
 def result_as_dict(result: ProblemResult, with_errors: bool = True) -> Json:

@@ -14,9 +14,9 @@ from ..errors import LwRlError
 from ..files import Json, plain, write_atomically
 from .robustness import REFERENCE_SHARE
 from .robustness_records import ProblemRecord, SolveRecord
-from .tables import add_column, markdown_table
+from .tables import markdown_table, narrow_table
 
-__all__ = ["FORMAT", "Counts", "SoakFileError", "Tally", "load", "markdown", "table"]
+__all__ = ["FORMAT", "LEGEND", "Counts", "SoakFileError", "Tally", "load", "markdown", "tables"]
 
 #: Version of the layout of the result file.
 FORMAT = 2
@@ -216,24 +216,33 @@ def load(path: Path, arguments: Json) -> Tally:
     return tally
 
 
-def table(tally: Tally) -> Table:
-    """Return the tally as a table for the terminal."""
-    found = Table(
-        title=f"{tally.done} problems, {tally.no_reference} without a reference",
-        caption="false convergence: true error above the tolerance; other fixed point: converged "
-        "to another solution of the host's equations than the reference; covers error: true error "
-        "not above the estimate, or the bound; within 5x: estimate at most 5 times the true error; "
-        "over budget: more than 1.1 x MALI + 3 formal solutions",
+def tables(tally: Tally) -> list[Table]:
+    """Return the tally as tables for the terminal: how solves ended, and what estimates held."""
+    title = f"{tally.done} problems, {tally.no_reference} without a reference"
+    ends = narrow_table(
+        title, "\nsolves", "con-\nverged", "\nfalse", "other\nfixed p.", "\nraised", first="entry"
     )
-    add_column(found, "entry", left=True)
-    for head in ("solves", "converged", *_HEAD[2:], "raised"):
-        add_column(found, head)
+    held = narrow_table(
+        "estimates", "covers\nerror", "within\n5x", "bound\ncovers", "over\nbudget", first="entry"
+    )
     for name, e in sorted(tally.entries.items()):
-        found.add_row(
-            name, str(e.solves), str(e.converged), *_cells(e), str(e.raised + e.unphysical)
-        )
-    return found
+        counts = (e.solves, e.converged, e.false_convergence, e.other_fixed_point)
+        ends.add_row(name, *map(str, counts), str(e.raised + e.unphysical))
+        shares = (
+            (e.covered, e.judged), (e.within_5x, e.judged), (e.bound_covered, e.bounded),
+        )  # fmt: skip
+        over = f"{e.over_budget} of {e.compared}" if e.compared else "-"
+        held.add_row(name, *(_share(*share).partition(" of")[0] for share in shares), over)
+    return [ends, held]
 
+
+#: What the columns of :func:`tables` mean.
+LEGEND = (
+    "false: true error above the tolerance; other fixed p.: converged to another solution of the "
+    "host's equations than the reference; covers error: true error not above the estimate, or the "
+    "bound; within 5x: estimate at most 5 times the true error; over budget: more than 1.1 x MALI "
+    "+ 3 formal solutions"
+)
 
 _HEAD = (
     "scheme", "stops", "false convergence", "other fixed point", "estimate covers error",

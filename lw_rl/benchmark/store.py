@@ -170,8 +170,8 @@ class Store:
     def _solve(self, key: str, peer: Peer) -> Path:
         defined: Json = {f.name: getattr(peer, f.name) for f in fields(Peer)}
         digest = hashlib.sha256(key.encode() + _plain_repr(defined))
-        if isinstance(peer.scheme, Safeguarded) and peer.scheme.policy is not None:
-            digest.update(str(card_of(peer.scheme.policy).get("sha256")).encode())
+        if isinstance(peer.scheme, Safeguarded) and peer.scheme.abilities.policy is not None:
+            digest.update(str(card_of(peer.scheme.abilities.policy).get("sha256")).encode())
         if peer.own:
             digest.update(_source())
         return self.solves / f"{digest.hexdigest()[:32]}.json"

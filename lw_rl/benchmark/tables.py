@@ -10,29 +10,39 @@ from .report import label, peer_names, statistics
 from .solves import TARGET, PeerSolve, ProblemResult, thresholds_of
 
 __all__ = [
-    "WIDTH",
-    "add_column",
     "comparison",
     "depth_table",
     "markdown_table",
+    "narrow_table",
     "solve_legend",
     "solve_table",
+    "suite_legend",
     "suite_markdown",
-    "suite_table",
+    "suite_tables",
+    "title_of",
 ]
-
-#: Characters that a suite's widest table takes in the terminal.
-WIDTH = 230
 
 
 def _count(value: float | None) -> str:
     return "-" if value is None else f"{round(value, 1):g}"
 
 
-def add_column(table: Table, head: str, left: bool = False) -> None:
-    """Add a column whose cells stay whole; the last word of its head is on a second line."""
-    head = "\n".join(head.rsplit(" ", 1))
-    table.add_column(head, justify="left" if left else "right", no_wrap=True)
+def narrow_table(title: str, *heads: str, first: str = "scheme") -> Table:
+    """Return a table as narrow as its cells, which stay whole; the first column is left-aligned.
+
+    Parameters
+    ----------
+    title : str
+    *heads : str
+        Heads of two lines each.
+    first : str, optional
+        Head of the first column (default: ``"scheme"``).
+    """
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column(f"\n{first}", no_wrap=True)
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    return table
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -42,47 +52,50 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([first, rule, *others])
 
 
+def title_of(result: ProblemResult) -> str:
+    """Return a problem's name and how many depths, or rows and columns, it has."""
+    size = result.problem.size
+    if size:
+        return f"{result.problem.name.rsplit(maxsplit=1)[0]}, {size}"
+    return f"{result.problem.name.removesuffix(f' {result.Nspace}')}, {result.Nspace} depths"
+
+
 def solve_table(result: ProblemResult) -> Table:
     """Return the convergence table of one problem, at most 60 characters wide."""
-    table = Table(
-        title=f"{result.problem.name.removesuffix(f' {result.Nspace}')}, {result.Nspace} depths",
-        title_justify="left", box=None,
-        padding=(0, 1, 0, 0), pad_edge=False,
-    )  # fmt: skip
-    table.add_column("\nscheme", no_wrap=True)
     counted = thresholds_of([result])
-    heads = [label(t) for t in counted]
-    heads = [f"{'to' if k == 0 else ''}\n{head}" for k, head in enumerate(heads)]
-    for head in (*heads, "stop\nafter", "\nerror", "\nms"):
-        table.add_column(head, justify="right", no_wrap=True)
+    heads = (*_heads(counted), "stop\nafter", "\nerror", "\nms")
+    table = narrow_table(title_of(result), *heads)
     for s in result.solves:
         table.add_row(
             _short(s),
             *(_count(s.to(t)) for t in counted),
             _count(s.stop),
             "-" if s.stop_error is None else f"{s.stop_error:.1e}".replace("e-0", "e-"),
-            "-" if s.seconds is None else f"{1e3 * s.seconds:.3g}",
+            _three(s.seconds),
         )
     return table
 
 
+def _heads(thresholds: Sequence[float]) -> list[str]:
+    """Return the heads of the counts to each threshold."""
+    return [f"{'' if k else 'to'}\n{label(t)}" for k, t in enumerate(thresholds)]
+
+
 def _short(solve: PeerSolve) -> str:
     """Return a scheme's name; a tolerance that was looked for is in the legend."""
-    host = solve.peer.removeprefix("lightweaver ")
-    if host != solve.peer:
-        return f"  {host}"
-    return f"{solve.peer} ({solve.setting})" if solve.setting else solve.peer
+    name = _indented(solve.peer)
+    return f"{name} ({solve.setting})" if solve.setting and name == solve.peer else name
 
 
 def solve_legend(result: ProblemResult) -> list[str]:
     """Return what the columns of :func:`solve_table` mean, a sentence or two each."""
     names = {s.peer for s in result.solves}
     lines = [
-        "to 1e-1 ...: formal solutions after which the true error, max |n / n_ref - 1|, stays "
-        "below; each count includes the step that follows the last of them.",
-        "stop: formal solutions of the default call up to its own stop, the true error of what it "
-        "returns (the populations of the last formal solution, without another step), and its wall "
-        "time in a warm process.",
+        "to 1e-1 ...: formal solutions until the populations that the last of them led to have a "
+        "true error, max |n / n_ref - 1|, that stays below.",
+        "stop: what the default call does. after: formal solutions until it stops by itself; "
+        "error: true error of the populations that it returns, those at which the last formal "
+        "solution was made; ms: its wall time in a warm process, everything included.",
     ]
     if "lightweaver" in names:
         lines.append("lightweaver: the host's own iterate_ctx_se, with its defaults.")
@@ -137,33 +150,90 @@ def _suite(results: Sequence[ProblemResult]) -> tuple[list[str], list[list[str]]
     return head, rows
 
 
-def suite_table(name: str, results: Sequence[ProblemResult]) -> Table:
-    """Return a suite's table for the terminal: median / 90th percentile / worst."""
-    head, rows = _suite(results)
-    table = Table(
-        title=f"{name} ({len(results)} problems): formal solutions to a true error of ...",
-        caption="median / 90th percentile / worst; stop: formal solutions at the scheme's own "
-        "stop; with sub-iterations: the same, those of partial redistribution counted on the share "
-        "of wavelengths that they sweep; time / iteration: wall time of the default call to its "
-        "stop over that of an iteration of MALI; ms: its median; failed: neither came below 1e-3 "
-        "nor stopped; false convergence: stopped with a true error above 1e-3; other fixed point: "
-        "converged to another solution of the host's equations than the reference",
+def suite_tables(name: str, results: Sequence[ProblemResult]) -> list[Table]:
+    """Return a suite's tables for the terminal, each at most 60 characters wide.
+
+    One each for median, 90th percentile and worst of the formal solutions; where there is but one
+    problem, one for all; then one for how the solves ended.
+    """
+    found = statistics(results)
+    counted = thresholds_of(results)
+    columns = {"median": "median", "p90": "90th percentile", "worst": "worst"}
+    if len(results) == 1:
+        columns = {"median": ""}
+    tables = []
+    for key, words in columns.items():
+        plural = "" if len(results) == 1 else "s"
+        title = f"{name}, {len(results)} problem{plural}"
+        table = narrow_table(
+            f"{title}: {words}" if words else title, *_heads(counted), "stop\nafter", "\nms"
+        )
+        for peer, entry in found.items():
+            counts = [*entry["formal_solutions"].values(), entry["stop"]]
+            seconds = entry["seconds"]
+            table.add_row(
+                _indented(peer),
+                *("-" if d is None else _count(d[key]) for d in counts),
+                "-" if seconds is None else _three(seconds[key]),
+            )
+        tables.append(table)
+    more = {
+        "with sub-\niterations": "with_sub_iterations",
+        "time /\niteration": "seconds_in_iterations",
+    }
+    more = {head: key for head, key in more.items() if any(e[key] for e in found.values())}
+    table = narrow_table(
+        f"{name}: how the solves ended", "\nfailed", "\nfalse", "other fixed\npoint", *more
     )
-    for k, title in enumerate(head):
-        add_column(table, title, left=k == 0)
-    for row in rows:
-        table.add_row(*row)
-    return table
+    for peer, entry in found.items():
+        ends = [str(entry[k]) for k in ("failed", "false_convergence", "other_fixed_point")]
+        medians = [entry[key] for key in more.values()]
+        table.add_row(
+            _indented(peer), *ends, *("-" if d is None else _count(d["median"]) for d in medians)
+        )
+    return [*tables, table]
+
+
+def suite_legend(results: Sequence[ProblemResult]) -> list[str]:
+    """Return what the columns of :func:`suite_tables` mean, a sentence or two each."""
+    lines = [
+        "to 1e-1 ...: formal solutions after which the true error stays below; stop: those of the "
+        "default call up to its own stop, ms: its wall time.",
+        "failed: neither came below 1e-3 nor stopped. false: stopped with a true error above 1e-3. "
+        "other fixed point: converged to another solution of the host's equations than the "
+        "reference.",
+    ]
+    if any(s.swept for r in results for s in r.solves):
+        lines.append(
+            "with sub-iterations: stop (median) with those of partial redistribution, each counted "
+            "on the share of wavelengths that it sweeps."
+        )
+    if any(s.seconds_in_iterations is not None for r in results for s in r.solves):
+        lines.append(
+            "time / iteration: wall time to the stop over that of an iteration of MALI (median)."
+        )
+    return lines
+
+
+def _indented(peer: str) -> str:
+    """Return a peer's name; the host's own call with another tolerance stands below the host's."""
+    host = peer.removeprefix("lightweaver ")
+    return peer if host == peer else f"  {host}"
+
+
+def _three(seconds: float | None) -> str:
+    """Return milliseconds in three figures."""
+    if seconds is None:
+        return "-"
+    return f"{1e3 * seconds:.3g}" if seconds < 1.0 else f"{1e3 * seconds:.0f}"
 
 
 def depth_table(results: Sequence[ProblemResult]) -> Table:
     """Return formal solutions to the target error by number of depths, for the suite `grid`."""
-    table = Table(title=f"formal solutions to a true error of {label(TARGET)} by number of depths")
-    add_column(table, "scheme", left=True)
-    for r in results:
-        add_column(table, str(r.Nspace))
+    title = f"to a true error of {label(TARGET)}, by number of depths"
+    table = narrow_table(title, *(f"\n{r.Nspace}" for r in results))
     for name in peer_names(results):
-        table.add_row(name, *(_count(r[name].to(TARGET)) for r in results))
+        table.add_row(_indented(name), *(_count(r[name].to(TARGET)) for r in results))
     return table
 
 

@@ -1,11 +1,15 @@
 """How wrong the populations can be: error estimates, bounds, and the certified stop.
 
-Estimators look at the states that a solve has visited and at the operator; asking one changes
-nothing in the context. Change it to add an estimate or a bound. It imports `lw_rl.operator`,
-`lw_rl.policies`, `lw_rl.host` and the modules at the top of `lw_rl` that import nothing.
+Estimates are pure functions of the states that a solve has visited and of the operators
+(`lw_rl.certificate.estimators`): asking one changes nothing. An estimate or a bound is added there,
+to one of the lists. What is calibrated is in `Settings`, which ``lw-rl calibrate --settings``
+writes. It imports `lw_rl.operator`, `lw_rl.host` and the modules at the top of `lw_rl` that import
+nothing.
 """
 
 from .certificate import Certificate
 from .convergence import Certified
+from .history import History
+from .settings import Settings
 
-__all__ = ["Certificate", "Certified"]
+__all__ = ["Certificate", "Certified", "History", "Settings"]

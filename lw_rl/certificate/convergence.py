@@ -76,7 +76,7 @@ class Certified(lw.ConvergenceCriteria):  # type: ignore[misc]
         """Return whether the context is converged; if so it holds the certified state."""
         certificate = self.certificate
         if self._before is not None:
-            certificate.note_radiation(Named(JUpdate).dJ_max)
+            certificate.history.radiated(Named(JUpdate).dJ_max)
             self._watch(popsUpdate)
             if prdUpdate is not None and Named(prdUpdate).drho:
                 certificate.redistribute(Named(prdUpdate).drho_max)
@@ -115,7 +115,7 @@ class Certified(lw.ConvergenceCriteria):  # type: ignore[misc]
         assert before is not None
         self._before = now
         if any(Named(update).ng_accelerated):
-            self.certificate.skip()
+            self.certificate.history.skip()
             return
         r = now - before
         valid = bool(np.isfinite(r.sum()))

@@ -57,6 +57,8 @@ class DefectCorrection:
 
     Attributes
     ----------
+    blocks : tuple of Block
+        The active atoms.
     complete : bool
         Whether every active atom has an operator.
     """
@@ -65,8 +67,12 @@ class DefectCorrection:
         self._geometry = geometry_for(adapter.grid)
         self._atoms: dict[Block, Atom] = {b: adapter.atom(b) for b in adapter.blocks}
         self.complete = all(has_operator(a, self._geometry) for a in self._atoms.values())
+        self.blocks = tuple(self._atoms)
         self._of_scheme = operators
+        # Of this object alone: no answer depends on what was asked before.
         self._own: dict[Block, EquilibriumOperator] = {}
+        self._log_thermal: dict[Block, Array] = {}
+        self._seen: tuple[Evaluation, bool, tuple[float, bool]] | None = None
 
     def errors(self, evaluation: Evaluation) -> Array | None:
         """Return the relative error by one Newton step, ``S*/S - 1``, shape [Nunknown].
@@ -112,6 +118,8 @@ class DefectCorrection:
         Zero where there is no operator. Where the limiter switches it is the host's limiter that
         counts, of which the operator's is an approximation: the error returned tells little then.
         """
+        if self._seen is not None and self._seen[0] is evaluation and self._seen[1] is plain:
+            return self._seen[2]
         if not self.complete or evaluation.lambda_residual is None:
             return 0.0, False
         switches, errors = False, []
@@ -122,7 +130,9 @@ class DefectCorrection:
             errors.append(error)
             switches = switches or across
         worst = _largest(np.concatenate(errors), evaluation, plain)
-        return (worst if np.isfinite(worst) else 0.0), switches
+        seen = (worst if np.isfinite(worst) else 0.0), switches
+        self._seen = evaluation, plain, seen
+        return seen
 
     @staticmethod
     def _two_steps(
@@ -134,6 +144,13 @@ class DefectCorrection:
         second = operator.solve(operator.residual(y_first) + defect) / np.exp(y_first)
         switches = largest(second) > max(_SWITCHED * largest(first), NOISE)
         return np.expm1(y_first + to_log(second) - y), switches
+
+    def log_thermal(self, block: Block, y: Array) -> Array:
+        """Return ln(eps B) in the unit of the unknown, shape [Nspace]."""
+        if block not in self._log_thermal:
+            thermal = self.operator(block, y).thermal
+            self._log_thermal[block] = np.log(np.maximum(thermal, 1e-300))
+        return self._log_thermal[block]
 
     @staticmethod
     def widening(operator: EquilibriumOperator) -> float:

@@ -1,143 +1,250 @@
-"""The states that a solve visited, and what their residuals say of the error."""
+"""The states that a solve visited: what scheme, safeguard and certificate remember, once."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
-from itertools import compress
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from ..arrays import Array
 from ..extrapolation import combine_positive
 from ..host.state import Block, Evaluation
-from ..norms import largest
+from ..norms import largest, relative
 from .bounds import NEAR
 
-__all__ = ["MAX_RHO", "NOISE", "History", "contraction"]
+__all__ = ["MAX_RHO", "NOISE", "History", "Visit", "contraction"]
 
-
-#: History states that are combined.
-_WINDOW = 20
-#: Steps over which the contraction of the residual is observed.
+#: Visits that are kept: those before are of other problems, as good as.
+_WINDOW = 21
+#: Steps over which the contraction of the residual is observed, and at most of the radiation field.
 _SPANS = (2, 4, 8)
-#: Below this residual, in the logarithm, rounding can be what is left: it is where a residual is
-#: not smaller than this part of that so many steps before.
+#: Rounding can be what is left below this residual, in the logarithm, where one is no smaller than
+#: this part of that so many steps before.
 _ROUNDING, _SMALLER, _STEPS = 1e-9, 0.9, 6
 #: Residuals, in the logarithm, and corrections below this are rounding: they tell of nothing else.
 NOISE = 1e-10
-#: Contraction beyond which a plain iteration is not extrapolated.
+#: Contraction beyond which an iteration is not extrapolated.
 MAX_RHO = 0.999
 
 
-class History:
-    """The last states of a solve at which the host made a formal solution.
-
-    Parameters
-    ----------
-    small : float, optional
-        Residual, in the logarithm, below which a plain step that raises it, or another one that has
-        to be undone, tells of a limiter switch (default: 0.01).
-    memory : int, optional
-        Steps for which switches of the limiter and raised residuals are remembered (default: 40).
+@dataclass(frozen=True)
+class Visit:
+    """A state at which the host made a formal solution, and the step that was made from it.
 
     Attributes
     ----------
-    first : float
-        The first residual, in the logarithm.
+    evaluation : Evaluation
+        The state and its residual.
+    plain : bool
+        Whether the step was the plain update.
+    size : float
+        Of the step, in the logarithm; at least the residual.
+    factor : float or None
+        On the size of the step as an estimate of the error, if it is one.
+    method : str
+        What that estimate is called.
+    follows : bool
+        Whether the step of the visit before led here.
+    undone : bool
+        Whether the step led to where the residual is many times larger, and was undone.
+    profile : float
+        How much the emission profile changed afterwards, relatively.
+    together : float or None
+        Size of the step of unknown and profile together, if there was one.
     """
 
-    def __init__(self, small: float = 0.01, memory: int = 40) -> None:
-        self._small = small
-        self.first = float("inf")
-        self._ys: deque[Array] = deque(maxlen=_WINDOW + 1)
-        self._rs: deque[Array] = deque(maxlen=_WINDOW + 1)
-        self._settled: deque[bool] = deque(maxlen=_WINDOW + 1)
-        self._residual_norms: deque[float] = deque(maxlen=max(_SPANS) + 1)
-        # From which residual a plain step had raised it, or one that was undone, if it did.
-        self._raised: deque[float] = deque(maxlen=memory)
-        self._switches: deque[bool] = deque(maxlen=memory)
+    evaluation: Evaluation
+    plain: bool = True
+    size: float = 0.0
+    factor: float | None = None
+    method: str = "policy"
+    follows: bool = True
+    undone: bool = False
+    profile: float = 0.0
+    together: float | None = None
+
+    @property
+    def residual(self) -> float:
+        """The largest residual, in the logarithm."""
+        return self.evaluation.residual_norm
+
+
+class History:
+    """The last visits of a solve, oldest first.
+
+    Attributes
+    ----------
+    made : int
+        Formal solutions so far, those of steps that were undone included.
+    first, least : float
+        The first residual and the smallest, in the logarithm.
+    idle : int
+        Formal solutions since the smallest one.
+    known : bool
+        Whether the last visit is that of the last formal solution.
+    settled : bool
+        Whether the equations are those of the visits before: they change in collisional-radiative
+        switching.
+    """
+
+    def __init__(self) -> None:
+        self._radiation: deque[float] = deque(maxlen=max(_SPANS) + 1)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all visits."""
+        self._visits: deque[Visit] = deque(maxlen=_WINDOW)
+        self.made = self.idle = 0
+        self.first = self.least = float("inf")
+        self.known = False
 
     def __len__(self) -> int:
-        return len(self._ys)
+        return len(self._visits)
 
-    def add(self, evaluation: Evaluation, plainly: bool) -> None:
-        """Note an evaluation.
+    def __iter__(self) -> Iterator[Visit]:
+        return iter(self._visits)
 
-        Parameters
-        ----------
-        evaluation : Evaluation
-            A valid one.
-        plainly : bool
-            Whether a plain step led there from the last one, and the equations are the same.
-        """
-        residual_norm, before = (
-            evaluation.residual_norm,
-            self._residual_norms[-1] if self._residual_norms else float("inf"),
-        )
-        # The scattered background light in a residual is that of the populations before.
-        self._settled.append(bool(self._ys) and largest(evaluation.y - self._ys[-1]) <= NEAR)
-        if not self._ys:
-            self.first = residual_norm
-        self._ys.append(evaluation.y)
-        self._rs.append(evaluation.r)
-        self._residual_norms.append(residual_norm)
-        raised = plainly and NOISE < before < residual_norm
-        self._raised.append(before if raised else float("inf"))
-        self._switches.append(False)
+    def __getitem__(self, k: int) -> Visit:
+        return self._visits[k]
 
-    def switch(self) -> None:
-        """Note a switch of the host's limiter near the last state."""
-        self._switches[-1] = True
+    # ---- what happens -----
 
-    def undone(self) -> None:
-        """Note that a step from the last state led to where the residual is many times larger."""
-        if self._residual_norms and self._residual_norms[-1] > NOISE:
-            self._raised[-1] = self._residual_norms[-1]
+    def add(self, visit: Visit) -> None:
+        """Note a formal solution, and the step that is made from it."""
+        residual = visit.residual
+        if not self._visits:
+            self.first = residual
+        follows = visit.follows and self.known
+        self._visits.append(replace(visit, follows=follows))
+        self.known = True
+        self.made += 1
+        self.idle += 1
+        if residual < self.least:
+            self.least, self.idle = residual, 0
+
+    def skip(self, undone: bool = False) -> None:
+        """Note a formal solution of which nothing is known, or that the step to it was undone."""
+        self.made += 1
+        self.idle += 1
+        self.known = False
+        if undone and self._visits:
+            self._visits[-1] = replace(self._visits[-1], undone=True)
+
+    def redistributed(self, change: float, together: float | None) -> None:
+        """Note a change of the emission profile, and a step of unknown and profile together."""
+        if self._visits and self.known:
+            self._visits[-1] = replace(self._visits[-1], profile=change, together=together)
+
+    def radiated(self, change: float) -> None:
+        """Note the largest relative change of the radiation field in a formal solution."""
+        self._radiation.append(change)
+
+    # ---- what it tells -----
+
+    def until(self, visits: int) -> History:
+        """Return what was known after so many of the visits that are kept."""
+        earlier = History()
+        earlier._radiation = self._radiation
+        for visit in list(self._visits)[:visits]:
+            earlier.add(visit)
+        return earlier
 
     @property
-    def rough(self) -> bool:
-        """Whether linear estimates are worth little: the limiter switched, or nothing contracts."""
-        return any(self._switches) or min(self._raised) < self._small
+    def last(self) -> Visit:
+        """The last visit."""
+        return self._visits[-1]
 
     @property
-    def monotone(self) -> bool:
-        """Whether nothing in the last states speaks against a maximum principle."""
-        smooth = not any(self._switches) and min(self._raised) == float("inf")
-        return smooth and self._settled[-1]
+    def state(self) -> Array:
+        """The last state, or its plain update if that was taken."""
+        evaluation = self.last.evaluation
+        return evaluation.y_plain if self.last.plain else evaluation.y
+
+    @property
+    def residuals(self) -> list[float]:
+        """The largest residuals, in the logarithm."""
+        return [v.residual for v in self._visits]
+
+    @property
+    def plain_steps(self) -> int:
+        """How many plain steps were the last ones."""
+        accelerated = (k for k, v in enumerate(reversed(self._visits)) if not v.plain)
+        return next(accelerated, len(self._visits))
+
+    @property
+    def left(self) -> float:
+        """The larger share that the last two accelerated steps left of the one before each."""
+        left = [
+            after.size / max(before.size, 1e-300)
+            for before, after in pairwise(self._visits)
+            if after.factor is not None and not before.plain
+        ]
+        return max(left[-2:], default=0.0)
+
+    def raised(self) -> list[float]:
+        """Return the residuals that a plain step raised, or another that was undone."""
+        raised = [
+            before.residual
+            for before, after in pairwise(self._visits)
+            if before.plain and after.follows and before.residual < after.residual
+        ]
+        # A policy may be adversarial; steps of others raise residuals only across a switch.
+        raised += [
+            v.residual
+            for v in self._visits
+            if v.undone and not (v.factor is not None and v.method == "policy")
+        ]
+        return [r for r in raised if r > NOISE]
 
     def settled(self, span: slice) -> tuple[list[Array], list[Array]]:
         """Return an atom's unknowns and residuals, of states with their own background light."""
-        ys = [y[span] for y in compress(self._ys, self._settled)]
-        return ys, [r[span] for r in compress(self._rs, self._settled)]
+        near = [
+            after.evaluation
+            for before, after in pairwise(self._visits)
+            if largest(after.evaluation.y - before.evaluation.y) <= NEAR
+        ]
+        return [e.y[span] for e in near], [e.r[span] for e in near]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the last state is close enough to the one before for its background light."""
+        if len(self) < 2:
+            return False
+        return largest(self[-1].evaluation.y - self[-2].evaluation.y) <= NEAR
 
     @property
     def at_floor(self) -> bool:
         """Whether residuals are small, and no smaller any more: what is left is rounding."""
-        norms = [largest(r) for r in self._rs]
-        if len(norms) <= _STEPS or not min(norms) < _ROUNDING:
+        norms = self.residuals
+        if not self.known or len(norms) <= _STEPS or not min(norms) < _ROUNDING:
             return False
         return norms[-1] >= _SMALLER * norms[-1 - _STEPS]
 
     def best(self) -> Array:
         """Return the visited state with the smallest residual."""
-        return min(zip(self._ys, self._rs, strict=True), key=lambda state: largest(state[1]))[0]
+        return min(self._visits, key=lambda v: v.residual).evaluation.y
 
-    def distance(self, state: Array, blocks: Sequence[Block]) -> float:
-        """Return how far the best combination of the states is from one, in the logarithm.
+    def distance(self, blocks: Sequence[Block]) -> float:
+        """Return how far :attr:`state` is from the best combination of the states visited.
 
-        Infinite where there is none.
+        In the logarithm; infinite where there is none.
         """
-        if len(self._ys) < 3:
+        if len(self) < 3:
             return float("inf")
         worst = 0.0
         for block in blocks:
             span = block.span
-            combined = combine_positive([y[span] for y in self._ys], [r[span] for r in self._rs])
+            combined = combine_positive(
+                [v.evaluation.y[span] for v in self._visits],
+                [v.evaluation.r[span] for v in self._visits],
+            )
             if combined is None:
                 return float("inf")
-            worst = max(worst, largest(combined[0] - state[span]))
+            worst = max(worst, largest(combined[0] - self.state[span]))
         return worst
 
     def remainder(self) -> float:
@@ -146,15 +253,28 @@ class History:
         Where its residual `r` is largest and has shrunk by `rho` that is ``r rho / (1 - rho)``.
         Where it has grown, as one that alternates between two depths does, two steps tell.
         """
-        r = np.abs(self._rs[-1])
+        r = np.abs(self.last.evaluation.r)
         worst = r.argmax()
-        once, twice = (float(r[worst] / max(abs(self._rs[-k][worst]), 1e-300)) for k in (2, 3))
+        once, twice = (
+            float(r[worst] / max(abs(self[-k].evaluation.r[worst]), 1e-300)) for k in (2, 3)
+        )
         rho = min(once if once < 1.0 else math.sqrt(twice), MAX_RHO)
         return float(r[worst]) * rho / (1.0 - rho)
 
     def contraction(self) -> float:
         """Return the largest factor per step by which the residual fell over the last steps."""
-        return contraction(self._residual_norms)
+        return contraction(self.residuals)
+
+    def radiation_error(self) -> float:
+        """Return the error that a radiation field which still changes leaves in the populations.
+
+        Populations follow scattered light: their residual r is what one of its changes does to
+        them, and with a contraction rho of these changes ``r rho / (1 - rho)`` is still to come.
+        """
+        if len(self._radiation) < 2:
+            return float("inf")
+        rho = min(contraction(self._radiation), MAX_RHO)
+        return relative(self.last.residual) * rho / (1.0 - rho)
 
 
 def contraction(sizes: Sequence[float], spans: Sequence[int] = _SPANS) -> float:

@@ -27,6 +27,7 @@ _COMMANDS = {
     "control": ("lw_rl.cli.control", "control", "Train SAC or S2AC on a gymnasium environment."),
     "study": ("lw_rl.cli.study", "study", "Show which part of the training contributes what."),
     "bench": ("lw_rl.cli.bench", "bench", "Measure all schemes on named suites of problems."),
+    "overview": ("lw_rl.cli.overview", "overview", "Sum up what was measured in one table."),
     "paper": ("lw_rl.cli.paper", "paper", "Reproduce Panos & Milic (2025)."),
     "cube": ("lw_rl.cli.cube", "cube", "Solve every column of a simulation cube, on Dask."),
     "cube-synthetic": ("lw_rl.cli.cube", "cube_synthetic", "Make a cube of perturbed FAL columns."),
@@ -76,7 +77,7 @@ class LazyGroup(click.Group):
             return None
         # A user of the command line is told of old spellings too.
         warnings.filterwarnings("default", category=DeprecationWarning, module=r"lw_rl\.cli")
-        # The host's advice on tuning, three lines at every start; the README gives it once.
+        # The host's advice on tuning, three lines at every start; the user guide gives it once.
         warnings.filterwarnings("ignore", message="No config file found", category=UserWarning)
         module, attribute, _ = _COMMANDS[cmd_name]
         return getattr(import_module(module), attribute)

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
+#: Where things are kept and shown, which changes no result.
+_NOT_IN_COMMAND = ("again", "cache", "out", "readme", "as_json", "quiet")
+
 
 @click.command()
 @click.option(
     "--suite", "suites", multiple=True, default=("fal",), show_default=True, metavar="NAME",
     help="Suite of problems (fal, prd, grid, random, moving, photosphere; atoms, atoms-grid, "
-    "atoms-prd, atoms-charge, atoms-random, gallery); may be repeated.",
+    "atoms-prd, atoms-charge, atoms-random, gallery; 2d, 2d-grid, 2d-random); may be repeated.",
 )  # fmt: skip
 @click.option(
     "--policy", "policies", multiple=True, default=("default",), show_default=True,
@@ -43,7 +46,7 @@ __all__ = ["bench"]
 )  # fmt: skip
 @click.option(
     "--problems", "number", type=click.IntRange(min=1),
-    help="Problems of a random suite.  [default: the suite's own number]",
+    help="The first so many problems of each suite.  [default: all; of random ones 100 or 40]",
 )  # fmt: skip
 @click.option(
     "--repeats", type=click.IntRange(min=0), default=1, show_default=True,
@@ -104,7 +107,7 @@ def bench(
       lw-rl bench --suite random --problems 500 --peer anderson10
       lw-rl bench --suite atoms --out atoms --again depthwise
       lw-rl bench --suite grid --suite moving --policy default --policy runs/mine/policy.json
-      lw-rl bench --suite fal --suite grid --readme README.md
+      lw-rl bench --suite fal --suite grid --readme examples/docs/benchmarks.md
       lw-rl bench --suite grid --profile
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     from .. import problems
@@ -133,7 +136,7 @@ def bench(
     results, no_reference = _measure(chosen, entries, repeats, store, quiet)
     overheads = _overheads(used if repeats else ())
     document = report.document(
-        command_line(ctx), results,
+        command_line(ctx, leave_out=_NOT_IN_COMMAND), results,
         policies=report.policy_costs(used, results),
         overhead={name: asdict(cost) for name, cost in overheads.items()},
         no_reference=no_reference,
@@ -173,7 +176,9 @@ def _profile(
 
     schemes: dict[str, Any] = {"default call": "depthwise", "operator alone": "nonlocal"}
     for policy in policies:
-        schemes[f"{depthwise_name(policy)}, asked"] = Depthwise(make_policy(policy))
+        if policy == "default":
+            continue  # asked by the default call
+        schemes[depthwise_name(policy)] = Depthwise(make_policy(policy))
     chosen = [p for suite in suites for p in problems.suite(suite, number)]
     profiles = []
     with progress_bar(quiet, time_left=True) as bar:
@@ -261,13 +266,18 @@ def _print(
     no_reference: dict[str, str],
 ) -> None:
     from ..benchmark.overhead import describe
-    from ..benchmark.tables import WIDTH, depth_table, suite_table
+    from ..benchmark.tables import depth_table, suite_legend, suite_tables
 
-    console = output(quiet=False, width=WIDTH)
+    console = output(quiet=False)
     for suite, measured in results.items():
-        console.print(suite_table(suite, measured))
+        for table in suite_tables(suite, measured):
+            console.print(table)
+            console.print()
         if suite in ("grid", "atoms-grid"):
             console.print(depth_table(measured))
+            console.print()
+    for sentence in suite_legend([r for measured in results.values() for r in measured]):
+        console.print(sentence, highlight=False, style="dim")
     for line in costs:
         console.print(line)
     for name, cost in overheads.items():

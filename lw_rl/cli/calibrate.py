@@ -1,4 +1,4 @@
-"""The command `lw-rl calibrate`: what a policy's card says of its limits."""
+"""The command `lw-rl calibrate`: a policy's limits, and the factors of the error estimates."""
 
 from __future__ import annotations
 
@@ -8,21 +8,42 @@ from pathlib import Path
 import click
 
 from ..terminal import progress_bar
-from .options import json_option, quiet_option
+from .options import command_line, json_option, quiet_option
 
 __all__ = ["calibrate"]
 
+#: Options that do not change the result, or are written otherwise.
+_NOT_IN_COMMAND = ("settings", "as_json", "quiet")
+
 
 @click.command()
-@click.argument("policy", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "policy", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False
+)
 @click.option(
-    "--problems", type=click.IntRange(min=1), default=60, show_default=True,
-    help="Problems of the validation stream, and five times as many of the train stream.",
+    "--settings", type=click.Path(dir_okay=False, path_type=Path),
+    help="Measure the safety factors of the error estimates instead, and write them to this file.",
 )  # fmt: skip
-@json_option("the entries")
+@click.option(
+    "--problems", type=click.IntRange(min=1),
+    help="Problems: of a policy, of the validation stream, and five times as many of the train "
+    "stream (default: 60); of the settings, train stream and hostile ones (default: 200).",
+)  # fmt: skip
+@json_option("what was measured")
 @quiet_option()
-def calibrate(policy: Path, problems: int, as_json: bool, quiet: bool) -> None:
+@click.pass_context
+def calibrate(
+    ctx: click.Context,
+    policy: Path | None,
+    settings: Path | None,
+    problems: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Measure where a policy's observations lie and how well it knows its error.
+
+    With --settings, the factors of the error estimates without a policy (the ones that ship are
+    lw_rl/certificate/calibrated.json).
 
     POLICY is the card (.json) or the weights (.safetensors). Both entries, observation_range and
     error_estimate, are written into the card; nothing is trained and the weights stay as they are.
@@ -33,9 +54,17 @@ def calibrate(policy: Path, problems: int, as_json: bool, quiet: bool) -> None:
       lw-rl calibrate runs/default/policy.json
       lw-rl calibrate lw_rl/policies/default.json
       lw-rl calibrate runs/default/policy.json --problems 200 --json --quiet
+      lw-rl calibrate --settings lw_rl/certificate/calibrated.json
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     from ..benchmark import calibration
 
+    if (policy is None) == (settings is None):
+        raise click.UsageError("give a POLICY, or --settings FILE, and not both")
+    if policy is None:
+        assert settings is not None
+        _settings(ctx, settings, problems, as_json, quiet)
+        return
+    problems = calibration.PROBLEMS if problems is None else problems
     with progress_bar(quiet) as bar:
         task = bar.add_task("calibrating", total=6 * problems)
         entries = calibration.calibrate(policy, problems, lambda: bar.advance(task))
@@ -52,3 +81,24 @@ def calibrate(policy: Path, problems: int, as_json: bool, quiet: bool) -> None:
         for name, low, high in zip(seen["channels"], seen["low"], seen["high"], strict=True):
             click.echo(f"  {name:<18}{low:9.3f} .. {high:.3f}")
         click.echo(f"card: {policy.with_suffix('.json')}")
+
+
+def _settings(
+    ctx: click.Context, path: Path, problems: int | None, as_json: bool, quiet: bool
+) -> None:
+    from ..benchmark import settings_calibration
+
+    problems = settings_calibration.PROBLEMS if problems is None else problems
+    command = f"{command_line(ctx, leave_out=_NOT_IN_COMMAND)} --settings {path.name}"
+    with progress_bar(quiet) as bar:
+        task = bar.add_task("calibrating", total=problems)
+        content = settings_calibration.calibrate_settings(
+            problems, lambda: bar.advance(task), command
+        )
+    settings_calibration.write(path, content)
+    if as_json:
+        click.echo(json.dumps(content, indent=2))
+    elif not quiet:
+        for name, entry in content["values"].items():
+            click.echo(f"  {name:<14}{entry['value']:8g}  {entry['set by']}")
+        click.echo(f"settings: {path}")

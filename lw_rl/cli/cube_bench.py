@@ -22,7 +22,7 @@ from .options import (
 
 __all__ = ["cube_bench"]
 
-#: Block of a README that says what was measured.
+#: Block of a page that says what was measured.
 _BLOCK = "cubes"
 _PARTS = ("truth", "column", "start", "rate", "kills", "learn")
 
@@ -84,7 +84,7 @@ def cube_bench(
       lw-rl cube-bench --part start --side 16
       lw-rl cube-bench --part kills --side 32 --kills 20
       lw-rl cube-bench --part rate --side 16 --sample 16 --out quick
-      lw-rl cube-bench --part column --readme README.md
+      lw-rl cube-bench --part column --readme page.md
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     require_extra()
     from ..benchmark.plots import save

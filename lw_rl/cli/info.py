@@ -38,7 +38,7 @@ def info(as_json: bool, quiet: bool) -> None:
         fields = {
             "version": __version__,
             "atoms": atoms.known(),
-            "atmospheres": atmospheres.known(),
+            "atmospheres": [*atmospheres.known(), *problems.PLANES],
             "schemes": schemes.known(),
             "suites": problems.known(),
             "policies": cards,
@@ -47,7 +47,8 @@ def info(as_json: bool, quiet: bool) -> None:
         return
     many = [name for name in atoms.known() if name not in atoms.known_lines()]
     registries = (
-        atoms.known_lines(), many, atmospheres.known(), schemes.known(), problems.known(), cards
+        atoms.known_lines(), many, [*atmospheres.known(), *problems.PLANES], schemes.known(),
+        problems.known(), cards,
     )  # fmt: skip
     table = _table()
     for kind, names in zip(_KINDS, registries, strict=True):

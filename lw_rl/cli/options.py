@@ -146,19 +146,27 @@ class Scheme(_Name):
 
 
 class Atmosphere(_Name):
-    """One of `lw_rl.atmospheres.known`, or the file of an atmosphere."""
+    """One of `lw_rl.atmospheres.known` or `lw_rl.problems.PLANES`, or the file of an atmosphere."""
 
     def known(self) -> list[str]:
         """Return the names of the atmospheres."""
-        from .. import atmospheres
+        from .. import atmospheres, problems
 
-        return atmospheres.known()
+        return [*atmospheres.known(), *problems.PLANES]
 
     def spelled(self, name: str) -> str:
         """Return the name, or the file's path."""
-        from .. import atmospheres
+        from .. import atmospheres, problems
 
-        return name if Path(name).is_file() else atmospheres.canonical(name)
+        if Path(name).is_file():
+            return name
+        plane = name.lower().replace("_", "-")
+        if plane in problems.PLANES:
+            return plane
+        try:
+            return atmospheres.canonical(name)
+        except UnknownNameError:
+            raise UnknownNameError("atmosphere", name, self.known()) from None
 
     def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
         """Return names that begin so, and files."""

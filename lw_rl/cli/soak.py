@@ -85,7 +85,7 @@ def soak(
     from ..benchmark.adversarial import ADVERSARIAL
     from ..benchmark.readme import renew_block, require_blocks
     from ..benchmark.robustness import Soak
-    from ..benchmark.robustness_report import load, markdown, table
+    from ..benchmark.robustness_report import LEGEND, load, markdown, tables
     from ..files import versions
 
     adversarial = () if no_adversarial_policies else tuple(ADVERSARIAL)
@@ -109,7 +109,10 @@ def soak(
     if as_json:
         click.echo(json.dumps(tally.as_dict(), indent=1))
     elif not quiet:
-        output(quiet, width=170).print(table(tally))
+        console = output(quiet)
+        for table in tables(tally):
+            console.print(table)
+        console.print(LEGEND, highlight=False, style="dim")
         for offender in tally.offenders[:10]:
             click.echo(
                 f"{offender['problem']}: {offender['entry']}: {', '.join(offender['wrong'])}"

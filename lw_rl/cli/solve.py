@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+from rich.padding import Padding
+from rich.text import Text
 
 from ..result import Result
 from ..terminal import output, progress_bar
@@ -39,7 +41,7 @@ _MULTILEVEL_MOST = 1000
     help="Scheme to solve with.",
 )  # fmt: skip
 @policy_option()
-@click.option("--depths", type=click.IntRange(min=3), help="Resample to so many depths.")
+@click.option("--depths", type=click.IntRange(min=3), help="So many depths, or rows in 2D.")
 @click.option(
     "--repeats",
     type=click.IntRange(min=1),
@@ -70,8 +72,9 @@ def solve(
     draws source function, convergence and emergent line.  ATOM can have many levels, or be
     several, joined by plus signs: the figure then has the departure coefficients of all levels and
     the strongest lines, and the table has MALI with the background's scattering solved in the
-    place of Ng.  ATMOSPHERE can be a file of one's own, in the MULTI format (.atmos).  `lw-rl
-    info` lists the names; case does not matter.
+    place of Ng.  ATMOSPHERE can be a file of one's own, in the MULTI format (.atmos), or of two
+    dimensions (slab2d and others), of which the figure has maps.  `lw-rl info` lists the names;
+    case does not matter.
 
     \b
     Examples:
@@ -79,6 +82,7 @@ def solve(
       lw-rl solve H+CaII FALC --figure gallery.pdf
       lw-rl solve MgII_k FALF --depths 328 --figure mg.png
       lw-rl solve CaII_K mine.atmos
+      lw-rl solve CaII_K slab2d
       lw-rl solve CaII_K FALC --policy runs/mine/policy.json
       lw-rl solve CaII_K FALC --scheme anderson --json
     """  # noqa: D301 (click needs the escape itself, not a raw string)
@@ -96,8 +100,13 @@ def solve(
     from ..iterate import solve as solve_context
     from ..schemes import make_scheme
 
-    own = Path(atmosphere).is_file()
-    problem = (problems.file_problem if own else problems.shipped_problem)(atom, atmosphere, depths)
+    plane = atmosphere in problems.PLANES
+    if plane:
+        problem = problems.plane_problem(atom, atmosphere, depths)
+    elif Path(atmosphere).is_file():
+        problem = problems.file_problem(atom, atmosphere, depths)
+    else:
+        problem = problems.shipped_problem(atom, atmosphere, depths)
     guarded = make_scheme(scheme, policy)
     other = "ng" if problem.two_level else "mali_scattering"
     shown = ("lightweaver", "mali", other, "anderson10")
@@ -118,7 +127,7 @@ def solve(
         result = benchmark.measure(
             problem,
             entries,
-            repeats or (3 if problem.two_level else 1),
+            repeats or (3 if problem.two_level and not plane else 1),
             lambda what: bar.update(task, description=what, advance=1),
         )
         # Last, so that its time is not that of compiling.
@@ -150,7 +159,9 @@ def solve(
             )
         for sentence in filter(None, sentences):
             console.print(sentence, highlight=False, style="dim")
-        console.print(f"{guarded.name} {solved}", highlight=False, markup=False)
+        console.print(f"What the last call, by {guarded.name}, says of itself:", highlight=False)
+        for sentence in solved.sentences:
+            console.print(Padding(Text(sentence), (0, 0, 0, 2)))
         if path is not None:
             click.echo(f"figure: {path}")
 

@@ -22,6 +22,8 @@ from ..arrays import Array, Integers
 from ..errors import ContextError
 from . import line_physics
 from .names import Named, entry, keywords
+from .plane import mean_opacity, plane_line, plane_of
+from .plane_state import PlaneLine
 from .state import (
     Atom,
     Block,
@@ -130,7 +132,7 @@ class Adapter:
             atom.Nlevel == 2
             and len(atom.trans) == 1
             and len(atom.atomic_model.lines) == 1
-            and self.ctx.kwargs["atmos"].Ndim == 1
+            and self.ctx.kwargs["atmos"].Ndim <= 2
         )
 
     def _check_atmosphere(self) -> None:
@@ -150,15 +152,19 @@ class Adapter:
         return int(self.ctx.kwargs["atmos"].Nspace)
 
     @property
-    def sweep(self) -> int:
-        """Points, rays and wavelengths of a formal solution, multiplied."""
-        atmos = self.ctx.kwargs["atmos"]
-        return self.Nspace * int(atmos.Nrays) * int(np.size(self.ctx.spect.wavelength))
-
-    @property
     def line_sources(self) -> bool:
         """Whether the unknown of every active atom is a line source function."""
         return all(self._sources)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What each active atom is, in words: its element, with its only line or its levels."""
+        return tuple(
+            f"{atom.element.name} {atom.atomic_model.lines[0].lambda0:.1f} nm"
+            if atom.Nlevel == 2 and len(atom.atomic_model.lines) == 1
+            else f"{atom.element.name} ({atom.Nlevel} levels)"
+            for atom in self._active
+        )
 
     @property
     def Nthreads(self) -> int:
@@ -237,6 +243,43 @@ class Adapter:
             [replace(a, n=n).read() for a, n in zip(self._atoms, populations, strict=True)]
         )
 
+    @property
+    def elements(self) -> list[str]:
+        """Symbols of the active atoms' elements."""
+        return [str(atom.element.name) for atom in self._active]
+
+    def column_mass(self) -> Array:
+        """Return the mass above every depth [kg m-2], [Nspace]."""
+        mass: Array = np.asarray(self.ctx.kwargs["atmos"].cmass)
+        return mass
+
+    def log_tau(self) -> Array:
+        """Return the logarithm to base ten of the optical depth at 500 nm, [Nspace]."""
+        tau: Array = np.log10(np.asarray(Named(self.ctx.kwargs["atmos"]).tau_ref))
+        return tau
+
+    def totals(self) -> list[Array]:
+        """Return copies of the active atoms' total number densities [m-3], each [Nspace]."""
+        return [a.nTotal.copy() for a in self._atoms]
+
+    def time_dependent_update(self, dt: float, before: list[Array]) -> None:
+        """Apply the host's own implicit step in time after a formal solution.
+
+        Parameters
+        ----------
+        dt : float
+            Length of the step [s].
+        before : list of Array
+            Populations of every active atom at its beginning [m-3], each [Nlevel, Nspace].
+        """
+        if self.host_ng:
+            self.ctx.clear_ng()
+        self.ctx.time_dep_update(dt, before)
+        if self.conserves_charge:
+            update = self.ctx.nr_post_update
+            data = {"dt": dt, "nPrev": before}
+            update(**keywords(update, time_dependent_data=data))
+
     def lte_populations(self) -> list[Array]:
         """Return copies of the active atoms' populations in LTE [m-3], each [Nlevel, Nspace]."""
         return [np.array(atom.n_star) for atom in self._active]
@@ -271,6 +314,11 @@ class Adapter:
         for a in self._atoms:
             a.n *= a.nTotal / a.n.sum(axis=0)
 
+    @property
+    def evaluated(self) -> Array | None:
+        """The unknown at which the last formal solution was made, None before any."""
+        return self._y
+
     # ---- one iteration ----------------------------------------------------------------------
 
     def formal_solution(self, **kwargs: Any) -> lw.IterationUpdate:
@@ -288,6 +336,8 @@ class Adapter:
 
     def formal_solution_with_opacity(self, **kwargs: Any) -> lw.IterationUpdate:
         """Make a formal solution that stores the opacity (:meth:`opacity`)."""
+        if self.grid.plane is not None:
+            return self.formal_solution(**kwargs)
         data = self._host.depth_data
         fill, data.fill = data.fill, True
         try:
@@ -315,7 +365,13 @@ class Adapter:
 
     def write_radiation_ahead(self, waves: Integers, J: Array) -> None:
         """Set the mean intensity that belongs to the next unknown, until :meth:`go_back`."""
-        self._behind = waves, self.radiation(waves)
+        held = np.zeros(0, dtype=int), np.zeros((0, self.Nspace))
+        held = held if self._behind is None else self._behind
+        new = np.setdiff1d(waves, held[0])
+        self._behind = (
+            np.concatenate([held[0], new]),
+            np.concatenate([held[1], self.radiation(new)]),
+        )
         self.ctx.spect.J[waves] = J
 
     def scattered_radiation(self, waves: Integers) -> Array:
@@ -336,7 +392,13 @@ class Adapter:
         return iterated
 
     def opacity(self, waves: Integers | slice = slice(None)) -> Array:
-        """Return the total opacity of the last formal solution, mean over rays, [Nwave, Nspace]."""
+        """Return the total opacity of the last formal solution, mean over rays, [Nwave, Nspace].
+
+        In two dimensions that of the present populations.
+        """
+        if self.grid.plane is not None:
+            every = np.arange(len(self.ctx.spect.J))
+            return mean_opacity(self.ctx, every[waves])
         mean: Array = np.asarray(self._host.depth_data.chi)[waves].mean(axis=(1, 2))
         return mean
 
@@ -514,12 +576,13 @@ class Adapter:
     def grid(self) -> Grid:
         """Where the depths of the atmosphere are."""
         atmos = self.ctx.kwargs["atmos"]
-        return Grid(int(atmos.Ndim), np.array(atmos.z))
+        plane = plane_of(self.ctx) if atmos.Ndim == 2 else None
+        return Grid(int(atmos.Ndim), np.array(atmos.z), plane)
 
     def circumstances(self) -> tuple[Array, ...]:
         """Return copies of what a solve takes for given: temperature, velocities, densities."""
         atmos = self.ctx.kwargs["atmos"]
-        given = [atmos.temperature, atmos.vz, atmos.vturb, Named(atmos).nh_tot]
+        given = [atmos.temperature, atmos.vx, atmos.vz, atmos.vturb, Named(atmos).nh_tot]
         if not self.conserves_charge:
             given.append(atmos.ne)
         return tuple([np.array(values) for values in given])
@@ -535,11 +598,14 @@ class Adapter:
         index = self.blocks.index(block)
         atom = self._active[index]
         lines = len(atom.atomic_model.lines)
+        two = self.ctx.kwargs["atmos"].Ndim == 2 and self._sources[index]
+        plane = cache(partial(self._line_in_plane, index)) if two else None
         transitions = tuple(
             Line(
                 t.i,
                 t.j,
                 cache(partial(self._line_physics, index, k)),
+                plane,
                 cache(partial(self._line_profile, index, k)),
             )
             if k < lines
@@ -573,6 +639,11 @@ class Adapter:
             raise ContextError("line physics is defined for two-level atoms with one line only")
         return physics
 
+    def _line_in_plane(self, index: int) -> PlaneLine:
+        return plane_line(
+            self, self.blocks[index], self._active[index], self._line_physics(index, 0)
+        )
+
     def _line_physics(self, index: int, k: int) -> LinePhysics:
         atom = self._active[index]
         trans, atmos = Named(atom.trans[k]), self.ctx.kwargs["atmos"]
@@ -586,7 +657,8 @@ class Adapter:
         wave = int(np.argmin(np.abs(np.asarray(spect.wavelength) - line.lambda0)))
         offset = np.abs(np.asarray(trans.wavelength) / line.lambda0 - 1.0)
         return line_physics.from_arrays(
-            height=np.asarray(atmos.z),
+            height=np.repeat(atmos.z, self.Nspace // len(atmos.z)),
+            columns=self.Nspace // len(atmos.z),
             temperature=np.asarray(atmos.temperature),
             vlos=np.asarray(atmos.vz),
             vBroad=np.asarray(atom.v_broad),

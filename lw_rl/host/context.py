@@ -16,13 +16,17 @@ from .names import keywords
 
 __all__ = ["active_atoms", "build_context", "radiative_set"]
 
+#: Quadratures of two dimensions, by rays per octant (Stepan et al. 2020, A&A 636, A24). That of one
+#: ray is in the host's file, but it cannot be read.
+_PLANE_RAYS = (3, 6, 7, 10, 11)
+
 AtomLike: TypeAlias = AtomicModel | str
 
 
 def build_context(
     atom: AtomLike | Sequence[AtomLike],
     atmosphere: lw.Atmosphere | str,
-    Nrays: int = 5,
+    Nrays: int | None = None,
     Nthreads: int = 1,
     *,
     background: Sequence[AtomLike] = (),
@@ -39,10 +43,12 @@ def build_context(
         The active atoms, or the names of ready-made ones (`lw_rl.atoms.known`); a string can name
         several: ``"H+CaII"``.
     atmosphere : Atmosphere or str
-        A one-dimensional atmosphere, or the name of one that ships (`lw_rl.atmospheres.known`).
-        Its angle quadrature is set, as ``atmosphere.quadrature(Nrays)`` would.
+        An atmosphere of one or two dimensions, or the name of one that ships
+        (`lw_rl.atmospheres.known`). Its angle quadrature is set, as
+        ``atmosphere.quadrature(Nrays)`` would.
     Nrays : int, optional
-        Number of Gauss-Legendre rays per hemisphere (default: 5).
+        Number of Gauss-Legendre rays per hemisphere; in two dimensions of rays per octant, of which
+        the host has 3, 6, 7, 10 or 11 (default: 5; in two dimensions 6).
     Nthreads : int, optional
         Threads of the formal solver (default: 1).
     background : sequence of AtomicModel or str, optional
@@ -74,6 +80,13 @@ def build_context(
         atmosphere = atmospheres.load(atmosphere)
     atmospheres.validate(atmosphere)
 
+    if Nrays is None:
+        Nrays = 5 if atmosphere.Ndim == 1 else 6
+    if atmosphere.Ndim == 2 and Nrays not in _PLANE_RAYS:
+        raise ContextError(
+            f"in two dimensions the host has quadratures of {', '.join(map(str, _PLANE_RAYS))} "
+            f"rays per octant, got Nrays={Nrays!r}"
+        )
     atmosphere.quadrature(Nrays)
     radSet, spect = radiative_set(*active, background=passive)  # noqa: N806 (the host's name)
     make = radSet.iterate_lte_ne_eq_pops if lte_ne else radSet.compute_eq_pops

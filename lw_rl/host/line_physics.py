@@ -33,6 +33,7 @@ def from_arrays(
     Bij: float,
     g_ratio: float,
     extent: float,
+    columns: int = 1,
 ) -> LinePhysics:
     """Return the line physics of a two-level atom; all arrays have shape [Nspace].
 
@@ -62,6 +63,8 @@ def from_arrays(
         Statistical weight of the upper level over that of the lower one.
     extent : float
         How far the line's wavelengths reach from its centre, as a velocity [m s-1].
+    columns : int, optional
+        Columns, whose points at one height are neighbours in the arrays (default: 1).
     """
     nu = CLight / lambda0
     x = HPlanck * nu / (KBoltzmann * temperature)
@@ -74,14 +77,15 @@ def from_arrays(
     chi_line = np.maximum(chi_line, _TRANSPARENT)
     chi = np.maximum(chi, _TRANSPARENT)
 
-    mean_chi = 0.5 * (chi_line[1:] + chi_line[:-1])
+    above, below = slice(None, -columns), slice(columns, None)
+    mean_chi = 0.5 * (chi_line[below] + chi_line[above])
     # Above the top the optical depth continues with the scale height of the first layer.
-    dtau = -np.diff(height) * mean_chi
-    tau = np.concatenate(([0.5 * dtau[0]], 0.5 * dtau[0] + np.cumsum(dtau)))
+    dtau = ((height[above] - height[below]) * mean_chi).reshape(-1, columns)
+    tau = 0.5 * dtau[0] + np.concatenate([np.zeros((1, columns)), np.cumsum(dtau, axis=0)])
     return LinePhysics(
         height=height.copy(),
         opacity=chi_line,
-        log_tau=np.log(tau),
+        log_tau=np.log(tau).ravel(),
         epsilon=epsilon,
         log_B=-np.log(np.expm1(np.minimum(x, 700.0))),
         damping=aDamp.copy(),

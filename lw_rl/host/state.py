@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from ..arrays import Array
+from .plane_state import Plane, PlaneLine
 
 __all__ = [
     "Atom",
@@ -167,6 +168,8 @@ class Line:
         Its levels.
     physics : callable
         Returns its local physics, found once.
+    plane : callable or None
+        Returns what it looks like in two dimensions, where that is where it is.
     profile : callable
         Returns its profile on the host's own wavelengths, found once; None where these do not lie
         symmetrically.
@@ -175,6 +178,7 @@ class Line:
     lower: int
     upper: int
     physics: Callable[[], LinePhysics]
+    plane: Callable[[], PlaneLine] | None = None
     profile: Callable[[], LineProfile | None] = lambda: None
 
 
@@ -218,10 +222,13 @@ class Grid:
         Dimensions.
     height : Array
         Heights, downwards [m]; in one dimension shape [Nspace].
+    plane : Plane or None
+        Grid and rays in two dimensions.
     """
 
     Ndim: int
     height: Array
+    plane: Plane | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 atom                                operator
 =================================== ==================================================
 two levels and one line, 1D         `lw_rl.operator.two_level.TwoLevelOperator`
+the same, 2D                        `lw_rl.operator.two_level_2d.PlaneOperator`, without a matrix
 any other, and all atoms beside it, `lw_rl.operator.multilevel.CoupledEquilibrium`, one for
 1D                                  all of them; it is not linear, and has a protocol of
                                     its own (`lw_rl.schemes.multilevel`)
@@ -15,15 +16,25 @@ A new kind of atom or geometry is a module beside `two_level` and `lambda_1d`, a
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..arrays import Array
 from ..host.state import Atom, Grid, LinePhysics, LineProfile
 from .lambda_1d import Plane1D
 from .line_quadrature import Rays
+from .plane_2d import Plane2D
 from .two_level import TwoLevelOperator
+from .two_level_2d import PlaneOperator
 
-__all__ = ["EquilibriumOperator", "Geometry", "geometry_for", "has_operator", "operator_for"]
+__all__ = [
+    "CarriesLight",
+    "EquilibriumOperator",
+    "Geometry",
+    "KnowsRadiation",
+    "geometry_for",
+    "has_operator",
+    "operator_for",
+]
 
 
 class Geometry(Protocol):
@@ -70,19 +81,8 @@ class EquilibriumOperator(Protocol):
         """Return the operator's own solution, where a solve can begin."""
         ...
 
-    def start_radiation(self) -> Array | None:
-        """Return the mean intensity near its own solution as c^2 J / 2 h nu^3, None if unknown.
-
-        Shape [Nwave, Nspace], at the host's wavelengths.
-        """
-        ...
-
     def relinearised(self, y: Array) -> EquilibriumOperator:
         """Return the operator linearised around another state."""
-        ...
-
-    def plain_steps(self, y: Array, most: int) -> int | None:
-        """Return how many steps MALI takes from `y`; None if more than `most`."""
         ...
 
     @property
@@ -96,18 +96,42 @@ class EquilibriumOperator(Protocol):
         ...
 
 
-def geometry_for(grid: Grid) -> Geometry | None:
+@runtime_checkable
+class CarriesLight(Protocol):
+    """An operator that knows the scattered light of the states it leads to."""
+
+    def carry(self, y: Array) -> None:
+        """Write the mean intensity that belongs to a state to which this operator has led."""
+        ...
+
+
+@runtime_checkable
+class KnowsRadiation(Protocol):
+    """An operator that knows the radiation field of its own solution."""
+
+    def start_radiation(self) -> Array | None:
+        """Return the mean intensity near its own solution as c^2 J / 2 h nu^3, None if unknown.
+
+        Shape [Nwave, Nspace], at the host's wavelengths.
+        """
+        ...
+
+
+def geometry_for(grid: Grid) -> Plane1D | Plane2D | None:
     """Return the geometry of a grid, None if no operator is at home in it."""
+    if grid.plane is not None:
+        # Between points the host's other interpolation has a limiter on intensities.
+        return Plane2D(grid.plane) if grid.plane.between else None
     return Plane1D(grid.height) if grid.Ndim == 1 else None
 
 
-def has_operator(atom: Atom, geometry: Geometry | None) -> bool:
+def has_operator(atom: Atom, geometry: Plane1D | Plane2D | None) -> bool:
     """Return whether there is an operator for an atom in a geometry."""
-    return atom.source is not None and isinstance(geometry, Plane1D)
+    return atom.source is not None and geometry is not None
 
 
 def operator_for(
-    atom: Atom, geometry: Geometry | None, y: Array | None = None
+    atom: Atom, geometry: Plane1D | Plane2D | None, y: Array | None = None
 ) -> EquilibriumOperator | None:
     """Return the operator of an atom, None if there is none of its kind (see above).
 
@@ -120,8 +144,14 @@ def operator_for(
     y : Array, optional
         The state to linearise it around (default: its own solution).
     """
-    if atom.source is None or not isinstance(geometry, Plane1D):
+    if atom.source is None or geometry is None:
         return None
+    if isinstance(geometry, Plane2D):
+        assert atom.source.plane is not None
+        plane = atom.source.plane()
+        return (
+            PlaneOperator.first(plane, geometry) if y is None else PlaneOperator(plane, y, geometry)
+        )
     line, profile = atom.source.physics(), atom.source.profile()
     rays = geometry.rays(line, profile)
     if y is None:

@@ -38,8 +38,9 @@ __all__ = ["CoupledEquilibrium"]
 _MOST_SWEEPS, _DELAY = 100, 3
 #: Iterations that are combined, and the limit of a combined step in the logarithm.
 _WINDOW, _MAX_STEP = 8, 1.0
-#: Linearisations of one correction.
-_MOST_BUILDS = 10
+#: Linearisations of one correction, and by how much the last may still move the populations, in the
+#: logarithm.
+_MOST_BUILDS, _UNSETTLED = 10, 0.5
 #: Linearisations after which the limiter of the interpolation is linearised around the mean of the
 #: last source functions, because its switches make them take turns.
 _FREE = 3
@@ -189,7 +190,7 @@ class CoupledEquilibrium:
             if moved < max(min(_MOVED * largest(np.log(n / rates.n)), _FAR), _STILL):
                 break
         else:
-            if moved > _MAX_STEP:
+            if moved > _UNSETTLED:
                 return None
         return n, J
 

@@ -24,6 +24,8 @@ from scipy.linalg.lapack import dgetrf, dgetrs
 from ..arrays import Array, Integers
 from ..host.adapter import Adapter
 from .bezier_1d import optical_steps, stencils, unit_responses
+from .plane_2d import Plane2D
+from .scattering_2d import PlaneScattering
 
 __all__ = ["BackgroundScattering", "SolvedScattering", "matters"]
 
@@ -45,13 +47,17 @@ def matters(height: Array, chi: Array, sca: Array) -> Integers:
     Parameters
     ----------
     height : Array
-        Height of the depths, downwards [m], shape [Nspace].
+        Height of the depths, downwards [m], shape [Ndepth].
     chi, sca : Array
-        Total opacity and the part of it that scatters coherently [m-1], [Nwave, Nspace].
+        Total opacity and the part of it that scatters coherently [m-1], [Nwave, Nspace]: at every
+        depth, and in every column where there are several.
     """
+    albedo = (sca / chi).reshape(len(chi), len(height), -1)
+    chi = chi.reshape(albedo.shape)
     tau = np.zeros_like(chi)
-    np.cumsum(0.5 * (chi[:, 1:] + chi[:, :-1]) * -np.diff(height), axis=1, out=tau[:, 1:])
-    share = (sca / chi * np.minimum(tau, 1.0)).max(axis=1)
+    step = -np.diff(height)[:, None]
+    np.cumsum(0.5 * (chi[:, 1:] + chi[:, :-1]) * step, axis=1, out=tau[:, 1:])
+    share = (albedo * np.minimum(tau, 1.0)).max(axis=(1, 2))
     found: Integers = np.flatnonzero(share > _MATTERS)
     return found
 
@@ -120,12 +126,17 @@ class SolvedScattering:
     Parameters
     ----------
     adapter : Adapter
-        Access to a context in one dimension.
+        Access to a context in one or two dimensions.
     """
 
     def __init__(self, adapter: Adapter):
         self._adapter = adapter
-        self._scattering = BackgroundScattering(adapter.grid.height)
+        grid = adapter.grid
+        self._scattering: BackgroundScattering | PlaneScattering = (
+            BackgroundScattering(grid.height)
+            if grid.plane is None
+            else PlaneScattering(Plane2D(grid.plane))
+        )
         self._waves: Integers | None = None
 
     def formal_solution(self, **kwargs: Any) -> lw.IterationUpdate:

@@ -37,8 +37,6 @@ _POSITIVE = 0.99
 #: What the equations linearised are wrong by at their solution, in ln S, beyond which the first
 #: operator is relinearised there, and how often it is made at most.
 _SETTLED, _MOST = 0.01, 5
-#: Relative error at which the equations count as solved.
-_SOLVED = 1e-3
 #: No estimate of the source function is below this fraction of the smallest Planck function.
 _FLOOR = 1e-8
 
@@ -210,29 +208,6 @@ class TwoLevelOperator:
         """
         J = self.geometry.mean_intensity(self.line, self.rays, y, self.linear)
         return (1.0 - self._epsilon) * J + self._epsilon * self._B - np.exp(y)
-
-    def plain_steps(self, y: Array, most: int) -> int | None:
-        """Return how many steps MALI takes from `y` to this operator's own solution.
-
-        MALI with this operator in place of the host's formal solver (Olson, Auer and Buchler
-        1986, JQSRT 35, 431), at fixed opacity, to a relative error of 1e-3.
-
-        Parameters
-        ----------
-        y : Array
-            ``ln(c^2 S / 2 h nu^3)``, shape [Nspace].
-        most : int
-            Steps after which the answer is None.
-        """
-        solution = np.exp(self.start())
-        A, _ = self._equations()
-        diagonal = A.diagonal().copy()
-        off = np.exp(y) - solution
-        for steps in range(1, most + 1):
-            off -= A @ off / diagonal
-            if np.abs(off / solution).max() < _SOLVED:
-                return steps
-        return None
 
     @cached_property
     def negative_share(self) -> float:

@@ -5,9 +5,7 @@ scheme          what it does                                  when
 =============== ============================================= ==================================
 depthwise       a non-local approximate operator and a policy the default; atoms with more levels
                 correct the best of the states visited        get the equilibrium of coupled lines
-                                                              and continua, without a policy; the
-                                                              shipped one is asked only where a
-                                                              formal solution takes long
+                                                              and continua, without a policy
 nonlocal        the same without a policy                     to see what the policy adds
 anderson        Anderson acceleration of MALI                 more dimensions; problems unlike any
                                                               that a policy has seen
@@ -32,6 +30,7 @@ from ..errors import UnknownNameError, UnusedPolicyError
 from ..policies.base import Policy, PolicyLike, make_policy
 from .anderson import Anderson
 from .base import Scheme, Step
+from .budget import Account, Budget
 from .depthwise import ALONE, Depthwise
 from .mali import Lambda, Mali, MaliScattering
 from .ng import Ng
@@ -39,7 +38,9 @@ from .safeguarded import Safeguarded
 from .sigmoid import Sigmoid
 
 __all__ = [
+    "Account",
     "Anderson",
+    "Budget",
     "Depthwise",
     "Lambda",
     "Mali",
@@ -55,15 +56,6 @@ __all__ = [
     "make_scheme",
 ]
 
-#: Fruitless formal solutions that schemes are allowed where they were asked for: those that combine
-#: plain updates, and the operator.
-_COMBINING_ALLOWANCE, _OPERATOR_ALLOWANCE = 20.0, 8.0
-
-#: The shipped policy is asked from so many points, rays and wavelengths of a formal solution on,
-#: multiplied. It saves one formal solution in twenty solves, and its answers take 0.7 ms in each:
-#: a formal solution of 4e5 takes 15 ms. (Where somebody gives a policy, it is asked.)
-_WORTH = 400_000
-
 #: Schemes by name: those without a policy, and those with one.
 _WITHOUT_POLICY: dict[str, Callable[[], Scheme]] = {
     "lambda": Lambda,
@@ -75,9 +67,7 @@ _WITHOUT_POLICY: dict[str, Callable[[], Scheme]] = {
 }
 _WITH_POLICY: dict[str, Callable[[PolicyLike], Scheme]] = {
     "sigmoid": lambda policy: Sigmoid(None if policy == "default" else make_policy(policy)),
-    "depthwise": lambda policy: Depthwise(
-        make_policy(policy), worth=_WORTH if policy == "default" else 0
-    ),
+    "depthwise": lambda policy: Depthwise(make_policy(policy)),
 }
 
 
@@ -143,12 +133,4 @@ def _without_policy(name: str) -> Safeguarded:
 
 
 def _guarded(scheme: Scheme) -> Safeguarded:
-    if isinstance(scheme, Safeguarded):
-        return scheme
-    # Accelerations of plain updates keep their residual for a while, to drop it at once later; the
-    # operator, which dismisses a policy by itself, removes what the residual hardly sees.
-    if isinstance(scheme, Anderson | Ng):
-        return Safeguarded(scheme, in_foldings=True, allowance=_COMBINING_ALLOWANCE)
-    if isinstance(scheme, Depthwise):
-        return Safeguarded(scheme, allowance=_OPERATOR_ALLOWANCE)
-    return Safeguarded(scheme)
+    return scheme if isinstance(scheme, Safeguarded) else Safeguarded(scheme)

@@ -16,19 +16,27 @@ from .base import (
 
 __all__ = ["Anderson", "Iterates"]
 
+#: Plain steps before populations are combined: far from equilibrium they are better left alone.
+_DELAY = 5
+
 
 @dataclass
 class Iterates:
-    """Iterates and their images, oldest first, and how many there were."""
+    """Iterates and their images, oldest first, and how many there were.
+
+    Attributes
+    ----------
+    logarithmic : bool
+        Whether logarithms are combined.
+    delay : int
+        Plain steps before the first that is accelerated.
+    """
 
     xs: deque[Array]
     gs: deque[Array]
+    logarithmic: bool = False
+    delay: int = 0
     made: int = 0
-
-    @classmethod
-    def empty(cls, window: int) -> Iterates:
-        """Return an empty history of `window` differences."""
-        return cls(deque(maxlen=window + 1), deque(maxlen=window + 1))
 
     def add(self, x: Array, g: Array) -> None:
         """Append an iterate and its image."""
@@ -54,18 +62,20 @@ class Anderson:
     ----------
     window : int, optional
         Number of differences kept (default: 10).
-    logarithmic : bool, optional
-        Combine logarithms instead (default: False).
+    logarithmic : bool or None, optional
+        Combine logarithms instead (default: None, where some atom has more levels: populations are
+        not linear in each other).
     max_step : float, optional
         Limit of a step in the logarithm, at every depth (default: 2).
-    delay : int, optional
-        Plain steps before the first that is accelerated; they are not combined (default: 0).
+    delay : int or None, optional
+        Plain steps before the first that is accelerated; they are not combined (default: None, five
+        where some atom has more levels, else none).
     """
 
     window: int = 10
-    logarithmic: bool = False
+    logarithmic: bool | None = None
     max_step: float = 2.0
-    delay: int = 0
+    delay: int | None = None
     name: str = field(default="anderson")
     lambdaIterate: bool = False
     solves_scattering: bool = True
@@ -79,7 +89,13 @@ class Anderson:
 
     def init(self, adapter: Adapter) -> Iterates:
         """Return an empty history."""
-        return Iterates.empty(self.window)
+        levels = not adapter.line_sources
+        return Iterates(
+            deque(maxlen=self.window + 1),
+            deque(maxlen=self.window + 1),
+            logarithmic=levels if self.logarithmic is None else self.logarithmic,
+            delay=(_DELAY if levels else 0) if self.delay is None else self.delay,
+        )
 
     def redistribute(self, change: float, state: Iterates) -> None:
         """Forget the iterates: they are of another emission profile."""
@@ -96,9 +112,9 @@ class Anderson:
     def mix(self, y: Array, image: Array, history: Iterates) -> Array:
         """Add an iterate and its image to a history and return the next iterate."""
         history.made += 1
-        if history.made <= self.delay:
+        if history.made <= history.delay:
             return image
         history.add(y, image)
-        if self.logarithmic:
+        if history.logarithmic:
             return limit_step(y, anderson_mix(history.xs, history.gs), self.max_step)
         return anderson_mix_positive(history.xs, history.gs, self.max_step)

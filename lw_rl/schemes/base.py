@@ -12,7 +12,7 @@ of them a scheme has.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from ..arrays import Array
@@ -64,6 +64,10 @@ class Step:
     accepted: bool = True
     restart: bool = False
     note: str = ""
+
+    def noted(self, note: str) -> Step:
+        """Return the step with another note before its own."""
+        return replace(self, note="; ".join(n for n in (note, self.note) if n)) if note else self
 
 
 @runtime_checkable
@@ -127,10 +131,6 @@ class HasOperators(Protocol):
         """Return the factor on the operators' own estimate of the error, if it was calibrated."""
         ...
 
-    def plain_steps(self, state: Any, most: int) -> int | None:
-        """Return how many steps MALI would take from LTE; None if unknown or more than `most`."""
-        ...
-
 
 @runtime_checkable
 class AcceleratesProfiles(Protocol):
@@ -185,7 +185,21 @@ class WithAbilities:
 
 
 def with_abilities(scheme: Scheme) -> WithAbilities:
-    """Find out what a scheme can do besides stepping."""
+    """Find out what a scheme can do besides stepping.
+
+    Raises
+    ------
+    TypeError
+        If it has a part only of what an ability needs; the message names what is missing.
+    """
+    for ability in (Starts, HasOperators, AcceleratesProfiles, CouplesAtoms):
+        needed = {name for name in vars(ability) if not name.startswith("_")}
+        missing = needed - set(dir(scheme))
+        if missing and missing != needed:
+            raise TypeError(
+                f"{type(scheme).__name__} lacks {', '.join(sorted(missing))}, which "
+                f"{ability.__name__} needs beside {', '.join(sorted(needed - missing))}"
+            )
     return WithAbilities(
         scheme,
         scheme if isinstance(scheme, Starts) else None,

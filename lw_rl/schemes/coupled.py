@@ -16,9 +16,10 @@ import numpy as np
 
 from ..arrays import Array
 from ..extrapolation import least_residual
+from ..host.adapter import Adapter
 from ..norms import largest
 
-__all__ = ["CoupledHistory"]
+__all__ = ["CoupledHistory", "is_absurd"]
 
 #: Iterations that are combined.
 _WINDOW = 8
@@ -27,6 +28,8 @@ _GROWN = 2.0
 #: Limits of a mixed step: of the unknown, in units of the change by the iteration itself, and of
 #: the profile, which falls to no less than this share of what the iteration makes it.
 _FURTHEST, _LEAST = 3.0, 0.3
+#: An emission profile that is more negative than this, over the absorption profile, is absurd.
+_LEAST_EMISSION = -1.0
 #: Halvings of a step beyond the limits.
 _HALVINGS = 12
 
@@ -46,6 +49,31 @@ class CoupledHistory:
         self._by = ""
         self._images: deque[Array] = deque(maxlen=_WINDOW + 1)
         self._changes: deque[Array] = deque(maxlen=_WINDOW + 1)
+
+    def accelerate(
+        self, adapter: Adapter, by: str, y: Array, profile: Array, profile_image: Array
+    ) -> Array | None:
+        """Note the iteration that a context has just made, and move it to where the next begins.
+
+        Parameters
+        ----------
+        adapter : Adapter
+            Access to the context.
+        by, y, profile, profile_image
+            As for :meth:`mix`.
+
+        Returns
+        -------
+        y : Array or None
+            The unknown where the next iteration begins; None if that is where the context was.
+        """
+        mixed = self.mix(by, y, profile, adapter.read(), profile_image)
+        if mixed is None:
+            return None
+        # In this order: whatever an interrupt leaves, populations are positive and sum to nTotal.
+        adapter.write_profiles(mixed[1])
+        adapter.write(mixed[0])
+        return mixed[0]
 
     def mix(
         self, by: str, y: Array, profile: Array, image: Array, profile_image: Array
@@ -93,3 +121,11 @@ class CoupledHistory:
                 return image + away[:N], profile_image + away[N:]
             away *= 0.5
         return None
+
+
+def is_absurd(profiles: Array) -> bool:
+    """Return whether emission profiles are so negative that no emission is.
+
+    In units of the absorption profile; slightly negative ones occur in equilibrium.
+    """
+    return not profiles.min() >= _LEAST_EMISSION

@@ -13,10 +13,18 @@ from ..extrapolation import combine_linear
 from ..host.adapter import Adapter
 from ..host.state import Block, Evaluation
 from ..norms import largest, relative, to_log
-from ..operator.base import EquilibriumOperator, Geometry, geometry_for, operator_for
+from ..operator.base import (
+    CarriesLight,
+    EquilibriumOperator,
+    KnowsRadiation,
+    geometry_for,
+    operator_for,
+)
+from ..operator.lambda_1d import Plane1D
+from ..operator.plane_2d import Plane2D
 from ..policies.base import Policy
 from ..policies.card import card_of
-from ..policies.observation import Frame, Previous, correction, make_frame, observe, size_of
+from ..policies.observation import Frame, Previous, correction, make_frame, observe
 from .anderson import Anderson, Iterates
 from .base import Step
 from .multilevel import CoupledStep, coupled_step
@@ -24,22 +32,11 @@ from .multilevel import CoupledStep, coupled_step
 __all__ = ["ALONE", "BlockState", "Depthwise", "propose"]
 
 #: What atoms get that have no operator, or one that cannot be inverted.
-_OTHERS = Anderson(logarithmic=True, max_step=1.5, delay=5)
+_OTHERS = Anderson(logarithmic=True, delay=5)
 #: Whose the steps are that no policy had a part in.
 ALONE = "nonlocal"
 #: A policy whose step leaves more than this of the estimated error is not asked again.
 _USEFUL = 0.3
-
-#: A step of the operator has failed that leaves more than this of the error where the emission
-#: profile is iterated too, whose lag any step leaves.
-_LAG_ENOUGH = 0.9
-#: The plain update is fast where it would leave less than this of the error.
-_PLAIN_IS_FAST = 0.7
-#: Share of `Depthwise.far` at which the operator is relinearised where its last step left more
-#: than `_HALF`.
-_OFF, _HALF = 0.1, 0.5
-#: Slow plain steps that end the operator's backoff after its first failure, and at most.
-_FIRST_BACKOFF, _LONGEST_BACKOFF = 2, 64
 
 
 @dataclass
@@ -56,8 +53,8 @@ class BlockState:
         The operator of all atoms together, the same for all of them, if one has more levels.
     near : float
         Estimated error from which on the policy is not asked.
-    operator, initial : EquilibriumOperator or None
-        Of a two-level atom, and that of the beginning.
+    operator : EquilibriumOperator or None
+        Of a two-level atom.
     frame : Frame or None
         Of a two-level atom, if there is a policy.
     factor : float or None
@@ -73,14 +70,8 @@ class BlockState:
         Steps made.
     size : float
         Largest estimated error at the last step.
-    off : float
-        The larger of the estimated error and of MALI's residual, in the logarithm, there.
-    plain : bool
-        Whether the last step was the plain update.
     redistributed : bool
         Whether the emission profile is iterated too.
-    backoff, next_backoff : int
-        Slow plain steps that end the operator's backoff, this one and the next.
     note : str
         What the next step is to say.
     """
@@ -90,7 +81,6 @@ class BlockState:
     near: float
     coupled: CoupledStep | None = None
     operator: EquilibriumOperator | None = None
-    initial: EquilibriumOperator | None = None
     frame: Frame | None = None
     factor: float | None = None
     first: Array | None = None
@@ -99,11 +89,7 @@ class BlockState:
     last: tuple[Array, Array] | None = None
     made: int = 0
     size: float = np.inf
-    off: float = np.inf
-    plain: bool = False
     redistributed: bool = False
-    backoff: int = 0
-    next_backoff: int = _FIRST_BACKOFF
     note: str = ""
 
     def clear(self) -> None:
@@ -162,24 +148,23 @@ class Depthwise:
     SIAM J. Sci. Comput. 14, 461). The fixed point is exact whatever operator and policy say.
 
     Where the solve has moved away from what the operator was linearised around, it is relinearised.
-    Where the plain update would remove most of the error and the operator's last step did not, the
-    operator backs off: MALI is fast there.
 
     Populations in LTE carry no information about the radiation field: then the operator's own
     solution is the zeroth step, before the first formal solution.
 
-    A policy is asked where a formal solution takes long enough (`worth`), for as long as its steps
-    leave less than a third of the estimated error:
+    A policy is asked for as long as its steps leave less than a third of the estimated error:
     after one that does not, where the operator's first guess is far off, where it fails, and where
     it says that it knows nothing of the kind (:class:`~lw_rl.errors.OutOfRangeError`), the rest of
     the solve is the operator's alone.
 
-    Two-level atoms get this. Where an atom has more levels, all of them get the equilibrium of
-    their coupled lines and continua (`lw_rl.schemes.multilevel`) and, where that does not apply or
-    does not help, after five plain updates, Anderson acceleration in the logarithm of the
-    populations; the plain update itself where the host conserves charge: the electrons move with
-    the populations then, and a combination of plain updates is none of a fixed map. In partial
-    redistribution these two get the plain update (:class:`Safeguarded`).
+    Two-level atoms get this, in two dimensions with an operator that is applied without being made
+    (`lw_rl.operator.two_level_2d`) and without a policy. Where an atom has more levels, all of them
+    get the equilibrium of their coupled lines and continua (`lw_rl.schemes.multilevel`) and, where
+    that does not apply, as in two dimensions, or does not help, after five plain updates, Anderson
+    acceleration in the logarithm of the populations; the plain update itself where the host
+    conserves charge: the electrons move with the populations then, and a combination of plain
+    updates is none of a fixed map. In partial redistribution these two get the plain update
+    (:class:`Safeguarded`).
 
     Parameters
     ----------
@@ -194,21 +179,13 @@ class Depthwise:
         (`Card.asked_within`).
     far : float, optional
         Distance from what the operator was linearised around, in the logarithm, beyond which it is
-        relinearised; a tenth of it where its last step left much of the error (default: 0.3).
-    worth : int, optional
-        Points, rays and wavelengths of a formal solution, multiplied, from which on a policy is
-        asked (default: 0, always).
-    enough : float, optional
-        Share of the error that a failed step of the operator leaves, after which it may back off
-        (default: 0.8).
+        relinearised (default: 0.3).
     """
 
     policy: Policy | None
     window: int = 8
     near: float = 0.05
     far: float = 0.3
-    enough: float = 0.8
-    worth: int = 0
     name: str = field(default="depthwise")
     lambdaIterate: bool = False
     solves_scattering: bool = True
@@ -232,10 +209,10 @@ class Depthwise:
         self,
         adapter: Adapter,
         block: Block,
-        geometry: Geometry | None,
+        geometry: Plane1D | Plane2D | None,
         coupled: CoupledStep | None,
     ) -> BlockState:
-        others = None if adapter.conserves_charge else Iterates.empty(_OTHERS.window)
+        others = None if adapter.conserves_charge else _OTHERS.init(adapter)
         s = BlockState(block, others, self.near, coupled, visited=deque(maxlen=self.window))
         if coupled is not None:
             return s
@@ -244,14 +221,14 @@ class Depthwise:
         operator = operator_for(atom, geometry, None if lte else y)
         if operator is None or not operator.regular:
             return s
-        s.operator = s.initial = operator
+        s.operator = operator
         if lte:
             s.first = operator.start()
             # Collisional-radiative switching begins as another problem, from LTE.
             s.lte = y if adapter.settled else None
-        asked = self.policy is not None and adapter.sweep >= self.worth
-        # Policies are trained at complete redistribution.
-        if self.policy is not None and asked and atom.source and not adapter.redistributes(block):
+        # Policies are trained in one dimension, at complete redistribution.
+        trained = adapter.grid.Ndim == 1 and not adapter.redistributes(block)
+        if self.policy is not None and atom.source and trained:
             card = card_of(self.policy)
             s.frame = make_frame(atom.source.physics())
             s.near = card.asked_within or self.near
@@ -268,21 +245,6 @@ class Depthwise:
         known = [f for f in factors if f is not None]
         return max(known) if known and len(known) == len(factors) else None
 
-    def plain_steps(self, state: list[BlockState], most: int) -> int | None:
-        """Return how many plain steps MALI would take from LTE, if that is no more than `most`.
-
-        As the operators predict; None where one of them is missing, or predicts more.
-        """
-        slowest = 0
-        for s in state:
-            steps = None
-            if s.initial is not None and s.lte is not None:
-                steps = s.initial.plain_steps(s.lte, most)
-            if steps is None:
-                return None
-            slowest = max(slowest, steps)
-        return slowest
-
     def redistribute(self, change: float, state: list[BlockState]) -> None:
         """Forget the states visited: their residuals are of another emission profile.
 
@@ -292,8 +254,6 @@ class Depthwise:
             s.clear()
             s.frame = None
             s.redistributed = True
-            if change > s.off:
-                s.off = np.inf
 
     def couples(self, state: list[BlockState]) -> bool:
         """Return whether the next step is one of the operator of all atoms together."""
@@ -306,6 +266,8 @@ class Depthwise:
         for s in state:
             if s.lte is not None and np.array_equal(y[s.block.span], s.lte):
                 start[s.block.span] = s.first
+                if isinstance(s.operator, CarriesLight):
+                    s.operator.carry(s.first)
         return None if np.array_equal(start, y) else start
 
     def start_radiation(self, state: list[BlockState]) -> dict[Block, Array]:
@@ -313,11 +275,10 @@ class Depthwise:
 
         The host takes it for the source of scattered background light in the first formal solution.
         """
-        known = {
-            s.block: s.operator.start_radiation()
-            for s in state
-            if s.operator is not None and s.first is not None
-        }
+        known: dict[Block, Array | None] = {}
+        for s in state:
+            if s.first is not None and isinstance(s.operator, KnowsRadiation):
+                known[s.block] = s.operator.start_radiation()
         return {block: J for block, J in known.items() if J is not None}
 
     def step(self, evaluation: Evaluation, state: list[BlockState]) -> Step:
@@ -340,14 +301,13 @@ class Depthwise:
         assert evaluation.lambda_residual is not None
         y_next = np.empty_like(evaluation.y)
         estimate = 0.0
-        plain = True
         for s in state:
             y, r = evaluation.y[s.block.span], evaluation.r[s.block.span]
             if s.operator is not None:
                 proposal, error = self._correct(y, r, evaluation.lambda_residual[s.block.span], s)
-                plain = plain and s.plain
+                if isinstance(s.operator, CarriesLight):
+                    s.operator.carry(proposal)
             else:
-                plain = False
                 proposal = y + r if s.others is None else _OTHERS.mix(y, y + r, s.others)
                 error = relative(largest(proposal - y))
             estimate = max(estimate, error)
@@ -355,37 +315,11 @@ class Depthwise:
         note = "; ".join(s.note for s in state if s.note)
         for s in state:
             s.note = ""
-        if plain:
-            return Step(None, estimate=estimate, by="mali", note=note)
         if any(s.frame is not None for s in state):
             by = self.name
         else:
             by = ALONE if any(s.operator is not None for s in state) else _OTHERS.name
         return Step(y_next, estimate=estimate, by=by, note=note)
-
-    def _backs_off(self, estimate: Array, r: Array, s: BlockState) -> bool:
-        """Whether the next step is to be the plain update.
-
-        It is where the operator's last step left much of the error, and the plain update would
-        remove much of what the operator sees: MALI is fast there, and an operator that is not the
-        host's gets in its way. It backs off until two plain steps were slow after its first
-        failure, four after the second, and so on up to sixty-four: where the host's limiter
-        switches, plain steps converge only if they are left alone.
-        """
-        size = size_of(estimate)
-        off = max(size, size_of(r))
-        left, s.off = off / s.off, off
-        if s.plain:
-            s.backoff -= left > _PLAIN_IS_FAST
-        elif left > (max(_LAG_ENOUGH, self.enough) if s.redistributed else self.enough):
-            # No error is below half of the residual where plain steps contract: the operator errs.
-            if size_of(estimate - r) < _PLAIN_IS_FAST * off or size < 0.5 * off:
-                s.backoff, s.next_backoff = (
-                    s.next_backoff,
-                    min(2 * s.next_backoff, _LONGEST_BACKOFF),
-                )
-        s.plain = s.backoff > 0
-        return s.plain
 
     @staticmethod
     def _combined(s: BlockState) -> tuple[Array, Array, Array, Array]:
@@ -409,25 +343,17 @@ class Depthwise:
         combined = combine_linear(ys, errors, plains) if len(ys) > 1 else None
         return errors[-1], *(last if combined is None else combined)
 
-    def _outdated(self, start: Array, off: float, s: BlockState) -> bool:
+    def _outdated(self, start: Array, s: BlockState) -> bool:
         """Whether the operator is to be relinearised, around where its step is to begin.
 
         The host's interpolation is not linear: where its limiter switches between here and what the
         operator was linearised around, the operator's steps lead astray. In partial redistribution
         it stays, since what is accelerated there has to be one map (`lw_rl.schemes.coupled`).
-
-        Parameters
-        ----------
-        start : Array
-            Where the step is to begin, shape [Nspace].
-        off : float
-            The estimated error of the last state, or MALI's residual if that is larger.
         """
         assert s.operator is not None and s.operator.y is not None
-        if s.made == 1 or s.plain or s.redistributed:
+        if s.made == 1 or s.redistributed:
             return False
-        moved = largest(s.operator.y - start)
-        return moved > self.far or (moved > _OFF * self.far and off > _HALF * s.off)
+        return largest(s.operator.y - start) > self.far
 
     def _correct(
         self, y: Array, r: Array, lambda_residual: Array, s: BlockState
@@ -440,7 +366,7 @@ class Depthwise:
             s.visited.clear()
         s.visited.append((y, lambda_residual, np.expm1(r)))
         error, start, left, plain = self._combined(s)
-        if self._outdated(start, max(size_of(to_log(error)), size_of(r)), s):
+        if self._outdated(start, s):
             relinearised = s.operator.relinearised(start)
             if relinearised.regular:
                 s.operator = relinearised
@@ -450,9 +376,6 @@ class Depthwise:
         if not (size < _USEFUL * s.size and size < s.near):
             s.frame = None
         s.size = size
-        if self._backs_off(to_log(error), r, s):
-            s.last = None
-            return y + r, size
         if self.policy is None or s.frame is None:
             return start + estimate, size
         previous = None if s.last is None else Previous(*s.last, to_log(error))

@@ -9,7 +9,7 @@ import numpy as np
 from ..arrays import Array
 from ..benchmark.calibration import factor_of, stops
 from ..benchmark.observed_range import ObservedRange
-from ..certificate.certificate import DEFAULT_FACTOR
+from ..certificate.settings import shipped
 from ..cube.column import Workshop
 from ..cube.recorder import VisitedStates
 from ..files import Json
@@ -25,7 +25,7 @@ _TOLERANCES = (10.0, 1.0, 0.1, 0.01)
 
 def policy_factor(policy: Actor) -> float:
     """Return the factor on the policy's estimate of the error."""
-    return policy.card.error_factor or DEFAULT_FACTOR
+    return policy.card.error_factor or shipped().step
 
 
 def operator_estimate(shop: Workshop, columns: Sequence[VisitedStates]) -> tuple[Json | None, int]:

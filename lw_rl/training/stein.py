@@ -7,7 +7,7 @@ derivatives of the energy alone. Two samplers share one interface, `lw_rl.traini
 =====================  =============================================  ==============================
 sampler                moves by                                       density from
 =====================  =============================================  ==============================
-:class:`Stein`         a deterministic field of interacting particles  the change of variables
+:class:`Stein`         a deterministic field of particles             the change of variables
 :class:`Langevin`      the score and noise, no interaction            the mixture of the last step
 =====================  =============================================  ==============================
 

@@ -11,7 +11,7 @@ import lw_rl
 from lw_rl import problems
 from lw_rl.benchmark.reference import reference, settle
 from lw_rl.benchmark.solves import PeerSolve, ProblemResult
-from lw_rl.schemes import Anderson, Safeguarded
+from lw_rl.schemes import Anderson, Budget, Safeguarded
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def two_solutions():
     """A context in LTE whose equations have two solutions, and the one that wild steps lead to."""
     ctx = problems.random_problem("test", 223).context()
     other = copy.deepcopy(ctx)
-    lw_rl.solve(other, scheme=Safeguarded(Anderson(), growth=1e6, allowance=20.0), quiet=True)
+    lw_rl.solve(other, scheme=Safeguarded(Anderson(), growth=1e6, budget=Budget(20.0)), quiet=True)
     return ctx, settle(other)[0]
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -108,14 +105,16 @@ def test_solve_figure_of_atoms_with_many_levels(atom, panels):
         assert legend.x0 >= ax.get_window_extent().x1, "no legend lies over curves"
 
 
-def test_the_example_runs(capsys, monkeypatch):
-    monkeypatch.setattr(plt, "show", lambda: None)
-    script = Path(__file__).parents[2] / "examples/plot_multilevel.py"
-    assert len(script.read_text().splitlines()) < 40
-    runpy.run_path(str(script))
-    assert "mali_scattering  formal solutions to 1e-3: " in capsys.readouterr().out
-    assert len(plt.gcf().axes) == 4
-    plt.close("all")
+def test_the_first_figure_has_a_row_for_each_problem():
+    found = result()
+    figure = plots.opening_figure([("one", found.solves), ("two", found.solves)])
+    axes = figure.axes
+    assert [ax.get_title(loc="left") for ax in axes[::2]] == ["one", "two"]
+    assert axes[1].get_title(loc="left") == "what the default call returns"
+    assert len(axes) == 4 and axes[0].lines
+    (legend,) = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert len(names) == len(set(names)) and "policy (depthwise)" not in names
 
 
 def test_figures_can_be_pyplots():

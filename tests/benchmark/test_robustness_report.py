@@ -11,12 +11,13 @@ from rich.console import Console
 from lw_rl.benchmark.robustness_records import ProblemRecord, SolveRecord
 from lw_rl.benchmark.robustness_report import (
     FORMAT,
+    LEGEND,
     Counts,
     SoakFileError,
     Tally,
     load,
     markdown,
-    table,
+    tables,
 )
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -131,13 +132,16 @@ def test_adversarial_policies_share_a_row_in_markdown():
 def test_the_table_has_a_row_per_entry():
     tally = Tally({"popsTol": 1e-3})
     tally.add(ProblemRecord("p", [solve(), solve(entry="adversarial ones", Nformal=30)], True))
-    console = Console(width=170)
+    console = Console(width=60)
     with console.capture() as capture:
-        console.print(table(tally))
-    text = capture.get()
-    assert "1 problems, 0 without a reference" in text
-    row = next(line for line in text.splitlines() if "adversarial ones" in line)
-    assert "1 of 1" in row and "100.0 % of 1" in row
+        console.print(*tables(tally))
+    lines = [line.rstrip() for line in capture.get().splitlines()]
+    assert lines[0] == "1 problems, 0 without a reference"
+    ends, held = (line.split() for line in lines if line.startswith("adversarial ones"))
+    assert ends == ["adversarial", "ones", "1", "1", "0", "0", "0"]
+    assert held[2:4] == ["100.0", "%"] and held[-3:] == ["1", "of", "1"]
+    assert max(map(len, lines)) <= 60 and "…" not in "".join(lines)
+    assert all(head in LEGEND for head in ("false", "covers error", "within 5x", "over budget"))
 
 
 def test_all_but_one_is_not_a_hundred_per_cent():

@@ -6,79 +6,87 @@ import numpy as np
 import pytest
 from scheme_helpers import affine, evaluation_of
 
-from lw_rl.certificate.history import NOISE, History, contraction
+from lw_rl.certificate.history import NOISE, History, Visit, contraction
 from lw_rl.host.state import Block
 
 
-def history_of(residuals, plainly=True, **settings):
+def history_of(residuals, plain=True, **visit):
     """Return the history of states of one depth, each near the last, with these residuals."""
-    history = History(**settings)
+    history = History()
     for k, r in enumerate(residuals):
-        history.add(evaluation_of([1e-3 * k], [r]), plainly)
+        history.add(Visit(evaluation_of([1e-3 * k], [r]), plain, abs(r), **visit))
     return history
+
+
+# ---- what happened -----
+
+
+def test_it_counts_what_was_made():
+    history = history_of([0.3, 0.2, 0.1, 0.2])
+    assert (history.made, history.first, history.least, history.idle) == (4, 0.3, 0.1, 1)
+    history.skip()
+    assert (history.made, history.idle, history.known, len(history)) == (5, 2, False, 4)
+    history.clear()
+    assert (history.made, history.first, history.least, len(history)) == (0, np.inf, np.inf, 0)
+
+
+def test_old_visits_are_forgotten():
+    assert len(history_of([0.1] * 50)) == 21
+
+
+def test_the_state_is_the_plain_update_or_the_one_evaluated():
+    assert history_of([0.3]).state == pytest.approx([0.3])
+    assert history_of([0.3], plain=False).state == [0.0]
+
+
+def test_until_is_what_was_known_then():
+    history = history_of([0.3, 0.2, 0.1])
+    assert history.until(2).residuals == [0.3, 0.2] and len(history) == 3
+
+
+def test_plain_steps_are_those_since_the_last_accelerated_one():
+    history = history_of([0.1] * 3)
+    assert history.plain_steps == 3
+    history.add(Visit(evaluation_of([0.0], [0.1]), False, 0.4))
+    assert history.plain_steps == 0
+    history.add(Visit(evaluation_of([0.0], [0.1])))
+    assert history.plain_steps == 1
+
+
+def test_what_accelerated_steps_left_of_each_other_is_forgotten_in_time():
+    history = History()
+    for size in (0.1, 0.09, 0.02, 0.01):
+        history.add(Visit(evaluation_of([0.0], [0.01]), False, size, 2.5))
+    assert history.left == pytest.approx(0.5), "the larger of the last two"
+    for _ in range(20):
+        history.add(Visit(evaluation_of([0.0], [0.01]), True, 0.01))
+    assert history.left == 0.0
 
 
 # ---- limiter switches -----
 
 
-def test_a_plain_step_that_raises_a_small_residual_tells_of_a_switch():
-    assert not history_of([1e-1, 5e-3, 4e-3]).rough
-    assert history_of([1e-1, 5e-3, 6e-3]).rough
-    # Not a large one, not an accelerated step, and not rounding.
-    assert not history_of([1e-1, 2e-2, 3e-2]).rough
-    assert not history_of([1e-1, 5e-3, 6e-3], plainly=False).rough
-    assert not history_of([1e-1, 0.5 * NOISE, 0.9 * NOISE]).rough
-    # What counts as small can be told.
-    assert history_of([1e-1, 2e-2, 3e-2], small=0.05).rough
-    assert not history_of([1e-1, 5e-3, 6e-3], small=0.0).rough
-
-
-def test_so_does_a_step_that_has_to_be_undone():
+def test_a_plain_step_that_raises_a_residual_is_known():
+    assert history_of([1e-1, 5e-3, 4e-3]).raised() == []
+    assert history_of([1e-1, 5e-3, 6e-3]).raised() == [5e-3]
+    # Not an accelerated step, not rounding, not across a step that was undone.
+    assert history_of([1e-1, 5e-3, 6e-3], plain=False).raised() == []
+    assert history_of([1e-1, 0.5 * NOISE, 0.9 * NOISE]).raised() == []
     history = history_of([1e-1, 5e-3])
-    history.undone()
-    assert history.rough
-    # From a large residual one goes astray without.
-    history = history_of([1e-1, 5e-2])
-    history.undone()
-    assert not history.rough
+    history.skip()
+    history.add(Visit(evaluation_of([0.0], [6e-3])))
+    assert history.raised() == []
 
 
-def test_and_so_does_a_switch_that_was_seen():
-    history = history_of([1e-1, 5e-2])
-    assert history.monotone
-    history.switch()
-    assert history.rough and not history.monotone
-
-
-@pytest.mark.parametrize("memory", [40, 20])
-def test_switches_are_remembered_for_long(memory):
-    """Where the limiter switched plain steps may take a hundred for a factor of e."""
-    history = history_of([1e-1, 5e-3], memory=memory)
-    history.switch()
-    rough = []
-    for k in range(memory + 1):
-        history.add(evaluation_of([0.0], [4e-3 * 0.99**k]), True)
-        rough.append(history.rough)
-    assert rough == [True] * (memory - 1) + [False] * 2
-
-
-def test_forty_steps_unless_told():
-    history = history_of([1e-1, 5e-3])
-    history.switch()
-    for _ in range(39):
-        history.add(evaluation_of([0.0], [1e-3]), False)
-    assert history.rough
-    history.add(evaluation_of([0.0], [1e-3]), False)
-    assert not history.rough
-
-
-def test_no_maximum_principle_holds_where_a_residual_rose():
-    """Whatever its size, and not where the solve has just moved far."""
-    assert history_of([1e-1, 5e-2, 4e-2]).monotone
-    assert not history_of([1e-1, 5e-2, 6e-2]).monotone
-    history = history_of([1e-1, 5e-2])
-    history.add(evaluation_of([0.5], [4e-2]), False)
-    assert not history.monotone
+@pytest.mark.parametrize(
+    ("visit", "raised"),
+    [({}, [5e-3]), ({"factor": 2.5, "method": "operator"}, [5e-3]), ({"factor": 2.5}, [])],
+)
+def test_so_is_a_step_that_had_to_be_undone_unless_a_policy_made_it(visit, raised):
+    """A policy may be adversarial; steps of others raise residuals only across a switch."""
+    history = history_of([1e-1, 5e-3], plain=False, **visit)
+    history.skip(undone=True)
+    assert history.raised() == raised
 
 
 # ---- states -----
@@ -88,17 +96,12 @@ def test_states_with_the_light_of_others_are_left_out():
     """The first, which began without scattered light, and those far from the one before."""
     history = History()
     for y in (0.0, 0.01, 1.0, 1.02):
-        history.add(evaluation_of([y, -y], [0.1, 0.2]), False)
+        history.add(Visit(evaluation_of([y, -y], [0.1, 0.2])))
     ys, rs = history.settled(slice(0, 1))
     assert [y[0] for y in ys] == [0.01, 1.02]
     assert [r[0] for r in rs] == [0.1, 0.1]
-    assert len(history) == 4
-
-
-def test_the_first_residual_is_kept():
-    history = history_of([0.3, 0.2, 0.1])
-    assert history.first == 0.3
-    assert History().first == np.inf
+    assert len(history) == 4 and history.is_settled
+    assert not history.until(3).is_settled
 
 
 def test_the_best_state_is_that_of_the_smallest_residual():
@@ -114,13 +117,13 @@ def test_a_combination_of_states_is_far_closer_to_the_solution():
     for k in range(4):
         image = G(S)
         y = np.log(S)
-        history.add(evaluation_of(y, np.log(image) - y), True)
+        history.add(Visit(evaluation_of(y, np.log(image) - y), False))
         if k < 2:
-            assert history.distance(y, blocks) == np.inf
+            assert history.distance(blocks) == np.inf
         S = image
     true = np.abs(np.log(solution) - y).max()
     assert true > 2e-3
-    assert history.distance(y, blocks) == pytest.approx(true, rel=1e-3)
+    assert history.distance(blocks) == pytest.approx(true, rel=1e-3)
 
 
 # ---- contraction -----
@@ -146,7 +149,7 @@ def test_the_worst_depth_counts():
     """All but one converge fast, and that one only begins to be the worst."""
     history = History()
     for k in range(6):
-        history.add(evaluation_of([0.0, 0.0], [1e-2 * 0.3**k, 1e-4 * 0.99**k]), True)
+        history.add(Visit(evaluation_of([0.0, 0.0], [1e-2 * 0.3**k, 1e-4 * 0.99**k])))
     assert history.remainder() == pytest.approx(1e-4 * 0.99**5 * 99.0)
     assert history.contraction() < 0.7
 
@@ -155,9 +158,17 @@ def test_what_alternates_between_two_depths_is_not_taken_to_grow():
     seen = History()
     for k in range(12):
         r = 1e-3 * 0.5**k * np.array([1.0, 0.1] if k % 2 else [0.1, 1.0])
-        seen.add(evaluation_of(np.zeros(2), r), plainly=True)
+        seen.add(Visit(evaluation_of(np.zeros(2), r)))
     # Each depth's residual falls to a quarter in two steps.
     assert seen.remainder() == pytest.approx(1e-3 * 0.5**11)
+
+
+def test_a_radiation_field_that_still_changes_is_an_error():
+    history = history_of([1e-4])
+    assert history.radiation_error() == np.inf, "before there are two changes nothing is known"
+    for k in range(40):
+        history.radiated(0.1 * 0.997**k)
+    assert history.radiation_error() == pytest.approx(1e-4 * 0.997 / 0.003, rel=1e-2)
 
 
 # ---- rounding -----

@@ -9,11 +9,18 @@ def test_bench_writes_table_figure_and_results(command, policy, tmp_path):
     args = ["bench", "--suite", "photosphere", "--problems", "2", "--policy", policy]
     done = command(*args, "--peer", "mali", "--peer", "anderson10", "--out", "new/b")
     assert done.exit_code == 0, done.output
-    for text in ("photosphere (2 problems)", "mali", "anderson10", "depthwise (mine)", "worst"):
+    for text in (
+        "photosphere, 2 problems: median",
+        "mali",
+        "anderson10",
+        "depthwise (mine)",
+        "worst",
+    ):
         assert text in done.stdout
     assert "lambda" not in done.stdout
     document = json.loads((tmp_path / "new/b/bench.json").read_text())
     assert document["command"].startswith("lw-rl bench --suite photosphere --policy ")
+    assert "--out" not in document["command"], "where it went changes no result"
     assert len(document["suites"]["photosphere"]["problems"]) == 2
     assert (tmp_path / "new/b/photosphere.png").stat().st_size > 10_000
 

@@ -51,3 +51,23 @@ def test_a_file_that_is_no_policy_is_refused(command, tmp_path):
     done = command("calibrate", "a.json")
     assert done.exit_code == 2 and done.stderr.startswith("lw-rl: error: ")
     assert (tmp_path / "a.json").read_text() == "{}"
+
+
+def test_the_settings_that_are_printed_are_written(command, tmp_path, monkeypatch):
+    found = {"step": [1.2], "combination": [3.0], "plain": [0.9], "defect": [1.0]}
+    monkeypatch.setattr("lw_rl.benchmark.settings_calibration.ratios", lambda problem: found)
+    out = tmp_path / "settings.json"
+    done = command("calibrate", "--settings", out, "--problems", "2", "--json", "--quiet")
+    assert done.exit_code == 0, done.output
+    content = json.loads(done.stdout)
+    assert content == json.loads(out.read_text())
+    assert content["origin"]["command"] == ("lw-rl calibrate --problems 2 --settings settings.json")
+    done = command("calibrate", "--settings", out, "--problems", "2")
+    assert "the quantile 0.999 of true error over estimate" in done.stdout
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_a_policy_or_settings_and_not_both(command, card, tmp_path, both):
+    arguments = (card, "--settings", tmp_path / "s.json") if both else ()
+    done = command("calibrate", *arguments)
+    assert done.exit_code == 2 and "not both" in done.stderr

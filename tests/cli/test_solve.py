@@ -19,7 +19,7 @@ def test_solve_prints_a_table_and_draws_a_figure(command, policy, tmp_path):
         assert name in done.stdout
     # What the columns mean stands below, and it can be read in a narrow window.
     words = " ".join(done.stdout.split())
-    assert "stop: formal solutions of the default call up to its own stop" in words
+    assert "after: formal solutions until it stops by itself" in words
     assert "times as long" in words and "MALI" not in words
     assert all(len(line.rstrip()) <= 60 for line in done.stdout.splitlines()[:9])
     assert "Iteration" not in done.stdout, "the host's own printing is off"

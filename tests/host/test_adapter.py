@@ -642,3 +642,10 @@ def test_the_square_root_law():
     assert np.exp(y[0] - physics.log_B[0]) == pytest.approx(np.sqrt(eps), rel=0.05)
     np.testing.assert_allclose(np.exp(y[-5:] - physics.log_B[-5:]), 1.0, rtol=1e-2)
     assert np.all(np.diff(y) > -1e-6), "S rises inwards"
+
+
+def test_active_atoms_are_named_by_line_or_levels():
+    """What a result says was accelerated."""
+    ctx = build_context("H+CaII", "FALC")
+    assert Adapter(ctx).labels == ("H (6 levels)", "Ca (6 levels)")
+    assert Adapter(build_context("CaII_K", "FALC")).labels == ("Ca 393.5 nm",)

@@ -128,3 +128,10 @@ def test_a_transition_without_wavelengths_is_named():
 def test_every_atom_that_ships_can_be_active():
     for name in atoms.known():
         active_atoms(name)
+
+
+def test_quadratures_of_two_dimensions_are_those_that_the_host_has():
+    atmos = atmospheres.slab_2d("homogeneous", 5, 4)
+    assert build_context("CaII_K", atmos).kwargs["atmos"].Nrays == 12
+    with pytest.raises(ContextError, match="3, 6, 7, 10, 11 rays per octant, got Nrays=5"):
+        build_context("CaII_K", atmos, Nrays=5)

@@ -1,10 +1,12 @@
 """Which operator an atom has, and that it can do what the protocol says."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from lightweaver.rh_atoms import MgII_hk_atom
+from plane_helpers import plane_context
 from solver_helpers import slab
 
 from lw_rl import atmospheres
@@ -19,6 +21,7 @@ from lw_rl.operator.base import (
     operator_for,
 )
 from lw_rl.operator.lambda_1d import Plane1D
+from lw_rl.operator.plane_2d import Plane2D
 from lw_rl.operator.two_level import TwoLevelOperator
 
 
@@ -108,3 +111,10 @@ def test_a_copy_of_an_operator_is_another(ctx):
     adapter = Adapter(ctx)
     made = operator_for(adapter.atom(adapter.blocks[0]), geometry_for(adapter.grid))
     assert copy.deepcopy(made) is not made
+
+
+def test_a_plane_is_at_home_where_the_host_interpolates_linearly():
+    grid = Adapter(plane_context()).grid
+    assert isinstance(geometry_for(grid), Plane2D)
+    other = replace(grid, plane=replace(grid.plane, between=False))
+    assert geometry_for(other) is None

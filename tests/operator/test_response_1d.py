@@ -25,7 +25,8 @@ class Built:
             t.absorption, t.stimulated, t.profile, t.up, t.down, op._first_row, op._second_row,
             op._block, len(op._rows), rows, t.planck, self.n, r.chi, r.eta,
             r.sca if sca is None else sca, r.before, r.J, r.before, np.ones_like(aim), aim,
-            self.ratio, self.outside, self.kind, around is None,
+            self.ratio, self.outside, self.kind, np.empty((t.profile.shape[1], *r.J.shape)), 1.0,
+            around is None,
         )  # fmt: skip
         net = self.n[t.lower] - t.inverse * self.n[t.upper]
         self.net = np.where(net > 0.0, net, 1.0)
@@ -107,8 +108,8 @@ def test_sweep_stays_in_equilibrium_and_returns_to_it():
     def swept(n):
         scale = aim / built.rates(r.n)
         return sweep(
-            n, r.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect, anchored.source, t.lower,
-            t.upper, op._first_row, op._second_row, op._of_row, anchored.multiple,
+            n, r.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect, t.lower, t.upper,
+            op._first_row, op._second_row, op._of_row, anchored.multiple,
             built.rates(n) * scale, op._rows, op._columns, 0.999 * built.local, t.inverse,
             built.net, np.clip(built.share, 0.0, 1.0),
         )  # fmt: skip

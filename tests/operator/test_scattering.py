@@ -7,6 +7,7 @@ import pytest
 from lightweaver.rh_atoms import MgII_hk_atom
 from solver_helpers import iterate
 
+import lw_rl
 from lw_rl import atmospheres
 from lw_rl.host.adapter import Adapter
 from lw_rl.host.context import build_context
@@ -155,3 +156,14 @@ def test_it_is_a_formal_solution_that_is_counted_and_leaves_the_populations(magn
     where = matters(adapter.grid.height, adapter.opacity(), adapter.scattering())
     assert set(changed) <= set(where) and len(where) < len(J)
     assert np.asarray(plain.spect.wavelength)[changed].min() < 100.0, "in the ultraviolet"
+
+
+def test_in_two_dimensions_it_is_solved_as_well():
+    """Six levels of Ca II: MALI alone takes hundreds of formal solutions."""
+    ctx = build_context("CaII", atmospheres.slab_2d("homogeneous", 21, 4, width=1.5e5), Nrays=3)
+    result = lw_rl.solve(ctx, quiet=True)
+    assert result.converged and result.Nformal < 100
+    # It is the host's fixed point.
+    n = np.array(ctx.activeAtoms[0].n)
+    iterate(ctx, 3)
+    assert np.abs(np.asarray(ctx.activeAtoms[0].n) / n - 1.0).max() < 1e-3

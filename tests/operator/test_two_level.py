@@ -1,13 +1,11 @@
 """The approximate operator against limits with known answers, and against the host."""
 
-import copy
 from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 import pytest
-from conftest import error
 from solver_helpers import slab
 
 import lw_rl
@@ -195,23 +193,3 @@ def test_its_own_residual_vanishes_at_its_solution(falc):
         operator = operator.relinearised(operator.start())
     y = operator.start()
     assert np.abs(operator.residual(y) / np.exp(y)).max() < 1e-9
-
-
-@pytest.mark.parametrize("atom", ["NaI_D2", "MgII_k"])
-def test_it_predicts_what_mali_takes(atom):
-    """To a quarter: the operator has few frequencies and angles, and opacity is not fixed."""
-    ctx = build_context(atom, "FALC")
-    adapter = Adapter(ctx)
-    y = adapter.read()
-    operator = TwoLevelOperator.first(adapter.line(adapter.blocks[0]))
-    predicted = operator.plain_steps(y, most=400)
-    converged = copy.deepcopy(ctx)
-    lw_rl.solve(converged, popsTol=1e-6, JTol=np.inf, quiet=True)
-    n_ref = np.asarray(converged.activeAtoms[0].n)
-    taken = 0
-    while error(ctx, n_ref) > 1e-3:
-        adapter.evaluate()
-        taken += 1
-    assert predicted == pytest.approx(taken, rel=0.25)
-    assert operator.plain_steps(y, most=predicted) == predicted
-    assert operator.plain_steps(y, most=predicted - 1) is None

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scheme_helpers import affine, evaluation_of
 
 from lw_rl.schemes import Anderson
+
+#: What an adapter says of its atoms.
+LINE, LEVELS = SimpleNamespace(line_sources=True), SimpleNamespace(line_sources=False)
 
 
 @pytest.mark.parametrize("radius", [0.9, 0.99])
@@ -14,7 +19,7 @@ def test_it_solves_a_linear_problem_in_logarithms(radius):
     G, x_fixed, _ = affine(40, radius, modes=6, positive=True)
     scheme = Anderson(window=10)
     y = np.log(x_fixed) + np.random.default_rng(0).uniform(-0.3, 0.3, 40)
-    state = scheme.init(None)
+    state = scheme.init(LINE)
     for _ in range(12):
         image = np.log(np.maximum(G(np.exp(y)), 1e-12))
         y = scheme.step(evaluation_of(y, image - y), state).y
@@ -27,7 +32,7 @@ def test_the_logarithmic_option_solves_a_map_that_is_linear_in_logarithms():
     left = {}
     for logarithmic in (True, False):
         scheme = Anderson(logarithmic=logarithmic)
-        state, y = scheme.init(None), np.zeros(40)
+        state, y = scheme.init(LINE), np.zeros(40)
         for _ in range(9):
             y = scheme.step(evaluation_of(y, G(y) - y), state).y
         left[logarithmic] = np.abs(y - y_fixed).max()
@@ -37,7 +42,7 @@ def test_the_logarithmic_option_solves_a_map_that_is_linear_in_logarithms():
 @pytest.mark.parametrize("logarithmic", [False, True])
 def test_a_step_is_limited(logarithmic):
     scheme = Anderson(window=3, logarithmic=logarithmic, max_step=0.5)
-    step = scheme.step(evaluation_of(np.zeros(4), np.full(4, 7.0)), scheme.init(None))
+    step = scheme.step(evaluation_of(np.zeros(4), np.full(4, 7.0)), scheme.init(LINE))
     np.testing.assert_array_equal(step.y, np.full(4, 0.5))
     # What it says of the error is the change that it makes.
     assert step.estimate == pytest.approx(np.expm1(0.5)) and step.by == "anderson"
@@ -46,7 +51,7 @@ def test_a_step_is_limited(logarithmic):
 def test_the_first_steps_are_plain_and_are_not_combined():
     """Far from the solution a combination of images leads astray."""
     scheme = Anderson(delay=3, max_step=0.1)
-    state, y = scheme.init(None), np.zeros(2)
+    state, y = scheme.init(LINE), np.zeros(2)
     for k in range(4):
         step = scheme.step(evaluation_of(y, np.full(2, 1.0)), state)
         limit = 0.1 if k == 3 else 1.0
@@ -57,7 +62,7 @@ def test_the_first_steps_are_plain_and_are_not_combined():
 
 def test_the_history_forgets_the_oldest():
     scheme = Anderson(window=2)
-    history = scheme.init(None)
+    history = scheme.init(LINE)
     for k in range(6):
         history.add(np.full(1, float(k)), np.full(1, float(k)))
     assert [x[0] for x in history.xs] == [3.0, 4.0, 5.0]
@@ -68,7 +73,7 @@ def test_the_history_forgets_the_oldest():
 
 def test_what_is_not_finite_is_left_to_the_plain_update():
     scheme = Anderson()
-    state = scheme.init(None)
+    state = scheme.init(LINE)
     assert np.all(np.isfinite(scheme.step(evaluation_of(np.zeros(3), np.full(3, 0.1)), state).y))
     step = scheme.step(evaluation_of(np.zeros(3), np.full(3, np.nan)), state)
     assert step.y is None and step.by == "mali" and not state.xs
@@ -85,3 +90,11 @@ def test_what_is_not_finite_is_left_to_the_plain_update():
 def test_settings_without_a_meaning_are_refused(settings, says):
     with pytest.raises(ValueError, match=says):
         Anderson(**settings)
+
+
+def test_populations_are_combined_in_the_logarithm_after_five_plain_steps():
+    line, levels = Anderson().init(LINE), Anderson().init(LEVELS)
+    assert (line.logarithmic, line.delay) == (False, 0)
+    assert (levels.logarithmic, levels.delay) == (True, 5)
+    told = Anderson(logarithmic=False, delay=2).init(LEVELS)
+    assert (told.logarithmic, told.delay) == (False, 2)

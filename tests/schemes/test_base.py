@@ -88,12 +88,13 @@ def test_a_policy_is_known_where_there_is_one():
     assert with_abilities(Depthwise(None)).policy is None
 
 
-def test_abilities_are_whole(ctx):
-    """One method of three is not the ability."""
+def test_abilities_are_whole():
+    """A scheme with a part of what an ability needs is refused, by name, when it is guarded."""
 
     class Half(Scripted):
         def operators(self, state):
             return {}
 
     assert not isinstance(Half({}), HasOperators)
-    assert with_abilities(Half({})).has_operators is None
+    with pytest.raises(TypeError, match="Half lacks operator_factor, which HasOperators needs"):
+        Safeguarded(Half({}))

@@ -15,19 +15,17 @@ from solver_helpers import Says, iterate, zeros
 
 import lw_rl
 from lw_rl import atmospheres, atoms
-from lw_rl.benchmark.robustness_problems import HostileProblem
 from lw_rl.errors import PolicyOutputError
 from lw_rl.host.adapter import Adapter
 from lw_rl.host.context import build_context
-from lw_rl.host.state import Block, Evaluation
+from lw_rl.host.state import Evaluation
 from lw_rl.iterate import accelerate
 from lw_rl.norms import to_log
-from lw_rl.operator.base import geometry_for, operator_for
 from lw_rl.operator.lambda_1d import Plane1D
 from lw_rl.operator.two_level import TwoLevelOperator
 from lw_rl.policies.observation import Previous, correction, make_frame, observe
 from lw_rl.schemes import Anderson, Depthwise, Safeguarded, make_scheme
-from lw_rl.schemes.depthwise import BlockState, propose
+from lw_rl.schemes.depthwise import propose
 
 
 def test_a_policy_that_knows_the_answer_needs_a_handful(ctx, oracle, reference):
@@ -131,10 +129,10 @@ def test_no_policy_is_a_policy_of_zeros(ctx):
 
 
 def test_without_a_history_it_is_the_operators_own_step(ctx):
-    ys, made, state = follow(ctx, Depthwise(None, window=1, far=np.inf), 4)
+    ys, made, state = follow(ctx, Depthwise(None, window=1), 4)
     for (evaluation, step), y_next in zip(made, ys[1:], strict=False):
         error = state[0].operator.error(evaluation.y, evaluation.lambda_residual)
-        np.testing.assert_allclose(y_next, evaluation.y + to_log(error), rtol=1e-12)
+        np.testing.assert_array_equal(y_next, evaluation.y + to_log(error))
         assert step.estimate == np.max(np.abs(error)), "what is reported of the present state"
     sizes = [s.estimate for _, s in made]
     assert sizes[-1] < 1e-2 * sizes[0]
@@ -148,14 +146,13 @@ def test_the_operator_tells_the_error(ctx, converged):
         assert step.estimate == pytest.approx(true, rel=0.5)
 
 
-def test_the_history_is_combined(ctx):
-    """Where a state lies between two that were visited, its step begins at their combination."""
-    one, made, _ = follow(copy.deepcopy(ctx), Depthwise(None, window=1), 4)
-    combined, _, _ = follow(ctx, Depthwise(None, window=8), 4)
-    np.testing.assert_array_equal(one[:3], combined[:3])
-    assert not np.array_equal(one[3], combined[3])
-    # Both are where the operator says that nothing is left.
-    assert np.abs(one[3] - combined[3]).max() < made[2][1].estimate
+def test_the_history_makes_it_better(make_ctx):
+    """Combinations of what was visited remove what the operator alone is slow with."""
+    left = {}
+    for window in (1, 8):
+        _, made, _ = follow(make_ctx("CaII_K", "FALX"), Depthwise(None, window=window), 8)
+        left[window] = made[-1][1].estimate
+    assert left[8] < 0.01 * left[1]
 
 
 def test_the_first_state_is_not_remembered(ctx):
@@ -232,12 +229,8 @@ def test_populations_in_lte_get_a_zeroth_step(scheme, ctx):
     state = scheme.init(adapter)
     lte = adapter.read()
     y = scheme.start(lte, state)
-    (block,) = adapter.blocks
-    first = operator_for(adapter.atom(block), geometry_for(adapter.grid))
-    np.testing.assert_array_equal(y, first.start())
-    np.testing.assert_array_equal(
-        scheme.start_radiation(state)[block], first.start_radiation(), strict=True
-    )
+    first = TwoLevelOperator.first(adapter.line(adapter.blocks[0])).start()
+    np.testing.assert_array_equal(y, first)
     np.testing.assert_array_equal(adapter.read(), lte)
     assert adapter.Nformal == 0
 
@@ -272,20 +265,16 @@ def default(**settings):
     return replace(scheme, scheme=replace(scheme.scheme, **settings))
 
 
-def test_the_operator_backs_off_where_plain_steps_are_fast():
-    # It left nine tenths of its error, of which the plain update would remove nearly all.
-    estimate, r = np.array([0.9, 0.0]), np.array([0.8, 0.0])
-    for enough, plain in ((0.8, True), (np.inf, False)):
-        s = BlockState(Block(0, 2, (2,)), None, 0.05, off=1.0)
-        assert Depthwise(None, enough=enough)._backs_off(estimate, r, s) is plain
-    # Where the plain update is slow it goes on.
-    s = BlockState(Block(0, 2, (2,)), None, 0.05, off=1.0)
-    assert not Depthwise(None)._backs_off(estimate, 0.01 * r, s)
-
-
-def test_the_operator_is_relinearised_where_the_solve_has_moved_away():
-    problem = HostileProblem(77, 57)
-    assert Nformal(problem, default(far=np.inf)) > 2 * Nformal(problem, default())
+def test_the_operator_is_relinearised_where_the_solve_has_moved_away(ctx):
+    """Not after the first formal solution, nor in partial redistribution, where it is one map."""
+    scheme = Depthwise(None, far=0.3)
+    (s,) = scheme.init(Adapter(ctx))
+    s.made = 2
+    around = s.operator.y
+    assert not scheme._outdated(around + 0.29, s) and scheme._outdated(around + 0.31, s)
+    for made, redistributed in ((1, False), (2, True)):
+        s.made, s.redistributed = made, redistributed
+        assert not scheme._outdated(around + 0.31, s)
 
 
 # ---- atoms without an operator -----
@@ -309,8 +298,7 @@ def test_atoms_without_an_operator_get_anderson_in_the_logarithm(several):
     iterate(accelerate(host, scheme="mali_scattering"), 5)
     np.testing.assert_allclose(ctx.activeAtoms[0].n, host.activeAtoms[0].n, rtol=1e-7)
     anderson = several("multi-level")
-    scheme = Anderson(logarithmic=True, max_step=1.5, delay=5)
-    iterate(accelerate(anderson, scheme=scheme), 12)
+    iterate(accelerate(anderson, scheme=Anderson()), 12)
     iterate(proxy, 7)
     np.testing.assert_allclose(ctx.activeAtoms[0].n, anderson.activeAtoms[0].n, rtol=1e-7)
     assert set(proxy.report.steps_by) == {"anderson"}

@@ -59,7 +59,7 @@ def test_a_plain_step_is_taken_where_no_equilibrium_is_found():
     ctx = context([He_9_atom()], [H_6_atom()])
     result = lw_rl.solve(ctx, quiet=True, NmaxIter=40)
     assert result.converged and result.Nformal <= 20
-    assert result.records[0].by == "mali" and result.records[-1].by == "nonlocal"
+    assert "mali" in result.steps_by and result.records[-1].by == "nonlocal"
 
 
 def test_it_is_given_up_where_residuals_no_longer_fall():

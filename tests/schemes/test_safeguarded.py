@@ -6,26 +6,23 @@ an asterisk hide one another: no single one can be taken out and seen.
 - a step that is worse is undone (`Safeguarded.step`): test_a_step_that_is_worse_is_undone
 - so is one that is not finite: test_failing_host, test_a_step_that_explodes_is_undone
 - J goes back with n (`Adapter.restore`): test_what_is_undone_is_undone_in_J_too
-- two rejections hand over (`Safeguarded._reject`): test_rejections_hand_over
+- two rejections hand over (`Safeguarded._undo`): test_rejections_hand_over
 - a restored state that fails gives way to the first: test_a_spoilt_snapshot_gives_way_to_the_first
-- fruitless steps hand over (`Safeguarded._exhausted`): test_no_progress_hands_over
-- and cost no more than the allowance: test_a_bad_scheme_costs_no_more_than_its_allowance
-- the next scheme begins at the first state: test_a_scheme_that_never_earned_leaves_no_trace
-- the last fallback backs off: test_the_last_fallback_backs_off_and_tries_again
-- for longer each time: test_what_each_try_throws_back_is_left_alone
+- so does one whose numbers fail: test_a_scheme_whose_numbers_fail_hands_over
+- fruitless steps hand over (`Safeguarded._go_on`): test_no_progress_hands_over
+- and cost no more than the budget: test_a_bad_scheme_costs_no_more_than_its_budget, test_budget
+- the next scheme begins at the best state: test_a_fallback_begins_at_the_best_state
+- the last fallback rests, for longer each time: test_the_last_fallback_rests_and_tries_again
 - a solve in a cycle begins again: test_what_accelerated_steps_led_into_a_cycle_begins_again
-- for longer each time, and steady contraction is no cycle: test_safeguard_state
 - growth is judged against the best: test_growth_is_judged_against_the_best
-- growth is one of relative changes: test_a_residual_of_many_e_foldings_is_undone
 - the error reported is at least the plain change: test_a_scheme_that_stands_still_does_not_stop
 - nothing is accelerated during switching: test_switching_is_left_to_plain_steps
 - residuals before the profile moved do not count: test_residuals_of_another_profile_do_not_count
 - a scheme forgets another profile's residuals: test_a_scheme_is_told_of_the_profile_...
 - negative emission hands over: test_negative_emission_hands_over
-- where no residual is a measure the first state is next: test_what_explodes_without_a_measure_...
-- a start that leads nowhere is given up, and all else of it: test_early_restart
+- where no residual is a measure it goes on: test_what_explodes_without_a_measure_...
 - profiles and populations are accelerated together: test_coupled
-- the operator backs off, and is relinearised: test_depthwise
+- the operator is relinearised: test_depthwise
 - a failing policy leaves it to the operator, or hands over: test_bad_policies
 - whatever the host's solver raises is a failed update, and for good raises: test_failing_host (*)
 - an exception half way restores the populations: tests/test_interruptions
@@ -51,9 +48,8 @@ import lw_rl
 from lw_rl import atmospheres, atoms
 from lw_rl.benchmark.robustness_problems import HostileProblem
 from lw_rl.host.adapter import Adapter
-from lw_rl.host.state import Evaluation
 from lw_rl.iterate import accelerate, iterate_ctx_rl
-from lw_rl.schemes import Anderson, Depthwise, Mali, Safeguarded, make_scheme
+from lw_rl.schemes import Anderson, Budget, Mali, Safeguarded, coupled, make_scheme
 
 # ---- steps that are undone -----
 
@@ -93,25 +89,11 @@ def test_growth_is_judged_against_the_best(ctx):
     start = drive(ctx, "mali", 16)
     assert start.report.records[-1].residual < 0.1
     creep = Scripted({k: (lambda e: e.y + 0.5 * (-1.0) ** np.arange(e.y.size)) for k in range(9)})
-    proxy = drive(ctx, Safeguarded(creep, growth=1.5, allowance=20.0), 6)
+    proxy = drive(ctx, Safeguarded(creep, growth=1.5, budget=Budget(20.0)), 6)
     assert proxy.report.rejected >= 1
-    best = min(r.residual for r in proxy.report.records)
-    accepted = [r.residual for r in proxy.report.records if r.accepted]
-    assert max(accepted) <= 1.5 * best * 1.5
-
-
-@pytest.mark.parametrize(("in_foldings", "accepted"), [(False, False), (True, True)])
-def test_a_residual_of_many_e_foldings_is_undone(in_foldings, accepted):
-    """Ten times the best logarithm is no small factor where that is of order one."""
-    adapter = Adapter(HostileProblem(1, 679).context())
-    guard = Safeguarded(Mali(), in_foldings=in_foldings)
-    state = guard.init(adapter)
-    first = adapter.evaluate()
-    guard.step(replace(first, r=np.full_like(first.r, 1.0)), state)
-    state.plain = False
-    assert guard.step(replace(first, r=np.full_like(first.r, 2.0)), state).accepted
-    state.plain = False
-    assert guard.step(replace(first, r=np.full_like(first.r, 5.0)), state).accepted is accepted
+    best = np.minimum.accumulate([r.residual for r in proxy.report.records])
+    for before, record in zip(best, proxy.report.records[1:], strict=False):
+        assert record.accepted == (record.residual <= np.log1p(1.5 * np.expm1(before)))
 
 
 # ---- handing over -----
@@ -138,26 +120,36 @@ def test_all_fallbacks_used_up_is_mali(ctx, reference):
 def test_no_progress_hands_over(ctx, reference):
     """A scheme that goes nowhere, without ever making it much worse."""
     proxy = drive(ctx, Safeguarded(Scripted({"always": stand_still})), 40)
-    assert proxy.report.steps_by["scripted"] <= 4, "three fruitless steps and the first"
-    assert "handed over to anderson: 3 fruitless steps" in proxy.report.notes[0]
+    assert proxy.report.steps_by["scripted"] <= 6, "five fruitless steps and the first"
+    assert "handed over to anderson: 5 fruitless steps" in proxy.report.notes[0]
     assert error(ctx, reference) < 1e-6
+
+
+def test_a_scheme_whose_numbers_fail_hands_over(ctx):
+    """Found by `lw-rl soak`: an operator's matrix was not finite."""
+
+    def fails(evaluation):
+        raise np.linalg.LinAlgError("not finite")
+
+    proxy = drive(ctx, Safeguarded(Scripted({3: fails})), 5)
+    (note,) = proxy.report.notes
+    assert "handed over to anderson: LinAlgError: not finite" in note
 
 
 def test_progress_is_not_interrupted(ctx):
     """Plain steps of a slow scheme are not fruitless."""
-    proxy = drive(ctx, Safeguarded(Scripted({}), allowance=0.0), 30)
+    proxy = drive(ctx, Safeguarded(Scripted({}), budget=Budget(allowance=0.0)), 30)
     assert set(proxy.report.steps_by) == {"scripted"}
 
 
-def test_a_scheme_that_never_earned_leaves_no_trace(ctx):
-    """Its fallback begins at the plain update of the start."""
-    plain = drive(copy.deepcopy(ctx), "mali", 1)
-    proxy = accelerate(ctx, scheme=Safeguarded(Scripted({"always": stand_still})))
-    for _ in range(5):
+def test_a_fallback_begins_at_the_best_state(ctx):
+    """Progress is never thrown away."""
+    plain = drive(copy.deepcopy(ctx), "mali", 17)
+    worse = {k: (lambda e: e.y + 0.2 * (-1.0) ** np.arange(e.y.size)) for k in range(16, 40)}
+    proxy = accelerate(ctx, scheme=Safeguarded(Scripted(worse), budget=Budget(1.0, 0.01)))
+    while not proxy.report.notes:
         iterate(proxy, 1)
-        if proxy.report.notes:
-            break
-    assert not proxy.report.records[-1].accepted
+    assert len(proxy.report.records) < 25 and not proxy.report.records[-1].accepted
     np.testing.assert_array_equal(ctx.activeAtoms[0].n, plain.activeAtoms[0].n)
 
 
@@ -174,7 +166,7 @@ def test_a_spoilt_snapshot_gives_way_to_the_first(ctx):
     assert "handed over to anderson" in proxy.report.notes[-1]
 
 
-def test_a_bad_scheme_costs_no_more_than_its_allowance(ctx):
+def test_a_bad_scheme_costs_no_more_than_its_budget(ctx):
     """Formal solutions to MALI's stop, against those of MALI itself."""
     host = copy.deepcopy(ctx)
     it = iterate_ctx_rl(host, scheme="mali", popsTol=1e-3, quiet=True)
@@ -197,16 +189,18 @@ def test_a_scheme_that_stands_still_does_not_stop(ctx, reference):
 # ---- backing off, and beginning again -----
 
 
-def test_the_last_fallback_backs_off_and_tries_again(ctx):
-    """It is not dismissed: ten plain steps earn it another try, and later twice as many."""
+def test_the_last_fallback_rests_and_tries_again(ctx):
+    """It is not dismissed: plain steps earn it another try, and later twice as many."""
     still = Scripted({"always": stand_still}, name="still")
-    guarded = Safeguarded(Scripted({0: lambda e: e.y[:3]}), fallbacks=(still,), allowance=1.0)
+    guarded = Safeguarded(
+        Scripted({0: lambda e: e.y[:3]}), fallbacks=(still,), budget=Budget(1.0), stalled_after=999
+    )
     proxy = drive(ctx, guarded, 100)
     by = [r.by for r in proxy.report.records]
     assert set(by) == {"still", "mali"}
-    backoffs = [len(list(steps)) for name, steps in groupby(by) if name == "mali"]
-    assert backoffs[:2] == pytest.approx([10, 10], abs=1)
-    assert backoffs[2:4] == pytest.approx([20, 40], abs=1)
+    rests = [len(list(steps)) for name, steps in groupby(by) if name == "mali"]
+    assert rests[:2] == pytest.approx([10, 10], abs=1)
+    assert rests[2:4] == pytest.approx([20, 40], abs=1)
     assert not proxy.report.rejected
 
 
@@ -220,25 +214,13 @@ def solve(problem, scheme="depthwise", **keywords):
     return lw_rl.solve(problem.context(), scheme=scheme, **keywords)
 
 
-@pytest.mark.xfail(
-    strict=False, reason="the operator on the host's own rays solves this example without"
-)
-def test_what_each_try_throws_back_is_left_alone():
-    """Plain steps need a hundred in a row there, at switches of the host's limiter."""
-    problem = HostileProblem(1, 645)
-    plain = solve(problem, "mali")
-    result = solve(problem, NmaxIter=300)
-    assert plain.converged and result.converged and result.Nformal <= 1.1 * plain.Nformal + 3
-    assert not solve(problem, default(backoff_growth=1), NmaxIter=300).converged
-
-
 def test_what_accelerated_steps_led_into_a_cycle_begins_again():
     """The operator leads to where the limiter switches and plain steps go round in circles."""
     problem = HostileProblem(3, 3588)
-    result = solve(problem, NmaxIter=400)
+    result = solve(problem, NmaxIter=900)
     assert result.converged
-    assert any("150 formal solutions led nowhere" in r.note for r in result.records)
-    assert not solve(problem, default(stalled_after=10**6), NmaxIter=400).converged
+    assert any("formal solutions led nowhere" in r.note for r in result.records)
+    assert not solve(problem, default(stalled_after=10**6), NmaxIter=900).converged
 
 
 # ---- equations that change from step to step -----
@@ -273,7 +255,7 @@ def test_residuals_of_another_profile_do_not_count(redistributed):
         def redistribute(self, change, profiles, state):
             return None
 
-    untold = Untold(default().scheme, allowance=default().allowance)
+    untold = Untold(default().scheme)
     assert lw_rl.solve(copy.deepcopy(redistributed), scheme=untold, prd=True, quiet=True).rejected
 
 
@@ -293,21 +275,17 @@ def test_a_scheme_is_told_of_the_profile_whatever_its_last_step_was(redistribute
     assert len(scheme.script["told"]) == 3
 
 
-@pytest.mark.xfail(
-    strict=False, reason="the operator on the host's own rays solves this example without"
-)
-def test_negative_emission_hands_over():
+def test_negative_emission_hands_over(monkeypatch):
     """The operator leads to emission of minus ten times the absorption."""
     problem = HostileProblem(1, 803)
-    # Without the early-restart test, by which it would begin again before.
-    result = solve(problem, default(tests_start=False))
+    result = solve(problem)
     assert result.converged
     assert any("negative emission" in r.note for r in result.records)
-    blind = default(tests_start=False, least_emission=-np.inf)
-    assert not solve(problem, blind, NmaxIter=60).converged
+    monkeypatch.setattr(coupled, "_LEAST_EMISSION", -np.inf)
+    assert not solve(problem, NmaxIter=60).converged
 
 
-def test_what_explodes_without_a_measure_begins_at_the_first_state():
+def test_what_explodes_without_a_measure_goes_on():
     """Residuals before the profile moved do not count, and then the host's solver fails."""
     result = solve(HostileProblem(1, 4425))
     assert result.converged and result.steps_by["mali"] > 5
@@ -316,29 +294,18 @@ def test_what_explodes_without_a_measure_begins_at_the_first_state():
 # ---- small pieces -----
 
 
-def test_a_residual_that_vanishes_is_progress(ctx, untrained):
-    """Found by `lw-rl soak`: two residuals of zero in a row were once divided."""
-    adapter = Adapter(ctx)
-    scheme = Safeguarded(Depthwise(untrained))
-    state = scheme.init(adapter)
-    y = adapter.read()
-    state.plain, state.base = False, 0.0
-    zero = Evaluation(y, np.zeros_like(y), adapter.blocks, True, np.zeros_like(y))
-    step = scheme.step(zero, state)
-    assert step.accepted and state.fruitless == 0
-
-
 def test_a_scheme_is_named_by_what_it_guards():
     assert Safeguarded(Anderson()).name == "anderson"
     assert not Safeguarded(Anderson()).lambdaIterate
-    assert Safeguarded(Anderson()).policy is None
+    assert Safeguarded(Anderson()).abilities.policy is None
 
 
 def test_schemes_without_a_start_have_none(ctx):
     scheme = Safeguarded(Anderson())
     adapter = Adapter(ctx)
     assert scheme.start(adapter.read(), scheme.init(adapter)) is None
-    assert not scheme.has_operators and not scheme.operators(scheme.init(adapter))
+    assert scheme.abilities.has_operators is None
+    assert not scheme.operators(scheme.init(adapter))
 
 
 @pytest.mark.parametrize(
@@ -346,9 +313,7 @@ def test_schemes_without_a_start_have_none(ctx):
     [
         ({"growth": 0.5}, "growth=0.5"),
         ({"max_rejections": 0}, "max_rejections=0"),
-        ({"rate": 0.0}, "rate=0.0"),
-        ({"allowance": -1.0}, "allowance=-1.0"),
-        ({"share": 0.0}, "share=0.0"),
+        ({"stalled_after": 0}, "stalled_after=0"),
     ],
 )
 def test_settings_without_a_meaning_are_refused(settings, says):

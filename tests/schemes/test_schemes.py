@@ -155,9 +155,9 @@ def test_a_policy_that_a_scheme_does_not_ask_is_refused(scheme, policy):
 def test_the_policy_is_loaded_where_it_is_asked():
     assert schemes.make_scheme("nonlocal").scheme == Depthwise(None, name="nonlocal")
     policy = Says(None)
-    assert schemes.make_scheme("depthwise", policy).policy is policy
-    assert schemes.make_scheme("sigmoid", policy).policy is policy
-    assert schemes.make_scheme("sigmoid").policy is None
+    assert schemes.make_scheme("depthwise", policy).abilities.policy is policy
+    assert schemes.make_scheme("sigmoid", policy).abilities.policy is policy
+    assert schemes.make_scheme("sigmoid").abilities.policy is None
     for scheme in ("depthwise", "sigmoid"):
         with pytest.raises(UnknownNameError):
             schemes.make_scheme(scheme, policy="nobody")

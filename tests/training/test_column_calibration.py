@@ -12,7 +12,7 @@ pytest.importorskip("distributed")
 from visited_columns import nine_columns
 
 from lw_rl.benchmark.calibration import Stops
-from lw_rl.certificate.certificate import DEFAULT_FACTOR
+from lw_rl.certificate.settings import shipped
 from lw_rl.cube.column import Workshop
 from lw_rl.cube.settings import CubeSettings
 from lw_rl.cube.source import Source
@@ -53,14 +53,14 @@ def test_the_estimate_of_a_version_covers_the_error_on_columns(found, raised, mo
 
 def test_a_policy_without_a_card_has_the_factor_for_all():
     policy = make_policy("default")
-    assert policy_factor(Actor(policy.network, policy.gain)) == DEFAULT_FACTOR
+    assert policy_factor(Actor(policy.network, policy.gain)) == shipped().step
 
 
 def test_what_columns_say_of_the_operators_estimate():
     visited = nine_columns()
     shop, policy = Workshop(CubeSettings()), make_policy("default")
     entry, Nformal = operator_estimate(shop, visited)
-    assert 1.0 <= entry["factor"] < DEFAULT_FACTOR and entry["stops"] > len(visited) < Nformal
+    assert 1.0 <= entry["factor"] < shipped().step and entry["stops"] > len(visited) < Nformal
     knows = Actor(policy.network, policy.gain, {**policy.card, "operator_estimate": entry}).card
     frame = make_frame(visited[0].physics)
     assert policy.card.operator_factor(frame.static) is None
@@ -78,8 +78,11 @@ def test_a_calibrated_estimate_stops_sooner_and_covers_the_error():
     policy = make_policy("default")
     cube = synthetic_cube(48, 48, seed=5, amplitude=0.08, velocity=8e3, shocks=0.6)
     shocked = Source(cube).read(Window(0, 0, 2, 0, 4))
-    entry = {"factor": 1.0, "low": [-1e3] * NCHANNELS, "high": [1e3] * NCHANNELS}
-    knows = Actor(policy.network, policy.gain, {**policy.card, "operator_estimate": entry})
+    everywhere = {"low": [-1e3] * NCHANNELS, "high": [1e3] * NCHANNELS}
+    careful, knows = (
+        Actor(policy.network, policy.gain, {**policy.card, "operator_estimate": entry})
+        for entry in ({"factor": 2.5, **everywhere}, {"factor": 1.0, **everywhere})
+    )
     tight = Workshop(CubeSettings(popsTol=1e-7))
     saved = 0
     for k in range(8):
@@ -87,7 +90,7 @@ def test_a_calibrated_estimate_stops_sooner_and_covers_the_error():
         solution = tight.solve(column, policy, record=True).visited.y[-1]
         for popsTol in (3e-3, 3e-4):
             shop = Workshop(CubeSettings(popsTol=popsTol))
-            before = shop.solve(column, policy, record=True)
+            before = shop.solve(column, careful, record=True)
             after = shop.solve(column, knows, record=True)
             saved += before.Nformal - after.Nformal
             assert np.abs(np.expm1(after.visited.y[-1] - solution)).max() < popsTol

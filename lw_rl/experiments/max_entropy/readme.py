@@ -1,4 +1,4 @@
-"""The block on maximum-entropy control in the README, from the result file alone."""
+"""The block on maximum-entropy control in pages, from the result file alone."""
 
 from __future__ import annotations
 

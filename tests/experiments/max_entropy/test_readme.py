@@ -1,4 +1,4 @@
-"""The README's block on maximum-entropy control."""
+"""The block on maximum-entropy control in the pages."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from lw_rl.benchmark.readme import replace_block
 from lw_rl.experiments.max_entropy.readme import BLOCK, block
 
 
-def test_readme_follows_the_committed_result(committed):
-    text = (EXAMPLES.parent / "README.md").read_text()
+def test_the_page_follows_the_committed_result(committed):
+    text = (EXAMPLES / "docs/entropy.md").read_text()
     assert replace_block(text, BLOCK, block(committed)) == text
 
 

@@ -1,0 +1,451 @@
+"""Response functions of the emergent intensity, by implicit differentiation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import lightweaver as lw
+import numpy as np
+
+from ..accelerated_context import AcceleratedContext
+from ..arrays import Array, Integers
+from ..errors import (
+    MissingExtraError,
+    NotConvergedError,
+    SpectrumError,
+    UnknownNameError,
+)
+from ..host.adapter import Adapter
+from ..host.medium import (
+    QUANTITIES,
+    Medium,
+    check_differentiable,
+    evaluate,
+    in_lte,
+    media_by_hydrogen,
+    medium,
+    perturbed,
+    ray_context,
+    scattered,
+    set_state,
+)
+from ..host.threads import blas_threads
+from ..norms import largest
+from ..operator.linearised import LinearisedEquilibrium, State, opacity_derivatives
+from ..operator.linearised_1d import emergent, opacities
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Populations", "response_functions"]
+
+Populations = Literal["non-LTE", "departure coefficients", "LTE"]
+"""What populations do when the atmosphere changes."""
+
+#: Populations whose error is above this are refused; those above the share of `rtol` are improved.
+_REFUSED, _IMPROVED = 5e-2, 0.1
+#: Formal solutions in which populations are improved, and corrections of responses, at most.
+_MOST, _CORRECTIONS = 4, 2
+#: Scattered light counts where it makes this share of the emergent intensity.
+_SCATTERED = 1e-4
+
+
+def response_functions(
+    ctx: lw.Context,
+    quantities: Sequence[str] = tuple(QUANTITIES),
+    mu: float = 1.0,
+    wavelengths: Array | None = None,
+    rtol: float = 1e-2,
+    *,
+    populations: Populations = "non-LTE",
+) -> xr.Dataset:
+    """Return the response of the emergent intensity to the atmosphere at every depth.
+
+    The change of the intensity by a unit change of a quantity at one depth point, the others and
+    the geometry held. Populations, and light scattered in the background, follow the atmosphere by
+    implicit differentiation of statistical equilibrium (as in Milic and van Noort 2017, A&A 601,
+    A100, and 2018, A&A 617, A24): one factorisation of the host's own discrete equations serves
+    all perturbations. Formal solutions only measure what that is wrong by: one of the context, and
+    one for every quantity with all depths perturbed at once, up or down at random. Where that is
+    above `rtol` the responses are corrected, by one formal solution for every depth.
+
+    Parameters
+    ----------
+    ctx : lightweaver.Context
+        A converged context in one dimension; it is not changed. Where it conserves charge the
+        electrons are a quantity like others, held while others change.
+    quantities : sequence of str, optional
+        Of ``"temperature"``, ``"vlos"``, ``"vturb"``, ``"ne"``, ``"nHTot"`` (default: all).
+    mu : float, optional
+        Cosine of the angle with the vertical (default: 1, disc centre).
+    wavelengths : Array, optional
+        Vacuum wavelengths [nm], increasing, shape [Nwave] (default: the context's own).
+    rtol : float, optional
+        Tolerance on the error, relative to the largest response (default: 1e-2).
+    populations : str, optional
+        What populations do: ``"non-LTE"``, they follow in statistical equilibrium; ``"departure
+        coefficients"``, these and the radiation field are held; ``"LTE"``, they are those of LTE
+        (default: ``"non-LTE"``).
+
+    Returns
+    -------
+    responses : xarray.Dataset
+        ``response`` [quantity, wavelength, depth], in units of the intensity per unit of the
+        quantity (``unit`` [quantity]), and ``error`` [quantity], its estimated error relative to
+        the largest response; ``intensity`` [wavelength]; for every active atom its populations
+        ``n_Ca`` [level_Ca, depth] and their response ``response_n_Ca`` [quantity, depth, level_Ca,
+        at], to a change at ``depth`` of those at ``at``. The attribute ``formal_solutions`` counts
+        what they cost.
+
+    Raises
+    ------
+    UnknownNameError
+        If a quantity, or what populations do, is not known.
+    SpectrumError
+        If `mu`, `wavelengths` or `rtol` is not usable.
+    ContextError
+        If the context is not one-dimensional, has lines in partial redistribution, or a formal
+        solver or boundaries whose derivatives are not known.
+    NotConvergedError
+        If its populations are not in equilibrium; the message says what to call.
+    MissingExtraError
+        If xarray is not installed.
+    """
+    quantities = _checked(quantities, mu, rtol, populations)
+    if wavelengths is not None:
+        wavelengths = _checked_wavelengths(wavelengths)
+    if isinstance(ctx, AcceleratedContext):
+        ctx = ctx.adapter.ctx
+    Nthreads = Adapter(ctx).Nthreads
+    check_differentiable(ctx)
+    with blas_threads(Nthreads):
+        return _Responses(ctx, quantities, float(mu), wavelengths, rtol, populations).dataset()
+
+
+def _checked(
+    quantities: Sequence[str], mu: float, rtol: float, populations: str
+) -> tuple[str, ...]:
+    """Check the arguments and return the quantities."""
+    if find_spec("xarray") is None:
+        raise MissingExtraError.of("response functions need", "cube", ["xarray"])
+    quantities = (quantities,) if isinstance(quantities, str) else tuple(quantities)
+    for quantity in quantities:
+        if quantity not in QUANTITIES:
+            raise UnknownNameError("quantity", quantity, QUANTITIES)
+    if not quantities:
+        raise UnknownNameError("quantity", "", QUANTITIES)
+    if populations not in get_args(Populations):
+        raise UnknownNameError("kind of populations", populations, get_args(Populations))
+    if not 0.0 < mu <= 1.0:
+        raise SpectrumError(
+            f"mu is the cosine of an angle with the vertical, 0 < mu <= 1; got {mu}"
+        )
+    if not 0.0 < rtol < np.inf:
+        raise SpectrumError(f"the tolerance rtol must be positive and finite; got {rtol}")
+    return quantities
+
+
+def _checked_wavelengths(wavelengths: Array) -> Array:
+    found = np.atleast_1d(np.asarray(wavelengths, dtype=np.float64))
+    if found.ndim != 1 or not np.all(found > 0.0) or not np.all(np.diff(found) > 0.0):
+        raise SpectrumError(
+            "wavelengths are vacuum wavelengths [nm] in increasing order, in one dimension; got "
+            f"{np.array2string(found, threshold=6)}"
+        )
+    return found
+
+
+@dataclass
+class _Ray:
+    """The ray that leaves, its derivatives, and those of what it is made of."""
+
+    medium: Medium
+    source: Array
+    n: Array
+    intensity: Array = field(init=False)
+    by_eta: Array = field(init=False)
+    by_chi: Array = field(init=False)
+    by_planck: Array = field(init=False)
+    by_n: Array = field(init=False)
+
+    @classmethod
+    def of(cls, ctx: lw.Context, mu: float, wavelengths: Array | None) -> _Ray:
+        ray = ray_context(ctx, mu, wavelengths)
+        m = medium(ray, outward_only=True)
+        return cls(m, scattered(ray), m.n)
+
+    def __post_init__(self) -> None:
+        m = self.medium
+        total, emitted = self.opacities(m)
+        self.intensity, self.by_eta, self.by_chi, self.by_planck = emergent(
+            m.height, m.mu[0], m.sca, m.planck, total, emitted, self.source
+        )
+
+    def differentiate(self, ctx: lw.Context, wavelengths: Array | None) -> None:
+        """Find the derivatives by the populations, [Nwave, Nlevel, Nspace]."""
+        mu = float(self.medium.mu[0])
+        self.by_n = opacity_derivatives(self.medium, self.by_eta[:, None], self.by_chi[:, None])
+        for level, plus, minus, step in media_by_hydrogen(ctx, mu, wavelengths):
+            self.by_n[:, level] += self.local(plus, minus, step)
+
+    def opacities(self, m: Medium) -> tuple[Array, Array]:
+        """Return opacity and emissivity in a medium of the same populations, [Nwave, Nspace]."""
+        total, emitted = opacities(
+            m.start, m.transition, m.lower, m.upper, m.V, m.g, m.u, self.n, m.chi, m.eta
+        )  # fmt: skip
+        return total[:, 0], emitted[:, 0]
+
+    def local(self, plus: Medium, minus: Medium, step: Array) -> Array:
+        """Return the response at given populations and scattered light, [Nwave, Nspace]."""
+        half = 0.5 / step
+        (chi, eta), (chi_minus, eta_minus) = self.opacities(plus), self.opacities(minus)
+        eta = eta - eta_minus + (plus.sca - minus.sca) * self.source
+        response: Array = half * (self.by_eta * eta + self.by_chi * (chi - chi_minus))
+        response[:, -2:] += self.by_planck * (plus.planck - minus.planck) * half[-2:]
+        return response
+
+
+class _Responses:
+    """The responses of one context, step by step."""
+
+    def __init__(
+        self,
+        ctx: lw.Context,
+        quantities: tuple[str, ...],
+        mu: float,
+        wavelengths: Array | None,
+        rtol: float,
+        populations: Populations,
+    ):
+        self.quantities, self.mu, self.wavelengths, self.rtol = quantities, mu, wavelengths, rtol
+        self.populations = populations
+        self.Nformal = 0
+        self.random = np.random.default_rng(0)
+        self.elements = Adapter(ctx).elements
+        self.base = perturbed(in_lte(ctx) if populations == "LTE" else ctx, "", np.zeros(1))
+        atmos = self.base.kwargs["atmos"]
+        self.values = {
+            q: np.array(getattr(atmos, {"vlos": "vz"}.get(q, q))) for q in quantities
+        }  # fmt: skip
+        self.steps = {
+            q: np.abs(x) * QUANTITIES[q][1] if q in _RELATIVE else np.full_like(x, QUANTITIES[q][1])
+            for q, x in self.values.items()
+        }
+        self.Nspace = int(atmos.Nspace)
+        self.n = medium(self.base).n
+        self.J = scattered(self.base)
+        # Net rates that the host's equations leave at the populations.
+        self.left = np.zeros_like(self.n)
+        self.linear: LinearisedEquilibrium | None = None
+        if populations == "non-LTE":
+            self._equilibrium()
+        set_state(self.base, self.n, self.J)
+        self.ray = _Ray.of(self.base, mu, wavelengths)
+        self.ray.differentiate(self.base, wavelengths)
+        self._respond()
+        self.errors = {q: self._error(k) for k, q in enumerate(quantities)}
+        for k, q in enumerate(quantities):
+            for _ in range(_CORRECTIONS if self.linear is not None else 0):
+                if self.errors[q] <= rtol:
+                    break
+                self._correct(k)
+                self.errors[q] = self._error(k)
+
+    # ---- the equilibrium --------------------------------------------------------------------
+
+    def _equilibrium(self) -> None:
+        """Linearise the equilibrium, around populations that are improved where need be."""
+        base = self.base
+        media = {
+            q: (self._side(q, self.steps[q]), self._side(q, -self.steps[q]))
+            for q in self.quantities
+        }
+        for attempt in range(_MOST):
+            net, J = evaluate(base, self.n, self.J)
+            self.Nformal += 1
+            state = State(self._medium(base), self.n, self.J)
+            fields = [state.field(media[q][0], media[q][1], self.steps[q]) for q in self.quantities]
+            linear = LinearisedEquilibrium(state, (state.lagging(), *fields))
+            dn = linear.respond()
+            change = linear.solve(net, np.zeros_like(state.medium.nTotal)) + dn[0].sum(axis=0)
+            error = largest(change / self.n)
+            if not error < _REFUSED and attempt == 0:
+                raise NotConvergedError(
+                    f"the populations are {error:.1e} from statistical equilibrium, and response "
+                    "functions are those of an equilibrium: call lw_rl.solve(ctx) first"
+                )
+            if error <= _IMPROVED * self.rtol or attempt == _MOST - 1:
+                break
+            self.n = self.n + change
+            self.J = J
+        self.left, self.linear, self.fields = net, linear, fields
+        self.dn = dn[1:].copy()
+
+    def _side(self, quantity: str, change: Array) -> Medium:
+        return self._medium(perturbed(self.base, quantity, change))
+
+    def _medium(self, ctx: lw.Context) -> Medium:
+        # A velocity is seen by every ray as another shift.
+        return medium(ctx, by_ray="vlos" in self.quantities)
+
+    # ---- the responses ----------------------------------------------------------------------
+
+    def _respond(self) -> None:
+        """Find all responses without a formal solution."""
+        ray, Q, N = self.ray, len(self.quantities), self.Nspace
+        self.local = np.empty((Q, len(ray.intensity), N))
+        for k, q in enumerate(self.quantities):
+            step = self.steps[q]
+            plus, minus = self._ray_side(q, step), self._ray_side(q, -step)
+            self.local[k] = ray.local(plus, minus, step)
+            if self.linear is None and k == 0:
+                self.dn = np.zeros((Q, N, *self.n.shape))
+            if self.linear is None:
+                self._follow_lte(k, plus, minus, step)
+        self.waves = self._scattering()
+        self.dJ = np.zeros((len(self.waves), Q, N, N))
+        for k in range(Q):
+            self._respond_radiation(k)
+
+    def _ray_side(self, quantity: str, change: Array) -> Medium:
+        trial = perturbed(self.base, quantity, change)
+        return medium(ray_context(trial, self.mu, self.wavelengths), outward_only=True)
+
+    def _follow_lte(self, k: int, plus: Medium, minus: Medium, step: Array) -> None:
+        depth = np.arange(self.Nspace)
+        change = 0.5 * np.log(plus.n_star / minus.n_star) / step
+        self.dn[k, depth, :, depth] = (self.n * change).T
+
+    def _scattering(self) -> Integers:
+        """Return the context's wavelengths at which scattered light is seen to leave."""
+        if self.linear is None:
+            return np.empty(0, dtype=np.int64)
+        ray = self.ray
+        share = (ray.by_eta * ray.medium.sca * ray.source).sum(axis=1) / ray.intensity
+        grid = self.linear.state.medium.wavelength
+        return np.flatnonzero(np.interp(grid, ray.medium.wavelength, share) > _SCATTERED)
+
+    def _respond_radiation(self, k: int) -> None:
+        if self.linear is not None:
+            found = self.linear.radiation(self.waves, (self.fields[k],), self.dn[k : k + 1])
+            self.dJ[:, k] = found[:, 0]
+
+    def _emergent(self, dn: Array, dJ: Array) -> Array:
+        """Return what populations and scattered light bring, [..., Nwave].
+
+        Parameters
+        ----------
+        dn : Array
+            [..., Nlevel, Nspace].
+        dJ : Array
+            At `waves`, [Nwaves, ..., Nspace].
+        """
+        ray = self.ray
+        change: Array = np.tensordot(dn, ray.by_n, axes=((-2, -1), (1, 2)))
+        if len(self.waves) and self.linear is not None:
+            grid = self.linear.state.medium.wavelength[self.waves]
+            seen = ray.by_eta * ray.medium.sca
+            for w, wave in enumerate(ray.medium.wavelength):
+                below = min(max(int(np.searchsorted(grid, wave)) - 1, 0), max(len(grid) - 2, 0))
+                above = min(below + 1, len(grid) - 1)
+                x = 0.0 if above == below else (wave - grid[below]) / (grid[above] - grid[below])
+                x = min(max(x, 0.0), 1.0)
+                change[..., w] += ((1.0 - x) * dJ[below] + x * dJ[above]) @ seen[w]
+        return change
+
+    def response(self, k: int) -> Array:
+        """Return the response of the intensity to a quantity, [Nwave, depth]."""
+        found: Array = self.local[k] + self._emergent(self.dn[k], self.dJ[:, k]).T
+        return found
+
+    # ---- what they are wrong by -------------------------------------------------------------
+
+    def _trial(self, k: int, change: Array) -> tuple[Array, lw.Context]:
+        """Return by how much populations are wrong where all follow a change, with its context."""
+        q = self.quantities[k]
+        trial = perturbed(self.base, q, change)
+        n = self.n + np.tensordot(change, self.dn[k], 1)
+        J = self.J.copy()
+        J[self.waves] += np.einsum("d,wdk->wk", change, self.dJ[:, k])
+        if self.linear is None:
+            set_state(trial, n, J)
+            return np.zeros_like(n), trial
+        net, _ = evaluate(trial, n, J)
+        self.Nformal += 1
+        set_state(trial, n, J)
+        none = np.zeros_like(self.linear.state.medium.nTotal)
+        return self.linear.solve(net - self.left, none), trial
+
+    def _error(self, k: int) -> float:
+        """Return the error of a response, from a change of all depths."""
+        sign = np.where(self.random.random(self.Nspace) < 0.5, -1.0, 1.0)
+        change = sign * self.steps[self.quantities[k]]
+        wrong, trial = self._trial(k, change)
+        expected = self.response(k) @ change
+        made = _Ray.of(trial, self.mu, self.wavelengths).intensity - self.ray.intensity
+        missing = self._emergent(wrong, np.zeros((len(self.waves), self.Nspace)))
+        size = largest(expected)
+        return (largest(made - expected) + largest(missing)) / size if size > 0.0 else 0.0
+
+    def _correct(self, k: int) -> None:
+        """Correct the response of the populations, one formal solution for every depth."""
+        step = self.steps[self.quantities[k]]
+        for depth in range(self.Nspace):
+            change = np.zeros(self.Nspace)
+            change[depth] = step[depth]
+            self.dn[k, depth] += self._trial(k, change)[0] / step[depth]
+        self._respond_radiation(k)
+
+    # ---- the result -------------------------------------------------------------------------
+
+    def dataset(self) -> xr.Dataset:
+        """Return it all."""
+        import xarray as xr
+
+        intensity = "J s-1 m-2 sr-1 Hz-1"
+        units = [QUANTITIES[q][0] for q in self.quantities]
+        found: dict[str, Any] = {
+            "response": (
+                ("quantity", "wavelength", "depth"),
+                np.array([self.response(k) for k in range(len(units))]),
+                {"long_name": "response of the emergent intensity", "units": f"{intensity} / unit"},
+            ),
+            "error": (
+                "quantity",
+                [self.errors[q] for q in self.quantities],
+                {"long_name": "estimated error over the largest response"},
+            ),
+            "intensity": ("wavelength", self.ray.intensity, {"units": intensity}),
+            "value": (("quantity", "depth"), np.array(list(self.values.values()))),
+        }
+        m, first = self.ray.medium, 0
+        for name, size in zip(self.elements, m.Nlevel, strict=True):
+            span = slice(first, first + size)
+            first += size
+            level = f"level_{name}"
+            found[f"n_{name}"] = ((level, "depth"), self.n[span], {"units": "m-3"})
+            found[f"response_n_{name}"] = (
+                ("quantity", "depth", level, "at"),
+                self.dn[:, :, span],
+                {"units": "m-3 / unit"},
+            )
+        coords = {
+            "quantity": list(self.quantities),
+            "unit": ("quantity", units),
+            "wavelength": ("wavelength", m.wavelength, {"units": "nm"}),
+            "height": ("depth", m.height, {"units": "m"}),
+        }
+        attributes = {
+            "mu": self.mu,
+            "rtol": self.rtol,
+            "populations": self.populations,
+            "formal_solutions": self.Nformal,
+        }
+        return xr.Dataset(found, coords=coords, attrs=attributes)
+
+
+#: Quantities whose step is a share of their value.
+_RELATIVE = {"temperature", "ne", "nHTot"}

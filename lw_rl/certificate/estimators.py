@@ -1,0 +1,290 @@
+"""Estimates of the error: pure functions of the states visited and the operators.
+
+Each takes a :class:`~lw_rl.certificate.history.History`, the
+:class:`~lw_rl.certificate.defect_correction.DefectCorrection` of the active atoms and the
+calibrated `Settings`, and returns an estimate of the largest relative error of ``history.state``,
+``UNKNOWN`` where it does not apply. Asking changes nothing. :data:`ESTIMATORS` are those of which
+the first that applies counts, :data:`FLOORS` those that no estimate is below.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from ..arrays import Array
+from ..norms import largest, relative, to_log
+from ..result import UNKNOWN, ErrorEstimate
+from .bounds import weight_bound
+from .defect_correction import NARROWEST, DefectCorrection
+from .history import MAX_RHO, History, contraction
+from .settings import Settings
+
+__all__ = [
+    "ESTIMATORS",
+    "FLOORS",
+    "Estimator",
+    "by_combination",
+    "by_contraction",
+    "by_defect",
+    "by_lambda",
+    "by_operator",
+    "by_profile",
+    "by_radiation",
+    "by_step",
+    "by_weight",
+    "first_of",
+    "of_state",
+    "profile_floor",
+    "rough",
+]
+
+Estimator = Callable[[History, DefectCorrection, Settings], ErrorEstimate]
+"""An estimate from the states visited and the operators."""
+
+#: Plain steps in a row that are MALI left to itself.
+_PLAIN_STEPS = 8
+#: Contraction beyond which an accelerated step is not extrapolated.
+_MAX_STEP_RHO = 0.8
+#: Iterations of an emission profile that count, and how fast or slow it is believed to settle.
+_PROFILES, _RHO_RANGE = 6, (0.3, 0.95)
+
+
+def rough(history: History, operators: DefectCorrection, settings: Settings) -> bool:
+    """Whether linear estimates are worth little: the limiter switches, or nothing contracts.
+
+    The host's interpolation has a limiter. Where it switches between two of the last states, a
+    plain step can raise a small residual, and an accelerated one has to be undone.
+    """
+    return min(history.raised(), default=math.inf) < settings.small
+
+
+def by_step(history: History, operators: DefectCorrection, settings: Settings) -> ErrorEstimate:
+    """Return the size of the step that a policy or an operator proposes.
+
+    Or the distance to the best combination of visited states, if that is larger; over ``1 - rho``,
+    with the contraction `rho` that was observed, of residuals or of such steps.
+    """
+    last = history.last
+    if last.factor is None or len(history) < 2:
+        return UNKNOWN
+    distance = history.distance(operators.blocks)
+    most = MAX_RHO if distance == math.inf else _MAX_STEP_RHO
+    rho = max(history.contraction(), min(history.left, _MAX_STEP_RHO))
+    step = last.size if distance == math.inf else max(last.size, distance)
+    return ErrorEstimate(last.factor * relative(step / (1.0 - min(rho, most))), last.method)
+
+
+def by_operator(history: History, operators: DefectCorrection, settings: Settings) -> ErrorEstimate:
+    """Return the error by one Newton step of the operator, where others accelerate."""
+    last = history.last
+    if last.factor is not None or history.plain_steps >= _PLAIN_STEPS:
+        return UNKNOWN
+    seen = operators.worst(last.evaluation, last.plain)
+    if seen is None:
+        return UNKNOWN
+    seen = seen if last.plain else max(seen, relative(last.residual))
+    return ErrorEstimate(settings.combination * seen, "operator")
+
+
+def by_combination(
+    history: History, operators: DefectCorrection, settings: Settings
+) -> ErrorEstimate:
+    """Return the distance to the best combination of the states visited.
+
+    At fixed opacity residuals are linear in the source function, so that the combination with the
+    smallest residual is far closer to the solution than the last state: it shows the contraction
+    of every mode that is left, not only of the fastest (Eddy 1979, reduced rank extrapolation).
+    """
+    last = history.last
+    distance = history.distance(operators.blocks)
+    if distance == math.inf:
+        return UNKNOWN
+    if not last.plain:
+        distance = max(last.size, distance)
+    elif history.plain_steps >= _PLAIN_STEPS:
+        distance = max(distance, history.remainder())
+    return ErrorEstimate(_safety(history, operators, settings) * relative(distance), "combination")
+
+
+def by_contraction(
+    history: History, operators: DefectCorrection, settings: Settings
+) -> ErrorEstimate:
+    """Return the size of the last step over ``1 - rho``.
+
+    Auer, Fabiani Bendicho and Trujillo Bueno 1994, A&A 292, 599.
+    """
+    if len(history) < 2:
+        return UNKNOWN
+    step = history.last.size / (1.0 - min(history.contraction(), MAX_RHO))
+    return ErrorEstimate(_safety(history, operators, settings) * relative(step), "contraction")
+
+
+def by_lambda(history: History, operators: DefectCorrection, settings: Settings) -> ErrorEstimate:
+    """Return the size of the last step of classical Lambda iteration, of atoms without an operator.
+
+    It is not believed to contract: it can stall far from the solution.
+    """
+    step = history.last.size / (1.0 - settings.lambda_rho)
+    return ErrorEstimate(settings.plain * relative(step), "contraction")
+
+
+def _safety(history: History, operators: DefectCorrection, settings: Settings) -> float:
+    if history.plain_steps >= _PLAIN_STEPS:
+        return settings.plain
+    return settings.combination if operators.complete else settings.populations
+
+
+# ---- what no estimate is below --------------------------------------------------------------
+
+
+def by_defect(history: History, operators: DefectCorrection, settings: Settings) -> ErrorEstimate:
+    """Return the defect-correction estimate: the error by two Newton steps of the operator.
+
+    Divided by ``1 - rho``, with what the last step left at the depth that is worst now: a mode that
+    the operator hardly sees remains when all others are gone.
+    """
+    last = history.last
+    if last.profile > 0.0:
+        return ErrorEstimate(0.0, "operator")
+    seen, _ = operators.two_steps(last.evaluation, last.plain)
+    if last.factor is None:
+        left = min(history.left, _MAX_STEP_RHO)
+    elif len(history) > 1 and last.follows:
+        left = operators.left(history[-2].evaluation, last.evaluation)
+    else:
+        left = 0.0
+    factor = settings.defect / (1.0 - min(left, 0.9))
+    if last.factor is not None:
+        factor = max(factor, last.factor if last.method == "operator" else settings.step)
+    return ErrorEstimate(factor * seen, "operator")
+
+
+def by_radiation(
+    history: History, operators: DefectCorrection, settings: Settings
+) -> ErrorEstimate:
+    """Return the error that a radiation field leaves which still changes, where it matters.
+
+    Steps of operators do not depend on the last radiation field.
+    """
+    settles = not operators.complete and history.last.factor is None
+    return ErrorEstimate(history.radiation_error() if settles else 0.0, "contraction")
+
+
+# ---- partial redistribution -----------------------------------------------------------------
+
+
+def by_profile(history: History, operators: DefectCorrection, settings: Settings) -> ErrorEstimate:
+    """Return the error with what a lagging emission profile hides (partial redistribution).
+
+    The profile follows the populations by an iteration, so that a residual can all but vanish while
+    the profile still moves. What a change of the profile does to the populations is seen one
+    iteration later, as the part of the error that the step before did not foresee; the ratio of
+    the two, times what the profile has still to go, is what is hidden. Where profile and unknown
+    are accelerated together (`lw_rl.schemes.coupled`) the size of such steps tells as well.
+    """
+    errors, changes = [], []
+    for visit in list(history)[-_PROFILES - 1 :]:
+        seen = operators.errors(visit.evaluation) if visit.profile > 0.0 else None
+        if seen is not None:
+            errors.append((visit.evaluation.y, to_log(seen)))
+            changes.append(visit.profile)
+    effects = [
+        largest(after - (before - (y_after - y_before))) / change
+        for ((y_before, before), (y_after, after)), change in zip(
+            pairwise(errors), changes, strict=False
+        )
+    ]
+    if len(effects) < 2:
+        return UNKNOWN
+    rhos = [contraction(changes[:k], (1, 2, 4)) for k in range(2, len(changes) + 1)]
+    rho = min(max(*rhos[-4:], _RHO_RANGE[0]), _RHO_RANGE[1])
+    error = largest(errors[-1][1]) + max(effects) * changes[-1] / (1.0 - rho)
+    lag = ErrorEstimate(settings.profile * relative(error), "operator")
+    return min(lag, _together(history, settings), key=lambda e: e.value)
+
+
+def _together(history: History, settings: Settings) -> ErrorEstimate:
+    """Return the estimate from steps of unknown and emission profile together."""
+    steps = [v.together for v in list(history)[-_PROFILES:]]
+    sizes = [s for s in steps if s is not None]
+    if len(sizes) < _PROFILES:
+        return UNKNOWN
+    rho = max(after / max(before, 1e-300) for before, after in pairwise(sizes))
+    step = relative(sizes[-1] / (1.0 - min(rho, MAX_RHO)))
+    return ErrorEstimate(settings.step * step, "combination")
+
+
+def profile_floor(
+    history: History, operators: DefectCorrection, settings: Settings
+) -> ErrorEstimate:
+    """Return the largest ratio of estimate and residual of the last iterations, times a residual.
+
+    For atoms without an operator whose emission profile is iterated: the largest residual of three.
+    """
+    last = list(history)[-_PROFILES:]
+    if operators.complete or not last[-1].profile > 0.0:
+        return ErrorEstimate(0.0, "contraction")
+    ratios = []
+    for k in range(len(last)):
+        earlier = history.until(len(history) - k)
+        seen = first_of((by_step, by_combination, by_contraction), earlier, operators, settings)
+        ratios.append(seen.value / max(earlier.last.residual, 1e-300))
+    return ErrorEstimate(max(ratios) * max(v.residual for v in last[-3:]), "contraction")
+
+
+# ---- bounds ---------------------------------------------------------------------------------
+
+
+def by_weight(
+    history: History, operators: DefectCorrection, settings: Settings, within: float = math.inf
+) -> ErrorEstimate:
+    """Return the rigorous bound with the source function as the weight (`bounds.weight_bound`).
+
+    ``UNKNOWN`` as well where it is sure not to be below `within`, what is of interest.
+    """
+    last, worst = history.last, 0.0
+    for block in operators.blocks:
+        y, r = last.evaluation.y[block.span], last.evaluation.r[block.span]
+        bound = weight_bound(y, r, operators.log_thermal(block, y))
+        if not NARROWEST * bound < within:
+            return UNKNOWN
+        bound *= operators.widening(operators.operator(block, y))
+        worst = max(worst, of_state(bound, r, last.plain))
+    return ErrorEstimate(worst, "bound", worst) if worst < np.inf else UNKNOWN
+
+
+def of_state(bound: float, r: Array, plain: bool) -> float:
+    """Return a bound on the last evaluated state as one on the certified state.
+
+    Parameters
+    ----------
+    bound : float
+        On the error of the evaluated state.
+    r : Array
+        Its residual.
+    plain : bool
+        Whether the certified state is its plain update.
+    """
+    # The plain update is no further from the solution than its step and the bound together.
+    return bound + relative(largest(r)) * (1.0 + bound) if plain else bound
+
+
+def first_of(
+    estimators: Sequence[Estimator],
+    history: History,
+    operators: DefectCorrection,
+    settings: Settings,
+) -> ErrorEstimate:
+    """Return the first estimate that applies."""
+    made = (estimator(history, operators, settings) for estimator in estimators)
+    return next((estimate for estimate in made if estimate is not UNKNOWN), UNKNOWN)
+
+
+#: The first that applies counts; an operator's, where there is one, takes the place of a larger.
+ESTIMATORS: tuple[Estimator, ...] = (by_step, by_combination, by_contraction)
+#: No estimate is below these.
+FLOORS: tuple[Estimator, ...] = (by_radiation, profile_floor, by_defect)

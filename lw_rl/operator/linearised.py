@@ -1,0 +1,350 @@
+"""Statistical equilibrium of all active atoms, linearised exactly in populations and atmosphere.
+
+With the net rates into the levels written as G(n, p), populations follow the atmosphere p by
+implicit differentiation, ``dn/dp = - (dG/dn)^-1 dG/dp``. Both derivatives are those of the host's
+own discrete equations (`lw_rl.operator.linearised_1d`), so that no formal solution is needed, and
+one factorisation serves all perturbations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.linalg import lu_factor, lu_solve
+
+from ..arrays import Array, Integers
+from ..host.medium import Medium
+from .linearised_1d import mean_intensities, net_rates, opacities, radiation, responses
+
+__all__ = [
+    "Field",
+    "LinearisedEquilibrium",
+    "State",
+    "into_levels",
+    "opacity_derivatives",
+    "scatters",
+]
+
+#: Scattering matters where albedo times optical depth, or albedo where thick, is above this.
+_SCATTERS = 1e-4
+
+
+@dataclass(frozen=True)
+class Field:
+    """What a perturbation changes at every depth where nothing else is changed.
+
+    Attributes
+    ----------
+    eta, chi : Array
+        Emissivity, with scattering, and opacity of every bundle, [Nwave, Nbundle, Nspace].
+    planck : Array
+        Planck function at the two lowest depths, [Nwave, 2].
+    rates : Array
+        Net rate into every level at given radiation [m-3 s-1], [Nlevel, Nspace].
+    nTotal : Array
+        [Natom, Nspace].
+    """
+
+    eta: Array
+    chi: Array
+    planck: Array
+    rates: Array
+    nTotal: Array
+
+
+def into_levels(lower: Integers, upper: Integers, net: Array, Nlevel: int) -> Array:
+    """Return the sums over transitions of net rates into the levels, [Nlevel, ...]."""
+    into = np.zeros((Nlevel, *net.shape[1:]))
+    np.add.at(into, upper, net)
+    np.add.at(into, lower, -net)
+    return into
+
+
+def _collisional(m: Medium, n: Array) -> Array:
+    """Return the net rate of collisions into the levels [m-3 s-1], [Nlevel, Nspace]."""
+    net: Array = np.einsum("ijk,jk->ik", m.collisions, n) - m.collisions.sum(axis=0) * n
+    return net
+
+
+def _opacities(m: Medium, n: Array) -> tuple[Array, Array]:
+    total, emitted = opacities(
+        m.start, m.transition, m.lower, m.upper, m.V, m.g, m.u, n, m.chi, m.eta
+    )  # fmt: skip
+    return total, emitted
+
+
+def _net_rates(m: Medium, n: Array, light: Array, psi: Array) -> tuple[Array, Array, Array]:
+    up, down, net = net_rates(
+        m.start, m.transition, m.lower, m.upper, m.of_atom, m.V, m.g, m.u, m.w, m.share, n, light,
+        psi,
+    )  # fmt: skip
+    return up, down, net
+
+
+@dataclass
+class State:
+    """A medium with populations, and its light.
+
+    Parameters
+    ----------
+    medium : Medium
+        The medium.
+    n : Array
+        Populations [m-3], [Nlevel, Nspace].
+    source : Array
+        Mean intensity that is scattered, [Nwave, Nspace].
+
+    Attributes
+    ----------
+    total, emitted : Array
+        Opacity, and emissivity but for scattering, [Nwave, Nbundle, Nspace].
+    light : Array
+        Mean intensity of every bundle, [Nwave, Nbundle, Nspace].
+    psi : Array
+        The diagonal of the host's Lambda operator, per emissivity, of the same shape.
+    J : Array
+        Mean intensity, [Nwave, Nspace].
+    """
+
+    medium: Medium
+    n: Array
+    source: Array
+    total: Array = field(init=False)
+    emitted: Array = field(init=False)
+    light: Array = field(init=False)
+    psi: Array = field(init=False)
+    J: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        m = self.medium
+        self.total, self.emitted = _opacities(m, self.n)
+        self.light, self.psi = mean_intensities(
+            m.height, m.mu, m.weight, m.sca, m.planck, self.total, self.emitted, self.source
+        )
+        self.J = np.einsum("b,wbk->wk", m.share, self.light)
+
+    def field(self, plus: Medium, minus: Medium, step: Array) -> Field:
+        """Return the field of a perturbation, by central differences, per unit of it.
+
+        Parameters
+        ----------
+        plus, minus : Medium
+            Media with a quantity raised and lowered at all depths.
+        step : Array
+            By how much, [Nspace].
+        """
+        half = 0.5 / step
+        sides = []
+        for m in (plus, minus):
+            chi, emitted = _opacities(m, self.n)
+            net = _net_rates(m, self.n, self.light, self.psi)[2]
+            rates = into_levels(m.lower, m.upper, net, len(self.n)) + _collisional(m, self.n)
+            scattered = (m.sca * self.source)[:, None]
+            sides.append((emitted + scattered, chi, m.planck, rates, m.nTotal))
+        eta, chi, planck, rates, total = (
+            (a - b) * (half[-2:] if k == 2 else half)
+            for k, (a, b) in enumerate(zip(*sides, strict=True))
+        )
+        return Field(eta, chi, planck, rates, total)
+
+    def lagging(self) -> Field:
+        """Return what scattered light lacks: the change of the source by the formal solution."""
+        eta = np.repeat(
+            (self.medium.sca * (self.J - self.source))[:, None], len(self.medium.share), 1
+        )
+        none = np.zeros_like(self.n), np.zeros_like(self.medium.nTotal)
+        return Field(eta, np.zeros_like(eta), np.zeros((len(eta), 2)), *none)
+
+    def net(self) -> Array:
+        """Return the net rates into the levels [m-3 s-1], [Nlevel, Nspace]."""
+        m = self.medium
+        net = _net_rates(m, self.n, self.light, self.psi)[2]
+        return into_levels(m.lower, m.upper, net, len(self.n)) + _collisional(m, self.n)
+
+
+def scatters(height: Array, total: Array, sca: Array) -> Array:
+    """Return at which wavelengths scattering matters, [Nwave]."""
+    chi = total.mean(axis=1)
+    tau = np.zeros_like(chi)
+    np.cumsum(0.5 * (chi[:, 1:] + chi[:, :-1]) * -np.diff(height), axis=1, out=tau[:, 1:])
+    found: Array = (sca / chi * np.minimum(tau, 1.0)).max(axis=1) > _SCATTERS
+    return found
+
+
+@dataclass
+class LinearisedEquilibrium:
+    """Equilibrium of a medium, linearised around some populations.
+
+    Parameters
+    ----------
+    state : State
+        Medium, populations and light.
+    fields : tuple of Field, optional
+        Whose responses :meth:`respond` is to return (default: none).
+    """
+
+    state: State
+    fields: tuple[Field, ...] = ()
+    _response: Array = field(init=False)
+    _factors: tuple[Array, Array] = field(init=False)
+    _conserved: Array = field(init=False)
+    _row: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        s, m = self.state, self.state.medium
+        shape, Q = s.total.shape, len(self.fields)
+        found: Array = responses(
+            m.height, m.mu, m.weight, m.share, m.start, m.transition, m.lower, m.upper,
+            m.of_atom, m.V, m.g, m.u, m.w, m.sca, m.planck, s.n, s.total, s.emitted, s.psi,
+            s.source,
+            scatters(m.height, s.total, m.sca),
+            np.array([f.eta for f in self.fields]).reshape(Q, *shape),
+            np.array([f.chi for f in self.fields]).reshape(Q, *shape),
+            np.array([f.planck for f in self.fields]).reshape(Q, shape[0], 2),
+        )  # fmt: skip
+        self._response = found[:, len(s.n) :]
+        self._factorise(found[:, : len(s.n)])
+
+    # ---- the equations ----------------------------------------------------------------------
+
+    def _factorise(self, response: Array) -> None:
+        m, n = self.state.medium, self.state.n
+        L, N = n.shape
+        up, down, _ = _net_rates(m, n, self.state.light, self.state.psi)
+        A = into_levels(m.lower, m.upper, response, L)
+        A = np.ascontiguousarray(A.transpose(0, 3, 1, 2))  # level, depth, of level, of depth
+        depth = np.arange(N)
+        for t, (low, high) in enumerate(zip(m.lower, m.upper, strict=True)):
+            A[high, depth, low, depth] += up[t]
+            A[low, depth, low, depth] -= up[t]
+            A[high, depth, high, depth] -= down[t]
+            A[low, depth, high, depth] += down[t]
+        for low in range(L):
+            for high in range(L):
+                A[high, depth, low, depth] += m.collisions[high, low]
+                A[low, depth, low, depth] -= m.collisions[high, low]
+        self._row = np.abs(A[np.arange(L)[:, None], depth, np.arange(L)[:, None], depth]) * n
+        conserved = np.zeros((L, N), dtype=bool)
+        for first, size in zip(m.first_level, m.Nlevel, strict=True):
+            most = first + n[first : first + size].argmax(axis=0)
+            conserved[most, depth] = True
+            for k in range(N):
+                A[most[k], k] = 0.0
+                A[most[k], k, first : first + size, k] = 1.0
+        self._conserved = conserved
+        self._row[conserved] = np.repeat(m.nTotal, m.Nlevel, axis=0)[conserved]
+        A *= n
+        A /= self._row[:, :, None, None]
+        self._factors = lu_factor(A.reshape(L * N, L * N), overwrite_a=True, check_finite=False)
+
+    def solve(self, rates: Array, total: Array) -> Array:
+        """Return the change of the populations that balances net rates into the levels.
+
+        Parameters
+        ----------
+        rates : Array
+            [m-3 s-1], [Nlevel, Nspace, ...].
+        total : Array
+            Change of the atoms' totals [m-3], [Natom, Nspace, ...].
+
+        Returns
+        -------
+        change : Array
+            [m-3], of the shape of `rates`.
+        """
+        shape = rates.shape
+        most = np.repeat(total, self.state.medium.Nlevel, axis=0)
+        row, kept = (
+            x.reshape(x.shape + (1,) * (len(shape) - 2)) for x in (self._row, self._conserved)
+        )
+        right = np.where(kept, most, -rates) / row
+        n = self.state.n
+        x = lu_solve(self._factors, right.reshape(n.size, -1), check_finite=False)
+        n = n.reshape(n.shape + (1,) * (len(shape) - 2))
+        change: Array = x.reshape(shape) * n
+        return change
+
+    def respond(self) -> Array:
+        """Return how populations respond to the fields, one depth after the other.
+
+        Returns
+        -------
+        response : Array
+            Change of the populations [m-3] by a unit of the field at one depth,
+            [Nfield, depth of the field, Nlevel, Nspace].
+        """
+        m, (L, N), Q = self.state.medium, self.state.n.shape, len(self.fields)
+        into = into_levels(m.lower, m.upper, self._response, L)  # level, field, source, depth
+        rates = into.transpose(0, 3, 1, 2).copy()
+        total = np.zeros((len(m.Nlevel), N, Q, N))
+        depth = np.arange(N)
+        for q, f in enumerate(self.fields):
+            rates[:, depth, q, depth] += f.rates
+            total[:, depth, q, depth] = f.nTotal
+        return self.solve(rates, total).transpose(2, 3, 0, 1)
+
+    def radiation(self, waves: Integers, fields: tuple[Field, ...], dn: Array) -> Array:
+        """Return how the mean intensity at some wavelengths responds to fields.
+
+        Parameters
+        ----------
+        waves : Array
+            Indices of the wavelengths, [Nwave].
+        fields : tuple of Field
+            Of those that are given to the class.
+        dn : Array
+            Response of the populations to them, from :meth:`respond`.
+
+        Returns
+        -------
+        J : Array
+            [Nwave, Nfield, depth of the field, Nspace].
+        """
+        s, m, (L, N) = self.state, self.state.medium, self.state.n.shape
+        B, Q = m.V.shape[1], len(fields)
+        change = dn.reshape(Q * N, L, N)
+        depth = np.arange(N)
+        J = np.empty((len(waves), Q, N, N))
+        for x, v in enumerate(waves):
+            eta, chi = np.zeros((Q * N, B, N)), np.zeros((Q * N, B, N))
+            planck = np.zeros((Q * N, 2))
+            for e in range(m.start[v], m.start[v + 1]):
+                low, high = m.lower[m.transition[e]], m.upper[m.transition[e]]
+                stimulated = (m.g[e] * change[:, high])[:, None]
+                chi += m.V[e] * (change[:, low][:, None] - stimulated)
+                eta += m.u[e] * m.V[e] * stimulated
+            for q, f in enumerate(fields):
+                at = q * N + depth
+                eta[at, :, depth] += f.eta[v].T
+                chi[at, :, depth] += f.chi[v].T
+                planck[at[-2:], [0, 1]] += f.planck[v]
+            J[x] = radiation(
+                m.height, m.mu, m.weight, m.share, m.sca[v], m.planck[v], s.total[v], s.emitted[v],
+                s.source[v], eta, chi, planck,
+            ).reshape(Q, N, N)  # fmt: skip
+        return J
+
+
+def opacity_derivatives(m: Medium, by_eta: Array, by_chi: Array) -> Array:
+    """Return the derivative by populations of what is known by emissivity and opacity.
+
+    Parameters
+    ----------
+    m : Medium
+        The medium.
+    by_eta, by_chi : Array
+        Derivatives of something at every wavelength, [Nwave, Nbundle, Nspace].
+
+    Returns
+    -------
+    by_n : Array
+        [Nwave, Nlevel, Nspace].
+    """
+    by_n = np.zeros((len(m.wavelength), len(m.n), m.n.shape[1]))
+    wave = np.repeat(np.arange(len(m.wavelength)), np.diff(m.start))
+    absorbed = np.einsum("ebk,ebk->ek", by_chi[wave], m.V)
+    emitted = np.einsum("ebk,ebk->ek", by_eta[wave], m.V) * m.u[:, None]
+    np.add.at(by_n, (wave, m.lower[m.transition]), absorbed)
+    np.add.at(by_n, (wave, m.upper[m.transition]), m.g * (emitted - absorbed))
+    return by_n

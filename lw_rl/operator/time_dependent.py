@@ -1,0 +1,77 @@
+"""The equilibrium of all active atoms at the end of a step in time.
+
+A fully implicit step of the rate equations, ``(n - n_before) / dt`` = net rates at its end (Judge
+2017, ApJ 851, 5), is what the host's ``time_dep_update`` solves. As particles are conserved it is
+statistical equilibrium with one more rate from every level to every other one,
+``n_before / (n_total dt)`` of where it goes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ..arrays import Array
+from ..host.equations import Rates, Transfer
+from .multilevel import CoupledEquilibrium, _Anchored, _Response
+
+__all__ = ["CoupledTimeStep"]
+
+
+@dataclass
+class CoupledTimeStep(CoupledEquilibrium):
+    """The non-local operator of all active atoms, for a step in time.
+
+    Parameters
+    ----------
+    transfer : Transfer
+        Their lines and continua.
+    before : Array
+        Populations at the beginning of the step [m-3], [Nlevel, Nspace].
+    dt : float
+        Its length [s].
+    """
+
+    before: Array = field(kw_only=True)
+    dt: float = field(kw_only=True)
+    _renewal: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._renewal = _renewal(self.transfer, self.before, self.dt)
+
+    def solve(self, rates: Rates) -> tuple[Array, Array] | None:
+        """Return populations and mean intensity at the end of the step, None if not found.
+
+        Takes and returns what `CoupledEquilibrium.solve` does.
+        """
+        return super().solve(replace(rates, collisions=rates.collisions + self._renewal))
+
+    def _swept(
+        self,
+        n: Array,
+        rates: Rates,
+        anchored: _Anchored,
+        response: _Response,
+        electrons: Array,
+    ) -> Array:
+        # Collisions follow the electrons, time does not.
+        charge = self.transfer.charge
+        follows = np.where((charge[:, None] < charge)[..., None], electrons**2, electrons)
+        collisions = rates.collisions + self._renewal * (1.0 / follows - 1.0)
+        return super()._swept(
+            n, replace(rates, collisions=collisions), anchored, response, electrons
+        )
+
+
+def _renewal(transfer: Transfer, before: Array, dt: float) -> Array:
+    """Return rates from the second level to the first [s-1], [Nlevel, Nlevel, Nspace]."""
+    rates = np.zeros((len(before), *before.shape))
+    for first, size in zip(transfer.first_level, transfer.Nlevel, strict=True):
+        span = slice(first, first + size)
+        share = before[span] / before[span].sum(axis=0)
+        rates[span, span] = share[:, None] / dt
+    levels = np.arange(len(before))
+    rates[levels, levels] = 0.0
+    return rates

@@ -1,0 +1,129 @@
+"""Whether a solve costs more than MALI would: a budget, and what was spent of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..norms import relative
+from .base import Step
+
+__all__ = ["Account", "Budget"]
+
+#: Factor per step by which the residual falls if a step is worth one of MALI's.
+_RATE = 0.8
+#: The same of steps that combine plain updates, or of no policy: any clear progress.
+_CLEARLY = 0.99
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a solve may cost beyond what MALI would.
+
+    Parameters
+    ----------
+    allowance, share : float, optional
+        Formal solutions: so many, and so many for each that MALI would have made (default: 5, 0.1).
+
+    Raises
+    ------
+    ValueError
+        If the allowance is negative or the share is not positive.
+    """
+
+    allowance: float = 5.0
+    share: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not self.allowance >= 0.0 or not self.share > 0.0:
+            raise ValueError(
+                "a budget needs allowance >= 0, share > 0; got "
+                f"allowance={self.allowance}, share={self.share}"
+            )
+
+    def left(self, earned: float, spent: float) -> float:
+        """Return what is left after `spent` formal solutions beside `earned` of MALI's."""
+        return self.allowance + self.share * earned - spent
+
+
+@dataclass
+class Account:
+    """What a solve has cost beyond MALI, as far as its residuals tell.
+
+    Attributes
+    ----------
+    earned : float
+        Formal solutions that MALI would have made as well.
+    pending, fruitless : int
+        Those since the last earned one, and those that MALI would not have made.
+    base : float
+        The residual at the last earned one.
+    rejections, rests : int
+        Undone steps of the scheme in use, and how often it had to rest.
+    """
+
+    earned: float = 0.0
+    pending: int = 0
+    fruitless: int = 0
+    base: float = float("inf")
+    rejections: int = 0
+    rests: int = 0
+
+    def hand_over(self) -> None:
+        """Note that the scheme in use is given up."""
+        self.fruitless += self.pending
+        self.pending = self.rejections = self.rests = 0
+
+    def plain(self, residual: float) -> None:
+        """Note a plain step. An accelerated one before it is judged by what that makes of it."""
+        if residual > self.base:
+            self.fruitless += self.pending
+        else:
+            self.earned += self.pending
+        self.earned += 1
+        self.pending, self.base = 0, residual
+
+    def accelerated(self, residual: float, strict: bool) -> None:
+        """Note an accelerated step.
+
+        Parameters
+        ----------
+        residual : float
+            The residual after it.
+        strict : bool
+            Whether the residual has to fall as fast as that of a good plain step would.
+        """
+        self.pending += 1
+        if residual <= (_RATE if strict else _CLEARLY) ** self.pending * self.base:
+            # Plain steps would have taken so many.
+            fell = math.log(max(self.base, 1e-300) / max(residual, 1e-300))
+            worth = fell / -math.log(_RATE) if strict else 0.0
+            self.earned += max(self.pending, worth)
+            self.pending, self.base = 0, residual
+
+    def error(self, residual: float, last: Step) -> float:
+        """Estimate the error from how fast plain steps shrink the residual.
+
+        With a convergence factor rho the error is ``r / (1 - rho)`` (Auer, Fabiani Bendicho and
+        Trujillo Bueno 1994, A&A 292, 599). After another step it is what that was taken for.
+        """
+        if last.y is not None or not 0.0 < self.base < math.inf:
+            return max(last.estimate, relative(residual))
+        return relative(residual / (1.0 - min(residual / self.base, 0.999)))
+
+    def undone(self) -> None:
+        """Note that the last step is undone."""
+        self.fruitless += self.pending + 1
+        self.pending = 0
+
+    def left(self, budget: Budget) -> float:
+        """Return what is left of a budget."""
+        return budget.left(self.earned, self.fruitless + self.pending)
+
+    def rest(self, budget: Budget) -> int:
+        """Return the plain steps that earn one more try; twice as many from the third time on."""
+        self.fruitless += self.pending
+        self.pending = 0
+        steps = math.ceil((1.0 - self.left(budget)) / budget.share)
+        self.rests += 1
+        return int(steps * 2 ** max(self.rests - 2, 0))

@@ -1,0 +1,143 @@
+"""Populations from elsewhere: corrected, or refused by name."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from multilevel_helpers import error, populations, problem, solved
+
+import lw_rl
+from lw_rl import atmospheres
+from lw_rl.analysis.refine import read_populations
+from lw_rl.errors import PopulationsError
+from lw_rl.host.adapter import Adapter
+
+
+def wrong(n, amplitude):
+    wave = np.sin(np.arange(n.shape[1]) / 9.0 + np.arange(len(n))[:, None])
+    other = n * np.exp(amplitude * wave)
+    return other * n.sum(axis=0) / other.sum(axis=0)
+
+
+@pytest.mark.parametrize("amplitude", [0.03, 0.3, 2.3])
+def test_populations_are_corrected_for_at_most_one_more_formal_solution(amplitude):
+    from_lte = lw_rl.solve(problem("hydrogen"), quiet=True)
+    ctx = problem("hydrogen")
+    result = lw_rl.refine(ctx, wrong(populations(solved("hydrogen")), amplitude), quiet=True)
+    assert result.converged
+    assert result.Nformal <= from_lte.Nformal + 1
+    assert error(ctx, "hydrogen") < 1e-3
+    assert 0.5 * amplitude < result.records[0].estimate < 2.5 * amplitude
+    assert [r.Nformal for r in result.records] == list(range(1, result.Nformal + 1))
+
+
+def test_where_lte_is_nearer_it_is_begun_there():
+    ctx = problem("hydrogen")
+    bad = wrong(np.array(ctx.activeAtoms[0].nStar), 12.0)
+    result = lw_rl.refine(ctx, bad, quiet=True)
+    assert "LTE" in result.notes[0]
+    assert result.Nformal <= lw_rl.solve(problem("hydrogen"), quiet=True).Nformal + 1
+    assert error(ctx, "hydrogen") < 1e-3
+
+
+def test_departure_coefficients_and_populations_are_the_same():
+    ctx = solved("hydrogen")
+    n, star = populations(ctx), np.array(ctx.activeAtoms[0].nStar)
+    adapter = Adapter(problem("hydrogen"))
+    for found in (
+        read_populations(adapter, n),
+        read_populations(adapter, {"H": n}),
+        read_populations(adapter, n / star, departure=True),
+    ):
+        np.testing.assert_allclose(found[0], n, rtol=1e-10)
+
+
+def test_a_dataset_on_another_grid_is_interpolated():
+    xr = pytest.importorskip("xarray")
+    ctx = solved("hydrogen")
+    n, mass = populations(ctx), np.array(ctx.kwargs["atmos"].cmass)
+    star = np.array(ctx.activeAtoms[0].nStar)
+    every = slice(None, None, 2)
+    adapter = Adapter(ctx)
+    for name, values in (("n_H", n), ("departure_H", n / star)):
+        ds = xr.Dataset(
+            {name: (("level", "depth"), values[:, every])},
+            coords={"column_mass": ("depth", mass[every])},
+        )
+        found = read_populations(adapter, ds)[0]
+        np.testing.assert_allclose(found[:, :-1:2], n[:, :-1:2], rtol=1e-8)
+        np.testing.assert_allclose(found.sum(axis=0), n.sum(axis=0), rtol=1e-12)
+    tau = adapter.log_tau()
+    found = read_populations(adapter, n[:, every], log_tau=tau[every])[0]
+    np.testing.assert_allclose(found[:, :-1:2], n[:, :-1:2], rtol=1e-8)
+
+
+def test_what_is_unphysical_is_refused_by_name_or_repaired():
+    ctx = problem("hydrogen")
+    n, J = populations(ctx), np.array(ctx.spect.J)
+    bad = n.copy()
+    bad[1, 10] = np.nan
+    negative = n.copy()
+    negative[0, 3] = -1.0
+    cases = [
+        ({"Ca": n}, "populations of Ca"),
+        (n[:2], "3 levels at 82 depths"),
+        (n[:, :40], "column_mass or log_tau"),
+        (bad, "hold nan, in 1 of"),
+        (negative, r"hold -1\.0"),
+        (1.5 * n, r"sum to 1\.5 times"),
+        (np.full_like(n, np.nan), "hold nan"),
+    ]
+    for given, message in cases:
+        with pytest.raises(PopulationsError, match=message):
+            lw_rl.refine(ctx, given, quiet=True)
+    np.testing.assert_array_equal(populations(ctx), n)
+    np.testing.assert_array_equal(ctx.spect.J, J)
+    found = read_populations(Adapter(ctx), bad, repair=True)[0]
+    between = np.sqrt(n[1, 9] * n[1, 11])
+    assert found[1, 10] == pytest.approx(between, rel=0.05)
+    with pytest.raises(PopulationsError, match="no usable population"):
+        read_populations(Adapter(ctx), np.full_like(n, np.nan), repair=True)
+    np.testing.assert_allclose(read_populations(Adapter(ctx), 1.5 * n, repair=True)[0], n)
+
+
+def test_coordinates_are_checked():
+    adapter = Adapter(problem("hydrogen"))
+    n = adapter.populations()[0]
+    mass = adapter.column_mass()
+    with pytest.raises(PopulationsError, match="not both"):
+        read_populations(adapter, n, column_mass=mass, log_tau=mass)
+    with pytest.raises(PopulationsError, match="increases inwards"):
+        read_populations(adapter, n, column_mass=mass[::-1])
+    with pytest.raises(PopulationsError, match="positive"):
+        read_populations(adapter, n, column_mass=-mass)
+
+
+def test_several_atoms_are_named():
+    adapter = Adapter(problem("two atoms"))
+    n = adapter.populations()
+    with pytest.raises(PopulationsError, match="name them"):
+        read_populations(adapter, n[0])
+    found = read_populations(adapter, {"Mg": n[1]})
+    np.testing.assert_allclose(found[0], n[0])
+
+
+def test_a_context_changed_in_place_goes_on_from_what_it_holds():
+    atmosphere = atmospheres.load("FALC")
+    ctx = lw_rl.build_context("CaII", atmosphere, Nrays=3)
+    lw_rl.solve(ctx, quiet=True)
+    ctx = pickle.loads(pickle.dumps(ctx))
+    temperature = ctx.kwargs["atmos"].temperature
+    warm, cold = [], []
+    for k in range(1, 3):
+        temperature[:] *= 1.0 + 0.02 * np.sin(k + np.arange(82) / 20.0)
+        ctx.update_deps()
+        warm.append(lw_rl.solve(ctx, quiet=True).Nformal)
+        other = atmospheres.load("FALC")
+        other.temperature[:] = temperature
+        fresh = lw_rl.build_context("CaII", other, Nrays=3)
+        cold.append(lw_rl.solve(fresh, quiet=True).Nformal)
+        assert np.max(np.abs(populations(ctx) / populations(fresh) - 1.0)) < 2e-3
+    assert sum(warm) < sum(cold)

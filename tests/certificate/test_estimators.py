@@ -1,0 +1,241 @@
+"""Estimates are pure functions of the states visited and the operators."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import error
+from scheme_helpers import evaluation_of
+from solver_helpers import iterate
+
+from lw_rl.certificate import estimators
+from lw_rl.certificate.estimators import (
+    ESTIMATORS,
+    FLOORS,
+    by_combination,
+    by_contraction,
+    by_defect,
+    by_lambda,
+    by_operator,
+    by_profile,
+    by_radiation,
+    by_step,
+    by_weight,
+    first_of,
+    profile_floor,
+    rough,
+)
+from lw_rl.certificate.history import History, Visit
+from lw_rl.certificate.settings import shipped
+from lw_rl.host.context import build_context
+from lw_rl.iterate import accelerate
+from lw_rl.result import UNKNOWN
+
+SETTINGS = shipped()
+ALL = (*ESTIMATORS, *FLOORS, by_operator, by_lambda, by_weight, by_profile)
+
+
+def seen(errors=None, complete=True, blocks=None, **methods):
+    """Operators that say that errors are those, of the unknown at the evaluation."""
+    evaluation = evaluation_of([0.0], [0.0])
+    values = {
+        "complete": complete,
+        "blocks": evaluation.blocks if blocks is None else blocks,
+        "errors": errors or (lambda e: None),
+        "worst": lambda e, plain: None,
+        "two_steps": lambda e, plain: (0.0, False),
+        "left": lambda before, e: 0.0,
+    }
+    return SimpleNamespace(**(values | methods))
+
+
+def history_of(residuals, **visit):
+    history = History()
+    for r in residuals:
+        history.add(Visit(evaluation_of([0.0], [r]), size=abs(r), **visit))
+    return history
+
+
+@pytest.fixture(scope="module")
+def along():
+    """MALI and the operator after some steps."""
+    found, ctx = {}, build_context("CaII_K", "FALC")
+    for scheme, steps in (("mali", 80), ("nonlocal", 2)):
+        proxy = accelerate(copy.deepcopy(ctx), scheme=scheme)
+        proxy.begin()
+        found[scheme] = iterate(proxy, steps)
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["mali", "nonlocal"])
+@pytest.mark.parametrize("estimator", ALL, ids=lambda e: e.__name__)
+def test_asking_changes_nothing(estimator, scheme, along):
+    certificate = along[scheme].certificate
+    before = pickle.dumps([vars(v) for v in certificate.history])
+    n = along[scheme].adapter.populations()
+    first = estimator(certificate.history, certificate.defect, SETTINGS)
+    assert estimator(certificate.history, certificate.defect, SETTINGS) == first
+    assert pickle.dumps([vars(v) for v in certificate.history]) == before
+    np.testing.assert_array_equal(along[scheme].adapter.populations(), n)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "estimator"),
+    [
+        ("mali", by_combination),
+        ("mali", by_contraction),
+        ("mali", by_defect),
+        ("nonlocal", by_step),
+        ("nonlocal", by_defect),
+    ],
+)
+def test_each_covers_the_error(scheme, estimator, along, reference):
+    certificate, ctx = along[scheme].certificate, along[scheme]
+    estimate = estimator(certificate.history, certificate.defect, SETTINGS).value
+    adapter, now = ctx.adapter, ctx.adapter.read()
+    adapter.write(certificate.state)
+    true = error(ctx._ctx, reference)
+    adapter.write(now)
+    assert true < estimate < 20.0 * true
+
+
+def test_the_first_that_applies_counts():
+    history = history_of([1e-2, 5e-3])
+    assert (
+        by_step(history, seen(), SETTINGS) is by_combination(history, seen(), SETTINGS) is UNKNOWN
+    )
+    found = first_of(ESTIMATORS, history, seen(), SETTINGS)
+    assert found == by_contraction(history, seen(), SETTINGS)
+    assert first_of(ESTIMATORS, history_of([1e-2]), seen(), SETTINGS) is UNKNOWN
+
+
+def test_a_step_with_a_factor_is_an_estimate():
+    history = history_of([1e-2, 5e-3], plain=False, factor=2.0, method="operator")
+    estimate = by_step(history, seen(), SETTINGS)
+    assert estimate.method == "operator"
+    assert estimate.value == pytest.approx(2.0 * np.expm1(5e-3 / 0.5), rel=1e-6)
+
+
+def test_safety_is_that_of_what_was_done():
+    """Of MALI left to itself, of accelerated steps, and of those of atoms without an operator."""
+    plain = history_of([0.5**k for k in range(10)])
+    one = replace(SETTINGS, plain=1.0, combination=1.0, populations=1.0)
+    for history, operators, name in (
+        (plain, seen(), "plain"),
+        (history_of([1e-2, 5e-3], plain=False), seen(), "combination"),
+        (history_of([1e-2, 5e-3], plain=False), seen(complete=False), "populations"),
+    ):
+        unit = by_contraction(history, operators, one).value
+        assert by_contraction(history, operators, replace(one, **{name: 7.0})).value == 7.0 * unit
+
+
+def test_operators_are_asked_where_others_accelerate():
+    operators = seen(worst=lambda e, plain: 1e-3)
+    accelerated = history_of([1e-2, 5e-3], plain=False)
+    assert by_operator(accelerated, operators, SETTINGS).value >= SETTINGS.combination * 1e-3
+    for history in (history_of([1e-2] * 9), history_of([1e-2] * 2, factor=2.0)):
+        assert by_operator(history, operators, SETTINGS) is UNKNOWN
+
+
+def test_what_stays_from_step_to_step_counts():
+    """A mode that the operator hardly sees remains when all others are gone."""
+    history = history_of([1e-2, 5e-3], plain=False, factor=1.0, method="operator")
+    values = []
+    for left in (0.0, 0.5):
+        operators = seen(two_steps=lambda e, plain: (1e-3, False), left=lambda b, e, x=left: x)
+        values.append(by_defect(history, operators, SETTINGS).value)
+    assert values[1] == pytest.approx(2.0 * values[0])
+
+
+def test_lambda_iteration_is_not_believed_to_contract():
+    history = history_of([0.1**k for k in range(1, 9)])
+    assert (
+        by_lambda(history, seen(), SETTINGS).value
+        > 1e3 * by_contraction(history, seen(), SETTINGS).value
+    )
+
+
+def test_a_radiation_field_counts_where_no_operator_makes_the_steps():
+    history = history_of([1e-2, 5e-3])
+    for k in range(9):
+        history.radiated(0.1 * 0.9**k)
+    left = by_radiation(history, seen(complete=False), SETTINGS).value
+    assert left == pytest.approx(np.expm1(5e-3) * 9.0, rel=1e-6)
+    assert by_radiation(history, seen(), SETTINGS).value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("residuals", "is_rough"), [([1e-2, 5e-3, 6e-3], True), ([0.1, 0.2], False)]
+)
+def test_equations_are_rough_where_plain_steps_raise_a_small_residual(residuals, is_rough):
+    assert rough(history_of(residuals), seen(), SETTINGS) is is_rough
+    assert not rough(history_of(residuals), seen(), replace(SETTINGS, small=0.0))
+
+
+# ---- partial redistribution -----
+
+
+def lagging(iterations, rho, effect, change=1.0):
+    """A profile that settles by `rho` a time, and by its way to go shifts the solution.
+
+    Returns the history, operators that see the error at the profile of the moment, and the true
+    error.
+    """
+    history, y, errors = History(), 0.0, {}
+    for _ in range(iterations):
+        error = -effect * change / (1.0 - rho) - y
+        evaluation = evaluation_of([y], [error])
+        errors[id(evaluation.y)] = np.expm1(np.array([error]))
+        history.add(Visit(evaluation, plain=False))
+        history.redistributed(change, None)
+        true = abs(y)
+        y, change = y + error, rho * change
+    return history, seen(errors=lambda e: errors[id(e.y)]), true
+
+
+@pytest.mark.parametrize("rho", [0.4, 0.6, 0.9])
+def test_what_a_lagging_profile_hides_is_found(rho):
+    history, operators, true = lagging(14, rho, 1e-2)
+    found = by_profile(history, operators, replace(SETTINGS, profile=1.0)).value
+    assert 0.9 * true < found < 10.0 * true
+
+
+def test_one_change_of_the_profile_tells_nothing():
+    history, operators, _ = lagging(2, 0.5, 1e-2)
+    assert by_profile(history, operators, SETTINGS) is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("steps", "at_least"),
+    [
+        ([1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8], 1e-8),
+        ([1.0e-4, 9.6e-5, 9.2e-5, 8.8e-5, 8.5e-5, 8.1e-5], 1.9e-3),  # 0.96 per step
+        ([1.3e-4, 8e-5, 1.4e-4, 1.2e-4, 8e-5, 6e-5], 6e-2),
+    ],
+)
+def test_steps_of_profile_and_unknown_together_that_stagnate_are_no_estimate(steps, at_least):
+    history = History()
+    for size in steps:
+        history.add(Visit(evaluation_of([0.0], [1e-9]), plain=False))
+        history.redistributed(0.1, size)
+    estimate = estimators._together(history, replace(SETTINGS, step=2.5))
+    assert at_least < estimate.value < 10.0 * at_least
+    # The last one was of populations alone, which tells nothing of the profile.
+    history.add(Visit(evaluation_of([0.0], [1e-9]), plain=False))
+    assert estimators._together(history, SETTINGS) is UNKNOWN
+
+
+def test_of_other_atoms_the_largest_ratio_to_the_residual_counts():
+    history = History()
+    for r in (1e-2, 9e-3, 1e-3, 1e-4):
+        history.add(Visit(evaluation_of([0.0], [r]), size=r))
+        history.redistributed(0.1, None)
+    floor = profile_floor(history, seen(complete=False), SETTINGS).value
+    alone = first_of(ESTIMATORS, history, seen(complete=False), SETTINGS).value
+    assert floor > 10.0 * alone
+    assert profile_floor(history, seen(), SETTINGS).value == 0.0
