@@ -13,7 +13,6 @@ import lw_rl
 from lw_rl.benchmark import measure as benchmark
 from lw_rl.benchmark.reference import true_error
 from lw_rl.policies import actor
-from lw_rl.policies.base import make_policy
 from lw_rl.problems import shipped_problem
 from lw_rl.schemes import Anderson, Depthwise, Mali, Safeguarded
 
@@ -41,7 +40,7 @@ def test_a_fraction_of_the_formal_solutions_of_others(peer, factor, tolerance, r
 
 
 def test_the_steps_are_the_policys(make_ctx):
-    solved = lw_rl.solve(make_ctx(), policy=make_policy("default"), popsTol=1e-6, quiet=True)
+    solved = lw_rl.solve(make_ctx(), popsTol=1e-6, quiet=True)
     assert set(solved.steps_by) == {"depthwise"} and not solved.rejected
 
 
@@ -89,10 +88,6 @@ def test_solving_imports_no_torch():
     assert printed.stdout.strip() == "set()", printed.stderr
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="another example is wanted: the operator on the host's own rays takes another way here",
-)
 def test_a_policy_that_does_not_help_is_not_asked_again():
     ctx = lw_rl.build_context("CaII_K", "FALC")
 
@@ -104,7 +99,7 @@ def test_a_policy_that_does_not_help_is_not_asked_again():
             return np.full(observation.shape[1], -0.9), None
 
     policy = Harmful()
-    result = lw_rl.solve(ctx, policy, quiet=True, bound=False)
+    result = lw_rl.solve(ctx, policy=policy, popsTol=1e-6, quiet=True, bound=False)
     assert result.converged
     # Once; what it did is seen at the next formal solution, and the operator does the rest.
     assert policy.calls == 1
