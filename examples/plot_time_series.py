@@ -29,8 +29,8 @@ for _ in range(30):
 print("formal solutions:", [step.Nformal for step in steps])
 
 # %%
-# The same loop with ``ctx = lw_rl.accelerate(ctx)`` and the host's own ``time_dep_update`` and
-# ``nr_post_update`` is accelerated too. Ground state and protons after every step:
+# A proxy made by ``lw_rl.accelerate(ctx, time_dependent=True)`` does so in a loop around the host's
+# own ``time_dep_update`` and ``nr_post_update``. Ground state and protons after every step:
 figure, axes = plt.subplots(1, 2, figsize=(9.0, 3.6), layout="constrained")
 for ax, level, name in zip(axes, (0, -1), ("ground state", "protons"), strict=True):
     for k, step in enumerate(steps):

@@ -81,8 +81,9 @@ class AcceleratedContext:
             "_running",
             "_scattering",
             "_scheme",
-            "_time_step",
+            "_time_dependent",
             "_time_report",
+            "_time_step",
             "adapter",
             "certificate",
             "met",
@@ -90,7 +91,13 @@ class AcceleratedContext:
         }
     )
 
-    def __init__(self, ctx: lw.Context, scheme: Safeguarded, callback: Callback | None = None):
+    def __init__(
+        self,
+        ctx: lw.Context,
+        scheme: Safeguarded,
+        callback: Callback | None = None,
+        time_dependent: bool = False,
+    ):
         self._ctx = ctx
         self._scheme = scheme
         self._callback = callback
@@ -111,6 +118,7 @@ class AcceleratedContext:
         # A step in time, the populations at its beginning, and what its last correction reported.
         self._time_step: TimeDependentStep | None = None
         self._time_report: lw.IterationUpdate | None = None
+        self._time_dependent = time_dependent
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in self._OWN:
@@ -124,7 +132,7 @@ class AcceleratedContext:
             setattr(self._ctx, name, value)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return AcceleratedContext, (self._ctx, self._scheme, self._callback)
+        return AcceleratedContext, (self._ctx, self._scheme, self._callback, self._time_dependent)
 
     @property
     def outcome(self) -> Outcome:
@@ -338,17 +346,18 @@ class AcceleratedContext:
     ) -> tuple[lw.IterationUpdate, list[Array]]:
         """Update the populations for a step in time, as ``Context.time_dep_update`` does.
 
-        By the coupled operator where the scheme has operators, in one dimension; the report's
-        ``dPops`` is then the larger of the change by the host's own update and of the operator's
-        correction. Where charge is conserved the electrons follow at once, and ``nr_post_update``
-        only reports.
+        It is the host's own, unless the proxy was made with ``time_dependent=True``: then the step
+        is made by the coupled operator, in one dimension, and the report's ``dPops`` is the larger
+        of the change by the host's own update and of the operator's correction. Where charge is
+        conserved the electrons follow at once, and ``nr_post_update`` only reports.
         """
         adapter = self.adapter
         at = adapter.populations()
         before = at if prevTimePops is None else prevTimePops
         step = self._time_step
         if step is None or step.dt != dt or step.before is not before:
-            at_home = self._scheme.abilities.has_operators is not None and adapter.grid.Ndim == 1
+            has_operators = self._scheme.abilities.has_operators is not None
+            at_home = self._time_dependent and has_operators and adapter.grid.Ndim == 1
             self._time_step = step = TimeDependentStep(adapter, dt, before) if at_home else None
         proposed = None if step is None or not adapter.valid() else step.propose(at)
         self._time_report = None

@@ -23,6 +23,8 @@ def accelerate(
     policy: PolicyLike = "default",
     scheme: str | Scheme = "depthwise",
     callback: Callback | None = None,
+    *,
+    time_dependent: bool = False,
 ) -> AcceleratedContext:
     """Return a thin proxy of a context whose ``stat_equil`` is an accelerated scheme.
 
@@ -39,6 +41,10 @@ def accelerate(
         See `lw_rl.schemes` (default: ``"depthwise"``).
     callback : callable, optional
         Called with the proxy after every iteration.
+    time_dependent : bool, optional
+        Accelerate ``time_dep_update`` and ``nr_post_update`` too, in one dimension: a loop over
+        them is at the end of a step in time after a few formal solutions, and its populations
+        before that are not those of the host's iteration (default: False).
 
     Returns
     -------
@@ -51,7 +57,7 @@ def accelerate(
     UnknownNameError, PolicyFileError, SchemaError, UnusedPolicyError, TypeError
         If scheme or policy cannot be used.
     """
-    return AcceleratedContext(ctx, make_scheme(scheme, policy), callback)
+    return AcceleratedContext(ctx, make_scheme(scheme, policy), callback, time_dependent)
 
 
 @both_spellings

@@ -16,7 +16,7 @@ def test_each_is_one_of_ours_and_says_when(error):
     assert issubclass(error, LwRlError) and error.__doc__
     if error is not LwRlError and LwRlError in error.__bases__:
         builtin = error.__bases__[1]
-        assert issubclass(builtin, ValueError | RuntimeError | OSError | ImportError)
+        assert issubclass(builtin, ValueError | RuntimeError | OSError | ImportError | MemoryError)
 
 
 def test_an_unknown_name_lists_the_known_sorted():

@@ -47,7 +47,7 @@ def test_a_step_is_the_hosts(kind):
 
 def test_a_proxy_steps_in_a_users_own_loop():
     plain, host = heat(solved("charge")), heat(solved("charge"))
-    ctx = lw_rl.accelerate(plain)
+    ctx = lw_rl.accelerate(plain, time_dependent=True)
     for _ in range(3):
         before, made = None, 0
         while made < 20:

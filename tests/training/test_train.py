@@ -47,7 +47,7 @@ def test_the_card_of_a_run_has_the_policys_limits(tmp_path, monkeypatch):
         "lw_rl.benchmark.calibration.random_problem",
         lambda stream, k: shipped_problem("CaII_K", "FALC", 34 + 2 * (k % 2)),
     )
-    args = Args(out=str(tmp_path), **{**SMALL, "calibration": 1})
+    args = Args(out=str(tmp_path), **{**SMALL, "calibration": 3})
     fields = json.loads(train(args, True, quick_problem).read_text())
     assert fields["error_estimate"]["factor"] >= 1.0
     assert len(fields["observation_range"]["low"]) == NCHANNELS
