@@ -314,7 +314,9 @@ class AcceleratedContext:
         if step.accepted and evaluation.valid:
             method = "operator" if step.by == ALONE else "policy"
             factor = self._factors.get(step.by)
-            self.certificate.add(evaluation, step.y, factor, method, step.estimate)
+            self.certificate.add(
+                evaluation, step.y, factor, method, step.estimate, step.image
+            )
         elif step.restart:
             self._restarted = True
             self.certificate.history.clear()

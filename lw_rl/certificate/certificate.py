@@ -127,6 +127,7 @@ class Certificate:
         factor: float | None = None,
         method: str = "policy",
         size: float = 0.0,
+        image: Array | None = None,
     ) -> None:
         """Note an evaluation and the step that was made from it.
 
@@ -143,6 +144,8 @@ class Certificate:
         size : float, optional
             What the scheme takes for the error of the evaluated state, which is not the size of
             the step where that begins at a combination of states (default: 0).
+        image : Array, optional
+            As of `lw_rl.certificate.history.Visit`.
         """
         if not (evaluation.valid and self._settled):
             # Residuals of other equations tell nothing of these.
@@ -152,7 +155,7 @@ class Certificate:
             return
         step = evaluation.residual_norm if y_next is None else largest(y_next - evaluation.y)
         step = max(step, evaluation.residual_norm, 0.0 if factor is None else math.log1p(size))
-        self.history.add(Visit(evaluation, y_next is None, step, factor, method))
+        self.history.add(Visit(evaluation, y_next is None, step, factor, method, image=image))
 
     def redistribute(self, change: float, mixed: Array | None = None) -> None:
         """Note a change of the emission profile (partial redistribution).

@@ -16,10 +16,11 @@ from ..host.state import Block, Evaluation
 from ..norms import largest, relative
 from .bounds import NEAR
 
-__all__ = ["MAX_RHO", "NOISE", "History", "Visit", "contraction"]
+__all__ = ["MAX_RHO", "MEMORY", "NOISE", "History", "Iteration", "Visit", "contraction"]
 
-#: Visits that are kept: those before are of other problems, as good as.
-_WINDOW = 21
+#: States that are remembered, and combined by whoever combines: with 8 or 21 the mean of formal
+#: solutions and the rates of hostile seed 72 are the same.
+MEMORY = 11
 #: Steps over which the contraction of the residual is observed, and at most of the radiation field.
 _SPANS = (2, 4, 8)
 #: Rounding can be what is left below this residual, in the logarithm, where one is no smaller than
@@ -29,6 +30,23 @@ _ROUNDING, _SMALLER, _STEPS = 1e-9, 0.9, 6
 NOISE = 1e-10
 #: Contraction beyond which an iteration is not extrapolated.
 MAX_RHO = 0.999
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One iteration of unknown and emission profile together (partial redistribution).
+
+    Attributes
+    ----------
+    by : str
+        Which scheme made it.
+    before, after : Array
+        Unknown and profile, joined, shape [Nunknown + Nprofile].
+    """
+
+    by: str
+    before: Array
+    after: Array
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,12 @@ class Visit:
         How much the emission profile changed afterwards, relatively.
     together : float or None
         Size of the step of unknown and profile together, if there was one.
+    image : Array or None
+        What an operator of its own makes of the state, if that was combined with earlier ones.
+    number : int
+        Which formal solution it was, from 1.
+    iteration : Iteration or None
+        What became of unknown and emission profile, if that may be combined with others.
     """
 
     evaluation: Evaluation
@@ -66,6 +90,9 @@ class Visit:
     undone: bool = False
     profile: float = 0.0
     together: float | None = None
+    image: Array | None = None
+    number: int = 0
+    iteration: Iteration | None = None
 
     @property
     def residual(self) -> float:
@@ -93,12 +120,13 @@ class History:
 
     def __init__(self) -> None:
         self._radiation: deque[float] = deque(maxlen=max(_SPANS) + 1)
+        self.made = 0
         self.clear()
 
     def clear(self) -> None:
         """Forget all visits."""
-        self._visits: deque[Visit] = deque(maxlen=_WINDOW)
-        self.made = self.idle = 0
+        self._visits: deque[Visit] = deque(maxlen=MEMORY)
+        self.idle = 0
         self.first = self.least = float("inf")
         self.known = False
 
@@ -119,9 +147,9 @@ class History:
         if not self._visits:
             self.first = residual
         follows = visit.follows and self.known
-        self._visits.append(replace(visit, follows=follows))
-        self.known = True
         self.made += 1
+        self._visits.append(replace(visit, follows=follows, number=self.made))
+        self.known = True
         self.idle += 1
         if residual < self.least:
             self.least, self.idle = residual, 0
@@ -139,9 +167,55 @@ class History:
         if self._visits and self.known:
             self._visits[-1] = replace(self._visits[-1], profile=change, together=together)
 
+    def iterated(self, iteration: Iteration) -> None:
+        """Note what became of unknown and emission profile after the last visit."""
+        self._visits[-1] = replace(self._visits[-1], iteration=iteration)
+
     def radiated(self, change: float) -> None:
         """Note the largest relative change of the radiation field in a formal solution."""
         self._radiation.append(change)
+
+    # ---- what can be combined -----
+
+    def states(self, evaluation: Evaluation, since: int = 0) -> list[Evaluation]:
+        """Return the states visited after formal solution `since`, and the present one."""
+        return [*(v.evaluation for v in self._visits if v.number > since), evaluation]
+
+    def plain_run(self) -> list[Evaluation]:
+        """Return the last states of which each is the plain update of the one before."""
+        found: list[Evaluation] = []
+        for visit in reversed(self._visits if self.known else ()):
+            if not visit.plain:
+                break
+            found.insert(0, visit.evaluation)
+            if not visit.follows:
+                break
+        return found
+
+    def images(self, within: float) -> tuple[list[Array], list[Array]]:
+        """Return the last states without a gap that have an image as near as that, and the images.
+
+        The distance is in the logarithm.
+        """
+        ys: list[Array] = []
+        images: list[Array] = []
+        for visit in reversed(self._visits):
+            y, image = visit.evaluation.y, visit.image
+            if image is None or largest(image - y) > within:
+                break
+            ys.insert(0, y)
+            images.insert(0, image)
+        return ys, images
+
+    def iterations(self) -> list[Iteration]:
+        """Return the last iterations of unknown and profile by one scheme, without a gap."""
+        found: list[Iteration] = []
+        for visit in reversed(self._visits):
+            made = visit.iteration
+            if made is None or (found and made.by != found[0].by):
+                break
+            found.insert(0, made)
+        return found
 
     # ---- what it tells -----
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..arrays import Array
+from ..certificate.history import History
 from ..extrapolation import anderson_mix
 from ..host.adapter import Adapter
 from ..host.equations import Equations
@@ -16,10 +17,8 @@ from ..operator.multilevel import CoupledEquilibrium
 
 __all__ = ["CoupledStep", "coupled_step"]
 
-#: Steps that are combined, which begins where one is smaller than this, in the logarithm.
-_WINDOW, _NEAR = 5, 0.3
-#: Formal solutions in a row without a smaller residual after which it is left to others.
-_PATIENCE = 8
+#: Steps are combined where they are smaller than this, in the logarithm.
+_NEAR = 0.3
 
 
 @dataclass
@@ -37,32 +36,17 @@ class CoupledStep:
         Its rates.
     operator : CoupledEquilibrium
         The operator.
-    best : float
-        The smallest residual so far.
-    idle : int
-        Formal solutions since then.
+    history : History
+        The states visited.
     """
 
     adapter: Adapter
     equations: Equations
     operator: CoupledEquilibrium
-    best: float = np.inf
-    idle: int = 0
-    _states: list[Array] = field(default_factory=list)
-    _images: list[Array] = field(default_factory=list)
+    history: History
 
-    def clear(self) -> None:
-        """Forget the states visited."""
-        self._states.clear()
-        self._images.clear()
-
-    def helps(self, residual: float) -> bool:
-        """Note the residual of a formal solution, and return whether residuals still fall."""
-        self.best, self.idle = (residual, 0) if residual < self.best else (self.best, self.idle + 1)
-        return self.idle <= _PATIENCE
-
-    def propose(self, evaluation: Evaluation) -> tuple[Array, float] | None:
-        """Return the next unknown and the size of the operator's step.
+    def propose(self, evaluation: Evaluation) -> tuple[Array, Array] | None:
+        """Return the next unknown and what the operator alone makes of the present one.
 
         None where no equilibrium is found, as from LTE where that is another ionisation stage
         altogether: a plain step or two help. The mean intensity at the next unknown is written to
@@ -76,21 +60,14 @@ class CoupledStep:
             return None
         n, J = solved
         image = adapter.unknown(np.split(n, transfer.first_level[1:]))
-        step = largest(image - y)
         adapter.write_radiation_ahead(transfer.waves, J)
-        if step > _NEAR:
-            self.clear()
-            return image, step
-        self._states, self._images = (
-            [*self._states[-_WINDOW:], y],
-            [*self._images[-_WINDOW:], image],
-        )
-        if len(self._states) == 1:
-            return image, step
-        return limit_step(y, anderson_mix(self._states, self._images), _NEAR), step
+        ys, images = self.history.images(_NEAR)
+        if not ys or largest(image - y) > _NEAR:
+            return image, image
+        return limit_step(y, anderson_mix([*ys, y], [*images, image]), _NEAR), image
 
 
-def coupled_step(adapter: Adapter) -> CoupledStep | None:
+def coupled_step(adapter: Adapter, history: History) -> CoupledStep | None:
     """Return the steps of the coupled operator, None where it does not apply.
 
     It is at home in one dimension.
@@ -98,4 +75,4 @@ def coupled_step(adapter: Adapter) -> CoupledStep | None:
     if adapter.grid.Ndim != 1:
         return None
     equations = Equations(adapter)
-    return CoupledStep(adapter, equations, CoupledEquilibrium(equations.transfer))
+    return CoupledStep(adapter, equations, CoupledEquilibrium(equations.transfer), history)

@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..certificate.history import History
+from ..certificate.history import History, Iteration
 from ..errors import PolicyOutputError
 from ..host.adapter import Adapter
 from ..host.state import Block, Evaluation, Snapshot
@@ -47,7 +47,7 @@ from ..operator.base import EquilibriumOperator
 from .anderson import Anderson
 from .base import Scheme, Step, WithAbilities, with_abilities
 from .budget import Account, Budget
-from .coupled import CoupledHistory, is_absurd
+from .coupled import is_absurd, mix
 
 __all__ = ["SafeguardState", "Safeguarded"]
 
@@ -79,8 +79,6 @@ class SafeguardState:
         The context as the host would have begun, or after its first plain step.
     best : tuple of Snapshot and float, or None
         The context after the plain update of the smallest residual so far, and that residual.
-    profiles : CoupledHistory
-        Iterations in partial redistribution.
     """
 
     adapter: Adapter
@@ -92,7 +90,6 @@ class SafeguardState:
     rest: float = 0
     origin: Snapshot | None = None
     best: tuple[Snapshot, float] | None = None
-    profiles: CoupledHistory = field(default_factory=CoupledHistory)
 
     @property
     def plain(self) -> bool:
@@ -205,7 +202,7 @@ class Safeguarded:
             What is known of the solve, which the caller adds to (default: nothing, ever).
         """
         history = History() if history is None else history
-        return SafeguardState(adapter, history, Account(), 0, self.scheme.init(adapter))
+        return SafeguardState(adapter, history, Account(), 0, self.scheme.init(adapter, history))
 
     def start(self, y: Array, state: SafeguardState) -> Array | None:
         """Return where the guarded scheme begins, or None to begin where the context is."""
@@ -271,11 +268,10 @@ class Safeguarded:
         note, plain = "", Step(None, estimate=estimate)
         while (active := self._active(state)) is not None and state.rest < math.inf:
             try:
-                step = active.scheme.step(evaluation, state.scheme)
                 if state.rest > 0:
-                    # It has seen the evaluation, which is all that it is to do for now.
                     state.rest -= 1
                     return plain.noted(note)
+                step = active.scheme.step(evaluation, state.scheme)
                 if step.y is None or _usable(step.y, evaluation.y):
                     return step.noted(note)
                 reason = "it proposed values that are not finite, or not one for each unknown"
@@ -295,7 +291,7 @@ class Safeguarded:
         state.account.hand_over()
         state.active += 1
         if (active := self._active(state)) is not None:
-            state.scheme = active.scheme.init(state.adapter)
+            state.scheme = active.scheme.init(state.adapter, state.history)
         return note
 
     # ---- going back -----
@@ -310,7 +306,7 @@ class Safeguarded:
         if spoilt or state.best is None or account.rejections >= self.max_rejections:
             note = self._hand_over(state, "its steps were undone")
         elif (active := self._active(state)) is not None:
-            state.scheme = active.scheme.init(state.adapter)
+            state.scheme = active.scheme.init(state.adapter, state.history)
         if not evaluation.valid:
             state.last = replace(state.last, estimate=max(state.last.estimate, 1.0))
         if (spoilt or state.best is None) and state.origin is not None:
@@ -334,7 +330,6 @@ class Safeguarded:
         assert state.origin is not None
         state.adapter.restore(state.origin)
         state.best, state.rest, state.account.base = None, math.inf, math.inf
-        state.profiles.clear()
         note = f"{state.history.idle} formal solutions led nowhere: plain steps from the start"
         return Step(None, estimate=1.0, accepted=False, restart=True, note=note)
 
@@ -379,20 +374,26 @@ class Safeguarded:
         plain = state.rest == math.inf or state.plain or accelerates is None
         image = adapter.profiles()
         if plain or not image.size or not adapter.valid():
-            state.profiles.clear()
             return None
         if is_absurd(image):
             # The populations are nowhere near equilibrium. The radiation field is that of the next
             # formal solution; they are judged by its residual.
             adapter.write_profiles(profiles)
-            state.profiles.clear()
             state.account.rejections += 1
             if state.account.rejections >= self.max_rejections:
                 note = self._hand_over(state, "it led to negative emission")
                 state.last = replace(state.last, note=note, by="")
             return None
         y = state.history.last.evaluation.y
-        return state.profiles.accelerate(adapter, state.last.by, y, profiles, image)
+        before, after = np.append(y, profiles), np.append(adapter.read(), image)
+        state.history.iterated(Iteration(state.last.by, before, after))
+        mixed = mix(state.history.iterations(), len(y))
+        if mixed is None:
+            return None
+        # In this order: whatever an interrupt leaves, populations are positive and sum to nTotal.
+        adapter.write_profiles(mixed[len(y) :])
+        adapter.write(mixed[: len(y)])
+        return mixed[: len(y)]
 
 
 def _usable(y_next: Any, y: Array) -> bool:

@@ -27,6 +27,7 @@ from solver_helpers import Adversarial, certified, iterate
 import lw_rl
 from lw_rl import accelerate
 from lw_rl.certificate.defect_correction import DefectCorrection
+from lw_rl.certificate.history import History
 from lw_rl.host.adapter import Adapter
 from lw_rl.operator.lambda_1d import Plane1D
 from lw_rl.schemes import Depthwise
@@ -111,7 +112,7 @@ def test_it_takes_the_operator_that_the_scheme_has_made(ctx):
     adapter = Adapter(ctx)
     (block,) = adapter.blocks
     scheme = Depthwise(None)
-    state = scheme.init(adapter)
+    state = scheme.init(adapter, History())
     defect = DefectCorrection(adapter, lambda: scheme.operators(state))
     near = state[0].operator.y + 0.2
     assert defect.operator(block, near) is state[0].operator

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from conftest import error
 from lightweaver.rh_atoms import H_6_atom
+from scheme_helpers import Driver
 from solver_helpers import Says, iterate, zeros
 
 import lw_rl
 from lw_rl import atmospheres, atoms
+from lw_rl.certificate.history import History
 from lw_rl.errors import PolicyOutputError
 from lw_rl.host.adapter import Adapter
 from lw_rl.host.context import build_context
@@ -108,11 +110,12 @@ def test_actions_beyond_the_range_are_clipped(ctx):
 def follow(ctx, scheme, steps):
     """Make some iterations; return the unknowns of the formal solutions, and the scheme's state."""
     adapter = Adapter(ctx)
-    state = scheme.init(adapter)
+    driver = Driver(scheme, adapter)
+    state = driver.state
     y, ys, made = scheme.start(adapter.read(), state), [], []
     for _ in range(steps):
         evaluation = adapter.evaluate(y)
-        step = scheme.step(evaluation, state)
+        step = driver.step(evaluation)
         ys.append(evaluation.y)
         made.append((evaluation, step))
         y = step.y
@@ -157,20 +160,20 @@ def test_the_history_makes_it_better(make_ctx):
 
 def test_the_first_state_is_not_remembered(ctx):
     """J of the background's scattering was not settled there."""
-    for steps, kept in ((1, 1), (2, 1), (3, 2), (6, 3)):
-        ys, _, (state,) = follow(copy.deepcopy(ctx), Depthwise(None, window=3), steps)
-        assert len(state.visited) == kept
-        np.testing.assert_array_equal([y for y, *_ in state.visited], ys[-kept:])
+    ys, made, (state,) = follow(ctx, Depthwise(None), 4)
+    last = made[-1][0]
+    combined = state.history.states(last, state.since)[:-1]
+    np.testing.assert_array_equal([e.y for e in combined], ys[1:])
 
 
 def test_a_state_without_a_residual_is_left_to_the_plain_update(ctx):
     scheme = Depthwise(zeros())
     _, made, state = follow(ctx, scheme, 4)
-    assert len(state[0].visited) > 1 and state[0].last is not None
+    assert state[0].since == 1 and state[0].last is not None
     y = made[-1][0].y
     step = scheme.step(Evaluation(y, np.full_like(y, np.nan), made[-1][0].blocks, False, y), state)
     assert step.y is None and step.by == "mali"
-    assert not state[0].visited and state[0].last is None
+    assert state[0].since == 4 and state[0].last is None
 
 
 def test_an_operator_without_an_inverse_gives_way_to_anderson(ctx, reference, monkeypatch):
@@ -181,7 +184,7 @@ def test_an_operator_without_an_inverse_gives_way_to_anderson(ctx, reference, mo
     )
     scheme = Depthwise(None)
     adapter = Adapter(ctx)
-    state = scheme.init(adapter)
+    state = scheme.init(adapter, History())
     assert state[0].operator is None and not scheme.operators(state)
     assert scheme.start(adapter.read(), state) is None
     proxy = accelerate(ctx, scheme=Safeguarded(scheme, fallbacks=()))
@@ -226,7 +229,7 @@ def test_a_policy_whose_steps_are_no_better_than_none_is_not_asked_again(ctx):
 @pytest.mark.parametrize("scheme", [Depthwise(None), Safeguarded(Depthwise(None))])
 def test_populations_in_lte_get_a_zeroth_step(scheme, ctx):
     adapter = Adapter(ctx)
-    state = scheme.init(adapter)
+    state = scheme.init(adapter, History())
     lte = adapter.read()
     y = scheme.start(lte, state)
     first = TwoLevelOperator.first(adapter.line(adapter.blocks[0])).start()
@@ -238,17 +241,17 @@ def test_populations_in_lte_get_a_zeroth_step(scheme, ctx):
 @pytest.mark.parametrize("scheme", [Depthwise(None), Safeguarded(Depthwise(None))])
 def test_warm_starts_are_kept(scheme, ctx, converged):
     adapter = Adapter(ctx)
-    in_lte = scheme.init(adapter)
+    in_lte = scheme.init(adapter, History())
     ctx.activeAtoms[0].n[:] = 0.5 * (ctx.activeAtoms[0].n + converged.activeAtoms[0].n)
     warm = adapter.read()
-    assert scheme.start(warm, scheme.init(adapter)) is None
+    assert scheme.start(warm, scheme.init(adapter, History())) is None
     assert scheme.start(warm, in_lte) is None, "set after the scheme was"
 
 
 def test_schemes_without_a_zeroth_step_have_none(ctx):
     scheme = Safeguarded(Anderson())
     adapter = Adapter(ctx)
-    assert scheme.start(adapter.read(), scheme.init(adapter)) is None
+    assert scheme.start(adapter.read(), scheme.init(adapter, History())) is None
 
 
 # ---- when the operator backs off, and is relinearised -----
@@ -268,7 +271,7 @@ def default(**settings):
 def test_the_operator_is_relinearised_where_the_solve_has_moved_away(ctx):
     """Not after the first formal solution, nor in partial redistribution, where it is one map."""
     scheme = Depthwise(None, far=0.3)
-    (s,) = scheme.init(Adapter(ctx))
+    (s,) = scheme.init(Adapter(ctx), History())
     s.made = 2
     around = s.operator.y
     assert not scheme._outdated(around + 0.29, s) and scheme._outdated(around + 0.31, s)
@@ -284,8 +287,8 @@ def test_the_operator_is_relinearised_where_the_solve_has_moved_away(ctx):
 class Uncoupled(Depthwise):
     """What is left where the coupled operator does not help."""
 
-    def init(self, adapter):
-        state = super().init(adapter)
+    def init(self, adapter, history):
+        state = super().init(adapter, history)
         for s in state:
             s.coupled = None
         return state
@@ -308,7 +311,7 @@ def test_a_two_level_atom_beside_one_with_more_levels_is_accelerated_with_it(sev
     """Shared fault 10."""
     adapter = Adapter(several("multi"))
     scheme = Depthwise(None)
-    state = scheme.init(adapter)
+    state = scheme.init(adapter, History())
     assert scheme.couples(state) and not scheme.operators(state)
     evaluation = adapter.evaluate()
     step = scheme.step(evaluation, state)
