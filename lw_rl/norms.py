@@ -8,12 +8,9 @@ import numpy as np
 
 from .arrays import Array
 
-__all__ = ["MAX_STEP", "largest", "limit_step", "relative", "to_log"]
+__all__ = ["largest", "limit_step", "relative", "to_log"]
 
 
-#: Limit of an accelerated step in the logarithm: with twenty Anderson's and Ng's formal solutions
-#: on hostile problems are the same, with none populations leave the range of numbers.
-MAX_STEP = 2.0
 #: A quantity is not taken to be less than this share of what it is estimated from.
 _LEAST = 0.05
 

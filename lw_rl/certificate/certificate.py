@@ -20,8 +20,8 @@ They are multiplied by safety factors that were calibrated by how often they cov
 (`lw_rl.certificate.settings`; a policy's card has its own). No estimate but the bound is below what
 the operators say by defect correction (`lw_rl.certificate.defect_correction`), whatever the scheme,
 nor what a radiation field leaves that still changes, where no operator makes the steps. Where the
-limiter of the host's interpolation switches among the last states, linear estimates are worth
-little: all but the bound, which is not given there, are multiplied by ten.
+limiter of the host's interpolation switches between a state and the solution, linear estimates are
+worth little: all but the bound, which is not given there, have a safety factor of their own.
 
 In partial redistribution the emission profile is iterated as well and lags behind the populations;
 there is no bound.
@@ -56,13 +56,11 @@ from .defect_correction import DefectCorrection, Operators
 from .estimators import (
     ESTIMATORS,
     FLOORS,
-    by_lambda,
     by_operator,
     by_profile,
     by_weight,
     first_of,
     of_state,
-    rough,
 )
 from .history import History, Visit
 from .settings import Settings, shipped
@@ -228,11 +226,10 @@ class Certificate:
             return by_profile(*known)
         estimate = UNKNOWN
         if relative(last.size) < within:
-            slow = self._lambda and not self.defect.complete
-            of_others = by_lambda(*known) if slow else first_of(ESTIMATORS, *known)
+            # Classical Lambda iteration can stall far from the solution.
+            stalls = self._lambda and not self.defect.complete
+            of_others = UNKNOWN if stalls else first_of(ESTIMATORS, *known)
             estimate = min(of_others, by_operator(*known), key=lambda e: e.value)
-            if not last.profile > 0.0 and rough(*known):
-                estimate = _times(self.settings.rough, estimate)
         if self._is_monotone:
             of_interest = min(estimate.value, within)
             estimate = min(estimate, by_weight(*known, of_interest), key=lambda e: e.value)
@@ -245,9 +242,8 @@ class Certificate:
         least = max((floor(*known) for floor in FLOORS), key=lambda e: e.value)
         if not last.profile > 0.0:
             _, switches = self.defect.two_steps(last.evaluation, last.plain)
-            if switches or rough(*known):
-                least = _times(self.settings.rough, least)
             if switches:
+                least = _times(self.settings.rough, least)
                 # Linear estimates are worth little, and there is no maximum principle.
                 others = first_of(ESTIMATORS, *known)
                 estimate = _times(self.settings.rough, others)

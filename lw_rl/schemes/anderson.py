@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,13 +11,17 @@ from ..certificate.history import MEMORY, History
 from ..extrapolation import anderson_mix, anderson_mix_positive
 from ..host.adapter import Adapter
 from ..host.state import Evaluation
-from ..norms import MAX_STEP, largest, limit_step, relative
+from ..norms import largest, limit_step, relative
 from .base import Step
 
-__all__ = ["Anderson", "AndersonState"]
+__all__ = ["MAX_STEP", "Anderson", "AndersonState"]
 
 #: Plain steps before populations are combined: far from equilibrium they are better left alone.
+#: Ca II beside H: 29 formal solutions with five, 106 with none.
 _DELAY = 5
+#: Limit of an accelerated step in the logarithm: the first 131 of hostile seed 72 take 12.05 formal
+#: solutions with ten times as much, 12.08 with this.
+MAX_STEP = 2.0
 
 
 @dataclass
@@ -29,17 +34,17 @@ class AndersonState:
         The states visited.
     logarithmic : bool
         Whether logarithms are combined.
-    since : int
-        Formal solutions, of all of the solve, whose states are not combined.
+    since : float
+        Formal solutions, of all of the solve, whose states are not combined; infinite if none is.
     """
 
     history: History
     logarithmic: bool = False
-    since: int = 0
+    since: float = 0
 
     def clear(self) -> None:
         """Forget the states visited."""
-        self.since = self.history.made
+        self.since = max(self.since, self.history.made)
 
     @property
     def waits(self) -> bool:
@@ -55,6 +60,8 @@ class Anderson:
     positive and an extrapolation from leaving the basin. What is combined are the source
     functions (or populations) themselves, since the problem is close to linear in them; combining
     their logarithms, the other choice, needs up to three times as many formal solutions from LTE.
+    Where the host conserves charge it is MALI: the electrons move with the populations then, and a
+    combination of plain updates is none of a fixed map.
 
     Parameters
     ----------
@@ -88,7 +95,9 @@ class Anderson:
     def init(self, adapter: Adapter, history: History) -> AndersonState:
         """Begin: states visited before are not combined."""
         levels = not adapter.line_sources
-        delay = (_DELAY if levels else 0) if self.delay is None else self.delay
+        delay: float = (_DELAY if levels else 0) if self.delay is None else self.delay
+        if adapter.conserves_charge:
+            delay = math.inf
         logarithmic = levels if self.logarithmic is None else self.logarithmic
         return AndersonState(history, logarithmic, history.made + delay)
 
@@ -100,6 +109,8 @@ class Anderson:
         """Mix the history of plain updates."""
         if not evaluation.valid:
             state.clear()
+            return Step(None, by="mali")
+        if state.waits:
             return Step(None, by="mali")
         y_next = self.mix(evaluation, slice(None), state)
         return Step(y_next, estimate=relative(largest(y_next - evaluation.y)), by=self.name)

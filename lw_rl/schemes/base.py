@@ -52,8 +52,6 @@ class Step:
         Which scheme made the step.
     accepted : bool
         False if the step before was undone.
-    restart : bool
-        Whether the solve begins again where the host began: what was seen so far does not count.
     note : str
         What happened, where that is out of the ordinary.
     image : Array or None
@@ -64,7 +62,6 @@ class Step:
     estimate: float = 0.0
     by: str = "mali"
     accepted: bool = True
-    restart: bool = False
     note: str = ""
     image: Array | None = None
 

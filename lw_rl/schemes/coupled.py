@@ -21,12 +21,11 @@ from ..norms import largest
 
 __all__ = ["is_absurd", "mix"]
 
-#: A change of the unknown that is larger than the last one by this factor is of another problem.
+#: A change of the unknown that is larger than the last one by this factor is of another problem:
+#: without, the 8 problems of the suite prd and 14 hostile ones take 781 formal solutions for 438.
 _GROWN = 2.0
-#: Limits of a mixed step: of the unknown, in units of the change by the iteration itself, and of
-#: the profile, which falls to no less than this share of what the iteration makes it.
-_FURTHEST, _LEAST = 3.0, 0.3
-#: An emission profile that is more negative than this, over the absorption profile, is absurd.
+#: An emission profile that is more negative than this, over the absorption profile, is absurd: in
+#: equilibrium -0.1 was seen, without the rule populations are led to where no step leads back.
 _LEAST_EMISSION = -1.0
 #: The profile's change follows from that of the unknown: their differences are all but parallel.
 _CUTOFF = 1e-8
@@ -61,12 +60,9 @@ def mix(iterations: Sequence[Iteration], N: int) -> Array | None:
     away -= image
     if not np.isfinite(away.sum()):
         return None
-    # The host's profile can be slightly negative, even in equilibrium.
-    profile = image[N:]
-    least = np.where(profile > 0.0, (_LEAST - 1.0) * profile, -_LEAST)
-    furthest = _FURTHEST * largest(changes[-1, :N]) / max(largest(away[:N]), 1e-300)
-    within = float(np.min(least / np.minimum(away[N:], -1e-300)))
-    mixed: Array = image + min(1.0, furthest, within) * away
+    # No profile falls below zero; the host's can be slightly negative, even in equilibrium.
+    within = np.maximum(image[N:], 0.0) / np.maximum(-away[N:], 1e-300)
+    mixed: Array = image + min(1.0, float(within.min())) * away
     return mixed
 
 

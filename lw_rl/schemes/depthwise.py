@@ -8,6 +8,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..certificate.history import MEMORY, History
+from ..certificate.settings import shipped
 from ..errors import OutOfRangeError, PolicyOutputError
 from ..extrapolation import combine_linear
 from ..host.adapter import Adapter
@@ -29,8 +30,6 @@ __all__ = ["ALONE", "BlockState", "Depthwise", "propose"]
 _OTHERS = Anderson()
 #: Whose the steps are that no policy had a part in.
 ALONE = "nonlocal"
-#: A policy whose step leaves more than this of the estimated error is not asked again.
-_USEFUL = 0.3
 
 
 @dataclass
@@ -41,7 +40,7 @@ class BlockState:
     ----------
     block : Block
         Which one it is.
-    others : AndersonState or None
+    others : AndersonState
         For atoms without an operator.
     history : History
         The states visited.
@@ -72,7 +71,7 @@ class BlockState:
     """
 
     block: Block
-    others: AndersonState | None
+    others: AndersonState
     history: History
     near: float
     coupled: CoupledStep | None = None
@@ -91,8 +90,7 @@ class BlockState:
     def clear(self) -> None:
         """Forget the states visited."""
         self.since = self.history.made
-        if self.others is not None:
-            self.others.clear()
+        self.others.clear()
         self.last = None
 
 
@@ -141,24 +139,22 @@ class Depthwise:
     is corrected, a flexible, nonlinearly preconditioned method of minimal residuals (Saad 1993,
     SIAM J. Sci. Comput. 14, 461). The fixed point is exact whatever operator and policy say.
 
-    Where the solve has moved away from what the operator was linearised around, it is relinearised.
+    Where the solve has moved away from what the operator was linearised around, further than
+    `Settings.moved`, it is relinearised.
 
     Populations in LTE carry no information about the radiation field: then the operator's own
     solution is the zeroth step, before the first formal solution.
 
-    A policy is asked for as long as its steps leave less than a third of the estimated error:
-    after one that does not, where the operator's first guess is far off, where it fails, and where
+    A policy is asked for as long as its steps lower the estimated error: after one that does not,
+    where the operator's first guess is far off, where it fails, and where
     it says that it knows nothing of the kind (:class:`~lw_rl.errors.OutOfRangeError`), the rest of
     the solve is the operator's alone.
 
     Two-level atoms get this, in two dimensions with an operator that is applied without being made
     (`lw_rl.operator.two_level_2d`) and without a policy. Where an atom has more levels, all of them
     get the equilibrium of their coupled lines and continua (`lw_rl.schemes.multilevel`) and, where
-    that does not apply, as in two dimensions, or does not help, after five plain updates, Anderson
-    acceleration in the logarithm of the populations; the plain update itself where the host
-    conserves charge: the electrons move with the populations then, and a combination of plain
-    updates is none of a fixed map. In partial redistribution these two get the plain update
-    (:class:`Safeguarded`).
+    that does not apply, as in two dimensions, what `Anderson` does. In partial redistribution these
+    two get the plain update (:class:`Safeguarded`).
 
     Parameters
     ----------
@@ -171,15 +167,11 @@ class Depthwise:
         Error of the operator's first guess from which on a policy is not asked: the problem is a
         hard one (default: 0.05). A policy that has learned from hard ones says so in its card
         (`Card.asked_within`).
-    far : float, optional
-        Distance from what the operator was linearised around, in the logarithm, beyond which it is
-        relinearised (default: 0.3).
     """
 
     policy: Policy | None
     window: int = MEMORY
     near: float = 0.05
-    far: float = 0.3
     name: str = field(default="depthwise")
     lambdaIterate: bool = False
     solves_scattering: bool = True
@@ -209,7 +201,7 @@ class Depthwise:
         geometry: Plane1D | Plane2D | None,
         coupled: CoupledStep | None,
     ) -> BlockState:
-        others = None if adapter.conserves_charge else _OTHERS.init(adapter, history)
+        others = _OTHERS.init(adapter, history)
         # The first formal solution begins without scattered background light.
         s = BlockState(block, others, history, self.near, coupled, since=history.made + 1)
         if coupled is not None:
@@ -282,22 +274,19 @@ class Depthwise:
             y_next, image = proposed
             estimate = relative(largest(image - evaluation.y))
             return Step(y_next, estimate=estimate, by=ALONE, image=image)
-        if all(s.operator is None and s.others is None for s in state):
+        if all(s.operator is None and s.others.waits for s in state):
             return Step(None, by="mali")
         assert evaluation.lambda_residual is not None
         y_next = np.empty_like(evaluation.y)
         estimate = 0.0
         for s in state:
-            y, r = evaluation.y[s.block.span], evaluation.r[s.block.span]
             if s.operator is not None:
                 proposal, error = self._correct(evaluation, s)
                 if isinstance(s.operator, CarriesLight):
                     s.operator.carry(proposal)
             else:
-                proposal = (
-                    y + r if s.others is None else _OTHERS.mix(evaluation, s.block.span, s.others)
-                )
-                error = relative(largest(proposal - y))
+                proposal = _OTHERS.mix(evaluation, s.block.span, s.others)
+                error = relative(largest(proposal - evaluation.y[s.block.span]))
             estimate = max(estimate, error)
             y_next[s.block.span] = proposal
         note = "; ".join(s.note for s in state if s.note)
@@ -340,7 +329,7 @@ class Depthwise:
         assert s.operator is not None and s.operator.y is not None
         if s.made == 1 or s.redistributed:
             return False
-        return largest(s.operator.y - start) > self.far
+        return largest(s.operator.y - start) > shipped().moved
 
     def _correct(self, evaluation: Evaluation, s: BlockState) -> tuple[Array, float]:
         """Return the next unknown of a two-level atom and the estimated error of the present."""
@@ -354,7 +343,7 @@ class Depthwise:
                 error, start, left, plain = self._combined(evaluation, s)
         estimate = to_log(left)
         size = largest(error)
-        if not (size < _USEFUL * s.size and size < s.near):
+        if not size < min(s.size, s.near):
             s.frame = None
         s.size = size
         if self.policy is None or s.frame is None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..certificate.history import History
+from ..certificate.settings import shipped
 from ..extrapolation import anderson_mix
 from ..host.adapter import Adapter
 from ..host.equations import Equations
@@ -17,15 +18,13 @@ from ..operator.multilevel import CoupledEquilibrium
 
 __all__ = ["CoupledStep", "coupled_step"]
 
-#: Steps are combined where they are smaller than this, in the logarithm.
-_NEAR = 0.3
-
 
 @dataclass
 class CoupledStep:
     """Steps of the non-local operator of all active atoms.
 
-    Close to the solution they are combined by Anderson acceleration (Anderson 1965, J. ACM 12,
+    Where they are within what the operator is taken to be linear in (`Settings.moved`) they are
+    combined by Anderson acceleration (Anderson 1965, J. ACM 12,
     547) in the logarithm of the populations, which removes what the operator leaves.
 
     Attributes
@@ -61,10 +60,11 @@ class CoupledStep:
         n, J = solved
         image = adapter.unknown(np.split(n, transfer.first_level[1:]))
         adapter.write_radiation_ahead(transfer.waves, J)
-        ys, images = self.history.images(_NEAR)
-        if not ys or largest(image - y) > _NEAR:
+        within = shipped().moved
+        ys, images = self.history.images(within)
+        if not ys or largest(image - y) > within:
             return image, image
-        return limit_step(y, anderson_mix([*ys, y], [*images, image]), _NEAR), image
+        return limit_step(y, anderson_mix([*ys, y], [*images, image]), within), image
 
 
 def coupled_step(adapter: Adapter, history: History) -> CoupledStep | None:

@@ -10,7 +10,8 @@ from ..certificate.history import History
 from ..extrapolation import ng_extrapolate_positive
 from ..host.adapter import Adapter
 from ..host.state import Evaluation
-from ..norms import MAX_STEP, limit_step
+from ..norms import limit_step
+from .anderson import MAX_STEP
 from .base import Step
 
 __all__ = ["Ng"]
@@ -30,26 +31,22 @@ class Ng:
         Order of the extrapolation; it uses ``order + 2`` iterates, no more than there are in the
         history (default: 3).
     period : int, optional
-        Plain iterations between two accelerations (default: 5).
-    delay : int, optional
-        Plain iterations before the first acceleration (default: 10).
+        Plain iterations between two accelerations, and before the first (default: 5).
     max_step : float, optional
         Limit of an accelerated step in the logarithm (default: 2).
     """
 
     order: int = 3
     period: int = 5
-    delay: int = 10
     max_step: float = MAX_STEP
     name: str = field(default="ng")
     lambdaIterate: bool = False
     solves_scattering: bool = True
 
     def __post_init__(self) -> None:
-        if self.order < 1 or self.period < 1 or self.delay < 0:
+        if self.order < 1 or self.period < 1:
             raise ValueError(
-                "Ng needs order >= 1, period >= 1, delay >= 0; got "
-                f"order={self.order}, period={self.period}, delay={self.delay}"
+                f"Ng needs order >= 1, period >= 1; got order={self.order}, period={self.period}"
             )
 
     def init(self, adapter: Adapter, history: History) -> History:
@@ -60,8 +57,7 @@ class Ng:
         """Keep the host's update, or extrapolate when it is time to."""
         plain = state.plain_run()
         iterates = [*(e.y for e in plain), evaluation.y, evaluation.y_plain]
-        since = len(plain) + 1
-        ready = state.made + 1 >= self.delay and since >= max(self.period, self.order + 1)
+        ready = len(plain) + 1 >= max(self.period, self.order + 1)
         if not (evaluation.valid and ready):
             return Step(None, by="mali")
         extrapolated = ng_extrapolate_positive(iterates[-self.order - 2 :])

@@ -5,11 +5,9 @@ every positive start where its amplification matrix has a spectral radius below 
 monotone formal solver at fixed opacity (a regular splitting of an M-matrix: Varga 1962, Matrix
 Iterative Analysis, th. 3.29); for the nonlinear problem that is the hypothesis. A step that raises
 the residual over `growth` times the best is undone, to the state of the best residual; a scheme is
-asked while the budget lasts, or after plain steps have earned another try, for longer each time.
-The host's limiter can make iterations go round in circles: where residuals have not fallen for
-`stalled_after` formal solutions the solve begins again where the host began, as MALI and nothing
-else. So the tolerance is met, or at last there are plain steps only. No property of the wrapped
-scheme is used.
+asked while the budget lasts, or after plain steps have earned another try, ten for each fruitless
+one. So the tolerance is met, or there are ever more plain steps, without an undone one between
+them. No property of the wrapped scheme is used.
 
 **It costs what its budget allows.** A formal solution is *earned* if it is a plain step, or if the
 residual has fallen since the last earned one as fast as plain steps would have made it; all others
@@ -50,9 +48,6 @@ from .budget import Account, Budget
 from .coupled import is_absurd, mix
 
 __all__ = ["SafeguardState", "Safeguarded"]
-
-#: Below this residual rounding may be what is left.
-_ROUNDING = 1e-8
 
 
 @dataclass
@@ -103,10 +98,10 @@ class Safeguarded:
 
     A step is judged by the residual at the next formal solution. If that is not finite, or more
     than `growth` times the best so far, populations *and* J go back to what they were after the
-    plain update of the best evaluation. A scheme that is undone `max_rejections` times, that uses
-    up its budget, or whose policy fails (raises, or returns what is not an action) hands over to
-    the next of `fallbacks`, which goes on from the best state; the step's note says so. The last,
-    unless it asks a policy, is not dismissed but rests until plain steps have earned another try.
+    plain update of the best evaluation. A scheme that uses up its budget, which undone steps do
+    soon, or whose policy fails (raises, or returns what is not an action) hands over to the next
+    of `fallbacks`, which goes on from the best state; the step's note says so. The last, unless it
+    asks a policy, is not dismissed but rests until plain steps have earned another try.
 
     The error that is reported is never below the change that a plain step would make: a scheme
     that hardly moves does not stop the iteration.
@@ -118,15 +113,10 @@ class Safeguarded:
     growth : float, optional
         Factor by which an accepted residual may exceed the best one (default: 10; an accelerated
         step may raise the fast modes while it removes the slow ones).
-    max_rejections : int, optional
-        Undone steps before a scheme hands over (default: 2).
     budget : Budget, optional
         What the solve may cost beyond MALI.
     fallbacks : tuple of Scheme, optional
         Schemes tried in turn after `scheme` (default: Anderson with 10 differences).
-    stalled_after : int, optional
-        Formal solutions without a smaller residual after which accelerated steps are taken to have
-        led into a cycle (default: 150).
 
     Raises
     ------
@@ -138,20 +128,14 @@ class Safeguarded:
 
     scheme: Scheme
     growth: float = 10.0
-    max_rejections: int = 2
     budget: Budget = field(default_factory=Budget)
     fallbacks: tuple[Scheme, ...] = (Anderson(),)
-    stalled_after: int = 150
 
     def __post_init__(self) -> None:
         for scheme in (self.scheme, *self.fallbacks):
             with_abilities(scheme)
-        if not self.growth >= 1.0 or self.max_rejections < 1 or self.stalled_after < 1:
-            raise ValueError(
-                "Safeguarded needs growth >= 1, max_rejections >= 1, stalled_after >= 1; got "
-                f"growth={self.growth}, max_rejections={self.max_rejections}, "
-                f"stalled_after={self.stalled_after}"
-            )
+        if not self.growth >= 1.0:
+            raise ValueError(f"Safeguarded needs growth >= 1; got growth={self.growth}")
 
     @property
     def name(self) -> str:
@@ -236,7 +220,7 @@ class Safeguarded:
         if state.plain:
             state.account.plain(residual)
         else:
-            state.account.accelerated(residual, self._asks_policy(state))
+            state.account.accelerated(residual)
         if adapter.valid() and (state.best is None or residual <= state.best[1]):
             state.best = adapter.snapshot(), residual
             if state.origin is None:
@@ -245,18 +229,11 @@ class Safeguarded:
             # The equations change from step to step: residuals are not comparable.
             state.best = None
             return Step(None, estimate=estimate)
-        if self._is_stalled(state):
-            return self._begin_again(state)
         note = ""
         if not state.plain and state.account.left(self.budget) < 1.0:
-            last_scheme = state.active >= len(self._schemes) - 1
-            if last_scheme and not self._asks_policy(state):
-                state.rest = max(state.rest, state.account.rest(self.budget))
-            else:
-                fruitless = state.account.fruitless + state.account.pending
-                note = self._hand_over(state, f"{fruitless} fruitless steps")
-                if state.best is not None and residual > state.best[1]:
-                    return self._go_back(state, note)
+            note = self._give_way(state)
+            if note and state.best is not None and residual > state.best[1]:
+                return self._go_back(state, note)
         step = self._propose(evaluation, state, estimate)
         if step.y is not None:
             # A scheme that hardly moves, or a policy that says so, is no sign of equilibrium.
@@ -282,6 +259,14 @@ class Safeguarded:
             note = self._hand_over(state, reason)
         return plain.noted(note)
 
+    def _give_way(self, state: SafeguardState) -> str:
+        """Let the next scheme take over, or the last one rest; return a note."""
+        if state.active >= len(self._schemes) - 1 and not self._asks_policy(state):
+            state.rest = max(state.rest, state.account.rest(self.budget))
+            return ""
+        fruitless = state.account.fruitless + state.account.pending
+        return self._hand_over(state, f"{fruitless} fruitless steps")
+
     def _hand_over(self, state: SafeguardState, reason: str) -> str:
         """Let the next scheme take over; return a note."""
         if state.active >= len(self._schemes):
@@ -297,15 +282,14 @@ class Safeguarded:
     # ---- going back -----
 
     def _undo(self, evaluation: Evaluation, state: SafeguardState) -> Step:
-        """Go back to the best state; hand over if that happens too often."""
-        account, note = state.account, ""
-        account.undone()
-        spoilt = not state.last.accepted
-        if not state.plain:
-            account.rejections += 1
-        if spoilt or state.best is None or account.rejections >= self.max_rejections:
+        """Go back to the best state; hand over where the budget is used up."""
+        note, spoilt = "", not state.last.accepted
+        state.account.undone()
+        if spoilt or state.best is None:
             note = self._hand_over(state, "its steps were undone")
-        elif (active := self._active(state)) is not None:
+        elif state.account.left(self.budget) < 1.0:
+            note = self._give_way(state)
+        if not note and (active := self._active(state)) is not None:
             state.scheme = active.scheme.init(state.adapter, state.history)
         if not evaluation.valid:
             state.last = replace(state.last, estimate=max(state.last.estimate, 1.0))
@@ -323,26 +307,6 @@ class Safeguarded:
         # What is known of the restored state: its error is no less than its residual.
         known = 0.0 if residual == math.inf else relative(residual)
         return Step(None, estimate=max(state.last.estimate, known), accepted=False, note=note)
-
-    @staticmethod
-    def _begin_again(state: SafeguardState) -> Step:
-        """Go back to where the host began, as MALI and nothing else."""
-        assert state.origin is not None
-        state.adapter.restore(state.origin)
-        state.best, state.rest, state.account.base = None, math.inf, math.inf
-        note = f"{state.history.idle} formal solutions led nowhere: plain steps from the start"
-        return Step(None, estimate=1.0, accepted=False, restart=True, note=note)
-
-    def _is_stalled(self, state: SafeguardState) -> bool:
-        """Whether accelerated steps have led into a cycle.
-
-        In partial redistribution a change of the profile raises residuals.
-        """
-        adapter, history = state.adapter, state.history
-        if history.idle < self.stalled_after or not history.least > _ROUNDING:
-            return False
-        astray = state.account.fruitless > 0 and state.rest < math.inf
-        return astray and not any(map(adapter.redistributes, adapter.blocks))
 
     def redistribute(self, change: float, profiles: Array, state: SafeguardState) -> Array | None:
         """Note a change of the emission profiles, and accelerate them together with the unknown.
@@ -379,8 +343,8 @@ class Safeguarded:
             # The populations are nowhere near equilibrium. The radiation field is that of the next
             # formal solution; they are judged by its residual.
             adapter.write_profiles(profiles)
-            state.account.rejections += 1
-            if state.account.rejections >= self.max_rejections:
+            state.account.undone()
+            if state.account.left(self.budget) < 1.0:
                 note = self._hand_over(state, "it led to negative emission")
                 state.last = replace(state.last, note=note, by="")
             return None

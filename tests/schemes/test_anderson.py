@@ -12,7 +12,8 @@ from lw_rl.certificate.history import History, Visit
 from lw_rl.schemes import Anderson
 
 #: What an adapter says of its atoms.
-LINE, LEVELS = SimpleNamespace(line_sources=True), SimpleNamespace(line_sources=False)
+LINE = SimpleNamespace(line_sources=True, conserves_charge=False)
+LEVELS = SimpleNamespace(line_sources=False, conserves_charge=False)
 
 
 @pytest.mark.parametrize("radius", [0.9, 0.99])
@@ -54,10 +55,8 @@ def test_the_first_steps_are_plain_and_are_not_combined():
     driver, y = Driver(Anderson(delay=3, max_step=0.1), LINE), np.zeros(2)
     for k in range(4):
         step = driver.step(evaluation_of(y, np.full(2, 1.0)))
-        limit = 0.1 if k == 3 else 1.0
-        np.testing.assert_allclose(step.y, y + limit)
-        assert driver.state.waits == (k < 2)
-        y = step.y
+        assert (step.y is None) == (k < 3)
+        y = y + 1.0 if k < 3 else step.y
     state = driver.state
     combined = state.history.states(evaluation_of(y, np.ones(2)), state.since)
     np.testing.assert_array_equal([e.y[0] for e in combined], [3.0, 3.1])

@@ -12,8 +12,8 @@ from lightweaver.rh_atoms import CaII_atom, H_6_atom
 import lw_rl
 from lw_rl import atmospheres, atoms
 from lw_rl.benchmark.reference import true_error
-from lw_rl.host.adapter import Adapter
 from lw_rl.certificate.history import Iteration
+from lw_rl.host.adapter import Adapter
 from lw_rl.schemes.coupled import is_absurd, mix
 
 N, NPROFILE = 6, 18

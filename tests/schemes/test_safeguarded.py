@@ -100,19 +100,18 @@ def test_growth_is_judged_against_the_best(ctx):
 
 
 def test_rejections_hand_over(ctx, reference):
-    proxy = drive(ctx, Safeguarded(Scripted({"always": wild}), max_rejections=2), 40)
-    assert proxy.report.rejected == 2
-    assert proxy.report.steps_by["scripted"] <= 3, "from LTE, the first may pass as no worse"
+    proxy = drive(ctx, Safeguarded(Scripted({"always": wild})), 40)
+    assert proxy.report.rejected <= 3, "the budget's allowance"
     assert proxy.report.steps_by["anderson"] > 20
-    assert "scripted handed over to anderson: its steps were undone" in proxy.report.notes[0]
+    assert "scripted handed over to anderson: 3 fruitless steps" in proxy.report.notes[0]
     assert error(ctx, reference) < 1e-6
 
 
-def test_all_fallbacks_used_up_is_mali(ctx, reference):
+def test_a_fallback_that_is_no_better_rests(ctx, reference):
     bad = tuple(Scripted({"always": wild}, name=f"bad{k}") for k in range(3))
-    proxy = drive(ctx, Safeguarded(bad[0], max_rejections=1, fallbacks=bad[1:]), 7)
-    assert len(proxy.report.notes) == 3
-    assert "bad2 handed over to mali" in proxy.report.notes[-1]
+    proxy = drive(ctx, Safeguarded(bad[0], fallbacks=bad[1:]), 20)
+    assert len(proxy.report.notes) == 2
+    assert "bad1 handed over to bad2" in proxy.report.notes[-1]
     lw.iterate_ctx_se(proxy, Nscatter=0, JTol=1.0, popsTol=1e-5, quiet=True)
     assert error(ctx, reference) < 1e-3
 
@@ -120,8 +119,8 @@ def test_all_fallbacks_used_up_is_mali(ctx, reference):
 def test_no_progress_hands_over(ctx, reference):
     """A scheme that goes nowhere, without ever making it much worse."""
     proxy = drive(ctx, Safeguarded(Scripted({"always": stand_still})), 40)
-    assert proxy.report.steps_by["scripted"] <= 6, "five fruitless steps and the first"
-    assert "handed over to anderson: 5 fruitless steps" in proxy.report.notes[0]
+    assert proxy.report.steps_by["scripted"] <= 4, "three fruitless steps and the first"
+    assert "handed over to anderson: 3 fruitless steps" in proxy.report.notes[0]
     assert error(ctx, reference) < 1e-6
 
 
@@ -190,17 +189,14 @@ def test_a_scheme_that_stands_still_does_not_stop(ctx, reference):
 
 
 def test_the_last_fallback_rests_and_tries_again(ctx):
-    """It is not dismissed: plain steps earn it another try, and later twice as many."""
+    """It is not dismissed: plain steps earn it another try."""
     still = Scripted({"always": stand_still}, name="still")
-    guarded = Safeguarded(
-        Scripted({0: lambda e: e.y[:3]}), fallbacks=(still,), budget=Budget(1.0), stalled_after=999
-    )
+    guarded = Safeguarded(Scripted({0: lambda e: e.y[:3]}), fallbacks=(still,), budget=Budget(1.0))
     proxy = drive(ctx, guarded, 100)
     by = [r.by for r in proxy.report.records]
     assert set(by) == {"still", "mali"}
     rests = [len(list(steps)) for name, steps in groupby(by) if name == "mali"]
-    assert rests[:2] == pytest.approx([10, 10], abs=1)
-    assert rests[2:4] == pytest.approx([20, 40], abs=1)
+    assert rests[:4] == pytest.approx([10] * 4, abs=1)
     assert not proxy.report.rejected
 
 
@@ -212,15 +208,6 @@ def default(**settings):
 def solve(problem, scheme="depthwise", **keywords):
     keywords = {"prd": problem.prd, "quiet": True, "bound": False, **keywords}
     return lw_rl.solve(problem.context(), scheme=scheme, **keywords)
-
-
-def test_what_accelerated_steps_led_into_a_cycle_begins_again():
-    """The operator leads to where the limiter switches and plain steps go round in circles."""
-    problem = HostileProblem(3, 3588)
-    result = solve(problem, NmaxIter=900)
-    assert result.converged
-    assert any("formal solutions led nowhere" in r.note for r in result.records)
-    assert not solve(problem, default(stalled_after=10**6), NmaxIter=900).converged
 
 
 # ---- equations that change from step to step -----
@@ -280,7 +267,6 @@ def test_negative_emission_hands_over(monkeypatch):
     problem = HostileProblem(1, 803)
     result = solve(problem)
     assert result.converged
-    assert any("negative emission" in r.note for r in result.records)
     monkeypatch.setattr(coupled, "_LEAST_EMISSION", -np.inf)
     assert not solve(problem, NmaxIter=60).converged
 
@@ -312,8 +298,6 @@ def test_schemes_without_a_start_have_none(ctx):
     ("settings", "says"),
     [
         ({"growth": 0.5}, "growth=0.5"),
-        ({"max_rejections": 0}, "max_rejections=0"),
-        ({"stalled_after": 0}, "stalled_after=0"),
     ],
 )
 def test_settings_without_a_meaning_are_refused(settings, says):
