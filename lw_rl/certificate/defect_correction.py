@@ -37,7 +37,7 @@ Operators = Callable[[], Mapping[Block, EquilibriumOperator]]
 #: with a half the stops of 25 problems of hostile seed 74 are the same.
 _SWITCHED = 0.2
 #: Negative part of the operator's inverse, over the positive one, beyond which there is no bound:
-#: the host's was up to five times as large, a tenth, on the validation stream.
+#: the host's was up to five times as large on the validation stream, 0.1.
 _NEGATIVE = 0.02
 #: Factor on every bound: the principle is one of linear equations, and the host's limiter is not.
 #: With it, as with 1.5 to 1.8 by that share, no bound of hostile seed 74 is below the error.

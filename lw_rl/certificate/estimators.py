@@ -199,7 +199,7 @@ def profile_floor(
 ) -> ErrorEstimate:
     """Return the largest ratio of estimate and residual of the last iterations, times a residual.
 
-    For atoms without an operator whose emission profile is iterated: the largest residual of three.
+    For atoms without an operator whose emission profile is iterated: the larger residual of two.
     """
     last = list(history)[-RUN:]
     if operators.complete or not last[-1].profile > 0.0:
@@ -209,7 +209,7 @@ def profile_floor(
         earlier = history.until(len(history) - k)
         seen = first_of((by_step, by_combination, by_contraction), earlier, operators, settings)
         ratios.append(seen.value / max(earlier.last.residual, 1e-300))
-    return ErrorEstimate(max(ratios) * max(v.residual for v in last[-3:]), "contraction")
+    return ErrorEstimate(max(ratios) * max(v.residual for v in last[-2:]), "contraction")
 
 
 # ---- bounds ---------------------------------------------------------------------------------

@@ -62,17 +62,20 @@ class Account:
         Those since the last earned one, and those that MALI would not have made.
     base : float
         The residual at the last earned one.
+    rests : int
+        How often the scheme in use had to rest.
     """
 
     earned: float = 0.0
     pending: int = 0
     fruitless: int = 0
     base: float = float("inf")
+    rests: int = 0
 
     def hand_over(self) -> None:
         """Note that the scheme in use is given up."""
         self.fruitless += self.pending
-        self.pending = 0
+        self.pending = self.rests = 0
 
     def plain(self, residual: float) -> None:
         """Note a plain step. An accelerated one before it is judged by what that makes of it."""
@@ -111,7 +114,12 @@ class Account:
         return budget.left(self.earned, self.fruitless + self.pending)
 
     def rest(self, budget: Budget) -> int:
-        """Return the plain steps that earn one more try."""
+        """Return the plain steps that earn one more try; twice as many from the third time on.
+
+        A try in vain keeps the estimate of the error from seeing MALI left to itself.
+        """
         self.fruitless += self.pending
         self.pending = 0
-        return math.ceil((1.0 - self.left(budget)) / budget.share)
+        self.rests += 1
+        steps = math.ceil((1.0 - self.left(budget)) / budget.share)
+        return int(steps * 2 ** max(self.rests - 2, 0))

@@ -19,14 +19,11 @@ from ..certificate.history import Iteration
 from ..extrapolation import least_residual
 from ..norms import largest
 
-__all__ = ["is_absurd", "mix"]
+__all__ = ["mix"]
 
 #: A change of the unknown that is larger than the last one by this factor is of another problem:
 #: without, the 8 problems of the suite prd and 14 hostile ones take 781 formal solutions for 438.
 _GROWN = 2.0
-#: An emission profile that is more negative than this, over the absorption profile, is absurd: in
-#: equilibrium -0.1 was seen, without the rule populations are led to where no step leads back.
-_LEAST_EMISSION = -1.0
 #: The profile's change follows from that of the unknown: their differences are all but parallel.
 _CUTOFF = 1e-8
 
@@ -79,11 +76,3 @@ def _of_one_problem(iterations: Sequence[Iteration], N: int) -> list[Iteration]:
             found = []
         found.append(iteration)
     return found
-
-
-def is_absurd(profiles: Array) -> bool:
-    """Return whether emission profiles are so negative that no emission is.
-
-    In units of the absorption profile; slightly negative ones occur in equilibrium.
-    """
-    return not profiles.min() >= _LEAST_EMISSION

@@ -152,7 +152,7 @@ class Depthwise:
     solution is the zeroth step, before the first formal solution.
 
     A policy is asked for as long as its steps lower the estimated error: after one that does not,
-    where the operator's first guess is far off, where it fails, and where
+    where the operator's first guess is further off than its card allows, where it fails, and where
     it says that it knows nothing of the kind (:class:`~lw_rl.errors.OutOfRangeError`), the rest of
     the solve is the operator's alone.
 
@@ -169,15 +169,10 @@ class Depthwise:
         all to the operator.
     window : int, optional
         States that are combined; 1 turns it off (default: 11, all that are remembered).
-    near : float, optional
-        Error of the operator's first guess from which on a policy is not asked: the problem is a
-        hard one (default: 0.05). A policy that has learned from hard ones says so in its card
-        (`Card.asked_within`).
     """
 
     policy: Policy | None
     window: int = MEMORY
-    near: float = 0.05
     name: str = field(default="depthwise")
     lambdaIterate: bool = False
     solves_scattering: bool = True
@@ -209,7 +204,7 @@ class Depthwise:
     ) -> BlockState:
         others = _OTHERS.init(adapter, history)
         # The first formal solution begins without scattered background light.
-        s = BlockState(block, others, history, self.near, coupled, since=history.made + 1)
+        s = BlockState(block, others, history, np.inf, coupled, since=history.made + 1)
         if coupled is not None:
             return s
         atom, y = adapter.atom(block), adapter.read()[block.span]
@@ -227,7 +222,7 @@ class Depthwise:
         if self.policy is not None and atom.source and trained:
             card = card_of(self.policy)
             s.frame = make_frame(atom.source.physics())
-            s.near = card.asked_within or self.near
+            s.near = card.asked_within or np.inf
             s.factor = card.operator_factor(s.frame.static)
         return s
 

@@ -64,8 +64,10 @@ def test_the_file_is_read_and_says_what_set_each(found, monkeypatch, tmp_path):
         assert entry["value"] == getattr(settings, name) >= 1.0
         assert entry["stops"] == 2 * len(seen[name])
         assert entry["value"] == max(1.0, entry["quantiles"]["0.999"])
-    assert settings.rough == pytest.approx(2.0, rel=0.01) and settings.allowance == 4.0
-    assert settings.moved in DISTANCES and content["values"]["moved"]["shares"]
+    assert (
+        settings.rough == pytest.approx(2.0, rel=0.01) and settings.allowance == shipped().allowance
+    )
+    assert settings.moved in DISTANCES and content["values"]["moved"]["defects"]
     assert settings.populations == shipped().populations
     assert all(entry["set by"] for entry in content["values"].values())
 
