@@ -74,11 +74,13 @@ def test_what_is_undone_is_undone_in_J_too(ctx):
 def test_a_plain_step_is_never_undone(ctx):
     """MALI's residual may grow for a step; that is no reason to go back."""
     proxy = drive(ctx, Safeguarded(Mali(), growth=1.0), 30)
+    assert not proxy.report.rejected
 
 
 def test_a_good_step_is_kept(ctx, converged, reference):
     y = Adapter(copy.deepcopy(converged)).read()
     proxy = drive(ctx, Scripted({2: lambda e: y}), 5)
+    assert not proxy.report.rejected
     assert error(ctx, reference) < 1e-4, "J of the background's scattering still lags"
 
 
@@ -196,6 +198,7 @@ def test_the_last_fallback_rests_and_tries_again(ctx):
     rests = [len(list(steps)) for name, steps in groupby(by) if name == "mali"]
     assert rests[:2] == pytest.approx([10, 10], abs=1)
     assert rests[2:4] == pytest.approx([20, 40], abs=1)
+    assert not proxy.report.rejected
 
 
 def default(**settings):
