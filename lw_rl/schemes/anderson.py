@@ -14,11 +14,12 @@ from ..host.state import Evaluation
 from ..norms import largest, limit_step, relative
 from .base import Step
 
-__all__ = ["MAX_STEP", "Anderson", "AndersonState"]
+__all__ = ["DELAY", "MAX_STEP", "Anderson", "AndersonState"]
 
-#: Plain steps before populations are combined: far from equilibrium they are better left alone.
+#: Plain steps before populations are combined, which far from equilibrium are better left alone,
+#: and between two of Ng's accelerations, of which one makes use of five iterates.
 #: Ca II beside H: 29 formal solutions with five, 106 with none.
-_DELAY = 5
+DELAY = 5
 #: Limit of an accelerated step in the logarithm: the first 131 of hostile seed 72 take 12.05 formal
 #: solutions with ten times as much, 12.08 with this.
 MAX_STEP = 2.0
@@ -95,7 +96,7 @@ class Anderson:
     def init(self, adapter: Adapter, history: History) -> AndersonState:
         """Begin: states visited before are not combined."""
         levels = not adapter.line_sources
-        delay: float = (_DELAY if levels else 0) if self.delay is None else self.delay
+        delay: float = (DELAY if levels else 0) if self.delay is None else self.delay
         if adapter.conserves_charge:
             delay = math.inf
         logarithmic = levels if self.logarithmic is None else self.logarithmic

@@ -283,9 +283,8 @@ class Depthwise:
             proposed = coupled.propose(evaluation)
             if proposed is None:
                 return Step(None, by="mali")
-            y_next, image = proposed
-            estimate = relative(largest(image - evaluation.y))
-            return Step(y_next, estimate=estimate, by=ALONE, image=image)
+            y_next, size, image = proposed
+            return Step(y_next, estimate=relative(size), by=ALONE, image=image)
         if all(s.operator is None and s.others.waits for s in state):
             return Step(None, by="mali")
         assert evaluation.lambda_residual is not None

@@ -11,7 +11,7 @@ from ..extrapolation import ng_extrapolate_positive
 from ..host.adapter import Adapter
 from ..host.state import Evaluation
 from ..norms import limit_step
-from .anderson import MAX_STEP
+from .anderson import DELAY, MAX_STEP
 from .base import Step
 
 __all__ = ["Ng"]
@@ -37,7 +37,7 @@ class Ng:
     """
 
     order: int = 3
-    period: int = 5
+    period: int = DELAY
     max_step: float = MAX_STEP
     name: str = field(default="ng")
     lambdaIterate: bool = False

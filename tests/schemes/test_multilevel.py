@@ -13,6 +13,7 @@ from lw_rl.certificate.history import History, Visit
 from lw_rl.host.adapter import Adapter
 from lw_rl.norms import largest
 from lw_rl.operator.scattering import SolvedScattering
+from lw_rl.problems import random_problem
 from lw_rl.schemes.multilevel import coupled_step
 
 
@@ -64,6 +65,35 @@ def test_a_plain_step_is_taken_where_no_equilibrium_is_found():
     assert "mali" in result.steps_by and result.records[-1].by == "nonlocal"
 
 
+def test_complete_linearisation_takes_over_where_steps_shrink_slowly():
+    # Without it this problem takes more than ten.
+    result = lw_rl.solve(random_problem("atoms", 3002).context(), quiet=True)
+    assert result.converged
+    assert result.Nformal <= 7
+
+
+def test_a_newton_step_that_does_not_shrink_is_not_taken():
+    adapter = Adapter(problem("hydrogen"))
+    step = coupled_step(adapter, History())
+    evaluation = adapter.evaluate()
+    asked = []
+
+    class Newton:
+        def propose(self, y):
+            asked.append(y)
+            return y + 1.0, 0.9
+
+    step.newton, step.slow = Newton(), True
+    proposed, size, image = step.propose(evaluation)
+    assert size == 0.9 and image is None
+    np.testing.assert_array_equal(proposed, evaluation.y + 1.0)
+    _, size, _ = step.propose(evaluation)
+    assert len(asked) == 2
+    assert size != 0.9
+    # The operator has to be slow again before it is asked once more.
+    assert not step.slow
+
+
 def test_states_are_combined_close_to_the_solution_only():
     steps = []
     for ctx in (problem("hydrogen"), solved("hydrogen")):
@@ -71,7 +101,7 @@ def test_states_are_combined_close_to_the_solution_only():
         step = coupled_step(adapter, history)
         for _ in range(2):
             evaluation = adapter.evaluate()
-            y, image = step.propose(evaluation)
+            y, _, image = step.propose(evaluation)
             history.add(Visit(evaluation, False, image=image))
             adapter.write(y)
         steps.append((largest(image - evaluation.y), np.array_equal(y, image)))
