@@ -14,7 +14,6 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache, wraps
 from typing import Any, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 import lightweaver as lw
 
@@ -128,7 +127,7 @@ def _choose(name: str, choices: Iterable[str]) -> str | None:
 
 
 #: How types spell attributes that all their objects have.
-_KNOWN: WeakKeyDictionary[type, dict[str, str]] = WeakKeyDictionary()
+_KNOWN: dict[type, dict[str, str]] = {}
 
 
 def spelled(thing: Any, new: str) -> str:
@@ -181,9 +180,13 @@ class Named:
         object.__setattr__(self, "_thing", thing)
 
     def __getattr__(self, name: str) -> Any:
+        thing = self._thing
+        known = _KNOWN.get(type(thing), {}).get(name)
+        if known is not None:
+            return getattr(thing, known)
         if name.startswith("__"):
             raise AttributeError(name)
-        return getattr(self._thing, spelled(self._thing, name))
+        return getattr(thing, spelled(thing, name))
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._thing, spelled(self._thing, name), value)
