@@ -119,9 +119,9 @@ def _alike(name: str, choices: Iterable[str]) -> str | None:
     return next((c for c in choices if c[0] != "_" and _folded(c) == _folded(name)), None)
 
 
-def _choose(name: str, choices: Iterable[str]) -> str | None:
+@lru_cache(maxsize=1024)
+def _choose(name: str, choices: tuple[str, ...]) -> str | None:
     """Return the choice that is a spelling of a name."""
-    choices = tuple(choices)
     known = (candidate for candidate in _candidates(name) if candidate in choices)
     return next(known, None) or _alike(name, choices)
 
@@ -204,7 +204,7 @@ def entry(mapping: Mapping[str, Any], new: str) -> Any:
     KeyError
         If there is none of that name in any spelling.
     """
-    name = _choose(new, mapping)
+    name = _choose(new, tuple(mapping))
     if name is None:
         raise KeyError(f"{' or '.join(_candidates(new))}; there are {', '.join(mapping)}")
     return mapping[name]
