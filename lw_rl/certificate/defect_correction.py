@@ -74,6 +74,12 @@ class DefectCorrection:
         self._log_thermal: dict[Block, Array] = {}
         self._seen: tuple[Evaluation, bool, tuple[float, bool]] | None = None
 
+    @property
+    def copies_host(self) -> bool:
+        """Whether the scheme's operators have the host's own formal solver, of every atom."""
+        made = self._of_scheme()
+        return all(b in made and made[b].copies_host for b in self.blocks)
+
     def errors(self, evaluation: Evaluation) -> Array | None:
         """Return the relative error by one Newton step, ``S*/S - 1``, shape [Nunknown].
 

@@ -59,10 +59,14 @@ class EquilibriumOperator(Protocol):
         The state that it was linearised around.
     regular : bool
         Whether it can be inverted.
+    copies_host : bool
+        Whether its formal solver is the host's own, to rounding: what it says of the error is
+        believed at the first formal solution.
     """
 
     y: Array | None
     regular: bool
+    copies_host: bool
 
     def solve(self, residual: Array) -> Array:
         """Return the correction that removes a residual."""

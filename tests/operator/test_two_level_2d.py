@@ -1,12 +1,16 @@
 """The operator of a two-level atom in two dimensions, and solves with it."""
 
+from dataclasses import replace
+
 import lightweaver as lw
 import numpy as np
 import pytest
 from plane_helpers import plane_context, reference
 
 import lw_rl
+from lw_rl.host import adapter as host_adapter
 from lw_rl.host.adapter import Adapter
+from lw_rl.host.plane import plane_line
 from lw_rl.operator import two_level_2d
 from lw_rl.operator.base import geometry_for, operator_for
 from lw_rl.operator.plane_2d import Plane2D
@@ -59,16 +63,16 @@ def test_residual_and_inverse_belong_together(monkeypatch):
     assert np.abs((operator.solve(-linear) - direction) / S).max() < 0.1
 
 
-def test_steps_of_mali_damp_what_the_limiter_leaves(monkeypatch):
-    adapter = Adapter(plane_context("blobs", Nz=41, Nx=16))
+def test_a_step_of_mali_damps_what_the_limiter_leaves(monkeypatch):
+    adapter = Adapter(plane_context("corrugated", Nz=41, Nx=16))
     line, geometry = adapter.atom(adapter.blocks[0]).source.plane(), Plane2D(adapter.grid.plane)
-    truth = reference(plane_context("blobs", Nz=41, Nx=16))
+    truth = reference(plane_context("corrugated", Nz=41, Nx=16))
 
     def error():
         return np.abs(np.expm1(PlaneOperator.first(line, geometry).start() - truth)).max()
 
     with_steps = error()
-    monkeypatch.setattr(two_level_2d, "_SMOOTHING", ())
+    monkeypatch.setattr(two_level_2d, "_SMOOTHED", np.inf)
     assert with_steps < 0.5 * error()
 
 
@@ -77,7 +81,33 @@ def test_a_default_solve_is_right_after_few_formal_solutions(kind):
     ctx = plane_context(kind)
     truth = reference(ctx)
     result = lw_rl.solve(ctx, quiet=True)
-    assert result.converged and result.Nformal <= 4
+    assert result.converged and result.Nformal <= 2
+    assert np.abs(np.expm1(Adapter(ctx).read() - truth)).max() < 1e-3
+
+
+def test_it_stops_at_the_first_formal_solution_where_the_grid_is_not_coarse():
+    ctx = plane_context("corrugated", Nz=41, Nx=16)
+    result = lw_rl.solve(ctx, quiet=True)
+    assert result.converged and result.Nformal == 1
+    n = Adapter(ctx).populations()[0]
+    for _ in range(60):
+        ctx.formal_sol_gamma_matrices()
+        ctx.stat_equil()
+    assert np.abs(n / Adapter(ctx).populations()[0] - 1.0).max() < 1e-3
+
+
+@pytest.mark.parametrize("wrong", ["epsilon", "opacity", "chi"])
+def test_an_operator_that_is_wrong_is_found_out(wrong, monkeypatch):
+    ctx = plane_context()
+    truth = reference(ctx)
+
+    def spoilt(*args):
+        line = plane_line(*args)
+        return replace(line, **{wrong: (1.5 * getattr(line, wrong)).astype(line.chi.dtype)})
+
+    monkeypatch.setattr(host_adapter, "plane_line", spoilt)
+    result = lw_rl.solve(ctx, quiet=True)
+    assert result.Nformal > 1
     assert np.abs(np.expm1(Adapter(ctx).read() - truth)).max() < 1e-3
 
 
