@@ -35,7 +35,7 @@ _RELATIVE, _LEAST = 2e-2, 1e-7
 #: The same of a second step, which tells of the limiter and need not be precise.
 _ROUGH = 0.1
 #: The same of the first solutions: of the linear one, and of those around the one before.
-_START = (1e-2, 1e-3, 1e-5)
+_START = (1e-2, 1e-3, 3e-6)
 #: Correction of ln S from which on a step of MALI follows it.
 _SMOOTHED = 1e-3
 #: Applications of the operator at most.

@@ -150,3 +150,44 @@ def test_what_it_does_not_know_it_does_not_say():
     assert operator.plain_steps(operator.start(), 100) is None
     assert operator.negative_share == np.inf
     assert np.all(operator.thermal > 0.0)
+
+
+def a_line(epsilon, Nz=192, Nx=4, Nwave=24):
+    """Return a Doppler line in an isothermal, isolated slab of equal columns, and where it is."""
+    ctx = plane_context("homogeneous", Nz=Nz, Nx=Nx)
+    grid = Adapter(ctx).grid.plane
+    known = Adapter(ctx).atom(Adapter(ctx).blocks[0]).source.plane()
+    height = np.linspace(1.0, 0.0, Nz)
+    plane = replace(grid, z=1e6 * height, x=np.linspace(0.0, 3e4, Nx))
+    # From an optical depth of 1e-4 to 1e8 at line centre, of which e-folds are even in height.
+    scale = 1e6 / np.log(1e12)
+    opacity = np.repeat(1e-4 / scale * np.exp((1.0 - height) * 1e6 / scale), Nx)
+    v = np.linspace(-4.5, 4.5, Nwave)
+    profile = np.tile(np.exp(-(v**2)), (1, Nz * Nx, 1)).astype(np.float32)
+    T = np.full(Nz * Nx, 5e3)
+    planck = 1.0 / np.expm1(known.excitation / 5e3)
+    nothing = np.zeros((Nz * Nx, Nwave), np.float32)
+    weight = np.full(Nwave, 1.0 / Nwave)
+    line = replace(
+        known, waves=np.zeros((2, Nwave), int), opacity=opacity, g_ratio=0.0, profile=profile,
+        epsilon=np.full(Nz * Nx, epsilon), log_B=np.full(Nz * Nx, np.log(planck)), weight=weight,
+        norm=1.0 / (profile[0] @ weight), chi=nothing + np.float32(1e-25), thermal=nothing,
+        albedo=nothing, entering=(None, "thermalised", None, None), frequency=np.ones(Nwave),
+        temperature=T, light=None,
+    )  # fmt: skip
+    return line, Plane2D(plane), planck
+
+
+def test_the_surface_of_a_thick_isothermal_slab_emits_with_the_root_of_epsilon():
+    """S(0) = sqrt(epsilon) B (Ivanov 1973, Transfer of Radiation in Spectral Lines, ch. 5)."""
+    line, geometry, planck = a_line(1e-4)
+    S = np.exp(PlaneOperator.first(line, geometry).start()).reshape(-1, 4)
+    np.testing.assert_allclose(S[0] / planck, 1e-2, rtol=0.02)
+    np.testing.assert_allclose(S[-1] / planck, 1.0, rtol=1e-3)
+    assert np.all(np.abs(S / S[:, :1] - 1.0) < 1e-3), "equal columns stay equal"
+
+
+def test_without_scattering_the_source_function_is_plancks():
+    line, geometry, planck = a_line(1.0)
+    S = np.exp(PlaneOperator.first(line, geometry).start())
+    np.testing.assert_allclose(S, planck, rtol=1e-5)
