@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from ..arrays import Array
+from ..errors import MemoryLimitError
 from ..host.state import Atom, Grid, LinePhysics
 from .lambda_1d import Plane1D
 from .line_quadrature import Rays
@@ -30,6 +31,7 @@ __all__ = [
     "CarriesLight",
     "EquilibriumOperator",
     "Geometry",
+    "fits",
     "geometry_for",
     "has_operator",
     "operator_for",
@@ -119,6 +121,17 @@ def geometry_for(grid: Grid) -> Plane1D | Plane2D | None:
 def has_operator(atom: Atom, geometry: Plane1D | Plane2D | None) -> bool:
     """Return whether there is an operator for an atom in a geometry."""
     return atom.source is not None and geometry is not None
+
+
+def fits(atom: Atom, geometry: Plane1D | Plane2D | None) -> bool:
+    """Return whether there is memory for the operator that an atom has."""
+    if not isinstance(geometry, Plane2D) or atom.source is None or atom.source.plane is None:
+        return True
+    try:
+        geometry.keeps(atom.source.plane())
+    except MemoryLimitError:
+        return False
+    return True
 
 
 def operator_for(
