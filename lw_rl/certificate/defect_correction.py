@@ -83,9 +83,12 @@ class DefectCorrection:
 
     @property
     def copies_host(self) -> bool:
-        """Whether the scheme's operators have the host's own formal solver, of every atom."""
+        """Whether the scheme's operator has the host's own formal solver.
+
+        Of several atoms each takes the others for given.
+        """
         made = self._of_scheme()
-        return all(b in made and made[b].copies_host for b in self.blocks)
+        return len(self.blocks) == 1 and all(b in made and made[b].copies_host for b in self.blocks)
 
     def errors(self, evaluation: Evaluation) -> Array | None:
         """Return the relative error by one Newton step, ``S*/S - 1``, shape [Nunknown].

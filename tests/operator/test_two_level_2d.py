@@ -8,6 +8,7 @@ import pytest
 from plane_helpers import plane_context, reference
 
 import lw_rl
+from lw_rl.certificate.settings import shipped
 from lw_rl.host import adapter as host_adapter
 from lw_rl.host.adapter import Adapter
 from lw_rl.host.plane import plane_line
@@ -190,3 +191,9 @@ def test_without_scattering_the_source_function_is_plancks():
     line, geometry, planck = a_line(1.0)
     S = np.exp(PlaneOperator.first(line, geometry).start())
     np.testing.assert_allclose(S, planck, rtol=1e-5)
+
+
+def test_its_estimate_has_the_factor_of_the_defect_correction():
+    proxy = lw_rl.accelerate(plane_context())
+    proxy.begin()
+    assert proxy.operator_factor == shipped().defect < shipped().step
