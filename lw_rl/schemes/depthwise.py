@@ -31,6 +31,9 @@ _OTHERS = Anderson(logarithmic=True, delay=5)
 ALONE = "nonlocal"
 #: A policy whose step leaves more than this of the estimated error is not asked again.
 _USEFUL = 0.3
+#: Populations that are further from equilibrium than this at the first formal solution, relative to
+#: the source function, are no better to begin with than the operator's own solution.
+_ELSEWHERE = 1.0
 
 
 @dataclass
@@ -349,6 +352,12 @@ class Depthwise:
             s.visited.clear()
         s.visited.append((y, lambda_residual, np.expm1(r)))
         error, start, left, plain = self._combined(s)
+        if s.made == 1 and s.first is None and largest(error) > _ELSEWHERE:
+            # Those of another atmosphere, say: the operator leaves a share of their error, which is
+            # larger than that of its own solution.
+            s.operator = s.operator.relinearised(s.operator.start())
+            s.note = "the populations that it began with are far off: begun at the operator's own"
+            return s.operator.start(), largest(error)
         if self._outdated(start, s):
             relinearised = s.operator.relinearised(start)
             if relinearised.regular:

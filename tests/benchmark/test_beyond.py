@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from lw_rl.benchmark import beyond
 from lw_rl.benchmark.beyond import refined, responses, sequence, time_series
 
 
@@ -11,7 +14,9 @@ def test_responses_are_cheap_and_right():
     pytest.importorskip("xarray")
     found = responses("CaII_K", "temperature", every=20)
     assert found["formal_solutions"] == 2
-    assert found["error"] < 1e-2
+    assert found["Ca II K"]["smooth"] < 1e-2
+    assert found["Ca II K"]["outside"] < 1e-2
+    assert found["Ca II K"]["sum"] < 1e-2
     assert found["estimate"] < 1e-2
     assert found["differences_formal_solutions"] > 30 * found["formal_solutions"]
 
@@ -33,3 +38,26 @@ def test_steps_in_time_are_the_hosts():
     found = time_series(steps=2, finer=2)
     assert found["time_step"]["against host, tight"] < 1e-3
     assert found["time_step"]["formal_solutions"] < found["host"]["formal_solutions"]
+    assert found["time_step"]["most_of_a_step"] <= 4
+
+
+def test_a_result_that_was_begun_is_gone_on_with(tmp_path, monkeypatch):
+    file, made = tmp_path / "result.json", []
+
+    def measured(*arguments, **keywords):
+        made.append(arguments)
+        if len(made) == 4:
+            raise KeyboardInterrupt
+        return {"counted": len(made)}
+
+    for name in ("refined", "sequence", "time_series", "responses"):
+        monkeypatch.setattr(beyond, name, measured)
+    with pytest.raises(KeyboardInterrupt):
+        beyond.main(str(file), quiet=True)
+    beyond.main(str(file), quiet=True)
+    found = json.loads(file.read_text())
+    assert (
+        len(made) == 1 + sum(len(found[kind]) for kind in ("refined", "sequence", "responses")) + 1
+    )
+    assert found["refined"]["CaII_K"] == {"counted": 1}
+    assert found["responses"]["MgII vlos"] == {"counted": len(made)}
