@@ -1,7 +1,8 @@
 """What response functions, refined populations, steps in time and sequences cost, beside the host.
 
-Run as ``python -m lw_rl.benchmark.beyond RESULT.json``: half an hour of one core, most of it finite
-differences. What the file has already is not measured again. References are made by MALI with the
+Run as ``python -m lw_rl.benchmark.beyond RESULT.json [PAGE.md]``: half an hour of one core, most of
+it finite differences. What the file has already is not measured again; with a page its block
+``beyond`` is written from the file. References are made by MALI with the
 background's scattering solved, or by the host's own loops, never by what is measured. Times are
 processor times of this process.
 """
@@ -32,8 +33,9 @@ from ..host.medium import QUANTITIES, perturbed
 from ..iterate import solve
 from ..operator.scattering import SolvedScattering
 from ..terminal import progress_bar
+from .readme import renew_block
 
-__all__ = ["main", "refined", "responses", "sequence", "time_series"]
+__all__ = ["LINES", "main", "markdown", "refined", "responses", "sequence", "time_series"]
 
 #: Change at which a solution for differences ends, and that at which it is counted, the steps being
 #: these times those of the derivatives.
@@ -254,13 +256,71 @@ def sequence(atom: str, members: int = 50) -> Json:
     return {name: {"mean": float(np.mean(n)), "most": max(n)} for name, n in counts.items()}
 
 
-def main(path: str, every: int = 4, quiet: bool = False) -> None:
+def markdown(found: Json) -> str:
+    """Return a result as tables."""
+    counts = found["refined"]
+    lines = [
+        "Response functions in FAL-C, relative to a line's largest response:",
+        "",
+        "| line | quantity | formal solutions | by differences | times faster | error | "
+        "points at kinks | there outside | sum over depths |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, r in found["responses"].items():
+        atom, quantity = name.split()
+        faster = r["differences_seconds"] / r["seconds"]
+        lines += [
+            f"| {line} | {quantity} | {r['formal_solutions']} | "
+            f"{r['differences_formal_solutions']} | {faster:.0f} | {r[line]['smooth']:.1e} | "
+            f"{100.0 * r[line]['kinks']:.2g} % | {r[line]['outside']:.1e} | {r[line]['sum']:.1e} |"
+            for line in LINES[atom]
+        ]
+    lines += [
+        "",
+        "Formal solutions to a certified 1e-3 from populations that are wrong by so much:",
+        "",
+        "| atom | LTE | 3 % | 30 % | ten times | three times, upper chromosphere |",
+        "|---|---|---|---|---|---|",
+    ]
+    for atom, r in counts.items():
+        each = " | ".join(str(r[name]["formal_solutions"]) for name in _WRONG)
+        lines.append(f"| {atom} | {r['LTE']} | {each} |")
+    lines += [
+        "",
+        "Formal solutions of a member of a sequence of 50 atmospheres, mean and most:",
+        "",
+        "| atom | in place | from LTE |",
+        "|---|---|---|",
+    ]
+    for atom, r in found["sequence"].items():
+        both = [f"{r[name]['mean']:.2f}, {r[name]['most']}" for name in ("in place", "from LTE")]
+        lines.append(f"| {atom} | {both[0]} | {both[1]} |")
+    lines += [
+        "",
+        "Hydrogen after a heating, 30 steps of 0.1 s; differences from the host's steps solved to "
+        "1e-6, of the same length and of an eighth of it:",
+        "",
+        "| | formal solutions | most of a step | seconds | same length | an eighth |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in ("host", "time_step"):
+        r = found["time_series"]["H"][name]
+        lines.append(
+            f"| {name} | {r['formal_solutions']} | {r['most_of_a_step']} | {r['seconds']:.1f} | "
+            f"{r['against host, tight']:.1e} | {r['against host, finer']:.1e} |"
+        )
+    return "\n".join(lines)
+
+
+def main(path: str, page: str = "", every: int = 4, quiet: bool = False) -> None:
     """Measure what the result lacks, and write it as it goes.
 
     Parameters
     ----------
     path : str
         The result's file.
+    page : str, optional
+        A page whose block ``beyond`` is to have the tables (default: none).
     every : int, optional
         As for :func:`responses` (default: 4).
     quiet : bool, optional
@@ -289,7 +349,9 @@ def main(path: str, every: int = 4, quiet: bool = False) -> None:
                 found[kind][name] = measure()
                 write_json(file, found)
             bar.advance(task)
+    if page:
+        renew_block(Path(page), "beyond", markdown(found))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:3])
