@@ -354,4 +354,4 @@ def main(path: str, page: str = "", every: int = 4, quiet: bool = False) -> None
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(sys.argv[1], "".join(sys.argv[2:3]))
