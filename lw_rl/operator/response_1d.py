@@ -304,8 +304,8 @@ def _bundle(
     if not monotone:
         for w in range(LANES):
             around[lanes[w]] = source[:, w]
-    inward, outward = stencils(step, source, monotone)
     decay = np.exp(-step)
+    inward, outward = stencils(step, decay, source, monotone)
     _lambda_operators(inward, outward, decay, half, down, up, Lambda)
     if not up:
         return
