@@ -34,7 +34,6 @@ print("formal solutions:", [step.Nformal for step in steps])
 figure, axes = plt.subplots(1, 2, figsize=(9.0, 3.6), layout="constrained")
 for ax, level, name in zip(axes, (0, -1), ("ground state", "protons"), strict=True):
     for k, step in enumerate(steps):
-        n = step.after[0][level, 5:41]
-        ax.semilogy(range(5, 41), n * 1e-6, color=plt.get_cmap("viridis")(k / 30))
+        ax.semilogy(step.after[0][level, :41] * 1e-6, color=plt.get_cmap("viridis")(k / 30))
     ax.set(xlabel="depth index", ylabel="density [cm$^{-3}$]", title=name)
 plt.show()

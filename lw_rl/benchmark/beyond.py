@@ -101,7 +101,10 @@ def responses(atom: str, quantity: str, atmosphere: str = "FALC", every: int = 1
     R, value = ds.response.values[0], ds.value.values[0]
     relative = QUANTITIES[quantity][0] in ("K", "m-3")
     step = _STEPS * QUANTITIES[quantity][1] * (np.abs(value) if relative else np.ones_like(value))
-    light, counted, spent = np.asarray(ctx.compute_rays(mus=1.0)), 0, 0.0
+    # The host makes the background of a changed atmosphere with hydrogen as it is.
+    same = perturbed(ctx, "", np.zeros(1))
+    _settle(same)
+    light, counted, spent = np.asarray(same.compute_rays(mus=1.0)), 0, 0.0
     sides = np.empty((2, *R.shape))
     depths = list(range(0, len(value), every))
     for depth in depths:

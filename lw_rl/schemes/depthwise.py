@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -37,9 +39,9 @@ _OTHERS = Anderson(logarithmic=True, delay=5)
 ALONE = "nonlocal"
 #: A policy whose step leaves more than this of the estimated error is not asked again.
 _USEFUL = 0.3
-#: Populations that are further from equilibrium than this at the first formal solution, relative to
-#: the source function, are no better to begin with than the operator's own solution.
-_ELSEWHERE = 1.0
+#: Populations that are further from equilibrium than this at the first formal solution, in the
+#: logarithm of the source function, are no better to begin with than the operator's own solution.
+_ELSEWHERE = 0.5
 
 
 @dataclass
@@ -62,6 +64,8 @@ class BlockState:
         Of a two-level atom, if there is a policy.
     factor : float or None
         With which the operator's own estimate of the error holds, if the policy's card knows that.
+    afresh : callable or None
+        Returns the operator as from LTE, if the solve did not begin there.
     first, lte : Array or None
         The operator's own solution, if that is where the solve is to begin, and the unknown in LTE.
     visited : deque of tuple of Array
@@ -86,6 +90,7 @@ class BlockState:
     operator: EquilibriumOperator | None = None
     frame: Frame | None = None
     factor: float | None = None
+    afresh: Callable[[], EquilibriumOperator | None] | None = None
     first: Array | None = None
     lte: Array | None = None
     visited: deque[tuple[Array, Array, Array]] = field(default_factory=deque)
@@ -225,7 +230,9 @@ class Depthwise:
         if operator is None or not operator.regular:
             return s
         s.operator = operator
-        if lte:
+        if not lte:
+            s.afresh = partial(operator_for, atom, geometry)
+        else:
             s.first = operator.start()
             # Collisional-radiative switching begins as another problem, from LTE.
             s.lte = y if adapter.settled else None
@@ -369,12 +376,14 @@ class Depthwise:
             s.visited.clear()
         s.visited.append((y, lambda_residual, np.expm1(r)))
         error, start, left, plain = self._combined(s)
-        if s.made == 1 and s.first is None and largest(error) > _ELSEWHERE:
+        if s.made == 1 and s.afresh is not None and largest(to_log(error)) > _ELSEWHERE:
             # Those of another atmosphere, say: the operator leaves a share of their error, which is
             # larger than that of its own solution.
-            s.operator = s.operator.relinearised(s.operator.start())
-            s.note = "the populations that it began with are far off: begun at the operator's own"
-            return s.operator.start(), largest(error)
+            own = s.afresh()
+            if own is not None and own.regular:
+                s.operator = own
+                s.note = "the populations that it began with are far off: begun as from LTE"
+                return own.start(), largest(error)
         if self._outdated(start, s):
             relinearised = s.operator.relinearised(start)
             if relinearised.regular:

