@@ -102,7 +102,7 @@ def responses(atom: str, quantity: str, atmosphere: str = "FALC", every: int = 1
     relative = QUANTITIES[quantity][0] in ("K", "m-3")
     step = _STEPS * QUANTITIES[quantity][1] * (np.abs(value) if relative else np.ones_like(value))
     # The host makes the background of a changed atmosphere with hydrogen as it is.
-    same = perturbed(ctx, "", np.zeros(1))
+    same = perturbed(ctx, quantity, np.zeros_like(value))
     _settle(same)
     light, counted, spent = np.asarray(same.compute_rays(mus=1.0)), 0, 0.0
     sides = np.empty((2, *R.shape))
@@ -126,6 +126,7 @@ def responses(atom: str, quantity: str, atmosphere: str = "FALC", every: int = 1
     uniform = 0.5 * (both[0] - both[1])
     share = len(value) / len(depths)
     found: Json = {
+        "depths": len(depths),
         "formal_solutions": ds.attrs["formal_solutions"],
         "seconds": seconds,
         "estimate": float(ds.error[0]),
@@ -142,7 +143,7 @@ def responses(atom: str, quantity: str, atmosphere: str = "FALC", every: int = 1
         summed = R[seen] @ step
         found[line] = {
             "error": float(error.max()),
-            "smooth": float(error[~kink].max()),
+            "smooth": float(error[~kink].max(initial=0.0)),
             "kinks": float(kink.mean()),
             "outside": float(max(beyond.max(), 0.0) / size),
             "sum": float(np.abs(summed - uniform[seen]).max() / np.abs(uniform[seen]).max()),
@@ -332,7 +333,7 @@ def main(path: str, page: str = "", every: int = 4, quiet: bool = False) -> None
     file = Path(path)
     begun = json.loads(file.read_text()) if file.exists() else {}
     command = f"python -m lw_rl.benchmark.beyond {file.name}"
-    found: Json = {"command": command, "every": every, "versions": versions()}
+    found: Json = {"command": command, "versions": versions()}
     found |= {k: begun.get(k, {}) for k in ("refined", "sequence", "time_series", "responses")}
     parts: list[tuple[str, str, Callable[[], Json]]] = [
         (kind, atom, partial(measure, atom))

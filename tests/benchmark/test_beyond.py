@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from lw_rl.benchmark import beyond
 from lw_rl.benchmark.beyond import refined, responses, sequence, time_series
+from lw_rl.benchmark.readme import replace_block
 
 
 def test_responses_are_cheap_and_right():
@@ -61,3 +63,19 @@ def test_a_result_that_was_begun_is_gone_on_with(tmp_path, monkeypatch):
     )
     assert found["refined"]["CaII_K"] == {"counted": 1}
     assert found["responses"]["MgII vlos"] == {"counted": len(made)}
+
+
+def test_the_guide_has_the_tables_of_the_result():
+    root = Path(__file__).parents[2] / "examples"
+    found = json.loads((root / "beyond_result.json").read_text())
+    page = (root / "docs" / "guide" / "beyond_one_solve.md").read_text()
+    assert replace_block(page, "beyond", beyond.markdown(found)) == page
+    for name, r in found["responses"].items():
+        assert r["differences_formal_solutions"] > 30 * r["formal_solutions"]
+        for line in beyond.LINES[name.split()[0]]:
+            assert r[line]["smooth"] < 1e-2
+            assert r[line]["outside"] < 1e-2
+            assert r[line]["sum"] < 1e-2
+    for r in found["refined"].values():
+        assert all(r[k]["formal_solutions"] <= r["LTE"] + 1 for k in r if k != "LTE")
+    assert found["time_series"]["H"]["time_step"]["most_of_a_step"] <= 4
