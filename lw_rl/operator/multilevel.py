@@ -32,7 +32,7 @@ from ..host.equations import Rates, Transfer
 from ..norms import largest, limit_step
 from .response_1d import rates_of, responses, sweep
 
-__all__ = ["CoupledEquilibrium"]
+__all__ = ["INVERTED", "CoupledEquilibrium"]
 
 #: Iterations of one linearisation, and how many of them before they are accelerated.
 _MOST_SWEEPS, _DELAY = 100, 3
@@ -53,7 +53,7 @@ _FLOOR, _STILL = 1e-8, 1e-7
 _TRAPPED = 1.0 - 1e-10
 #: A transition whose lower level has less than this share left by stimulated emission is taken for
 #: thin.
-_INVERTED = 0.02
+INVERTED = 0.02
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ class CoupledEquilibrium:
 
     transfer: Transfer
     made: int = field(default=0, init=False)
+    _last: _Response | None = field(default=None, init=False)
     _first_row: Integers = field(init=False)
     _second_row: Integers = field(init=False)
     _of_row: Integers = field(init=False)
@@ -171,7 +172,7 @@ class CoupledEquilibrium:
                 outside, kind, around, 1.0 if build < _FREE else 0.5, build == 0,
             )  # fmt: skip
             net = n[t.lower] - t.inverse * n[t.upper]
-            share = np.where(net > _INVERTED * n[t.lower], np.minimum(share, 1.0), 0.0)
+            share = np.where(net > INVERTED * n[t.lower], np.minimum(share, 1.0), 0.0)
             net = np.where(net > 0.0, net, 1.0)
             before = n
             response = _Response(M, known, local, net, share)
@@ -192,6 +193,7 @@ class CoupledEquilibrium:
         else:
             if moved > _UNSETTLED:
                 return None
+        self._last = response
         return n, J
 
     def _sums(self, J: Array) -> Array:
