@@ -363,6 +363,8 @@ class CoupledEquilibrium:
         beams = [self._bundle(r, B, steps[r], sources[r], planck) for r in range(B)]
         first = tie is None
         if tie is None:
+            self._dense.clear()
+            self._linear.clear()
             before, host = rates.before.T, rates.J.T
             at = np.flatnonzero(scatters(steps[0], sca / total[0]))
             formal = sum(b.mean_intensity(S) for b, S in zip(beams, sources, strict=True))
@@ -389,17 +391,21 @@ class CoupledEquilibrium:
                 tie.meet(rates.J.T[:, at], formal, at)
             light.solve_scattering(sca, some, diffuse, self._dense, J)
             hard = light.hard(emission[:, :, at] - light.scattered_part())
+            if self.made == 1 and not self._dense:
+                tau = np.zeros_like(albedo)
+                np.cumsum(mean, axis=0, out=tau[1:])
+                hard |= (albedo * np.minimum(tau, 1.0)).max(axis=0) > 0.5
             if not hard.any():
                 return light, tie
             known = len(self._linear)
             for k in np.flatnonzero(hard):
-                self._factorise(int(at[k]), mean[:, k], albedo[:, k], sources, tie)
+                self._factorise(int(at[k]), mean[:, k], albedo[:, k], sources, tie, first)
             if len(self._linear) == known:
                 light.solve_scattering(sca, some, diffuse, self._dense, J)
                 return light, tie
 
     def _factorise(
-        self, v: int, step: Array, albedo: Array, sources: list[Array], tie: _Tie
+        self, v: int, step: Array, albedo: Array, sources: list[Array], tie: _Tie, first: bool
     ) -> None:
         """Make the operator of a wavelength at which scattered light is not mere diffusion."""
         t = self.transfer
@@ -417,7 +423,7 @@ class CoupledEquilibrium:
             some = np.asfortranarray(Lambda[:, :: max(1, len(A) // 16)])
             solved = dgetrs(factors, pivots, some)[0]
             self._dense[v] = factors, pivots
-            if linear or solved.min() >= -_NEGATIVE * solved.max():
+            if linear or not first or solved.min() >= -_NEGATIVE * solved.max():
                 break
             self._linear.add(v)
 
