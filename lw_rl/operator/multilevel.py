@@ -46,7 +46,7 @@ from .response_1d import (
 __all__ = ["CoupledEquilibrium"]
 
 #: Iterations of one linearisation, and how many of them before they are accelerated.
-_MOST_SWEEPS, _DELAY = 100, 3
+_MOST_SWEEPS, _DELAY = 20, 3
 #: Iterations that are combined, and the limit of a combined step in the logarithm.
 _WINDOW, _MAX_STEP = 8, 1.0
 #: Linearisations of one correction, and by how much the last may still move the populations, in the
@@ -228,6 +228,12 @@ class _Response:
     net: Array
     share: Array
 
+    def times(self, factor: Array, rows: Integers) -> _Response:
+        """Return the response with a factor on every row, [Nrow, Nspace]."""
+        # The local response is never above that of the operator itself.
+        local = self.local * np.minimum(factor, 1.0)[rows]
+        return replace(self, factor=factor, local=local)
+
 
 @dataclass
 class CoupledEquilibrium:
@@ -299,7 +305,7 @@ class CoupledEquilibrium:
                 aim = self._sums(J.T)
                 aim[self._first_row] *= rates.up / np.maximum(sums[self._first_row], 1e-300)
                 factor = aim / np.maximum(model, 1e-300)
-                response = self._response(n, light, factor)
+                response = response.times(factor, self._rows)
             self._trap(response, anchored)
             found = self._equilibrium(n, rates, anchored, response)
             if found is None:
