@@ -59,7 +59,7 @@ _FREE = 3
 #: where they have moved by this share of it since, or by more than the last number.
 _SOLVED, _MOVED, _FAR = 1e-2, 0.1, 0.1
 #: Iterations over scattered light, and the share of its first change that they leave.
-_MOST_SCATTERINGS, _SCATTERED = 4, 1e-2
+_MOST_SCATTERINGS, _SCATTERED = 2, 0.1
 #: Where more is left, the operator of a wavelength is made as a matrix; one that has more negative
 #: responses than this, of the largest, is of linear interpolation.
 _HARD, _NEGATIVE = 3e-2, 0.1
