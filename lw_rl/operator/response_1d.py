@@ -14,10 +14,8 @@ from numba import njit
 
 from ..arrays import Array, Integers
 
-__all__ = ["emitted", "emitters", "local_response", "opacities", "scatters", "seen", "sweep"]
+__all__ = ["emitted", "emitters", "local_response", "opacities", "scattering_share", "seen", "sweep"]
 
-#: Albedo times optical depth, or albedo where thick, from which on scattering is solved.
-_SCATTERS = 1e-2
 #: The total opacity is not taken for less than this share of the background's.
 _LEAST_OPACITY = 1e-2
 #: A new population is not below this share of the old one.
@@ -29,8 +27,8 @@ _compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc
 
 
 @_compiled
-def scatters(step: Array, albedo: Array) -> Array:
-    """Return whether scattering matters, [Nwave].
+def scattering_share(step: Array, albedo: Array) -> Array:
+    """Return the largest albedo, times the optical depth where that is less than one, [Nwave].
 
     Parameters
     ----------
@@ -40,13 +38,13 @@ def scatters(step: Array, albedo: Array) -> Array:
         [Nspace, Nwave].
     """
     N, V = albedo.shape
-    tau, matters = np.zeros(V), np.zeros(V, np.bool_)
+    tau, share = np.zeros(V), np.zeros(V)
     for i in range(N):
         for v in range(V):
             if i > 0:
                 tau[v] += step[i - 1, v]
-            matters[v] |= albedo[i, v] * min(tau[v], 1.0) > _SCATTERS
-    return matters
+            share[v] = max(share[v], albedo[i, v] * min(tau[v], 1.0))
+    return share
 
 
 @_compiled
@@ -199,24 +197,23 @@ def local_response(
     profile: Array,
     up: Array,
     down: Array,
-    of_row: Integers,
     first_row: Integers,
-    rows: Integers,
-    columns: Integers,
+    second_row: Integers,
+    Nrow: int,
     n: Array,
     total: Array,
     diagonal: Array,
 ) -> tuple[Array, Array]:
-    """Return how every row responds to what transitions emit at the same depth.
+    """Return how rates respond to what their own transitions emit at the same depth.
 
     Parameters
     ----------
     start, first, lower, upper, emission, absorption, stimulated, profile, up, down
         As of `lw_rl.host.equations.Transfer`.
-    of_row, first_row : Array
-        Transition of every row, and the first row of every transition.
-    rows, columns : Array
-        Row and transition of every block, [Nblock].
+    first_row, second_row : Array
+        As for :func:`seen`.
+    Nrow : int
+        Rows.
     n : Array
         Populations [m-3], [Nlevel, Nspace].
     total : Array
@@ -227,44 +224,34 @@ def local_response(
     Returns
     -------
     local : Array
-        Rate per emitter [m3 s-1], [Nblock, Nspace].
+        Rate per emitter [m3 s-1], [Nrow, Nspace].
     share : Array
         Share of a transition in the opacity that its own rate sees, [Ntransition, Nspace].
     """
-    B, N, V = total.shape
-    local, share = np.zeros((rows.size, N)), np.zeros((lower.size, N))
+    B, N, _ = total.shape
+    local, share = np.zeros((Nrow, N)), np.zeros((lower.size, N))
     for i in range(N):
-        for b in range(rows.size):
-            t, c = of_row[rows[b]], columns[b]
-            lo = max(first[t], first[c])
-            hi = min(first[t] + start[t + 1] - start[t], first[c] + start[c + 1] - start[c])
-            size = hi - lo
-            a0, c0 = start[t] - first[t] + lo, start[c] - first[c] + lo
-            rate = up if rows[b] == first_row[t] else down
-            weight, emits = rate[i, a0 : a0 + size], emission[i, c0 : c0 + size]
-            own = t == c and rows[b] == first_row[t]
-            absorbed, stim = absorption[i, a0 : a0 + size], stimulated[i, a0 : a0 + size]
+        for t in range(lower.size):
+            at, size = start[t], start[t + 1] - start[t]
+            emits = emission[i, at : at + size]
+            absorbed, stim = absorption[i, at : at + size], stimulated[i, at : at + size]
+            rate_up, rate_down = up[i, at : at + size], down[i, at : at + size]
             low, high = n[lower[t], i], n[upper[t], i]
-            sum, shared = 0.0, 0.0
+            rises, falls, shared = 0.0, 0.0, 0.0
             for r in range(B):
-                here = diagonal[r, i, lo:hi]
-                phi, psi = profile[r, i, a0 : a0 + size], profile[r, i, c0 : c0 + size]
-                if own:
-                    all_of_it = total[r, i, lo:hi]
-                    for v in range(size):
-                        h = phi[v] * psi[v] * weight[v] * emits[v] * here[v]
-                        x = phi[v] * (absorbed[v] * low - stim[v] * high) / all_of_it[v]
-                        sum += h
-                        shared += h * min(max(x, 0.0), 1.0)
-                elif B == 1:
-                    for v in range(size):
-                        sum += weight[v] * emits[v] * here[v]
-                else:
-                    for v in range(size):
-                        sum += phi[v] * psi[v] * weight[v] * emits[v] * here[v]
-            local[b, i] = sum
-            if own and sum > 0.0:
-                share[t, i] = shared / sum
+                phi = profile[r, i, at : at + size]
+                here = diagonal[r, i, first[t] : first[t] + size]
+                all_of_it = total[r, i, first[t] : first[t] + size]
+                for e in range(size):
+                    h = phi[e] * phi[e] * emits[e] * here[e]
+                    x = phi[e] * (absorbed[e] * low - stim[e] * high) / all_of_it[e]
+                    rises += h * rate_up[e]
+                    falls += h * rate_down[e]
+                    shared += h * rate_up[e] * min(max(x, 0.0), 1.0)
+            local[first_row[t], i] = rises
+            if second_row[t] != first_row[t]:
+                local[second_row[t], i] = falls
+            share[t, i] = shared / max(rises, 1e-300)
     return local, share
 
 
@@ -327,16 +314,14 @@ def _solve(
     gain: Array,
     k: int,
     new: Array,
-) -> bool:
+) -> None:
     """Write the populations at one depth that are in equilibrium with the rates P.
 
     A level's gain, in proportion to its own population, counts as a loss where negative; what is
     more than half of its losses is one of the old population, or a new one could be negative.
 
-    Returns whether all of them are positive; those that are not, and those that would fall by more,
-    are a tenth of the old ones.
+    Those that are negative, and those that would fall by more, are a tenth of the old ones.
     """
-    positive = True
     for a in range(first_level.size):
         o, size = first_level[a], Nlevel[a]
         A, b = np.empty((size, size)), np.zeros(size)
@@ -362,13 +347,11 @@ def _solve(
         x = np.linalg.solve(A, b)
         total = 0.0
         for i in range(size):
-            positive = positive and x[i] > 0.0
             least = _LEAST_CHANGE * n[o + i, k]
             new[o + i, k] = x[i] if x[i] > least and math.isfinite(x[i]) else least
             total += new[o + i, k]
         for i in range(size):
             new[o + i, k] *= nTotal[a, k] / total
-    return positive
 
 
 @_compiled
@@ -383,11 +366,9 @@ def sweep(
     upper: Integers,
     first_row: Integers,
     second_row: Integers,
-    of_row: Integers,
     multiple: Array,
     rate: Array,
-    rows: Integers,
-    columns: Integers,
+    strength: Array,
     local: Array,
     inverse: Array,
     net: Array,
@@ -415,8 +396,10 @@ def sweep(
         Rate down over rate up where these are one row, [Ntransition, Nspace].
     rate : Array
         Rates of every row [s-1], [Nrow, Nspace].
+    strength : Array
+        Factor on what every transition emits, [Ntransition, Nspace].
     local : Array
-        Local response of every block, [Nblock, Nspace].
+        From :func:`local_response`, times what there is on every row, [Nrow, Nspace].
 
     Returns
     -------
@@ -426,7 +409,7 @@ def sweep(
     N = n.shape[1]
     T = lower.size
     new = n.copy()
-    P, left = np.zeros((len(n), len(n))), np.zeros(rate.shape[0])
+    P = np.zeros((len(n), len(n)))
     worth, inverted, gain = np.zeros(T), np.zeros(T, np.bool_), np.zeros(len(n))
     for k in range(N):
         gain[:] = 0.0
@@ -443,33 +426,21 @@ def sweep(
         for t in range(T):
             worth[t] = _thinning(t, k, n, lower, upper, inverse, net, share)
             inverted[t] = n[lower[t], k] <= inverse[t, k] * n[upper[t], k]
-        for own_only in (False, True):
-            P[:] = fixed[:, :, k]
-            left[:] = rate[:, k]
-            for b in range(rows.size):
-                t, c = of_row[rows[b]], columns[b]
-                if not inverted[t] and (t == c or not own_only):
-                    left[rows[b]] -= local[b, k] * worth[c] * n[upper[c], k]
-            for t in range(T):
-                P[upper[t], lower[t]] += max(left[first_row[t]], 0.0)
-                if first_row[t] == second_row[t]:
-                    P[lower[t], upper[t]] += multiple[t, k] * max(left[first_row[t]], 0.0)
-                else:
-                    P[lower[t], upper[t]] += max(left[second_row[t]], 0.0)
-            for b in range(rows.size):
-                row, c = rows[b], columns[b]
-                t = of_row[row]
-                if inverted[t] or (t != c and own_only):
-                    continue
-                if first_row[t] == second_row[t]:
-                    x = n[lower[t], k] - multiple[t, k] * n[upper[t], k]
-                elif row == first_row[t]:
-                    x = n[lower[t], k]
-                else:
-                    x = -n[upper[t], k]
-                x *= local[b, k] * worth[c]
-                P[upper[t], upper[c]] += x
-                P[lower[t], upper[c]] -= x
-            if _solve(P, n, nTotal, first_level, Nlevel, gain, k, new):
-                break
+        P[:] = fixed[:, :, k]
+        for t in range(T):
+            one, other = first_row[t], second_row[t]
+            emitter = 0.0 if inverted[t] else worth[t] * strength[t, k]
+            # What of the rates is made here is in proportion to the new upper population.
+            here = emitter * n[upper[t], k]
+            rises = max(rate[one, k] - local[one, k] * here, 0.0)
+            P[upper[t], lower[t]] += rises
+            x = local[one, k] * n[lower[t], k]
+            if one == other:
+                P[lower[t], upper[t]] += multiple[t, k] * rises
+                x -= local[one, k] * multiple[t, k] * n[upper[t], k]
+            else:
+                P[lower[t], upper[t]] += max(rate[other, k] - local[other, k] * here, 0.0)
+                x -= local[other, k] * n[upper[t], k]
+            P[lower[t], upper[t]] -= emitter * x
+        _solve(P, n, nTotal, first_level, Nlevel, gain, k, new)
     return new
