@@ -31,7 +31,9 @@ _OPAQUE = 45.0
 #: Steps of optical depth beyond which nothing changes.
 _THIN, _THICK = 1e-12, 1e12
 
-_compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp"})
+_compiled = njit(
+    cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp"}
+)
 
 
 @_compiled
@@ -86,8 +88,8 @@ def _weights(step: Array, mu: Array, linear: Numbers, weights: Array) -> None:
     """Write decay, and weights of the source function at a step's end and of both derivatives.
 
     In blocks of wavelengths, [4, Nblock, Nspace - 1, Nray, block]; the last wavelength fills the
-    last block up. Those of the derivatives are multiplied by a third of the vertical step. de la Cruz
-    Rodriguez and Piskunov (2013), equations 14-17; where the step is thin, their series.
+    last block up. Those of the derivatives are multiplied by a third of the vertical step: de la
+    Cruz Rodriguez and Piskunov (2013), equations 14-17; where the step is thin, their series.
     """
     N, V = step.shape
     along, bare = np.empty(_BLOCK), np.empty(_BLOCK, np.bool_)
@@ -134,6 +136,7 @@ def _weights(step: Array, mu: Array, linear: Numbers, weights: Array) -> None:
                     ns[w] = 0.0 if bare[w] else c1 * t * third
                     fs[w] = 0.0 if bare[w] else c2 * t * third
 
+
 @_compiled
 def _sweep(
     weights: Array,
@@ -174,10 +177,10 @@ def _sweep(
                     for w in range(_BLOCK):
                         o = own[b, i - 1, k, w]
                         e = decay[b, i - 1, k, w]
-                        I = e * beam[k, w] + o * S[i, w] + (1.0 - e - o) * S[i - 1, w]
-                        I += far[b, i - 1, k, w] * D[i - 1, w] - near[b, i - 1, k, w] * D[i, w]
-                        beam[k, w] = I
-                        seen[i, w] += half[k] * I
+                        light = e * beam[k, w] + o * S[i, w] + (1.0 - e - o) * S[i - 1, w]
+                        light += far[b, i - 1, k, w] * D[i - 1, w] - near[b, i - 1, k, w] * D[i, w]
+                        beam[k, w] = light
+                        seen[i, w] += half[k] * light
         if up:
             for k in range(K):
                 for w in range(_BLOCK):
@@ -188,10 +191,10 @@ def _sweep(
                     for w in range(_BLOCK):
                         o = own[b, i, k, w]
                         e = decay[b, i, k, w]
-                        I = e * beam[k, w] + o * S[i, w] + (1.0 - e - o) * S[i + 1, w]
-                        I += near[b, i, k, w] * D[i, w] - far[b, i, k, w] * D[i + 1, w]
-                        beam[k, w] = I
-                        seen[i, w] += half[k] * I
+                        light = e * beam[k, w] + o * S[i, w] + (1.0 - e - o) * S[i + 1, w]
+                        light += near[b, i, k, w] * D[i, w] - far[b, i, k, w] * D[i + 1, w]
+                        beam[k, w] = light
+                        seen[i, w] += half[k] * light
         for i in range(N):
             for w in range(size):
                 J[i, v0 + w] = seen[i, w]

@@ -35,7 +35,7 @@ _SCATTERS, _STRONGLY = 1e-2, 0.5
 _MOST_ITERATIONS, _LEFT, _STILL = 2, 0.1, 1e-8
 #: Where they leave more, the operator of a wavelength is made; one that has more negative responses
 #: than this, of the largest, to some sources, is not trusted.
-_HARD, _NEGATIVE, _SOURCES = 3e-2, 0.1, 16
+_HARD, _NEGATIVE, _SOURCES = 3e-2, 0.1, 32
 #: Iterations after which that is judged.
 _TRIED = 4
 #: Light does not become less than this share of itself by a step.

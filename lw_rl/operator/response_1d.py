@@ -14,7 +14,15 @@ from numba import njit
 
 from ..arrays import Array, Integers
 
-__all__ = ["emitted", "emitters", "local_response", "opacities", "scattering_share", "seen", "sweep"]
+__all__ = [
+    "emitted",
+    "emitters",
+    "local_response",
+    "opacities",
+    "scattering_share",
+    "seen",
+    "sweep",
+]
 
 #: The total opacity is not taken for less than this share of the background's.
 _LEAST_OPACITY = 1e-2
