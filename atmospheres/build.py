@@ -52,7 +52,7 @@ def _si(name: str, value: Any, unit: u.UnitBase, Nspace: int | None = None) -> n
 
 
 def _require(ok: np.ndarray, name: str, values: np.ndarray, condition: str) -> None:
-    if not np.all(ok):
+    if not ok.all():
         k = int(np.argmin(ok))
         raise AtmosphereError(
             f"{name} must be {condition} at every depth; it is {values[k]!r} at depth index {k}"
@@ -81,9 +81,7 @@ def validate(atmos: lw.Atmosphere) -> None:
         if z.shape[0] < 3:
             raise AtmosphereError(f"an atmosphere needs at least 3 depths, this one has {len(z)}")
         _require(np.abs(z) <= _MAX_HEIGHT, "height z [m]", z, f"finite (at most {_MAX_HEIGHT:g})")
-        _require(
-            np.append(np.diff(z) < 0.0, True), "height z [m]", z, "strictly greater than the next"
-        )
+        _require(z[1:] < z[:-1], "height z [m]", z, "strictly greater than the next")
     elif atmos.Ndim == 2:
         _validate_plane(atmos)
     for name, values, most in (

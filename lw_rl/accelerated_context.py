@@ -189,6 +189,8 @@ class AcceleratedContext:
         y = self._scheme.start(self.adapter.read(), state)
         if y is not None:
             self.adapter.write(y)
+            for block, J in self._scheme.start_radiation(state).items():
+                self.adapter.write_line_radiation(block, J)
         self._remember()
 
     def _solved_scattering(self) -> SolvedScattering | None:

@@ -18,7 +18,7 @@ from lw_rl.certificate.convergence import Certified
 from lw_rl.host.adapter import Adapter
 from lw_rl.host.context import build_context
 from lw_rl.iterate import accelerate
-from lw_rl.operator.two_level import TwoLevelOperator
+from lw_rl.operator.base import geometry_for, operator_for
 
 SCHEMES = ("mali", "ng", "anderson", "nonlocal", "depthwise")
 
@@ -26,7 +26,7 @@ SCHEMES = ("mali", "ng", "anderson", "nonlocal", "depthwise")
 def first_guess(ctx):
     """The zeroth step of the first active atom."""
     adapter = Adapter(ctx)
-    return TwoLevelOperator.first(adapter.line(adapter.blocks[0])).start()
+    return operator_for(adapter.atom(adapter.blocks[0]), geometry_for(adapter.grid)).start()
 
 
 def duplicate(x, how):

@@ -16,7 +16,7 @@ from typing import Any
 import lightweaver as lw
 import numpy as np
 from lightweaver.atomic_model import LineType
-from lightweaver.constants import CLight
+from lightweaver.constants import CLight, HPlanck
 
 from ..arrays import Array, Integers
 from ..errors import ContextError
@@ -24,7 +24,17 @@ from . import line_physics
 from .names import Named, entry, keywords
 from .plane import mean_opacity, plane_line, plane_of
 from .plane_state import PlaneLine
-from .state import Atom, Block, Continuum, Evaluation, Grid, Line, LinePhysics, Snapshot
+from .state import (
+    Atom,
+    Block,
+    Continuum,
+    Evaluation,
+    Grid,
+    Line,
+    LinePhysics,
+    LineProfile,
+    Snapshot,
+)
 from .unknown import LineSource, LogPopulations
 
 __all__ = ["Adapter"]
@@ -346,6 +356,13 @@ class Adapter:
         self._iterated = waves, self.radiation(waves)
         self.ctx.spect.J[waves] = J
 
+    def write_line_radiation(self, block: Block, J: Array) -> None:
+        """Set the mean intensity of an atom's line, as c^2 J / 2 h nu^3, [Nwave, Nspace]."""
+        wavelength = np.asarray(self._active[self.blocks.index(block)].trans[0].wavelength)
+        first = int(np.searchsorted(np.asarray(self.ctx.spect.wavelength), wavelength[0]))
+        photons = 2.0 * HPlanck * CLight / (wavelength * 1e-9) ** 3
+        self.ctx.spect.J[first : first + wavelength.size] = photons[:, None] * J
+
     def write_radiation_ahead(self, waves: Integers, J: Array) -> None:
         """Set the mean intensity that belongs to the next unknown, until :meth:`go_back`."""
         held = np.zeros(0, dtype=int), np.zeros((0, self.Nspace))
@@ -584,7 +601,13 @@ class Adapter:
         two = self.ctx.kwargs["atmos"].Ndim == 2 and self._sources[index]
         plane = cache(partial(self._line_in_plane, index)) if two else None
         transitions = tuple(
-            Line(t.i, t.j, cache(partial(self._line_physics, index, k)), plane)
+            Line(
+                t.i,
+                t.j,
+                cache(partial(self._line_physics, index, k)),
+                plane,
+                cache(partial(self._line_profile, index, k)),
+            )
             if k < lines
             else Continuum(t.i, t.j)
             for k, t in enumerate(atom.trans)
@@ -649,6 +672,20 @@ class Adapter:
             Bij=line.Bij,
             g_ratio=levels[line.j].g / levels[line.i].g,
             extent=float(offset.max()) * CLight,
+        )
+
+    def _line_profile(self, index: int, k: int) -> LineProfile | None:
+        atom, atmos = self._active[index], self.ctx.kwargs["atmos"]
+        trans = Named(atom.trans[k])
+        return line_physics.profile_from_arrays(
+            wavelength=np.asarray(trans.wavelength),
+            lambda0=atom.atomic_model.lines[k].lambda0,
+            phi=np.asarray(trans.phi),
+            vlos=np.asarray(atmos.vz),
+            vBroad=np.asarray(atom.v_broad),
+            aDamp=np.asarray(trans.a_damp),
+            mu=np.asarray(atmos.muz),
+            wmu=np.asarray(atmos.wmu),
         )
 
     def _collisions(self, index: int) -> Array:

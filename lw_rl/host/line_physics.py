@@ -7,12 +7,14 @@ from lightweaver import voigt_H
 from lightweaver.constants import CLight, HPlanck, KBoltzmann
 
 from ..arrays import Array
-from .state import LinePhysics
+from .state import LinePhysics, LineProfile
 
-__all__ = ["from_arrays"]
+__all__ = ["from_arrays", "profile_from_arrays"]
 
 #: No opacity is below this [m-1].
 _TRANSPARENT = 1e-300
+#: What counts as symmetric, as a share of the largest value.
+_SYMMETRIC = 1e-6
 
 
 def from_arrays(
@@ -95,3 +97,50 @@ def from_arrays(
         g_ratio=g_ratio,
         extent=extent,
     )
+
+
+def profile_from_arrays(
+    *,
+    wavelength: Array,
+    lambda0: float,
+    phi: Array,
+    vlos: Array,
+    vBroad: Array,
+    aDamp: Array,
+    mu: Array,
+    wmu: Array,
+) -> LineProfile | None:
+    """Return a line's profile on its own wavelengths, None where these are not symmetric.
+
+    Parameters
+    ----------
+    wavelength : Array
+        Increasing vacuum wavelengths [nm], [Nwave].
+    lambda0 : float
+        That of line centre [nm].
+    phi : Array
+        Profile [s m-1], per velocity, as the host has it, [Nwave, Nray, down and up, Nspace].
+    vlos, vBroad, aDamp : Array
+        Line-of-sight velocity and Doppler broadening velocity [m s-1], Voigt damping parameter,
+        [Nspace].
+    mu, wmu : Array
+        Cosines of the rays' angles, and their weights, [Nray].
+    """
+    x = wavelength - lambda0
+    N = x.size
+    if N < 3 or np.abs(x + x[::-1]).max() > _SYMMETRIC * x[-1]:
+        return None
+    if np.abs(phi[:, 0, 0] - phi[::-1, 0, 1]).max() > _SYMMETRIC * phi[:, 0, 0].max():
+        return None
+    weight = np.gradient(x)
+    # The trapezoidal rule, as the host's.
+    weight[[0, -1]] *= 0.5
+    up = phi[:, :, 1]
+    if not vlos.any():
+        half = (N + 1) // 2
+        weight, up = weight[:half].copy(), up[:half, :1]
+        # The middle one of an odd number is its own image.
+        weight[: N // 2] *= 2.0
+    centre = voigt_H(aDamp, np.zeros_like(aDamp)) / (np.sqrt(np.pi) * vBroad)
+    value = np.ascontiguousarray((up / centre).transpose(2, 0, 1))
+    return LineProfile(value, weight, mu.copy(), wmu.copy(), N)

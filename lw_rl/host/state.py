@@ -20,6 +20,7 @@ __all__ = [
     "Grid",
     "Line",
     "LinePhysics",
+    "LineProfile",
     "Snapshot",
     "Transition",
 ]
@@ -110,6 +111,33 @@ class LinePhysics:
     extent: float
 
 
+@dataclass(frozen=True)
+class LineProfile:
+    """A line's absorption profile on the host's own wavelengths and rays.
+
+    Wavelengths lie symmetrically about line centre, so that light that goes inward sees at one of
+    them what light that goes outward does at its mirror image.
+
+    Attributes
+    ----------
+    value : Array
+        Of light that goes outward, over the value at the centre of a line at rest, [Nspace, Nwave,
+        Nray]. Where nothing moves, of the first half of the wavelengths and of one ray.
+    wavelength_weight : Array
+        Weights of these wavelengths, [Nwave].
+    mu, mu_weight : Array
+        Cosines of the rays' angles, and their weights, [Nray].
+    Nwave : int
+        Number of all wavelengths.
+    """
+
+    value: Array
+    wavelength_weight: Array
+    mu: Array
+    mu_weight: Array
+    Nwave: int
+
+
 class Transition(Protocol):
     """A line or a continuum of an atom.
 
@@ -142,12 +170,16 @@ class Line:
         Returns its local physics, found once.
     plane : callable or None
         Returns what it looks like in two dimensions, where that is where it is.
+    profile : callable
+        Returns its profile on the host's own wavelengths, found once; None where these do not lie
+        symmetrically.
     """
 
     lower: int
     upper: int
     physics: Callable[[], LinePhysics]
     plane: Callable[[], PlaneLine] | None = None
+    profile: Callable[[], LineProfile | None] = lambda: None
 
 
 @dataclass(frozen=True)

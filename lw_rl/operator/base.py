@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from ..arrays import Array
-from ..host.state import Atom, Grid, LinePhysics
+from ..host.state import Atom, Grid, LinePhysics, LineProfile
 from .lambda_1d import Plane1D
 from .line_quadrature import Rays
 from .plane_2d import Plane2D
@@ -30,6 +30,7 @@ __all__ = [
     "CarriesLight",
     "EquilibriumOperator",
     "Geometry",
+    "KnowsRadiation",
     "geometry_for",
     "has_operator",
     "operator_for",
@@ -39,8 +40,8 @@ __all__ = [
 class Geometry(Protocol):
     """Where the points of an atmosphere are, and how light goes from one to another."""
 
-    def rays(self, line: LinePhysics) -> Rays:
-        """Return the frequencies and angles on which a line is seen."""
+    def rays(self, line: LinePhysics, profile: LineProfile | None = None) -> Rays:
+        """Return the frequencies and angles on which a line is seen: the host's, if known."""
         ...
 
     def mean_intensity(
@@ -104,6 +105,18 @@ class CarriesLight(Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsRadiation(Protocol):
+    """An operator that knows the radiation field of its own solution."""
+
+    def start_radiation(self) -> Array | None:
+        """Return the mean intensity near its own solution as c^2 J / 2 h nu^3, None if unknown.
+
+        Shape [Nwave, Nspace], at the host's wavelengths.
+        """
+        ...
+
+
 def geometry_for(grid: Grid) -> Plane1D | Plane2D | None:
     """Return the geometry of a grid, None if no operator is at home in it."""
     if grid.plane is not None:
@@ -139,7 +152,8 @@ def operator_for(
         return (
             PlaneOperator.first(plane, geometry) if y is None else PlaneOperator(plane, y, geometry)
         )
-    line = atom.source.physics()
+    line, profile = atom.source.physics(), atom.source.profile()
+    rays = geometry.rays(line, profile)
     if y is None:
-        return TwoLevelOperator.first(line, geometry)
-    return TwoLevelOperator(line, y, geometry)
+        return TwoLevelOperator.first(line, geometry, rays, profile)
+    return TwoLevelOperator(line, y, geometry, rays, profile)

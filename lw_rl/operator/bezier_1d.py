@@ -7,14 +7,14 @@ without an estimate the source function is taken for linear, which is monotone.
 
 Arrays have shape [Nspace, Nray], rays contiguous. A *stencil*, [Nspace, 5, Nray], has what the step
 that ends at a depth adds to the intensity there, per source function from two depths above to two
-below. Compiled code is kept on disk by numba and runs without the global interpreter lock.
+below. Compiled code is kept on disk by numba and runs without the global interpreter lock. Who
+changes something here deletes what is kept of its callers in other files (``__pycache__/*.nb?``):
+numba does not see that they are outdated.
 
 `lw_rl.slab.short_characteristics` holds the parabolic ones of the paper's slab.
 """
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 from numba import njit
@@ -23,10 +23,16 @@ from ..arrays import Array
 
 __all__ = [
     "REACH",
+    "THICK",
+    "THIN",
     "bezier",
+    "intensities",
     "linear",
     "mean_intensity",
+    "optical_depths",
     "optical_steps",
+    "slopes",
+    "smooth_slopes",
     "stencils",
     "unit_responses",
 ]
@@ -35,9 +41,14 @@ __all__ = [
 #: Below this step of optical depth its weights are summed as series.
 _SERIES = 0.03
 #: Steps of optical depth beyond which nothing changes.
-_THIN, _THICK = 1e-12, 1e12
+THIN, THICK = 1e-12, 1e12
 #: A step sees the source function up to this many depths from its end.
 REACH = 2
+#: Depths whose responses go through the rest of the atmosphere together, as a matrix product.
+_TOGETHER = 16
+#: What is left of an intensity below this is none: smaller numbers soon are no longer normal ones,
+#: with which processors take their time.
+_NONE = 1e-140
 
 #: Sums over rays may be taken in any order.
 _compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
@@ -56,81 +67,171 @@ def optical_steps(opacity: Array, height: Array, mu: Array) -> Array:
         Cosine of every ray's angle, [Nray].
     """
     step = 0.5 * (opacity[1:] + opacity[:-1]) * -np.diff(height)[:, None] / mu
-    return np.minimum(np.maximum(step, _THIN), _THICK)
+    return np.minimum(np.maximum(step, THIN), THICK)
 
 
 @_compiled
-def bezier(t: float) -> tuple[float, float, float, float]:
+def bezier(t: float, e: float) -> tuple[float, float, float, float]:
     """Return the weights of a step's four control points, that of its end first.
 
-    de la Cruz Rodriguez and Piskunov (2013), equations 14-17; where the step is thin, their series.
+    de la Cruz Rodriguez and Piskunov (2013), equations 14-17; where the step is thin, their series:
+    integrals of x^n (1 - x)^(3 - n) exp(-t x), Euler's beta function, term by term.
+
+    Parameters
+    ----------
+    t, e : float
+        The step of optical depth, and exp(-t).
     """
-    if t < _SERIES:
-        # Integrals of x^n (1 - x)^(3 - n) exp(-t x): Euler's beta function, term by term.
-        return (
-            t * (1 / 4 - t * (1 / 20 - t / 120)),
-            t * (1 / 4 - t * (1 / 10 - t / 40)),
-            t * (1 / 4 - t * (3 / 20 - t / 20)),
-            t * (1 / 4 - t * (1 / 5 - t / 12)),
-        )
-    e = math.exp(-t)
     t2 = t * t
     t3 = t2 * t
+    # No branches, so that rays can be treated together.
+    thin, one = t < _SERIES, 1.0 / t3
     return (
-        (6.0 * e - 6.0 + 6.0 * t - 3.0 * t2 + t3) / t3,
-        (18.0 - 12.0 * t + 3.0 * t2 - (6.0 * t + 18.0) * e) / t3,
-        (6.0 * t - 18.0 + (18.0 + 12.0 * t + 3.0 * t2) * e) / t3,
-        (6.0 - (6.0 + 6.0 * t + 3.0 * t2 + t3) * e) / t3,
+        t * (1 / 4 - t * (1 / 20 - t / 120))
+        if thin
+        else (6.0 * e - 6.0 + 6.0 * t - 3.0 * t2 + t3) * one,
+        t * (1 / 4 - t * (1 / 10 - t / 40))
+        if thin
+        else (18.0 - 12.0 * t + 3.0 * t2 - (6.0 * t + 18.0) * e) * one,
+        t * (1 / 4 - t * (3 / 20 - t / 20))
+        if thin
+        else (6.0 * t - 18.0 + (18.0 + 12.0 * t + 3.0 * t2) * e) * one,
+        t * (1 / 4 - t * (1 / 5 - t / 12))
+        if thin
+        else (6.0 - (6.0 + 6.0 * t + 3.0 * t2 + t3) * e) * one,
     )
 
 
 @_compiled
-def linear(t: float) -> tuple[float, float]:
-    """Return the weights of a step's end and beginning where the source function is linear."""
-    if t < _SERIES:
-        return t * (1 / 2 - t * (1 / 6 - t / 24)), t * (1 / 2 - t * (1 / 3 - t / 8))
-    e = math.exp(-t)
+def linear(t: float, e: float) -> tuple[float, float]:
+    """Return the weights of a step's end and beginning where the source function is linear.
+
+    Parameters
+    ----------
+    t, e : float
+        The step of optical depth, and exp(-t).
+    """
+    thin = t < _SERIES
     mean = (1.0 - e) / t
-    return 1.0 - mean, mean - e
+    return (
+        t * (1 / 2 - t * (1 / 6 - t / 24)) if thin else 1.0 - mean,
+        t * (1 / 2 - t * (1 / 3 - t / 8)) if thin else mean - e,
+    )
 
 
 @_compiled
-def _slopes(step: Array, source: Array) -> tuple[Array, Array]:
+def slopes(step: Array, values: Array) -> tuple[Array, Array]:
     """Return how the limited derivative depends on the differences before and after a depth.
 
-    The derivative ``before (S_i - S_i-1) + after (S_i+1 - S_i)`` is the weighted harmonic mean of
-    the two slopes, or zero at an extremum (Fritsch and Butland 1984, SIAM J. Sci. Stat. Comput. 5,
-    300); here it is linearised.
-    """
-    N, K = source.shape
-    before, after = np.zeros((N, K)), np.zeros((N, K))
-    for k in range(K):
-        after[0, k] = 1.0 / step[0, k]
-        before[N - 1, k] = 1.0 / step[N - 2, k]
-    for i in range(1, N - 1):
-        for k in range(K):
-            left = (source[i, k] - source[i - 1, k]) / step[i - 1, k]
-            right = (source[i + 1, k] - source[i, k]) / step[i, k]
-            if left * right > 0.0:
-                weight = (1.0 + step[i, k] / (step[i, k] + step[i - 1, k])) / 3.0
-                mean = weight * right + (1.0 - weight) * left
-                before[i, k] = weight * (right / mean) ** 2 / step[i - 1, k]
-                after[i, k] = (1.0 - weight) * (left / mean) ** 2 / step[i, k]
-    return before, after
-
-
-@_compiled
-def stencils(step: Array, source: Array, monotone: bool) -> tuple[Array, Array]:
-    """Return what each step adds to the intensity at its end, inward and outward.
+    The derivative ``before (S_i - S_i-1) + after (S_i+1 - S_i)`` is that of a parabola, twice the
+    smaller of the two slopes where that is less steep, or zero at an extremum (Steffen 1990, A&A
+    239, 443, equation 11); at the ends it is the slope. It is linear where no limit is crossed.
 
     Parameters
     ----------
     step : Array
-        Steps of optical depth, [Nspace - 1, Nray].
+        Distances, [Nspace - 1, Nray].
+    values : Array
+        [Nspace, Nray].
+    """
+    N, K = values.shape
+    before, after = np.zeros((N, K)), np.zeros((N, K))
+    after[0] = 1.0 / step[0]
+    before[N - 1] = 1.0 / step[N - 2]
+    for i in range(1, N - 1):
+        for k in range(K):
+            up, down = 1.0 / step[i - 1, k], 1.0 / step[i, k]
+            left = (values[i, k] - values[i - 1, k]) * up
+            right = (values[i + 1, k] - values[i, k]) * down
+            share = step[i, k] / (step[i, k] + step[i - 1, k])
+            parabola = 0.5 * abs(share * left + (1.0 - share) * right)
+            flat = not left * right > 0.0
+            by_left = abs(left) < min(abs(right), parabola)
+            by_right = abs(right) < parabola and not by_left
+            b = 2.0 if by_left else (0.0 if by_right else share)
+            a = 2.0 if by_right else (0.0 if by_left else 1.0 - share)
+            before[i, k] = 0.0 if flat else b * up
+            after[i, k] = 0.0 if flat else a * down
+    return before, after
+
+
+@_compiled
+def smooth_slopes(step: Array, values: Array) -> tuple[Array, Array]:
+    """Return what :func:`slopes` does, of a limiter that has no kinks but at extrema.
+
+    The weighted harmonic mean of the two slopes, or zero at an extremum (Fritsch and Butland 1984,
+    SIAM J. Sci. Stat. Comput. 5, 300), linearised. Atoms with many levels begin too far from their
+    solution for a limiter that is linear from kink to kink.
+    """
+    N, K = values.shape
+    before, after = np.zeros((N, K)), np.zeros((N, K))
+    after[0] = 1.0 / step[0]
+    before[N - 1] = 1.0 / step[N - 2]
+    for i in range(1, N - 1):
+        for k in range(K):
+            up, down = 1.0 / step[i - 1, k], 1.0 / step[i, k]
+            left = (values[i, k] - values[i - 1, k]) * up
+            right = (values[i + 1, k] - values[i, k]) * down
+            weight = (1.0 + step[i, k] / (step[i, k] + step[i - 1, k])) / 3.0
+            mean = weight * right + (1.0 - weight) * left
+            one = 1.0 / mean if left * right > 0.0 else 0.0
+            before[i, k] = weight * (right * one) ** 2 * up
+            after[i, k] = (1.0 - weight) * (left * one) ** 2 * down
+    return before, after
+
+
+@_compiled
+def optical_depths(height: Array, opacity: Array) -> Array:
+    """Return the vertical steps of optical depth of an opacity, [Nspace - 1, Nray].
+
+    The opacity is a cubic Bezier curve as well; the steps at the ends, where rays end, are linear.
+
+    Parameters
+    ----------
+    height : Array
+        Height of the depths, downwards [m], [Nspace].
+    opacity : Array
+        [m-1], [Nspace, Nray].
+    """
+    N, K = opacity.shape
+    distance = np.empty((N - 1, K))
+    for i in range(N - 1):
+        # Heights may be the same to rounding.
+        distance[i] = max(height[i] - height[i + 1], THIN)
+    before, after = slopes(distance, opacity)
+    step = np.empty((N - 1, K))
+    for i in range(N - 1):
+        straight = i == 0 or i == N - 2
+        for k in range(K):
+            bend = 0.0
+            if not straight:
+                change = opacity[i + 1, k] - opacity[i, k]
+                bend += before[i, k] * (opacity[i, k] - opacity[i - 1, k])
+                bend += (after[i, k] - before[i + 1, k]) * change
+                bend -= after[i + 1, k] * (opacity[i + 2, k] - opacity[i + 1, k])
+                bend *= distance[i, k] / 12.0
+            mean = 0.5 * (opacity[i, k] + opacity[i + 1, k])
+            step[i, k] = distance[i, k] * (mean + bend)
+    return step
+
+
+@_compiled
+def stencils(
+    step: Array, decay: Array, source: Array, monotone: bool, as_host: bool = False
+) -> tuple[Array, Array]:
+    """Return what each step adds to the intensity at its end, inward and outward.
+
+    Parameters
+    ----------
+    step, decay : Array
+        Steps of optical depth t, and exp(-t), [Nspace - 1, Nray].
     source : Array
         Estimate of the source function around which the limiter is linearised, [Nspace, Nray].
     monotone : bool
         Interpolate linearly instead, whatever the estimate.
+    as_host : bool, optional
+        Take the host's own limiter, and a last step that is linear, as its solver does; else a
+        smooth limiter (default: False).
 
     Returns
     -------
@@ -142,33 +243,44 @@ def stencils(step: Array, source: Array, monotone: bool) -> tuple[Array, Array]:
     if monotone:
         for i in range(1, N):
             for k in range(K):
-                end, begin = linear(step[i - 1, k])
+                end, begin = linear(step[i - 1, k], decay[i - 1, k])
                 inward[i, 2, k], inward[i, 1, k] = end, begin
                 outward[i - 1, 2, k], outward[i - 1, 3, k] = end, begin
         return inward, outward
-    before, after = _slopes(step, source)
+    before, after = slopes(step, source) if as_host else smooth_slopes(step, source)
+    own, upwind, g, d = np.empty(K), np.empty(K), np.empty(K), np.empty(K)
     for i in range(1, N):
         for k in range(K):
             t = step[i - 1, k]
-            own, near, far, upwind = bezier(t)
-            own += near
-            upwind += far
-            g, d = near * t / 3.0, far * t / 3.0
-            b, a, b_up, a_up = before[i, k], after[i, k], before[i - 1, k], after[i - 1, k]
-            inward[i, 3, k] = -g * a
-            inward[i, 2, k] = own - g * (b - a) + d * a_up
-            inward[i, 1, k] = upwind + g * b + d * (b_up - a_up)
-            inward[i, 0, k] = -d * b_up
-            outward[i - 1, 1, k] = -g * b_up
-            outward[i - 1, 2, k] = own + g * (b_up - a_up) + d * b
-            outward[i - 1, 3, k] = upwind + g * a_up - d * (b - a)
-            outward[i - 1, 4, k] = -d * a
+            end, near, far, begin = bezier(t, decay[i - 1, k])
+            own[k], upwind[k] = end + near, begin + far
+            g[k], d[k] = near * t / 3.0, far * t / 3.0
+        # One array at a time: more of them are not treated rays together.
+        b, a, b_up, a_up = before[i], after[i], before[i - 1], after[i - 1]
+        into = inward[i]
+        for k in range(K):
+            into[3, k] = -g[k] * a[k]
+            into[2, k] = own[k] - g[k] * (b[k] - a[k]) + d[k] * a_up[k]
+            into[1, k] = upwind[k] + g[k] * b[k] + d[k] * (b_up[k] - a_up[k])
+            into[0, k] = -d[k] * b_up[k]
+        out = outward[i - 1]
+        for k in range(K):
+            out[1, k] = -g[k] * b_up[k]
+            out[2, k] = own[k] + g[k] * (b_up[k] - a_up[k]) + d[k] * b[k]
+            out[3, k] = upwind[k] + g[k] * a_up[k] - d[k] * (b[k] - a[k])
+            out[4, k] = -d[k] * a[k]
+    if not as_host:
+        return inward, outward
+    inward[N - 1], outward[0] = 0.0, 0.0
+    for k in range(K):
+        inward[N - 1, 2, k], inward[N - 1, 1, k] = linear(step[N - 2, k], decay[N - 2, k])
+        outward[0, 2, k], outward[0, 3, k] = linear(step[0, k], decay[0, k])
     return inward, outward
 
 
 @_compiled
 def mean_intensity(
-    inward: Array, outward: Array, step: Array, weight: Array, source: Array, incident: Array
+    inward: Array, outward: Array, decay: Array, weight: Array, source: Array, incident: Array
 ) -> Array:
     """Return the mean intensity of a source function, shape [Nspace].
 
@@ -176,8 +288,8 @@ def mean_intensity(
     ----------
     inward, outward : Array
         From :func:`stencils`, [Nspace, 5, Nray].
-    step : Array
-        Steps of optical depth, [Nspace - 1, Nray].
+    decay : Array
+        exp(-t) of the steps of optical depth t, [Nspace - 1, Nray].
     weight : Array
         Quadrature weights, their sum over rays one, [Nspace, Nray].
     source : Array
@@ -189,73 +301,135 @@ def mean_intensity(
     J, beam = np.zeros(N), np.zeros(K)
     for i in range(1, N):
         for k in range(K):
-            beam[k] *= math.exp(-step[i - 1, k])
+            beam[k] *= decay[i - 1, k]
         for m in range(max(0, REACH - i), min(2 * REACH + 1, N + REACH - i)):
             for k in range(K):
                 beam[k] += inward[i, m, k] * source[i + m - REACH, k]
+        seen = 0.0
         for k in range(K):
-            J[i] += 0.5 * weight[i, k] * beam[k]
+            seen += weight[i, k] * beam[k]
+        J[i] = 0.5 * seen
     beam[:] = incident
     for i in range(N - 1, -1, -1):
         if i < N - 1:
             for k in range(K):
-                beam[k] *= math.exp(-step[i, k])
+                beam[k] *= decay[i, k]
             for m in range(max(0, REACH - i), min(2 * REACH + 1, N + REACH - i)):
                 for k in range(K):
                     beam[k] += outward[i, m, k] * source[i + m - REACH, k]
+        seen = 0.0
         for k in range(K):
-            J[i] += 0.5 * weight[i, k] * beam[k]
+            seen += weight[i, k] * beam[k]
+        J[i] += 0.5 * seen
     return J
 
 
 @_compiled
-def unit_responses(
-    inward: Array, outward: Array, step: Array, weight: Array, share: Array
-) -> Array:
-    """Return the mean intensity at every depth per source function at another, [Nspace, Nspace].
+def intensities(
+    inward: Array, outward: Array, decay: Array, source: Array, incident: Array
+) -> tuple[Array, Array]:
+    """Return the intensity of light that goes inward and outward, each [Nspace, Nray].
 
     Parameters
     ----------
-    inward, outward, step, weight
+    inward, outward, decay, source, incident
+        As for :func:`mean_intensity`.
+    """
+    N, K = source.shape
+    down, up = np.zeros((N, K)), np.zeros((N, K))
+    for i in range(1, N):
+        for k in range(K):
+            down[i, k] = down[i - 1, k] * decay[i - 1, k]
+        for m in range(max(0, REACH - i), min(2 * REACH + 1, N + REACH - i)):
+            for k in range(K):
+                down[i, k] += inward[i, m, k] * source[i + m - REACH, k]
+    up[N - 1] = incident
+    for i in range(N - 2, -1, -1):
+        for k in range(K):
+            up[i, k] = up[i + 1, k] * decay[i, k]
+        for m in range(max(0, REACH - i), min(2 * REACH + 1, N + REACH - i)):
+            for k in range(K):
+                up[i, k] += outward[i, m, k] * source[i + m - REACH, k]
+    return down, up
+
+
+@_compiled
+def unit_responses(
+    inward: Array, outward: Array, decay: Array, weight: Array, share: Array
+) -> Array:
+    """Return the mean intensity at every depth per source function at another, [Nspace, Nspace].
+
+    Behind the steps that a source feeds its light only decays. So the responses of some sources
+    next to each other, behind all of them, are a matrix product: what they have fed into the rays,
+    times what is left of it further on and counts there.
+
+    Parameters
+    ----------
+    inward, outward, decay, weight
         As for :func:`mean_intensity`.
     share : Array
         Part of the rays' source function that a depth's source function makes, [Nspace, Nray].
     """
-    N, K = weight.shape
-    Lambda, beam = np.zeros((N, N)), np.empty(K)
-    decay = np.exp(-step)
+    of_source = np.zeros((weight.shape[0], weight.shape[0]))
     half = 0.5 * weight
-    for s in range(N):
-        beam[:] = 0.0
-        for i in range(max(1, s - REACH), N):
-            m = s - i + REACH
-            if m >= 0:
+    _add_responses(inward, decay, half, share, False, of_source)
+    _add_responses(outward, decay, half, share, True, of_source)
+    return of_source.T
+
+
+@_compiled
+def _add_responses(
+    stencil: Array, decay: Array, half: Array, share: Array, upwards: bool, of_source: Array
+) -> None:
+    """Add the responses of light of one direction to `of_source`, [source, depth].
+
+    Depths are counted in the direction of the light.
+    """
+    N, K = half.shape
+    beam, fed, left = np.empty(K), np.empty((_TOGETHER, K)), np.empty((N, K))
+    sign, begin = (-1, N - 1) if upwards else (1, 0)
+    # The step that ends at the depth i is the one before it, or behind it.
+    before = 0 if upwards else -1
+    for first in range(0, N, _TOGETHER):
+        end = min(first + _TOGETHER, N)
+        # The last depth at which one of these sources feeds a step.
+        last = min(end - 1 + REACH, N - 1)
+        for s in range(first, end):
+            at_s = begin + sign * s
+            beam[:] = 0.0
+            for i in range(max(1, s - REACH), last + 1):
+                at = begin + sign * i
+                m = sign * (s - i) + REACH
+                if i <= s + REACH:
+                    for k in range(K):
+                        fresh = stencil[at, m, k] * share[at_s, k]
+                        beam[k] = beam[k] * decay[at + before, k] + fresh
+                else:
+                    for k in range(K):
+                        b = beam[k] * decay[at + before, k]
+                        beam[k] = b if abs(b) > _NONE else 0.0
+                seen = 0.0
                 for k in range(K):
-                    beam[k] = beam[k] * decay[i - 1, k] + inward[i, m, k] * share[s, k]
-            else:
-                for k in range(K):
-                    beam[k] *= decay[i - 1, k]
-            seen, size = 0.0, 0.0
+                    seen += half[at, k] * beam[k]
+                of_source[at_s, at] += seen
+            fed[s - first] = beam
+        beam[:] = 1.0
+        seen_from = N
+        for i in range(last + 1, N):
+            at = begin + sign * i
+            size = 0.0
             for k in range(K):
-                seen += half[i, k] * beam[k]
-                size += half[i, k] * abs(beam[k])
-            Lambda[i, s] += seen
-            if m < 0 and size < 1e-290:
+                b = beam[k] * decay[at + before, k]
+                beam[k] = b if b > _NONE else 0.0
+                left[i, k] = half[at, k] * beam[k]
+                size += left[i, k]
+            if size == 0.0:
+                seen_from = i
                 break
-        beam[:] = 0.0
-        for i in range(min(N - 2, s + REACH), -1, -1):
-            m = s - i + REACH
-            if m <= 2 * REACH:
+        for s in range(first, end):
+            at_s = begin + sign * s
+            for i in range(last + 1, seen_from):
+                seen = 0.0
                 for k in range(K):
-                    beam[k] = beam[k] * decay[i, k] + outward[i, m, k] * share[s, k]
-            else:
-                for k in range(K):
-                    beam[k] *= decay[i, k]
-            seen, size = 0.0, 0.0
-            for k in range(K):
-                seen += half[i, k] * beam[k]
-                size += half[i, k] * abs(beam[k])
-            Lambda[i, s] += seen
-            if m > 2 * REACH and size < 1e-290:
-                break
-    return Lambda
+                    seen += fed[s - first, k] * left[i, k]
+                of_source[at_s, begin + sign * i] += seen

@@ -377,7 +377,10 @@ class Radiation:
         along = step[:, None] / t.mu
         source = np.repeat(source[:, None], t.mu.size, axis=1)
         ones = np.ones_like(source)
-        Lambda = unit_responses(*stencils(along, source, linear), along, t.weight * ones, ones)
+        decay = np.exp(-along)
+        Lambda = unit_responses(
+            *stencils(along, decay, source, linear), decay, t.weight * ones, ones
+        )
         made: Array = Lambda * ratio[:, None]
         return made
 

@@ -9,11 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from ..arrays import Array
-from ..host.state import LinePhysics
-from .bezier_1d import mean_intensity, optical_steps, stencils, unit_responses
-from .line_quadrature import Rays, line_rays
+from ..host.state import LinePhysics, LineProfile
+from .bezier_1d import (
+    THICK,
+    THIN,
+    intensities,
+    mean_intensity,
+    optical_depths,
+    stencils,
+    unit_responses,
+)
+from .line_quadrature import Rays, line_rays, profile_rays
 
 __all__ = ["Plane1D"]
 
@@ -24,30 +33,77 @@ def _saturation(y: Array, g_ratio: float) -> Array:
     return (1.0 - excited) / (1.0 + g_ratio * excited)
 
 
-@dataclass(frozen=True)
-class _Medium:
-    """What rays go through at one state of the line.
+@njit(cache=True, nogil=True, error_model="numpy")
+def _along_rays(
+    height: Array, line: Array, continuum: Array, profile: Array, mu: Array, B: Array, S: Array
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Return steps of optical depth, the line's share, both parts of the source, what enters.
 
-    Attributes
+    Parameters
     ----------
-    step : Array
-        Steps of optical depth along the rays, [Nspace - 1, Nray].
-    share : Array
-        The line's share of the opacity, [Nspace, Nray].
-    background : Array
-        What the background adds to the source function, [Nspace, Nray].
-    incident : Array
-        Intensity that enters at the last depth, [Nray].
-    inward, outward : Array
-        From `stencils`.
+    height : Array
+        [m], downwards, [Nspace].
+    line, continuum : Array
+        Opacity at line centre and of the background [m-1], [Nspace].
+    profile, mu
+        Of `Rays`.
+    B, S : Array
+        Source functions of background and line, [Nspace].
     """
+    N, K = profile.shape
+    total, share = np.empty((N, K)), np.empty((N, K))
+    background, source = np.empty((N, K)), np.empty((N, K))
+    incident = np.empty(K)
+    for i in range(N):
+        for k in range(K):
+            own = line[i] * profile[i, k]
+            total[i, k] = own + continuum[i]
+            share[i, k] = own / total[i, k]
+            background[i, k] = (1.0 - share[i, k]) * B[i]
+            source[i, k] = share[i, k] * S[i] + background[i, k]
+    step = optical_depths(height, total)
+    for i in range(N - 1):
+        for k in range(K):
+            step[i, k] = min(max(step[i, k] / mu[k], THIN), THICK)
+    for k in range(K):
+        # As the host's, the lower boundary is thermal, with the gradient of B.
+        incident[k] = max(B[N - 1] + (B[N - 1] - B[N - 2]) / step[N - 2, k], 0.0)
+    return step, share, background, source, incident
 
-    step: Array
-    share: Array
-    background: Array
-    incident: Array
-    inward: Array
-    outward: Array
+
+@njit(cache=True, nogil=True)
+def _swept(
+    step: Array, decay: Array, weight: Array, source: Array, incident: Array, monotone: bool
+) -> Array:
+    """Return the mean intensity of a source function, [Nspace]."""
+    inward, outward = stencils(step, decay, source, monotone, True)
+    return mean_intensity(inward, outward, decay, weight, source, incident)
+
+
+@njit(cache=True, nogil=True)
+def _beams(
+    step: Array, decay: Array, source: Array, incident: Array, monotone: bool
+) -> tuple[Array, Array]:
+    """Return the intensities inward and outward, each [Nspace, Nray]."""
+    inward, outward = stencils(step, decay, source, monotone, True)
+    return intensities(inward, outward, decay, source, incident)
+
+
+@njit(cache=True, nogil=True)
+def _responses(
+    step: Array,
+    decay: Array,
+    weight: Array,
+    share: Array,
+    background: Array,
+    source: Array,
+    incident: Array,
+    monotone: bool,
+) -> tuple[Array, Array]:
+    """Return the Lambda operator and the mean intensity of background and lower boundary."""
+    inward, outward = stencils(step, decay, source, monotone, True)
+    Lambda = unit_responses(inward, outward, decay, weight, share)
+    return Lambda, mean_intensity(inward, outward, decay, weight, background, incident)
 
 
 @dataclass(frozen=True)
@@ -62,23 +118,24 @@ class Plane1D:
 
     height: Array
 
-    def rays(self, line: LinePhysics) -> Rays:
-        """Return the frequencies and angles on which a line is seen."""
-        return line_rays(line)
+    def rays(self, line: LinePhysics, profile: LineProfile | None = None) -> Rays:
+        """Return the frequencies and angles on which a line is seen: the host's, if known."""
+        return line_rays(line) if profile is None else profile_rays(profile)
 
-    def _medium(self, line: LinePhysics, rays: Rays, y: Array | None, linear: bool) -> _Medium:
+    def _medium(
+        self, line: LinePhysics, rays: Rays, y: Array | None
+    ) -> tuple[Array, Array, Array, Array, Array, Array]:
+        """Return what :func:`_along_rays` does, and what is left of light after every step."""
         B = np.exp(line.log_B)
-        saturation = np.ones_like(B) if y is None else _saturation(y, float(line.g_ratio))
-        opacity = (line.opacity * saturation)[:, None] * rays.profile
-        total = opacity + (line.opacity * line.background)[:, None]
-        share = opacity / total
-        step = optical_steps(total, self.height, rays.mu)
-        background = (1.0 - share) * B[:, None]
-        source = background if y is None else share * np.exp(y)[:, None] + background
-        # As the host's, the lower boundary is thermal, with the gradient of B.
-        incident = np.maximum(B[-1] + (B[-1] - B[-2]) / step[-1], 0.0)
-        inward, outward = stencils(step, source, linear or y is None)
-        return _Medium(step, share, background, incident, inward, outward)
+        # Without an estimate atoms are in the lower level.
+        S = B if y is None else np.exp(y)
+        opacity = line.opacity if y is None else line.opacity * _saturation(y, line.g_ratio)
+        continuum = line.opacity * line.background
+        step, share, background, source, incident = _along_rays(
+            self.height, opacity, continuum, rays.profile, rays.mu, B, S
+        )
+        # numpy's exponential, which treats several numbers together.
+        return step, np.exp(-step), share, background, source, incident
 
     def mean_intensity(
         self, line: LinePhysics, rays: Rays, y: Array, linear: bool = False
@@ -96,10 +153,39 @@ class Plane1D:
         linear : bool, optional
             Interpolate linearly between depths (default: False).
         """
-        m = self._medium(line, rays, y, linear)
-        source = m.share * np.exp(y)[:, None] + m.background
-        J: Array = mean_intensity(m.inward, m.outward, m.step, rays.weight, source, m.incident)
+        step, decay, _, _, source, incident = self._medium(line, rays, y)
+        J: Array = _swept(step, decay, rays.weight, source, incident, linear)
         return J
+
+    def radiation(
+        self, line: LinePhysics, rays: Rays, y: Array, profile: LineProfile, linear: bool = False
+    ) -> tuple[Array, Array]:
+        """Return the line's mean intensity, and that at each of the host's wavelengths.
+
+        Parameters
+        ----------
+        line, y, linear
+            As for :meth:`mean_intensity`.
+        rays : Rays
+            Those of the profile.
+        profile : LineProfile
+            The line's profile on the host's own wavelengths.
+
+        Returns
+        -------
+        J, J_nu : Array
+            As c^2 J / 2 h nu^3, [Nspace] and [Nwave, Nspace].
+        """
+        step, decay, _, _, source, incident = self._medium(line, rays, y)
+        shape = len(y), -1, profile.mu.size
+        beams = _beams(step, decay, source, incident, linear)
+        J: Array = 0.5 * np.einsum("ik,ik->i", rays.weight, beams[0] + beams[1])
+        down, up = ((beam.reshape(shape) @ profile.mu_weight).T for beam in beams)
+        # Light that goes inward belongs to the mirror images of the wavelengths.
+        if len(up) == profile.Nwave:
+            return J, 0.5 * (up + down[::-1])
+        half = 0.5 * (up + down)
+        return J, np.concatenate([half, half[: profile.Nwave - len(half)][::-1]])
 
     def lambda_operator(
         self, line: LinePhysics, rays: Rays, y: Array | None, linear: bool = False
@@ -117,11 +203,12 @@ class Plane1D:
         Returns
         -------
         Lambda : Array
-            Mean intensity per source function, shape [Nspace, Nspace].
+            Mean intensity per source function, shape [Nspace, Nspace], columns contiguous.
         known : Array
             Mean intensity of background and lower boundary as c^2 J / 2 h nu^3, shape [Nspace].
         """
-        m = self._medium(line, rays, y, linear)
-        Lambda = unit_responses(m.inward, m.outward, m.step, rays.weight, m.share)
-        known = mean_intensity(m.inward, m.outward, m.step, rays.weight, m.background, m.incident)
-        return Lambda, known
+        step, decay, share, background, source, incident = self._medium(line, rays, y)
+        found: tuple[Array, Array] = _responses(
+            step, decay, rays.weight, share, background, source, incident, linear or y is None
+        )
+        return found

@@ -12,10 +12,10 @@ import numpy as np
 from lightweaver import voigt_H
 
 from ..arrays import Array
-from ..host.state import LinePhysics
+from ..host.state import LinePhysics, LineProfile
 from ..resample import Table, resample
 
-__all__ = ["Rays", "coarser", "line_rays"]
+__all__ = ["Rays", "coarser", "line_rays", "profile_rays"]
 
 #: Spacing of the frequencies at line centre in the smallest Doppler width, at rest and moving.
 _SPACING, _SPACING_MOVING = 0.3, 0.5
@@ -25,7 +25,7 @@ _ROUGH = 3
 _AT_REST = 0.1
 #: Frequencies on either side of line centre, a multiple of the above.
 _FEWEST, _MOST = 6, 63
-#: Cosines of the angles, two Gauss-Legendre points, and their weights.
+#: Cosines of the angles, two Gauss-Legendre points, and their weights, which are equal.
 _MU, _WEIGHT_MU = 0.5 + np.array([-0.5, 0.5]) / np.sqrt(3.0), np.array([0.5, 0.5])
 
 
@@ -52,7 +52,7 @@ class Rays:
         some = slice(_ROUGH // 2, None, _ROUGH)
         weight = self.weight[:, some]
         total = weight.sum(axis=1, keepdims=True)
-        return Rays(weight / total, self.profile[:, some], self.mu[some])
+        return Rays(weight / total, self.profile[:, some].copy(), self.mu[some].copy())
 
 
 def _frequencies(physics: LinePhysics, span: float) -> tuple[Array, Array]:
@@ -84,17 +84,31 @@ def line_rays(physics: LinePhysics) -> Rays:
         velocity = velocity - 0.5 * (float(velocity.max()) + float(velocity.min()))
         mus = _MU
     u, w = _frequencies(physics, span)
+    N, moving = len(damping), len(mus)
     x = np.abs(u - mus[:, None] * velocity[:, None, None]) / broadening[:, None, None]
-    a = np.broadcast_to(damping[:, None, None], x.shape)
-    H = voigt_H(a.ravel(), x.ravel()).reshape(x.shape)
+    H = voigt_H(damping.repeat(x[0].size), x.ravel()).reshape(x.shape)
     # The host normalises its profiles on its own wavelengths, too, angle by angle.
     weight = H * w
-    weight = _WEIGHT_MU[:, None] * (weight / weight.sum(axis=2, keepdims=True))
-    profile = H / voigt_H(damping, np.zeros_like(damping))[:, None, None]
-    N, shape = len(damping), (len(damping), len(_MU), len(u))
-    return Rays(
-        weight.reshape(N, -1), np.broadcast_to(profile, shape).reshape(N, -1), _MU.repeat(len(u))
-    )
+    weight *= (_WEIGHT_MU[:moving] / weight.sum(axis=2))[:, :, None]
+    H /= voigt_H(damping, np.zeros_like(damping))[:, None, None]
+    if moving < len(_MU):
+        # At rest all angles see the same.
+        weight, H = (np.repeat(values, len(_MU), axis=1) for values in (weight, H))
+    return Rays(weight.reshape(N, -1), H.reshape(N, -1), _MU.repeat(len(u)))
+
+
+def profile_rays(profile: LineProfile) -> Rays:
+    """Return the rays on which the host itself sees a line, rays of a wavelength side by side."""
+    value, mu = profile.value, profile.mu
+    N = len(value)
+    weight = value * profile.wavelength_weight[:, None]
+    # The host normalises its profiles on its own wavelengths and rays.
+    weight = weight * profile.mu_weight
+    weight /= weight.sum(axis=(1, 2), keepdims=True)
+    if value.shape[2] < mu.size:
+        # At rest all rays see the same.
+        value = np.repeat(value, mu.size, axis=2)
+    return Rays(weight.reshape(N, -1), value.reshape(N, -1), np.tile(mu, value.shape[1]))
 
 
 def coarser(physics: LinePhysics, rays: Rays, to: Table) -> tuple[LinePhysics, Rays]:

@@ -66,7 +66,9 @@ def _unbalanced(
 
     ``a = chi_t eta - chi_i U_j n_j + chi_j U_i n_i`` of every entry, with the emissivity of its
     atom, and the sums over the atom's entries of the opacity of a level and of ``u g V`` of an
-    upper level: equations 2.15 to 2.19 of Rybicki and Hummer.
+    upper level: equations 2.15 to 2.19 of Rybicki and Hummer. It vanishes where all of an atom's
+    transitions there have one upper level: the host leaves out what pairs of levels without a
+    transition exchange.
 
     Parameters
     ----------
@@ -87,13 +89,12 @@ def _unbalanced(
     E = last - first
     a[:E] = 0.0
     by_n[:E] = 0.0
-    chained = False
+    met = False
     for e in range(first, last):
-        for f in range(first, last):
-            low = lower[transition[f]]
-            chained = chained or upper[transition[e]] == low
-            chained = chained or (f > e and lower[transition[e]] == low)
-    if not chained:
+        for f in range(e + 1, last):
+            one, other = upper[transition[e]], upper[transition[f]]
+            met = met or (one != other and of_atom[one] == of_atom[other])
+    if not met:
         return False
     N = n.shape[1]
     for e in range(first, last):
@@ -152,7 +153,7 @@ def net_rates(
     for v in range(start.size - 1):
         first, last = start[v], start[v + 1]
         for b in range(B):
-            chained = _unbalanced(
+            unbalanced = _unbalanced(
                 first, last, transition, lower, upper, of_atom, V[:, b], g, u, n, a, by_n
             )
             for e in range(first, last):
@@ -165,7 +166,7 @@ def net_rates(
                     net[t, k] += x * (
                         low[k] * light[v, b, k] - g[e, k] * high[k] * (u[e] + light[v, b, k])
                     )
-                    if chained:
+                    if unbalanced:
                         net[t, k] -= share[b] * w[e, k] * psi[v, b, k] * a[e - first, k]
     return up, down, net
 

@@ -111,7 +111,8 @@ class BackgroundScattering:
         step = optical_steps(chi[:, None], self.height, _MU)
         weight = np.broadcast_to(_WEIGHT_MU, (len(chi), len(_MU))).copy()
         albedo = np.broadcast_to((sca / chi)[:, None], weight.shape).copy()
-        A = -unit_responses(*stencils(step, albedo, True), step, weight, albedo)
+        decay = np.exp(-step)
+        A = -unit_responses(*stencils(step, decay, albedo, True), decay, weight, albedo)
         A.flat[:: len(A) + 1] += 1.0
         factors, pivots, _ = dgetrf(A)
         self.made += 1

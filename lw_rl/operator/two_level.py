@@ -3,9 +3,10 @@
 Statistical equilibrium of a two-level atom is ``A S = b`` with ``A = 1 - (1 - epsilon) Lambda``.
 MALI inverts the diagonal of A (Olson, Auer and Buchler 1986, JQSRT 35, 431); here all of it is
 approximated and inverted, in the spirit of Scharmer (1981, ApJ 249, 720) and Cannon's (1973, ApJ
-185, 621) operator perturbation: few frequencies and two angles, the host's depths, and its way to
-interpolate the source function. What is left of an error after one such step is what quadrature
-and grid change, a few per cent, on coarse and fine grids alike.
+185, 621) operator perturbation: on the host's depths, with its way to interpolate source function
+and opacity, and on its own wavelengths and rays where these are known. What is left of an error
+after one such step is what the operator does not know, scattering in the background, and what
+changes with the source function, opacity and the branches of the limiter.
 
 No formal solution of the host is involved, so the same operator gives a first estimate of the
 source function before there is any.
@@ -19,7 +20,8 @@ import numpy as np
 from scipy.linalg.lapack import dgetrf, dgetrs
 
 from ..arrays import Array
-from ..host.state import LinePhysics
+from ..host.state import LinePhysics, LineProfile
+from ..norms import largest, to_log
 from ..resample import resample, table
 from .lambda_1d import Plane1D
 from .line_quadrature import Rays, coarser
@@ -27,13 +29,14 @@ from .line_quadrature import Rays, coarser
 __all__ = ["TwoLevelOperator"]
 
 
-#: The first estimate of the source function makes do with this many depths.
-_ROUGH_DEPTHS = 256
+#: The first estimate of the source function makes do with this many depths, where there are more
+#: than twice as many.
+_ROUGH_DEPTHS = 128
 #: A positive operator's solution is not below this share of what is created locally.
 _POSITIVE = 0.99
-#: Change of ln S beyond which the first operator is relinearised around its own solution, and how
-#: often it is made at most: linearised around something else, its steps overshoot.
-_SETTLED, _MOST = 0.03, 5
+#: What the equations linearised are wrong by at their solution, in ln S, beyond which the first
+#: operator is relinearised there, and how often it is made at most.
+_SETTLED, _MOST = 0.01, 5
 #: No estimate of the source function is below this fraction of the smallest Planck function.
 _FLOOR = 1e-8
 
@@ -52,6 +55,8 @@ class TwoLevelOperator:
         Where the line is (default: the plane-parallel atmosphere of its own heights).
     rays : Rays, optional
         Frequencies and angles (default: those of `geometry`).
+    profile : LineProfile, optional
+        What the rays were made of, where they are the host's own.
 
     Attributes
     ----------
@@ -61,8 +66,6 @@ class TwoLevelOperator:
         Whether it interpolates linearly. Cubic interpolation has negative weights; where they make
         the operator's own solution fall below what is created locally, as no positive operator's
         can, its inverse is worthless, and it interpolates linearly instead.
-    Lambda : Array
-        Mean intensity per source function, shape [Nspace, Nspace].
     known : Array
         Mean intensity of background and lower boundary as c^2 J / 2 h nu^3, shape [Nspace].
     regular : bool
@@ -75,11 +78,14 @@ class TwoLevelOperator:
         y: Array | None = None,
         geometry: Plane1D | None = None,
         rays: Rays | None = None,
+        profile: LineProfile | None = None,
     ):
-        self.line = line
+        self.line, self.profile = line, profile
         self.geometry = Plane1D(line.height) if geometry is None else geometry
         self.rays = self.geometry.rays(line) if rays is None else rays
         self.y = y
+        self._start: Array | None = None
+        self._light: Array | None = None
         self._epsilon, self._B = line.epsilon, np.exp(line.log_B)
         self.linear = y is None
         self._linearise()
@@ -88,50 +94,85 @@ class TwoLevelOperator:
             self._linearise()
 
     def _linearise(self) -> None:
-        self.Lambda, self.known = self.geometry.lambda_operator(
-            self.line, self.rays, self.y, self.linear
-        )
-        self._factors, self._pivots, info = dgetrf(self._matrix())
+        A, self.known = self._equations()
+        self._factors, self._pivots, info = dgetrf(A, overwrite_a=True)
         self.regular = info == 0 and bool(np.isfinite(self._factors.sum()))
 
+    def _equations(self) -> tuple[Array, Array]:
+        """Return ``1 - (1 - epsilon) Lambda``, columns contiguous, and what is known of J."""
+        A, known = self.geometry.lambda_operator(self.line, self.rays, self.y, self.linear)
+        A *= (self._epsilon - 1.0)[:, None]
+        np.einsum("ii->i", A)[:] += 1.0
+        return A, known
+
     @classmethod
-    def first(cls, line: LinePhysics, geometry: Plane1D | None = None) -> TwoLevelOperator:
+    def first(
+        cls,
+        line: LinePhysics,
+        geometry: Plane1D | None = None,
+        rays: Rays | None = None,
+        profile: LineProfile | None = None,
+    ) -> TwoLevelOperator:
         """Return the operator around its own solution; no formal solution is needed.
 
-        A rough operator, on a third of the frequencies and not too many depths, of atoms in the
-        lower level and of a source function that is linear between depths, which is monotone and
-        never far off, tells around what to linearise. Opacity and interpolation are not linear, and
-        where there are shocks the solution is far from there: the operator is relinearised around
-        its own solution until that hardly moves.
+        A rough operator, on a third of the rays, of atoms in the lower level and of a source
+        function that is linear between depths, which is monotone and never far off, tells around
+        what to linearise. Opacity and interpolation are not linear, and where there are shocks the
+        solution is far from there: the operator is relinearised until what its own equations are
+        wrong by at its solution is small. On fine grids all of this is done on fewer depths first.
         """
         geometry = Plane1D(line.height) if geometry is None else geometry
-        rays = geometry.rays(line)
+        rays = geometry.rays(line) if rays is None else rays
         N = len(line.height)
-        if N > _ROUGH_DEPTHS:
-            fewer, rough = coarser(line, rays.rough(), table(N, _ROUGH_DEPTHS))
-            y = resample(cls(fewer, rays=rough).start(), table(_ROUGH_DEPTHS, N))
+        if N > 2 * _ROUGH_DEPTHS:
+            fewer, on_fewer = coarser(line, rays, table(N, _ROUGH_DEPTHS))
+            y = resample(cls.first(fewer, rays=on_fewer).start(), table(_ROUGH_DEPTHS, N))
         else:
             y = cls(line, geometry=geometry, rays=rays.rough()).start()
-        operator = cls(line, y, geometry, rays)
+        operator = cls(line, y, geometry, rays, profile)
         for _ in range(_MOST - 1):
-            around, y = y, operator.start()
-            if not operator.regular or np.abs(y - around).max() < _SETTLED:
+            if not operator.regular or operator.settle() < _SETTLED:
                 break
-            again = operator.relinearised(y)
+            again = operator.relinearised(operator.start())
             if not again.regular:
                 break
             operator = again
         return operator
 
+    def settle(self) -> float:
+        """Correct its own solution by the equations that are not linearised, at fixed operator.
+
+        Returns
+        -------
+        size : float
+            Of the correction, in the logarithm.
+        """
+        y = self.start()
+        J, self._light = self._mean_intensity(y)
+        residual = (1.0 - self._epsilon) * J + self.thermal - np.exp(y)
+        correction = to_log(self.solve(residual) / np.exp(y))
+        size = largest(correction)
+        if size < _SETTLED:
+            self._start = y + correction
+        return size
+
     def relinearised(self, y: Array) -> TwoLevelOperator:
         """Return the operator of the same line linearised around another state."""
-        return type(self)(self.line, y, self.geometry, self.rays)
+        return type(self)(self.line, y, self.geometry, self.rays, self.profile)
 
-    def _matrix(self) -> Array:
-        """Return ``1 - (1 - epsilon) Lambda``."""
-        A = (self._epsilon - 1.0)[:, None] * self.Lambda
-        A.flat[:: len(A) + 1] += 1.0
-        return A
+    def _mean_intensity(self, y: Array) -> tuple[Array, Array | None]:
+        """Return the mean intensity of the line, and at each of the host's wavelengths if known."""
+        if self.profile is None:
+            J = self.geometry.mean_intensity(self.line, self.rays, y, self.linear)
+            return J, None
+        return self.geometry.radiation(self.line, self.rays, y, self.profile, self.linear)
+
+    def start_radiation(self) -> Array | None:
+        """Return the mean intensity near its own solution as c^2 J / 2 h nu^3, None if unknown.
+
+        Shape [Nwave, Nspace], at the host's wavelengths.
+        """
+        return self._light
 
     def solve(self, residual: Array) -> Array:
         """Return the correction of S that removes a residual ``(1 - epsilon) J + epsilon B - S``.
@@ -195,6 +236,8 @@ class TwoLevelOperator:
 
     def start(self) -> Array:
         """Return the operator's own solution, ``ln(c^2 S / 2 h nu^3)``, shape [Nspace]."""
+        if self._start is not None:
+            return self._start
         # Scattering cannot make less than what is created locally.
         least = np.maximum(self.thermal, _FLOOR * self._B.min())
         start: Array = np.log(np.maximum(self._own(), least))

@@ -364,10 +364,6 @@ class PlaneOperator:
         seen = line.albedo > _DARK
         line.light.write(np.where(seen, scattered / np.where(seen, line.albedo, 1.0), J))
 
-    def plain_steps(self, y: Array, most: int) -> int | None:
-        """Return None: what MALI takes is not predicted, as each step is an application."""
-        return None
-
     @property
     def negative_share(self) -> float:
         """Infinite: there is no inverse to look at, so no maximum principle is relied on."""

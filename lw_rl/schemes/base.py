@@ -29,6 +29,7 @@ __all__ = [
     "Scheme",
     "SolvesScattering",
     "Starts",
+    "StartsRadiation",
     "Step",
     "WithAbilities",
     "with_abilities",
@@ -110,6 +111,15 @@ class Starts(Protocol):
 
 
 @runtime_checkable
+class StartsRadiation(Protocol):
+    """A scheme that knows the radiation field at its own start."""
+
+    def start_radiation(self, state: Any) -> Mapping[Block, Array]:
+        """Return the mean intensity of lines as c^2 J / 2 h nu^3, [Nwave, Nspace], by atom."""
+        ...
+
+
+@runtime_checkable
 class HasOperators(Protocol):
     """A scheme that makes operators, which safeguard and certificate share."""
 
@@ -166,6 +176,7 @@ class WithAbilities:
 
     scheme: Scheme
     starts: Starts | None
+    starts_radiation: StartsRadiation | None
     has_operators: HasOperators | None
     accelerates_profiles: AcceleratesProfiles | None
     couples_atoms: CouplesAtoms | None
@@ -192,6 +203,7 @@ def with_abilities(scheme: Scheme) -> WithAbilities:
     return WithAbilities(
         scheme,
         scheme if isinstance(scheme, Starts) else None,
+        scheme if isinstance(scheme, StartsRadiation) else None,
         scheme if isinstance(scheme, HasOperators) else None,
         scheme if isinstance(scheme, AcceleratesProfiles) else None,
         scheme if isinstance(scheme, CouplesAtoms) else None,

@@ -13,7 +13,13 @@ from ..extrapolation import combine_linear
 from ..host.adapter import Adapter
 from ..host.state import Block, Evaluation
 from ..norms import largest, relative, to_log
-from ..operator.base import CarriesLight, EquilibriumOperator, geometry_for, operator_for
+from ..operator.base import (
+    CarriesLight,
+    EquilibriumOperator,
+    KnowsRadiation,
+    geometry_for,
+    operator_for,
+)
 from ..operator.lambda_1d import Plane1D
 from ..operator.plane_2d import Plane2D
 from ..policies.base import Policy
@@ -263,6 +269,17 @@ class Depthwise:
                 if isinstance(s.operator, CarriesLight):
                     s.operator.carry(s.first)
         return None if np.array_equal(start, y) else start
+
+    def start_radiation(self, state: list[BlockState]) -> dict[Block, Array]:
+        """Return the mean intensity of lines at :meth:`start`, by atom.
+
+        The host takes it for the source of scattered background light in the first formal solution.
+        """
+        known: dict[Block, Array | None] = {}
+        for s in state:
+            if s.first is not None and isinstance(s.operator, KnowsRadiation):
+                known[s.block] = s.operator.start_radiation()
+        return {block: J for block, J in known.items() if J is not None}
 
     def step(self, evaluation: Evaluation, state: list[BlockState]) -> Step:
         """Correct every atom's block."""

@@ -215,6 +215,11 @@ class Safeguarded:
             state.origin = state.adapter.snapshot()
         return y_start
 
+    def start_radiation(self, state: SafeguardState) -> Mapping[Block, Array]:
+        """Return the radiation field of lines at the guarded scheme's start, by atom."""
+        starts = self.abilities.starts_radiation
+        return {} if starts is None else starts.start_radiation(state.scheme)
+
     def step(self, evaluation: Evaluation, state: SafeguardState) -> Step:
         """Accept or undo the step before, then propose the next."""
         size, best = relative(evaluation.residual_norm), math.inf

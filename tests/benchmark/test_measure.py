@@ -9,10 +9,12 @@ import lightweaver as lw
 import numpy as np
 import pytest
 
+import lw_rl
 from lw_rl.benchmark import measure as benchmark
 from lw_rl.benchmark.measure import Peer
 from lw_rl.benchmark.peers import LADDER
-from lw_rl.benchmark.reference import reference, true_error
+from lw_rl.benchmark.reference import reference, settle, true_error
+from lw_rl.benchmark.robustness_problems import HostileProblem
 from lw_rl.schemes import Anderson, Mali, Safeguarded, Step, make_scheme
 
 
@@ -119,8 +121,11 @@ def test_a_host_that_no_tolerance_makes_accurate_has_failed(start, n_ref):
     assert measured.failed and measured.stop is None and measured.seconds is None
 
 
-def test_a_solve_that_leads_to_another_solution_is_measured_against_it(two_solutions):
-    ctx, n_ref = two_solutions
+def test_a_solve_that_leads_to_another_solution_is_measured_against_it():
+    ctx = HostileProblem(41, 219).context()
+    host = copy.deepcopy(ctx)
+    lw_rl.solve(host, scheme="mali", quiet=True, bound=False)
+    n_ref = settle(host)[0]
     peer = Peer("nonlocal", make_scheme("nonlocal"), NmaxIter=60)
     measured = benchmark.solve(ctx, n_ref, peer, repeats=0)
     assert measured.other_fixed_point > 0.1

@@ -10,7 +10,7 @@ from lw_rl.problems import random_problem, shipped_problem
 
 
 def test_nothing_is_made_twice(ctx):
-    """One set of rays; one operator around what the rough one says.
+    """One set of rays; one operator around what the rough one says; one sweep for its start.
 
     The certificate asks the operator that there is: two sweeps, at the state and one step on.
     """
@@ -20,6 +20,7 @@ def test_nothing_is_made_twice(ctx):
     assert result.converged and counts["formal solutions"] == result.Nformal <= 3
     assert counts["sets of rays"] == 1
     assert 2 <= counts["operators built"] <= 3
+    assert 1 <= counts["sweeps at a start"] < counts["operators built"]
     assert counts["sweeps for the certificate"] == 2
     assert counts["answers of the policy"] <= result.Nformal
 

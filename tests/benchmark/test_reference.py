@@ -22,7 +22,6 @@ from lw_rl.benchmark.reference import (
     settle,
     true_error,
 )
-from lw_rl.benchmark.robustness_problems import HostileProblem
 from lw_rl.errors import NoReferenceError
 from lw_rl.host.adapter import Adapter
 
@@ -112,8 +111,8 @@ def test_an_equilibrium_is_confirmed_from_the_end_of_a_solve(start, n_ref):
 
 def test_an_equilibrium_that_mali_leaves_is_confirmed_by_a_newton_step_alone():
     """Plain steps more than double the distance from it, until the limiter switches."""
-    ctx = HostileProblem(3, 607).context()
-    lw_rl.solve(ctx, quiet=True)
+    ctx = problems.random_problem("test", 223).context()
+    lw_rl.solve(ctx, scheme="nonlocal", quiet=True)
     n = repelling_equilibrium(ctx, 1e-5)
     attracting = confirmed_equilibrium(ctx, 1e-5)
     assert n is not None and attracting is not None

@@ -12,7 +12,7 @@ from lw_rl.benchmark.robustness_problems import HostileProblem
 from lw_rl.cli import main
 from lw_rl.errors import PolicyFileError, UnknownNameError
 from lw_rl.policies import actor
-from lw_rl.problems import shipped_problem
+from lw_rl.problems import random_problem, shipped_problem
 
 
 def test_two_hundred_hostile_problems(tmp_path):
@@ -54,7 +54,7 @@ def test_where_mali_does_not_converge_the_reference_is_confirmed_from_another_so
 
 def test_an_equilibrium_that_mali_leaves_is_one():
     """Plain steps more than double the distance from it, until the limiter switches."""
-    problem = HostileProblem(3, 607)
+    problem = random_problem("test", 223)
     solves, known = run(problem)
     assert known
     ours = solves[1]

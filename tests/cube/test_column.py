@@ -68,7 +68,8 @@ def test_a_neighbours_start_is_closer_and_ends_at_the_same_solution(columns, pol
     distance = [np.abs(s.visited.y[0] - truth.read()).max() for s in (near, far)]
     assert distance[0] < 0.3 * distance[1]
     np.testing.assert_allclose(near.kept, far.kept, rtol=2e-3)
-    assert near.Nformal <= far.Nformal
+    # The radiation field is known with the operator's own solution only.
+    assert near.Nformal <= far.Nformal + 1
 
 
 def test_a_column_that_is_its_own_neighbour_begins_at_the_solution(columns, policy):
@@ -146,12 +147,12 @@ def test_no_radiation_from_below(columns, policy):
 
 
 def test_safer_schemes_take_over_from_lte(columns, policy):
-    solved = Workshop(CubeSettings(start="policy", NmaxIter=2)).solve(columns.column(0), policy)
+    solved = Workshop(CubeSettings(start="policy", NmaxIter=1)).solve(columns.column(0), policy)
     assert solved.outcome == "converged"
     assert solved.attempts == 3 and solved.finisher == "mali"
     assert "depthwise: max_iterations" in solved.reason and "anderson:" in solved.reason
     expected = Workshop(CubeSettings(start="policy")).solve(columns.column(0), policy)
-    assert solved.Nformal > expected.Nformal + 4
+    assert solved.Nformal > expected.Nformal + 3
     np.testing.assert_allclose(solved.kept, expected.kept, rtol=2e-3)
 
 
@@ -164,7 +165,7 @@ def test_on_many_levels_scattering_is_solved_where_the_first_attempt_fails(colum
 
 
 def test_a_column_that_no_scheme_solves(columns, policy):
-    shop = Workshop(CubeSettings(start="policy", NmaxIter=2), patience=3)
+    shop = Workshop(CubeSettings(start="policy", NmaxIter=1), patience=3)
     solved = shop.solve(columns.column(0), policy)
     assert solved.outcome == "max_iterations" and solved.attempts == 3 and solved.line is None
     assert solved.reason.count("max_iterations") == 3

@@ -13,7 +13,7 @@ from lw_rl.cube.settings import CubeSettings
 from lw_rl.host.adapter import Adapter
 from lw_rl.host.state import LinePhysics
 from lw_rl.iterate import accelerate
-from lw_rl.operator.two_level import TwoLevelOperator
+from lw_rl.operator.base import geometry_for, operator_for
 from lw_rl.schemes import Anderson, Depthwise, Safeguarded
 
 COLUMN = {"z": np.linspace(1e6, 0.0, 4), "vz": np.zeros(4)}
@@ -46,14 +46,16 @@ def test_what_is_recorded_is_what_the_scheme_saw(ctx):
     visited = recorded(ctx, Depthwise(None)).visited(COLUMN)
     assert visited.y.shape == visited.r.shape == visited.lambda_residual.shape == (4, 82)
     assert visited.starts.tolist() == [True, False, False, False]
+    (block,) = adapter.blocks
+    first = operator_for(adapter.atom(block), geometry_for(adapter.grid))
+    np.testing.assert_allclose(visited.y[0], first.start(), rtol=1e-9)
+    adapter.write_line_radiation(block, first.start_radiation())
     for k in range(4):
         evaluation = adapter.evaluate(visited.y[k])
         np.testing.assert_allclose(visited.r[k], evaluation.r, atol=1e-10)
         np.testing.assert_allclose(
             visited.lambda_residual[k], evaluation.lambda_residual, atol=1e-10
         )
-    first = TwoLevelOperator.first(adapter.line_physics(adapter.blocks[0])).start()
-    np.testing.assert_allclose(visited.y[0], first, rtol=1e-9)
 
 
 def test_nothing_visited_is_nothing(ctx):
@@ -78,8 +80,11 @@ def test_what_is_recorded_in_a_worker_is_what_was_visited(visited):
     assert isinstance(one, VisitedStates) and isinstance(one.physics, LinePhysics)
     assert one.y.shape == one.r.shape and one.starts[0] and not one.starts[1:].any()
     # At fixed opacity or nearly so, the plain update of a late state is closer to the end.
-    assert np.abs(one.r[-1]).max() < 1e-2 < np.abs(one.r[0]).max()
+    assert np.abs(one.r[-1]).max() < 0.1 * np.abs(one.r[0]).max()
     adapter = Adapter(Workshop(CubeSettings()).context(one.column))
+    (block,) = adapter.blocks
+    first = operator_for(adapter.atom(block), geometry_for(adapter.grid))
+    adapter.write_line_radiation(block, first.start_radiation())
     evaluation = adapter.evaluate(one.y[0])
     np.testing.assert_allclose(evaluation.r, one.r[0], rtol=1e-9, atol=1e-12)
 

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from lightweaver.constants import CLight, HPlanck, KBoltzmann
 
+from lw_rl import build_context
 from lw_rl.host import line_physics
+from lw_rl.host.adapter import Adapter
+from lw_rl.host.line_physics import profile_from_arrays
+from lw_rl.problems import random_problem, shipped_problem
 
 N = 40
 
@@ -73,3 +77,42 @@ def test_arrays_of_the_host_are_not_shared():
     p = physics(height=height)
     height[:] = -1.0
     assert p.height[0] == 1e6
+
+
+def test_a_profile_is_that_of_the_hosts_own_rays():
+    """Half of the wavelengths and one ray where nothing moves."""
+    for problem, moves in (
+        (shipped_problem("CaII_K", "FALC"), False),
+        (random_problem("moving", 4), True),
+    ):
+        adapter = Adapter(problem.context())
+        profile = adapter.atom(adapter.blocks[0]).source.profile()
+        trans = adapter.ctx.activeAtoms[0].trans[0]
+        Nwave, Nray = np.shape(trans.phi)[:2]
+        assert profile.Nwave == Nwave and profile.mu.size == Nray
+        expected = (Nwave, Nray) if moves else ((Nwave + 1) // 2, 1)
+        assert profile.value.shape[1:] == expected
+        whole = np.trapezoid(np.ones(Nwave), trans.wavelength)
+        assert np.sum(profile.wavelength_weight) == pytest.approx(whole)
+        # At its centre a profile is one.
+        assert 0.9 < profile.value.max() <= 1.0 + 1e-9
+
+
+def test_wavelengths_that_are_not_symmetric_have_none():
+    adapter = Adapter(build_context("CaII_K", "FALC"))
+    atom, atmos = adapter.ctx.activeAtoms[0], adapter.ctx.kwargs["atmos"]
+    trans = atom.trans[0]
+    given = {
+        "lambda0": trans.lambda0,
+        "vlos": np.asarray(atmos.vz),
+        "vBroad": np.asarray(atom.vBroad),
+        "aDamp": np.asarray(trans.aDamp),
+        "mu": np.asarray(atmos.muz),
+        "wmu": np.asarray(atmos.wmu),
+    }
+    wavelength, phi = np.asarray(trans.wavelength), np.asarray(trans.phi)
+    assert profile_from_arrays(wavelength=wavelength, phi=phi, **given) is not None
+    assert profile_from_arrays(wavelength=wavelength[1:], phi=phi[1:], **given) is None
+    skew = phi.copy()
+    skew[0] = phi.max()
+    assert profile_from_arrays(wavelength=wavelength, phi=skew, **given) is None

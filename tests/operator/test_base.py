@@ -45,8 +45,10 @@ def test_a_two_level_atom_in_one_dimension_has_one(ctx):
     operator = operator_for(atom, geometry)
     assert isinstance(operator, TwoLevelOperator) and operator.regular
     # Around its own solution, as `TwoLevelOperator.first` makes it.
-    first = TwoLevelOperator.first(adapter.line(block), geometry)
+    line, profile = adapter.line(block), atom.source.profile()
+    first = TwoLevelOperator.first(line, geometry, geometry.rays(line, profile), profile)
     np.testing.assert_array_equal(operator.y, first.y)
+    assert operator.start_radiation().shape == (profile.Nwave, adapter.Nspace)
 
 
 def test_it_is_linearised_where_it_is_told(ctx):

@@ -25,9 +25,10 @@ def medium():
 
 
 def alone(step, source, v, linear=False):
-    """Return the stencils of a wavelength alone, and its steps."""
+    """Return the stencils of a wavelength alone, and what is left of light after its steps."""
     along = step[:, v, None] / MU
-    return *stencils(along, np.repeat(source[:, v, None], MU.size, axis=1), linear), along
+    decay, source = np.exp(-along), np.repeat(source[:, v, None], MU.size, axis=1)
+    return *stencils(along, decay, source, linear), decay
 
 
 @pytest.mark.parametrize("linear", [False, True])
@@ -38,12 +39,12 @@ def test_each_wavelength_is_as_it_is_alone(medium, linear):
     J, diagonal = beams.mean_intensity(source), beams.diagonal()
     weight = np.broadcast_to(WEIGHT, (60, 5)).copy()
     for v in (0, 1, 31, 32, 69):
-        inward, outward, along = alone(step, source, v, linear and v % 2 == 1)
+        inward, outward, decay = alone(step, source, v, linear and v % 2 == 1)
         S = np.repeat(source[:, v, None], 5, axis=1)
-        expected = mean_intensity(inward, outward, along, weight, S, beams.incident[:, v])
+        expected = mean_intensity(inward, outward, decay, weight, S, beams.incident[:, v])
         # Weights of thin steps are series in both, of which here one is the difference to one.
         np.testing.assert_allclose(J[:, v], expected, rtol=1e-7)
-        Lambda = unit_responses(inward, outward, along, weight, np.ones_like(S))
+        Lambda = unit_responses(inward, outward, decay, weight, np.ones_like(S))
         np.testing.assert_allclose(diagonal[:, v], np.diag(Lambda), atol=1e-9)
 
 

@@ -15,8 +15,8 @@ from lw_rl.operator.bezier_1d import (
 
 def test_weights_of_a_step():
     step = np.geomspace(1e-10, 1e6, 400)
-    control = np.array([bezier(t) for t in step]).T
-    end, begin = np.array([linear(t) for t in step]).T
+    control = np.array([bezier(t, np.exp(-t)) for t in step]).T
+    end, begin = np.array([linear(t, np.exp(-t)) for t in step]).T
     # A constant source function: 1 - exp(-step).
     assert np.allclose(sum(control), -np.expm1(-step), rtol=1e-5)
     assert np.allclose(end + begin, -np.expm1(-step), rtol=1e-5)
@@ -27,8 +27,12 @@ def test_weights_of_a_step():
 
 def test_series_and_closed_form_meet():
     below, above = 0.03 * (1.0 - 1e-9), 0.03 * (1.0 + 1e-9)
-    np.testing.assert_allclose(bezier(below), bezier(above), rtol=1e-5)
-    np.testing.assert_allclose(linear(below), linear(above), rtol=1e-5)
+    np.testing.assert_allclose(
+        bezier(below, np.exp(-below)), bezier(above, np.exp(-above)), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        linear(below, np.exp(-below)), linear(above, np.exp(-above)), rtol=1e-5
+    )
 
 
 def intensity_added(stencil, source):
@@ -53,7 +57,7 @@ def test_a_straight_source_function_is_integrated_exactly(straight, monotone):
     # Integral of (a +- b t) exp(-t) over a step, S = a at its end.
     e = np.exp(-step)
     one, first = 1.0 - e, 1.0 - (1.0 + step) * e
-    inward, outward = stencils(step, source, monotone)
+    inward, outward = stencils(step, np.exp(-step), source, monotone)
     np.testing.assert_allclose(
         intensity_added(inward, source)[1:], source[1:] * one - 0.5 * first, rtol=1e-9
     )
@@ -66,9 +70,9 @@ def test_a_straight_source_function_is_integrated_exactly(straight, monotone):
 
 def test_what_enters_is_seen_through_what_is_above():
     step, weight = np.full((5, 2), 0.7), np.tile([0.25, 0.75], (6, 1))
-    inward, outward = stencils(step, np.ones((6, 2)), True)
+    inward, outward = stencils(step, np.exp(-step), np.ones((6, 2)), True)
     incident = np.array([3.0, 4.0])
-    J = mean_intensity(inward, outward, step, weight, np.zeros((6, 2)), incident)
+    J = mean_intensity(inward, outward, np.exp(-step), weight, np.zeros((6, 2)), incident)
     through = np.exp(-0.7 * np.arange(5.0, -1.0, -1.0))
     np.testing.assert_allclose(J, 0.5 * through * (0.25 * 3.0 + 0.75 * 4.0), rtol=1e-12)
 
@@ -76,38 +80,114 @@ def test_what_enters_is_seen_through_what_is_above():
 def test_inside_a_medium_in_equilibrium_half_of_the_sky_is_dark_at_the_top():
     step, weight = np.full((40, 3), 0.5), np.full((41, 3), 1.0 / 3.0)
     one = np.ones((41, 3))
-    inward, outward = stencils(step, one, False)
-    J = mean_intensity(inward, outward, step, weight, one, np.ones(3))
+    inward, outward = stencils(step, np.exp(-step), one, False)
+    J = mean_intensity(inward, outward, np.exp(-step), weight, one, np.ones(3))
     np.testing.assert_allclose(J, 1.0 - 0.5 * np.exp(-0.5 * np.arange(41)), rtol=1e-10)
 
 
 @pytest.mark.parametrize("monotone", [False, True])
-def test_unit_responses_are_the_mean_intensities_of_unit_sources(monotone):
+@pytest.mark.parametrize("N", [3, 12, 17, 40])
+def test_unit_responses_are_the_mean_intensities_of_unit_sources(monotone, N):
     rng = np.random.default_rng(5)
-    N, K = 12, 3
+    K = 3
     # From thin to so thick that nothing comes through.
     step = 10.0 ** rng.uniform(-3.0, 3.0, (N - 1, K))
+    decay = np.exp(-step)
     weight = rng.dirichlet(np.ones(K), N)
     share = rng.uniform(0.1, 1.0, (N, K))
     source = 10.0 ** rng.uniform(-2.0, 0.0, (N, K))
-    inward, outward = stencils(step, source, monotone)
-    Lambda = unit_responses(inward, outward, step, weight, share)
+    inward, outward = stencils(step, decay, source, monotone)
+    Lambda = unit_responses(inward, outward, decay, weight, share)
     for s in range(N):
         unit = np.zeros((N, K))
         unit[s] = share[s]
-        column = mean_intensity(inward, outward, step, weight, unit, np.zeros(K))
-        np.testing.assert_allclose(Lambda[:, s], column, rtol=1e-9, atol=1e-280)
-    assert (Lambda.min() >= 0.0) == monotone, "cubic interpolation has negative weights"
+        column = mean_intensity(inward, outward, decay, weight, unit, np.zeros(K))
+        np.testing.assert_allclose(Lambda[:, s], column, rtol=1e-9, atol=1e-130)
+    if monotone or N > 3:
+        assert (Lambda.min() >= 0.0) == monotone, "cubic interpolation has negative weights"
+
+
+def slow_steps(step, source):
+    """Return what each step adds to the intensity at its end, one step after another, in quads.
+
+    Control points of the source function by Steffen's derivatives, and the integrals of
+    Bernstein polynomials by Gauss-Legendre quadrature.
+    """
+    N = len(source)
+    slope = np.zeros(N)
+    slope[0], slope[-1] = np.diff(source)[[0, -1]] / step[[0, -1]]
+    for i in range(1, N - 1):
+        left, right = np.diff(source)[i - 1 : i + 1] / step[i - 1 : i + 1]
+        parabola = (left * step[i] + right * step[i - 1]) / (step[i] + step[i - 1])
+        if left * right > 0.0:
+            steepest = min(abs(left), abs(right), 0.5 * abs(parabola))
+            slope[i] = 2.0 * np.sign(left) * steepest
+    x, w = np.polynomial.legendre.leggauss(60)
+    x, w = 0.5 * (1.0 + x), 0.5 * w
+    inward, outward = np.zeros(N), np.zeros(N)
+    for i in range(1, N):
+        t, third = step[i - 1], step[i - 1] / 3.0
+        points = [
+            source[i - 1], source[i - 1] + third * slope[i - 1], source[i] - third * slope[i],
+            source[i],
+        ]  # fmt: skip
+        for added, end, order in ((inward, i, points[::-1]), (outward, i - 1, points)):
+            curve = sum(
+                c * S * x**n * (1.0 - x) ** (3 - n)
+                for n, (c, S) in enumerate(zip((1, 3, 3, 1), order, strict=True))
+            )
+            added[end] = t * np.sum(w * curve * np.exp(-t * x))
+    # The last step of a ray is linear.
+    for added, end, begin, t in ((inward, -1, -2, step[-1]), (outward, 0, 1, step[0])):
+        line = source[end] * (1.0 - x) + source[begin] * x
+        added[end] = t * np.sum(w * line * np.exp(-t * x))
+    return inward, outward
+
+
+def test_two_hundred_random_media_against_slow_integrals():
+    """At the estimate itself, where the linearised limiter is the limiter."""
+    rng = np.random.default_rng(12)
+    for _ in range(200):
+        N = int(rng.integers(3, 40))
+        step = 10.0 ** rng.uniform(-2.0, 1.0, (N - 1, 1))
+        source = np.exp(np.cumsum(rng.normal(0.0, 0.5, (N, 1)), axis=0))
+        decay, one, dark = np.exp(-step), np.ones((N, 1)), np.zeros(1)
+        inward, outward = stencils(step, decay, source, False, True)
+        # What a step adds, to the source function; thin steps are series.
+        size = np.maximum(source[1:], source[:-1])[:, 0] * -np.expm1(-step[:, 0])
+        expected = slow_steps(step[:, 0], source[:, 0])
+        for added, stencil, ends in zip(
+            expected, (inward, outward), (slice(1, None), slice(None, -1)), strict=True
+        ):
+            found = intensity_added(stencil, source)[:, 0]
+            # The closed form loses digits where steps are thin.
+            thick = step[:, 0] > 0.1
+            difference = np.abs(found - added)[ends] / size
+            assert np.max(difference[thick], initial=0.0) < 1e-10
+            assert np.max(difference, initial=0.0) < 1e-5
+        # Sweeps, step by step, and the matrix.
+        J = np.zeros(N)
+        for added, sweep in ((intensity_added(inward, source), range(N)),
+                             (intensity_added(outward, source), range(N - 1, -1, -1))):  # fmt: skip
+            beam = 0.0
+            for n, i in enumerate(sweep):
+                if n > 0:
+                    beam = beam * decay[min(i, i - 1 if sweep.step > 0 else i), 0] + added[i, 0]
+                J[i] += 0.5 * beam
+        Lambda = unit_responses(inward, outward, decay, one, one)
+        swept = mean_intensity(inward, outward, decay, one, source, dark)
+        np.testing.assert_allclose(swept, J, rtol=1e-10)
+        np.testing.assert_allclose(Lambda @ source[:, 0], J, rtol=1e-10)
 
 
 def test_mean_intensity_is_linear_at_a_fixed_limiter():
     rng = np.random.default_rng(6)
     step, weight = rng.uniform(0.01, 2.0, (9, 2)), np.full((10, 2), 0.5)
     estimate, a, b = rng.uniform(0.1, 1.0, (3, 10, 2))
-    inward, outward = stencils(step, estimate, False)
+    inward, outward = stencils(step, np.exp(-step), estimate, False)
 
     def J(source, incident):
-        return mean_intensity(inward, outward, step, weight, source, incident)
+        return mean_intensity(inward, outward, np.exp(-step), weight, source, incident)
 
     one = np.ones(2)
     np.testing.assert_allclose(
@@ -119,6 +199,6 @@ def test_an_extremum_has_no_slope():
     """There the limiter is at work: what a step adds stays between the source functions."""
     step = np.full((6, 1), 0.4)
     source = np.array([[1.0], [2.0], [1.0], [3.0], [1.0], [2.0], [1.0]])
-    inward, _ = stencils(step, source, False)
+    inward, _ = stencils(step, np.exp(-step), source, False)
     added = intensity_added(inward, source)[1:, 0] / -np.expm1(-0.4)
     assert np.all(added >= 1.0) and np.all(added <= 3.0)

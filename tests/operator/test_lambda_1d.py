@@ -91,3 +91,30 @@ def test_it_is_the_hosts_operator_to_a_few_per_cent(problem):
         response = 0.5 * (lambda_residual[0] - lambda_residual[1]) * np.exp(y + lambda_residual[0])
         expected = (1.0 - physics.epsilon) * (Lambda @ (np.exp(y) * np.sinh(bump)))
         assert np.max(np.abs(response - expected) / np.exp(y)) < 0.06 * bump.max()
+
+
+@pytest.mark.parametrize("problem", ["FALC", "moving"])
+def test_on_the_hosts_own_rays_it_is_the_hosts_formal_solver(problem):
+    """To what scattering in the background leaves."""
+    p = random_problem("moving", 4) if problem == "moving" else shipped_problem("CaII_K", problem)
+    adapter = Adapter(p.context())
+    line = adapter.atom(adapter.blocks[0]).source
+    physics, profile = line.physics(), line.profile()
+    geometry = Plane1D(physics.height)
+    rays = geometry.rays(physics, profile)
+    for _ in range(30):
+        evaluation = adapter.evaluate()
+    y, S = evaluation.y, np.exp(evaluation.y)
+    thermal = physics.epsilon * np.exp(physics.log_B)
+    of_host = (S * np.exp(evaluation.lambda_residual) - thermal) / (1.0 - physics.epsilon)
+    J = geometry.mean_intensity(physics, rays, y)
+    np.testing.assert_allclose(J, of_host, rtol=2e-3)
+    assert np.median(np.abs(J / of_host - 1.0)) < 1e-5
+    again, of_waves = geometry.radiation(physics, rays, y, profile)
+    np.testing.assert_allclose(again, J, rtol=1e-12)
+    # At every wavelength of the line.
+    adapter.write_line_radiation(adapter.blocks[0], of_waves)
+    written = np.array(adapter.ctx.spect.J)
+    adapter.evaluate(y)
+    found = np.array(adapter.ctx.spect.J)
+    assert np.median(np.abs(written / found - 1.0)) < 2e-3

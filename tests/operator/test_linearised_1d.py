@@ -59,6 +59,29 @@ def test_net_rates_have_what_the_host_leaves_unbalanced(kind):
     assert np.any(np.abs(whole - balanced) > 1e-6 * np.abs(whole))
 
 
+def test_transitions_of_one_atom_that_share_no_level_are_left_unbalanced_too():
+    # Where a line meets a continuum of other levels only, the host subtracts the local part of the
+    # line's emission from the light of the continuum and gives it back nowhere.
+    N = 3
+    first_up, second_up = np.array([0, 2]), np.array([1, 3])
+    V, g, u = np.full((2, N), 2.0), np.full((2, N), 0.5), np.array([3.0, 5.0])
+    n = np.outer([4.0, 1.0, 8.0, 2.0], np.ones(N))
+    args = (np.array([0, 2]), np.array([0, 1]), first_up, second_up, np.zeros(4, np.int64))
+    rest = (V[:, None], g, u, np.ones((2, N)), np.ones(1), n, np.zeros((1, 1, N)))
+    balanced = net_rates(*args, *rest, np.zeros((1, 1, N)))[2]
+    net = net_rates(*args, *rest, np.ones((1, 1, N)))[2]
+    # Opacity of one times the emissivity of the other.
+    own, emitted = 2.0 * (np.array([4.0, 8.0]) - 0.5 * np.array([1.0, 2.0])), np.array([3.0, 10.0])
+    expected = own * emitted[::-1]
+    np.testing.assert_allclose(balanced - net, np.outer(expected, np.ones(N)), rtol=1e-12)
+    # Those of two atoms, and those with one upper level, are balanced.
+    of_atoms = (*args[:4], np.array([0, 0, 1, 1]))
+    np.testing.assert_array_equal(net_rates(*of_atoms, *rest, np.ones((1, 1, N)))[2], balanced)
+    together = (*args[:2], first_up, np.array([3, 3]), args[4])
+    expected = net_rates(*together, *rest, np.zeros((1, 1, N)))[2]
+    np.testing.assert_allclose(net_rates(*together, *rest, np.ones((1, 1, N)))[2], expected)
+
+
 def test_what_leaves_is_what_compute_rays_gives():
     ctx = solved("moving")
     ray = ray_context(ctx, 0.6, None)

@@ -36,9 +36,10 @@ def transfer(height, chi):
     step = 0.5 * (chi[0, 1:] + chi[0, :-1])[:, None] * -np.diff(height)[:, None] / mu
     weight = np.broadcast_to(0.5 * weights, (N, 3)).copy()
     one = np.ones((N, 3))
-    inward, outward = stencils(step, one, True)
-    Lambda = unit_responses(inward, outward, step, weight, one)
-    below = mean_intensity(inward, outward, step, weight, 0.0 * one, np.ones(3))
+    decay = np.exp(-step)
+    inward, outward = stencils(step, decay, one, True)
+    Lambda = unit_responses(inward, outward, decay, weight, one)
+    below = mean_intensity(inward, outward, decay, weight, 0.0 * one, np.ones(3))
     return Lambda, below
 
 

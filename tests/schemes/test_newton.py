@@ -1,0 +1,58 @@
+"""Complete linearisation as a step."""
+
+from __future__ import annotations
+
+import numpy as np
+from multilevel_helpers import problem, solved
+
+from lw_rl.host.adapter import Adapter
+from lw_rl.norms import largest
+from lw_rl.schemes import newton
+from lw_rl.schemes.newton import newton_step
+
+
+def test_it_converges_quadratically():
+    ctx = solved("hydrogen")
+    adapter = Adapter(ctx)
+    exact = adapter.read()
+    step = newton_step(adapter)
+    wrong = 0.1 * np.sin(np.arange(exact.size))
+    sizes = [largest(wrong)]
+    y = exact + wrong
+    for _ in range(2):
+        y, size = step.propose(y)
+        # What it says of the last error is right to the next one.
+        assert abs(size - sizes[-1]) < 0.5 * sizes[-1]
+        sizes.append(largest(y - exact))
+    assert sizes[1] < 0.3 * sizes[0]
+    assert sizes[2] < 3.0 * sizes[1] ** 2 + 1e-5
+
+
+def test_a_step_is_limited_and_populations_stay_positive():
+    ctx = problem("hydrogen")
+    ctx.formal_sol_gamma_matrices()
+    adapter = Adapter(ctx)
+    y = adapter.read()
+    proposed, size = newton_step(adapter).propose(y)
+    assert size > newton._MAX_STEP
+    n = adapter.populations(proposed)[0]
+    assert np.all(n > 0.0)
+    np.testing.assert_allclose(n.sum(axis=0), adapter.totals()[0], rtol=1e-12)
+
+
+def test_where_the_equations_are_not_known_there_is_none(monkeypatch):
+    adapter = Adapter(problem("hydrogen"))
+    assert newton_step(adapter) is not None
+    monkeypatch.setattr(newton, "_MOST_UNKNOWNS", 10)
+    assert newton_step(adapter) is None
+    assert newton_step(Adapter(problem("charge"))) is None
+
+
+def test_no_step_where_a_profile_is_redistributed():
+    ctx = problem("magnesium")
+    adapter = Adapter(ctx)
+    step = newton_step(adapter)
+    ctx.formal_sol_gamma_matrices()
+    assert step.propose(adapter.read()) is not None
+    ctx.prd_redistribute(maxIter=1)
+    assert step.propose(adapter.read()) is None
