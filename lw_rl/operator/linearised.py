@@ -301,29 +301,61 @@ class LinearisedEquilibrium:
         J : Array
             [Nwave, Nfield, depth of the field, Nspace].
         """
-        s, m, (L, N) = self.state, self.state.medium, self.state.n.shape
-        B, Q = m.V.shape[1], len(fields)
+        (L, N), B, Q = self.state.n.shape, self.state.medium.V.shape[1], len(fields)
         change = dn.reshape(Q * N, L, N)
         depth = np.arange(N)
         J = np.empty((len(waves), Q, N, N))
         for x, v in enumerate(waves):
             eta, chi = np.zeros((Q * N, B, N)), np.zeros((Q * N, B, N))
             planck = np.zeros((Q * N, 2))
-            for e in range(m.start[v], m.start[v + 1]):
-                low, high = m.lower[m.transition[e]], m.upper[m.transition[e]]
-                stimulated = (m.g[e] * change[:, high])[:, None]
-                chi += m.V[e] * (change[:, low][:, None] - stimulated)
-                eta += m.u[e] * m.V[e] * stimulated
             for q, f in enumerate(fields):
                 at = q * N + depth
                 eta[at, :, depth] += f.eta[v].T
                 chi[at, :, depth] += f.chi[v].T
                 planck[at[-2:], [0, 1]] += f.planck[v]
-            J[x] = radiation(
-                m.height, m.mu, m.weight, m.share, m.sca[v], m.planck[v], s.total[v], s.emitted[v],
-                s.source[v], eta, chi, planck,
-            ).reshape(Q, N, N)  # fmt: skip
+            J[x] = self._change_of_light(int(v), change, eta, chi, planck).reshape(Q, N, N)
         return J
+
+    def following(self, waves: Integers, dn: Array) -> Array:
+        """Return the mean intensity at some wavelengths with scattering solved.
+
+        Parameters
+        ----------
+        waves : Array
+            Indices of the wavelengths, [Nwave].
+        dn : Array
+            Change of the populations [m-3], [Nlevel, Nspace].
+
+        Returns
+        -------
+        J : Array
+            [Nwave, Nspace].
+        """
+        s, shape = self.state, (1, self.state.medium.V.shape[1], self.state.n.shape[1])
+        J = s.J[waves]
+        for x, v in enumerate(waves):
+            eta = np.broadcast_to(s.medium.sca[v] * (s.J[v] - s.source[v]), shape).copy()
+            none = np.zeros(shape), np.zeros((1, 2))
+            J[x] += self._change_of_light(int(v), dn[None], eta, *none)[0]
+        return J
+
+    def _change_of_light(self, v: int, dn: Array, eta: Array, chi: Array, planck: Array) -> Array:
+        """Return the change of the mean intensity at a wavelength, [Nfield, Nspace].
+
+        By populations, [Nfield, Nlevel, Nspace], and whatever else changes emissivity and opacity,
+        [Nfield, Nbundle, Nspace], to which theirs is added, and the Planck function, [Nfield, 2].
+        """
+        s, m = self.state, self.state.medium
+        for e in range(m.start[v], m.start[v + 1]):
+            low, high = m.lower[m.transition[e]], m.upper[m.transition[e]]
+            stimulated = (m.g[e] * dn[:, high])[:, None]
+            chi += m.V[e] * (dn[:, low][:, None] - stimulated)
+            eta += m.u[e] * m.V[e] * stimulated
+        change: Array = radiation(
+            m.height, m.mu, m.weight, m.share, m.sca[v], m.planck[v], s.total[v], s.emitted[v],
+            s.source[v], eta, chi, planck,
+        )  # fmt: skip
+        return change
 
 
 def opacity_derivatives(m: Medium, by_eta: Array, by_chi: Array) -> Array:

@@ -11,7 +11,7 @@ from ..errors import ContextError
 from ..host.adapter import Adapter
 from ..host.medium import Medium, check_differentiable, medium
 from ..norms import largest, limit_step
-from ..operator.linearised import LinearisedEquilibrium, State
+from ..operator.linearised import LinearisedEquilibrium, State, scatters
 
 __all__ = ["NewtonStep", "newton_step"]
 
@@ -19,6 +19,8 @@ __all__ = ["NewtonStep", "newton_step"]
 _MOST_UNKNOWNS = 5000
 #: Limit of a step in the logarithm.
 _MAX_STEP = 1.0
+#: The mean intensity at the next unknown is not below this share of the present one.
+_LEAST = 0.05
 
 
 @dataclass
@@ -41,6 +43,8 @@ class NewtonStep:
 
     def propose(self, y: Array) -> tuple[Array, float] | None:
         """Return the next unknown and the size of the step to it, None if there is none.
+
+        The mean intensity there, where it is scattered, is written to the context.
 
         Parameters
         ----------
@@ -67,8 +71,11 @@ class NewtonStep:
         log = np.log1p(np.abs(change)) * np.sign(change)
         log = np.where(np.abs(change) < 0.5, np.log1p(np.maximum(change, -0.5)), log)
         size = largest(log)
-        new = np.exp(limit_step(np.log(n).ravel(), (np.log(n) + log).ravel(), _MAX_STEP))
-        return self.adapter.unknown(np.split(new.reshape(n.shape), m.first_level[1:])), size
+        new = np.exp(limit_step(np.log(n), np.log(n) + log, _MAX_STEP))
+        waves = np.flatnonzero(scatters(m.height, state.total, m.sca))
+        J = linear.following(waves, new - n)
+        self.adapter.write_radiation_ahead(waves, np.maximum(J, _LEAST * state.J[waves]))
+        return self.adapter.unknown(np.split(new, m.first_level[1:])), size
 
 
 def newton_step(adapter: Adapter) -> NewtonStep | None:
