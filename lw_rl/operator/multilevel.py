@@ -1,18 +1,20 @@
 """Statistical equilibrium of all active atoms together, with the radiation that they exchange.
 
 The non-local operator of atoms with any number of levels. Around the populations of a formal
-solution the mean intensity at every wavelength of every line and continuum is made by cubic Bezier
-short characteristics on the host's own rays and tied to the host's: ``J = q (Lambda S + J_b)``,
-with q such that the host's intensities, and rates, are met where the formal solution was made.
-Coherent scattering is solved in it (`lw_rl.operator.response_1d`). The equilibrium of these
-equations is the next state. It needs no formal solution, and its fixed point is the host's.
+solution the mean intensity at every wavelength of every line and continuum is made on the host's
+own rays and tied to the host's (`lw_rl.operator.coupled_light`), such that its intensities, and
+rates, are met where the formal solution was made. The equilibrium of these equations is the next
+state. It needs no formal solution, and its fixed point is the host's.
 
 The equations are solved by preconditioned iterations (Rybicki and Hummer 1992, A&A 262, 209) with
-Anderson acceleration in the logarithm of the populations; where these have moved, opacities and
-responses are made anew around them. Within one linearisation a transition's source function, not
-its emissivity, follows the populations, as far as its own opacity is what its photons see: thin,
-inverted and overlapping transitions need no rule of their own. Where the host conserves charge,
-electrons follow the ions from one iteration to the next.
+Anderson acceleration in the logarithm of the populations. An iteration sweeps the light of all
+wavelengths along the rays at fixed opacities; where populations have moved, opacities are made anew
+around them. Nothing is a matrix between depths but, at the few wavelengths where it has to be, the
+operator of scattered light: time and memory are in proportion to the depths. Within one
+linearisation a transition's source function, not its emissivity, follows the populations, as far as
+its own opacity is what its photons see: thin, inverted and overlapping transitions need no rule of
+their own. Where the host conserves charge, electrons follow the ions from one iteration to the
+next.
 
 Three things must be exact for lines whose photons scatter a million times: opacities and
 emissivities are those of populations and background, not differences of totals; the rates of
