@@ -77,12 +77,13 @@ class CoupledTimeStep(CoupledEquilibrium):
         net = n[t.lower] - t.inverse * n[t.upper]
         response = replace(
             other._last,
+            factor=np.ones_like(other._last.factor),
             net=np.where(net > 0.0, net, 1.0),
             share=np.where(net > INVERTED * n[t.lower], other._last.share, 0.0),
         )
-        aim = self._sums(rates.J)
+        aim = self._sums(np.ascontiguousarray(rates.J.T))
         aim[self._first_row] = rates.up
-        response = response.times(aim / np.maximum(self._rates(n, response), 1e-300), self._rows)
+        response = response.times(aim / np.maximum(self._rates(n, response)[0], 1e-300))
         anchored = self._anchored(rates, aim)
         self._trap(response, anchored)
         found = self._equilibrium(n, rates, anchored, response)
