@@ -388,8 +388,13 @@ def _factors(scheme: Safeguarded, state: SafeguardState) -> dict[str, float]:
         return {}
     alone = made.operator_factor(state.scheme)
     known = None if policy is None else card_of(policy).error_factor
-    step = shipped().step
+    settings = shipped()
+    step, operators = settings.step, made.operators(state.scheme).values()
+    if alone is None:
+        # With the host's own formal solver a step is what the defect correction estimate is.
+        copied = len(operators) > 0 and all(o.copies_host for o in operators)
+        alone = settings.defect if copied else step
     return {
-        ALONE: step if alone is None else alone,
+        ALONE: alone,
         scheme.name: step if known is None else known,
     }
