@@ -162,6 +162,47 @@ class State:
         net = _net_rates(m, self.n, self.light, self.psi)[2]
         return into_levels(m.lower, m.upper, net, len(self.n)) + _collisional(m, self.n)
 
+    def following(self, waves: Integers, dn: Array) -> Array:
+        """Return the mean intensity at some wavelengths with scattering solved.
+
+        Parameters
+        ----------
+        waves : Array
+            Indices of the wavelengths, [Nwave].
+        dn : Array
+            Change of the populations [m-3], [Nlevel, Nspace].
+
+        Returns
+        -------
+        J : Array
+            [Nwave, Nspace].
+        """
+        m, shape = self.medium, (1, self.medium.V.shape[1], self.n.shape[1])
+        J = self.J[waves]
+        for x, v in enumerate(waves):
+            eta = np.broadcast_to(m.sca[v] * (self.J[v] - self.source[v]), shape).copy()
+            none = np.zeros(shape), np.zeros((1, 2))
+            J[x] += self.change_of_light(int(v), dn[None], eta, *none)[0]
+        return J
+
+    def change_of_light(self, v: int, dn: Array, eta: Array, chi: Array, planck: Array) -> Array:
+        """Return the change of the mean intensity at a wavelength, [Nfield, Nspace].
+
+        By populations, [Nfield, Nlevel, Nspace], and whatever else changes emissivity and opacity,
+        [Nfield, Nbundle, Nspace], to which theirs is added, and the Planck function, [Nfield, 2].
+        """
+        m = self.medium
+        for e in range(m.start[v], m.start[v + 1]):
+            low, high = m.lower[m.transition[e]], m.upper[m.transition[e]]
+            stimulated = (m.g[e] * dn[:, high])[:, None]
+            chi += m.V[e] * (dn[:, low][:, None] - stimulated)
+            eta += m.u[e] * m.V[e] * stimulated
+        change: Array = radiation(
+            m.height, m.mu, m.weight, m.share, m.sca[v], m.planck[v], self.total[v],
+            self.emitted[v], self.source[v], eta, chi, planck,
+        )  # fmt: skip
+        return change
+
 
 def scatters(height: Array, total: Array, sca: Array) -> Array:
     """Return at which wavelengths scattering matters, [Nwave]."""
@@ -313,49 +354,8 @@ class LinearisedEquilibrium:
                 eta[at, :, depth] += f.eta[v].T
                 chi[at, :, depth] += f.chi[v].T
                 planck[at[-2:], [0, 1]] += f.planck[v]
-            J[x] = self._change_of_light(int(v), change, eta, chi, planck).reshape(Q, N, N)
+            J[x] = self.state.change_of_light(int(v), change, eta, chi, planck).reshape(Q, N, N)
         return J
-
-    def following(self, waves: Integers, dn: Array) -> Array:
-        """Return the mean intensity at some wavelengths with scattering solved.
-
-        Parameters
-        ----------
-        waves : Array
-            Indices of the wavelengths, [Nwave].
-        dn : Array
-            Change of the populations [m-3], [Nlevel, Nspace].
-
-        Returns
-        -------
-        J : Array
-            [Nwave, Nspace].
-        """
-        s, shape = self.state, (1, self.state.medium.V.shape[1], self.state.n.shape[1])
-        J = s.J[waves]
-        for x, v in enumerate(waves):
-            eta = np.broadcast_to(s.medium.sca[v] * (s.J[v] - s.source[v]), shape).copy()
-            none = np.zeros(shape), np.zeros((1, 2))
-            J[x] += self._change_of_light(int(v), dn[None], eta, *none)[0]
-        return J
-
-    def _change_of_light(self, v: int, dn: Array, eta: Array, chi: Array, planck: Array) -> Array:
-        """Return the change of the mean intensity at a wavelength, [Nfield, Nspace].
-
-        By populations, [Nfield, Nlevel, Nspace], and whatever else changes emissivity and opacity,
-        [Nfield, Nbundle, Nspace], to which theirs is added, and the Planck function, [Nfield, 2].
-        """
-        s, m = self.state, self.state.medium
-        for e in range(m.start[v], m.start[v + 1]):
-            low, high = m.lower[m.transition[e]], m.upper[m.transition[e]]
-            stimulated = (m.g[e] * dn[:, high])[:, None]
-            chi += m.V[e] * (dn[:, low][:, None] - stimulated)
-            eta += m.u[e] * m.V[e] * stimulated
-        change: Array = radiation(
-            m.height, m.mu, m.weight, m.share, m.sca[v], m.planck[v], s.total[v], s.emitted[v],
-            s.source[v], eta, chi, planck,
-        )  # fmt: skip
-        return change
 
 
 def opacity_derivatives(m: Medium, by_eta: Array, by_chi: Array) -> Array:

@@ -305,6 +305,18 @@ def _scattering_matrix(by_eta: Array, share: Array, sca: Array) -> Array:
 
 
 @_compiled
+def _scattered(by_eta: Array, by_chi: Array, by_planck: Array, sca: Array) -> None:
+    """Add what is scattered to the operators of all rays together, in place, [..., Nspace]."""
+    A = _scattering_matrix(by_eta.reshape((1, *by_eta.shape)), np.ones(1), sca)
+    made = np.concatenate((by_eta, by_chi, by_planck))
+    light = np.linalg.solve(A, np.ascontiguousarray(made.T))
+    N = sca.size
+    by_eta[:] = light[:, :N].T
+    by_chi[:] = light[:, N : 2 * N].T
+    by_planck[:] = light[:, 2 * N :].T
+
+
+@_compiled
 def _scatter(X: Array, by_eta: Array, share: Array, sca: Array) -> None:
     """Add to the light of every field, [Nfield, Nbundle, source, depth], what is scattered."""
     F, B, N = X.shape[0], X.shape[1], sca.size
@@ -317,9 +329,6 @@ def _scatter(X: Array, by_eta: Array, share: Array, sca: Array) -> None:
     J = np.linalg.solve(_scattering_matrix(by_eta, share, sca), J)
     for f in range(F):
         mean = np.ascontiguousarray(J[:, f * N : (f + 1) * N].T)
-        if B == 1:
-            X[f, 0] = mean
-            continue
         for j in range(N):
             mean[j] *= sca
         for b in range(B):
@@ -379,6 +388,9 @@ def responses(
         _operators(
             height, mu, weight, planck[v], total[v], S, by_eta, by_chi, by_planck, psi_by_chi
         )
+        # Where there is one bundle, what is scattered is in the operators already.
+        if scatters[v] and B == 1:
+            _scattered(by_eta[0], by_chi[0], by_planck[0], sca[v])
         F = 0
         for level in range(L):
             for e in range(first, last):
@@ -412,7 +424,7 @@ def responses(
                         x = d_planck[which[f] - L, v, j]
                         for i in range(N):
                             X[f, b, N - 2 + j, i] += x * by_planck[b, j, i]
-        if scatters[v]:
+        if scatters[v] and B > 1:
             _scatter(X, by_eta, share, sca[v])
         for e in range(first, last):
             t = transition[e]

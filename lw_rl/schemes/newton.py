@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..arrays import Array
+from ..certificate.settings import shipped
 from ..errors import ContextError
 from ..host.adapter import Adapter
 from ..host.medium import Medium, check_differentiable, medium
@@ -37,6 +38,7 @@ class NewtonStep:
 
     adapter: Adapter
     _medium: Medium | None = field(default=None, repr=False)
+    _last: LinearisedEquilibrium | None = field(default=None, repr=False)
 
     def propose(self, y: Array) -> tuple[Array, float] | None:
         """Return the next unknown and the size of the step to it, None if there is none.
@@ -56,21 +58,28 @@ class NewtonStep:
         n = np.concatenate(self.adapter.populations(y))
         state = State(m, n, self.adapter.radiation())
         try:
-            linear = LinearisedEquilibrium(state, (state.lagging(),))
-            change = linear.solve(state.net(), np.zeros_like(m.nTotal))
-            change += linear.respond()[0].sum(axis=0)
+            change = self._corrected(state) / n
         except (np.linalg.LinAlgError, ValueError):
             return None
-        change /= n
         if not np.isfinite(change.sum()):
             return None
         log = to_log(change)
         new = np.exp(limit_step(np.log(n), np.log(n) + log, MAX_STEP))
         waves = np.flatnonzero(scatters(m.height, state.total, m.sca))
         J = state.J[waves]
-        J *= np.exp(to_log(linear.following(waves, new - n) / J - 1.0))
+        J *= np.exp(to_log(state.following(waves, new - n) / J - 1.0))
         self.adapter.write_radiation_ahead(waves, J)
         return self.adapter.unknown(np.split(new, m.first_level[1:])), largest(log)
+
+    def _corrected(self, state: State) -> Array:
+        """Return the change of the populations, by a linearisation as old as serves."""
+        none = np.zeros_like(state.medium.nTotal)
+        last = self._last
+        if last is not None and largest(np.log(state.n / last.state.n)) < shipped().moved:
+            return last.solve(state.net(), none)
+        self._last = linear = LinearisedEquilibrium(state, (state.lagging(),))
+        lagging: Array = linear.respond()[0].sum(axis=0)
+        return linear.solve(state.net(), none) + lagging
 
 
 def newton_step(adapter: Adapter) -> NewtonStep | None:

@@ -25,8 +25,29 @@ def test_it_converges_quadratically():
         # What it says of the last error is right to the next one.
         assert abs(size - sizes[-1]) < 0.5 * sizes[-1]
         sizes.append(largest(y - exact))
+        step._last = None
     assert sizes[1] < 0.3 * sizes[0]
     assert sizes[2] < 3.0 * sizes[1] ** 2 + 1e-5
+
+
+def test_a_linearisation_serves_while_populations_stay_close(monkeypatch):
+    ctx = solved("hydrogen")
+    adapter = Adapter(ctx)
+    exact = adapter.read()
+    made = []
+    first = newton.LinearisedEquilibrium
+    monkeypatch.setattr(
+        newton, "LinearisedEquilibrium", lambda *given: made.append(given) or first(*given)
+    )
+    step = newton_step(adapter)
+    y, _ = step.propose(exact + 0.1 * np.sin(np.arange(exact.size)))
+    left = largest(y - exact)
+    y, size = step.propose(y)
+    assert len(made) == 1
+    assert abs(size - left) < 0.5 * left
+    assert largest(y - exact) < 0.5 * left
+    step.propose(exact + 0.5 * np.sin(np.arange(exact.size)))
+    assert len(made) == 2
 
 
 def test_a_step_is_limited_and_populations_stay_positive():
