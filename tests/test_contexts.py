@@ -85,7 +85,7 @@ def test_each_two_level_atom_gets_the_policy_on_its_own(several, untrained):
     for kind, per_step in (("two-level", 2), ("multi", 0)):
         policy = Says(lambda o: untrained.predict(o))
         # However far off the operator's first guess is.
-        scheme = Depthwise(policy, near=np.inf)
+        scheme = Depthwise(policy)
         iterate_ctx_rl(several(kind), NmaxIter=1, quiet=True, scheme=scheme)
         assert policy.calls == per_step
 

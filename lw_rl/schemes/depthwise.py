@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
 
 from ..arrays import Array
+from ..certificate.history import MEMORY, History
+from ..certificate.settings import shipped
 from ..errors import OutOfRangeError, PolicyOutputError
 from ..extrapolation import combine_linear
 from ..host.adapter import Adapter
@@ -27,18 +28,16 @@ from ..operator.two_level import TwoLevelOperator
 from ..policies.base import Policy
 from ..policies.card import card_of
 from ..policies.observation import Frame, Previous, correction, make_frame, observe
-from .anderson import Anderson, Iterates
+from .anderson import Anderson, AndersonState
 from .base import Step
 from .multilevel import CoupledStep, coupled_step
 
 __all__ = ["ALONE", "BlockState", "Depthwise", "propose"]
 
 #: What atoms get that have no operator, or one that cannot be inverted.
-_OTHERS = Anderson(logarithmic=True, delay=5)
+_OTHERS = Anderson()
 #: Whose the steps are that no policy had a part in.
 ALONE = "nonlocal"
-#: A policy whose step leaves more than this of the estimated error is not asked again.
-_USEFUL = 0.3
 
 
 @dataclass
@@ -49,8 +48,10 @@ class BlockState:
     ----------
     block : Block
         Which one it is.
-    others : Iterates or None
+    others : AndersonState
         For atoms without an operator.
+    history : History
+        The states visited.
     coupled : CoupledStep or None
         The operator of all atoms together, the same for all of them, if one has more levels.
     near, after : float
@@ -70,9 +71,8 @@ class BlockState:
         With which the operator's own estimate of the error holds, if the policy's card knows that.
     first, lte : Array or None
         The operator's own solution, if that is where the solve is to begin, and the unknown in LTE.
-    visited : deque of tuple of Array
-        The states visited: the unknown, the relative residuals of plain Lambda iteration, which is
-        what the operator works on, and of MALI.
+    since : int
+        Formal solutions, of all of the solve, whose states are not combined.
     last : tuple of Array, or None
         The policy's last correction, and the estimated error that it was made for.
     made : int
@@ -86,7 +86,8 @@ class BlockState:
     """
 
     block: Block
-    others: Iterates | None
+    others: AndersonState
+    history: History
     near: float
     after: float = 0.0
     coupled: CoupledStep | None = None
@@ -98,7 +99,7 @@ class BlockState:
     factor: float | None = None
     first: Array | None = None
     lte: Array | None = None
-    visited: deque[tuple[Array, Array, Array]] = field(default_factory=deque)
+    since: int = 0
     last: tuple[Array, Array] | None = None
     made: int = 0
     size: float = np.inf
@@ -107,11 +108,8 @@ class BlockState:
 
     def clear(self) -> None:
         """Forget the states visited."""
-        self.visited.clear()
-        if self.others is not None:
-            self.others.clear()
-        if self.coupled is not None:
-            self.coupled.clear()
+        self.since = self.history.made
+        self.others.clear()
         self.last = None
 
 
@@ -160,25 +158,23 @@ class Depthwise:
     is corrected, a flexible, nonlinearly preconditioned method of minimal residuals (Saad 1993,
     SIAM J. Sci. Comput. 14, 461). The fixed point is exact whatever operator and policy say.
 
-    Where the solve has moved away from what the operator was linearised around, it is relinearised.
+    Where the solve has moved away from what the operator was linearised around, further than
+    `Settings.moved`, it is relinearised.
 
     Populations in LTE carry no information about the radiation field: then the operator's own
     solution is the zeroth step, before the first formal solution.
 
     A policy is asked where the operator's last step left enough to do, as its card says
-    (`Card.asked_after`), for as long as its steps leave less than a third of the estimated error:
-    after one that does not, where the operator's first guess is far off, where it fails, and where
-    it says that it knows nothing of the kind (:class:`~lw_rl.errors.OutOfRangeError`), the rest of
-    the solve is the operator's alone.
+    (`Card.asked_after`), for as long as its steps lower the estimated error: after one that does
+    not, where the operator's first guess is further off than its card allows, where it fails, and
+    where it says that it knows nothing of the kind (:class:`~lw_rl.errors.OutOfRangeError`), the
+    rest of the solve is the operator's alone.
 
     Two-level atoms get this, in two dimensions with an operator that is applied without being made
     (`lw_rl.operator.two_level_2d`) and without a policy. Where an atom has more levels, all of them
     get the equilibrium of their coupled lines and continua (`lw_rl.schemes.multilevel`) and, where
-    that does not apply, as in two dimensions, or does not help, after five plain updates, Anderson
-    acceleration in the logarithm of the populations; the plain update itself where the host
-    conserves charge: the electrons move with the populations then, and a combination of plain
-    updates is none of a fixed map. In partial redistribution these two get the plain update
-    (:class:`Safeguarded`).
+    that does not apply, as in two dimensions, what `Anderson` does. In partial redistribution these
+    two get the plain update (:class:`Safeguarded`).
 
     Parameters
     ----------
@@ -186,20 +182,11 @@ class Depthwise:
         Maps an observation (`lw_rl.policies.observation`) to one number per point; None leaves it
         all to the operator.
     window : int, optional
-        States that are combined; 1 turns it off (default: 8).
-    near : float, optional
-        Error of the operator's first guess from which on a policy is not asked: the problem is a
-        hard one (default: 0.05). A policy that has learned from hard ones says so in its card
-        (`Card.asked_within`).
-    far : float, optional
-        Distance from what the operator was linearised around, in the logarithm, beyond which it is
-        relinearised (default: 0.3).
+        States that are combined; 1 turns it off (default: 11, all that are remembered).
     """
 
     policy: Policy | None
-    window: int = 8
-    near: float = 0.05
-    far: float = 0.3
+    window: int = MEMORY
     name: str = field(default="depthwise")
     lambdaIterate: bool = False
     solves_scattering: bool = True
@@ -213,21 +200,26 @@ class Depthwise:
         if self.window < 1:
             raise ValueError(f"Depthwise needs window >= 1, got {self.window}")
 
-    def init(self, adapter: Adapter) -> list[BlockState]:
+    def init(self, adapter: Adapter, history: History) -> list[BlockState]:
         """Prepare operator and observation of every two-level atom."""
         geometry = geometry_for(adapter.grid)
-        coupled = None if adapter.line_sources else coupled_step(adapter)
-        return [self._prepared(adapter, block, geometry, coupled) for block in adapter.blocks]
+        coupled = None if adapter.line_sources else coupled_step(adapter, history)
+        return [
+            self._prepared(adapter, history, block, geometry, coupled) for block in adapter.blocks
+        ]
 
     def _prepared(
         self,
         adapter: Adapter,
+        history: History,
         block: Block,
         geometry: Plane1D | Plane2D | None,
         coupled: CoupledStep | None,
     ) -> BlockState:
-        others = None if adapter.conserves_charge else _OTHERS.init(adapter)
-        s = BlockState(block, others, self.near, coupled=coupled, visited=deque(maxlen=self.window))
+        others = _OTHERS.init(adapter, history)
+        # The first formal solution begins without scattered background light.
+        since = history.made + 1
+        s = BlockState(block, others, history, np.inf, coupled=coupled, since=since)
         if coupled is not None:
             return s
         atom, y = adapter.atom(block), adapter.read()[block.span]
@@ -244,7 +236,7 @@ class Depthwise:
         trained = adapter.grid.Ndim == 1 and not adapter.redistributes(block)
         if self.policy is not None and atom.source and trained:
             card = card_of(self.policy)
-            s.asks, s.near, s.after = True, card.asked_within or self.near, card.asked_after
+            s.asks, s.near, s.after = True, card.asked_within or np.inf, card.asked_after
             if card.knows_operator:
                 s.frame = make_frame(atom.source.physics())
                 s.factor = card.operator_factor(s.frame.static)
@@ -304,27 +296,24 @@ class Depthwise:
             return Step(None, by="mali")
         coupled = state[0].coupled
         if coupled is not None:
-            if coupled.helps(evaluation.residual_norm):
-                proposed = coupled.propose(evaluation)
-                if proposed is None:
-                    return Step(None, by="mali")
-                return Step(proposed[0], estimate=relative(proposed[1]), by=ALONE)
-            for s in state:
-                s.coupled = None
-        if all(s.operator is None and s.others is None for s in state):
+            proposed = coupled.propose(evaluation)
+            if proposed is None:
+                return Step(None, by="mali")
+            y_next, size, image = proposed
+            return Step(y_next, estimate=relative(size), by=ALONE, image=image)
+        if all(s.operator is None and s.others.waits for s in state):
             return Step(None, by="mali")
         assert evaluation.lambda_residual is not None
         y_next = np.empty_like(evaluation.y)
         estimate = 0.0
         for s in state:
-            y, r = evaluation.y[s.block.span], evaluation.r[s.block.span]
             if s.operator is not None:
-                proposal, error = self._correct(y, r, evaluation.lambda_residual[s.block.span], s)
+                proposal, error = self._correct(evaluation, s)
                 if s.carries:
                     cast(CarriesLight, s.operator).carry(proposal)
             else:
-                proposal = y + r if s.others is None else _OTHERS.mix(y, y + r, s.others)
-                error = relative(largest(proposal - y))
+                proposal = _OTHERS.mix(evaluation, s.block.span, s.others)
+                error = relative(largest(proposal - evaluation.y[s.block.span]))
             estimate = max(estimate, error)
             y_next[s.block.span] = proposal
         note = "; ".join(s.note for s in state if s.note)
@@ -336,8 +325,7 @@ class Depthwise:
             by = ALONE if any(s.operator is not None for s in state) else _OTHERS.name
         return Step(y_next, estimate=estimate, by=by, note=note)
 
-    @staticmethod
-    def _combined(s: BlockState) -> tuple[Array, Array, Array, Array]:
+    def _combined(self, evaluation: Evaluation, s: BlockState) -> tuple[Array, Array, Array, Array]:
         """Return the error of the last state, and the best combination of the states visited.
 
         Returns
@@ -349,14 +337,14 @@ class Depthwise:
             residual.
         """
         assert s.operator is not None
-        ys, lambdas, plains = zip(*s.visited, strict=True)
-        errors = [
-            s.operator.error(y, lambda_residual)
-            for y, lambda_residual in zip(ys, lambdas, strict=True)
-        ]
-        last = ys[-1], errors[-1], plains[-1]
+        span, ys, errors, plains = s.block.span, [], [], []
+        for e in s.history.states(evaluation, s.since)[-self.window :]:
+            assert e.lambda_residual is not None
+            ys.append(e.y[span])
+            errors.append(s.operator.error(e.y[span], e.lambda_residual[span]))
+            plains.append(np.expm1(e.r[span]))
         combined = combine_linear(ys, errors, plains) if len(ys) > 1 else None
-        return errors[-1], *(last if combined is None else combined)
+        return errors[-1], *((ys[-1], errors[-1], plains[-1]) if combined is None else combined)
 
     def _outdated(self, start: Array, s: BlockState) -> bool:
         """Whether the operator is to be relinearised, around where its step is to begin.
@@ -368,27 +356,21 @@ class Depthwise:
         assert s.operator is not None and s.operator.y is not None
         if s.made == 1 or s.redistributed:
             return False
-        return largest(s.operator.y - start) > self.far
+        return largest(s.operator.y - start) > shipped().moved
 
-    def _correct(
-        self, y: Array, r: Array, lambda_residual: Array, s: BlockState
-    ) -> tuple[Array, float]:
+    def _correct(self, evaluation: Evaluation, s: BlockState) -> tuple[Array, float]:
         """Return the next unknown of a two-level atom and the estimated error of the present."""
         assert s.operator is not None
         s.made += 1
-        if s.made == 2:
-            # The first formal solution began without scattered background light.
-            s.visited.clear()
-        s.visited.append((y, lambda_residual, np.expm1(r)))
-        error, start, left, plain = self._combined(s)
+        error, start, left, plain = self._combined(evaluation, s)
         if self._outdated(start, s):
             relinearised = s.operator.relinearised(start)
             if relinearised.regular:
                 s.operator = relinearised
-                error, start, left, plain = self._combined(s)
+                error, start, left, plain = self._combined(evaluation, s)
         estimate = to_log(left)
         size = largest(error)
-        if not (size < _USEFUL * s.size and size < s.near):
+        if not size < min(s.size, s.near):
             s.asks = False
         s.by_policy = s.asks and not size < s.after * s.size
         s.size = size

@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..arrays import Array
+from ..certificate.history import RUN
 from ..host.adapter import Adapter
 from ..host.equations import Equations
 from ..norms import largest
 from ..operator.time_dependent import CoupledTimeStep
 
 __all__ = ["TimeDependentStep"]
-
-#: Corrections in a row that are no smaller, after which the host's own updates go on.
-_PATIENCE = 3
 
 
 @dataclass
@@ -79,7 +77,7 @@ class TimeDependentStep:
         self.size = largest(np.log(found / np.concatenate(n)))
         self._idle = 0 if self.size < self._least else self._idle + 1
         self._least = min(self.size, self._least)
-        if self._idle > _PATIENCE:
+        if self._idle >= RUN:
             self.by_operator = False
             return None
         self.adapter.write_radiation_ahead(transfer.waves, J)
