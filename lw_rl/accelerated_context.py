@@ -349,7 +349,9 @@ class AcceleratedContext:
         if step is None or step.dt != dt or step.before is not before:
             has_operators = self._scheme.abilities.has_operators is not None
             at_home = self._time_dependent and has_operators and adapter.grid.Ndim == 1
-            self._time_step = step = TimeDependentStep(adapter, dt, before) if at_home else None
+            self._time_step = step = (
+                TimeDependentStep(adapter, dt, before, step) if at_home else None
+            )
         proposed = None if step is None or not adapter.valid() else step.propose(at)
         self._time_report = None
         if proposed is None:
@@ -388,8 +390,13 @@ def _factors(scheme: Safeguarded, state: SafeguardState) -> dict[str, float]:
         return {}
     alone = made.operator_factor(state.scheme)
     known = None if policy is None else card_of(policy).error_factor
-    step = shipped().step
+    settings = shipped()
+    step, operators = settings.step, made.operators(state.scheme).values()
+    if alone is None:
+        # With the host's own formal solver a step is what the defect correction estimate is.
+        copied = len(operators) > 0 and all(o.copies_host for o in operators)
+        alone = settings.defect if copied else step
     return {
-        ALONE: step if alone is None else alone,
+        ALONE: alone,
         scheme.name: step if known is None else known,
     }

@@ -6,7 +6,8 @@ visited and the operators (`lw_rl.certificate.estimators`):
 
 ``"policy"``, ``"operator"``
     The step to the solution that a policy or an operator proposes is an estimate of the error of
-    the state that it starts from.
+    the state that it starts from. Of a first formal solution only an operator tells which has the
+    host's own formal solver (`lw_rl.operator.two_level_2d`).
 ``"combination"``
     The distance to the combination of the visited states with the smallest residual.
 ``"contraction"``

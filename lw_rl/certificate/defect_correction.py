@@ -16,6 +16,7 @@ linearised, and where the equations are smooth the step is a small part of the f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from ..arrays import Array
 from ..host.adapter import Adapter
 from ..host.state import Atom, Block, Evaluation
 from ..norms import largest, to_log
-from ..operator.base import EquilibriumOperator, geometry_for, has_operator, operator_for
+from ..operator.base import EquilibriumOperator, fits, geometry_for, has_operator, operator_for
 from .history import NOISE
 from .settings import shipped
 
@@ -58,20 +59,35 @@ class DefectCorrection:
     ----------
     blocks : tuple of Block
         The active atoms.
-    complete : bool
-        Whether every active atom has an operator.
     """
 
     def __init__(self, adapter: Adapter, operators: Operators):
         self._geometry = geometry_for(adapter.grid)
         self._atoms: dict[Block, Atom] = {b: adapter.atom(b) for b in adapter.blocks}
-        self.complete = all(has_operator(a, self._geometry) for a in self._atoms.values())
         self.blocks = tuple(self._atoms)
         self._of_scheme = operators
         # Of this object alone: no answer depends on what was asked before.
         self._own: dict[Block, EquilibriumOperator] = {}
         self._log_thermal: dict[Block, Array] = {}
         self._seen: tuple[Evaluation, bool, tuple[float, bool]] | None = None
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether every active atom has an operator, and there is memory for it."""
+        made = self._of_scheme()
+        return all(
+            has_operator(a, self._geometry) and (b in made or fits(a, self._geometry))
+            for b, a in self._atoms.items()
+        )
+
+    @property
+    def copies_host(self) -> bool:
+        """Whether the scheme's operator has the host's own formal solver.
+
+        Of several atoms each takes the others for given.
+        """
+        made = self._of_scheme()
+        return len(self.blocks) == 1 and all(b in made and made[b].copies_host for b in self.blocks)
 
     def errors(self, evaluation: Evaluation) -> Array | None:
         """Return the relative error by one Newton step, ``S*/S - 1``, shape [Nunknown].

@@ -52,11 +52,15 @@ def by_step(history: History, operators: DefectCorrection, settings: Settings) -
     """Return the size of the step that a policy or an operator proposes.
 
     Or the distance to the best combination of visited states, if that is larger; over ``1 - rho``,
-    with the contraction `rho` that was observed, of residuals or of such steps.
+    with the contraction `rho` that was observed, of residuals or of such steps. Of a first formal
+    solution only an operator tells which has the host's own formal solver: the state is its
+    solution, found without the host, and what the host's residual says is the error of both.
     """
     last = history.last
-    if last.factor is None or len(history) < 2:
+    if last.factor is None or (len(history) < 2 and not operators.copies_host):
         return UNKNOWN
+    if len(history) < 2:
+        return ErrorEstimate(last.factor * relative(last.size), last.method)
     distance = history.distance(operators.blocks)
     most = MAX_RHO if distance == math.inf else _MAX_STEP_RHO
     rho = max(history.contraction(), min(history.left, _MAX_STEP_RHO))

@@ -111,6 +111,11 @@ class LinePhysics:
     g_ratio: float
     extent: float
 
+    @property
+    def columns(self) -> int:
+        """Columns of the atmosphere, whose points at one height are neighbours; 1 in 1D."""
+        return int(np.count_nonzero(self.height == self.height[0]))
+
 
 @dataclass(frozen=True)
 class LineProfile:

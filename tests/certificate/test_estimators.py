@@ -43,6 +43,7 @@ def seen(errors=None, complete=True, blocks=None, **methods):
     evaluation = evaluation_of([0.0], [0.0])
     values = {
         "complete": complete,
+        "copies_host": False,
         "blocks": evaluation.blocks if blocks is None else blocks,
         "errors": errors or (lambda e: None),
         "worst": lambda e, plain: None,
@@ -80,6 +81,14 @@ def test_asking_changes_nothing(estimator, scheme, along):
     assert estimator(certificate.history, certificate.defect, SETTINGS) == first
     assert pickle.dumps([vars(v) for v in certificate.history]) == before
     np.testing.assert_array_equal(along[scheme].adapter.populations(), n)
+
+
+def test_of_a_first_formal_solution_only_an_operator_tells_with_the_hosts_formal_solver():
+    history = history_of([1e-4], plain=False, factor=1.5, method="operator")
+    assert by_step(history, seen(), SETTINGS) is UNKNOWN
+    told = by_step(history, seen(copies_host=True), SETTINGS)
+    assert told.value == pytest.approx(1.5e-4, rel=1e-3) and told.method == "operator"
+    assert by_step(history_of([1e-4]), seen(copies_host=True), SETTINGS) is UNKNOWN
 
 
 @pytest.mark.parametrize(
