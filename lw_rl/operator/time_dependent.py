@@ -19,7 +19,7 @@ from .multilevel import INVERTED, CoupledEquilibrium, _Anchored, _Response
 __all__ = ["CoupledTimeStep"]
 
 #: What transfer must have alike for a linearisation to be of use.
-_SHAPE = ("lower", "upper", "start", "transition")
+_SHAPE = ("lower", "upper", "start", "first")
 
 
 @dataclass
