@@ -426,10 +426,9 @@ def _add_responses(
             if size == 0.0:
                 seen_from = i
                 break
-        for s in range(first, end):
-            at_s = begin + sign * s
-            for i in range(last + 1, seen_from):
-                seen = 0.0
-                for k in range(K):
-                    seen += fed[s - first, k] * left[i, k]
-                of_source[at_s, begin + sign * i] += seen
+        if seen_from > last + 1:
+            behind = np.dot(fed[: end - first], left[last + 1 : seen_from].T)
+            for s in range(first, end):
+                at_s = begin + sign * s
+                for i in range(last + 1, seen_from):
+                    of_source[at_s, begin + sign * i] += behind[s - first, i - last - 1]

@@ -84,7 +84,7 @@ def test_a_neighbours_start_is_closer_and_ends_at_the_same_solution(columns, pol
     assert distance[0] < 0.3 * distance[1]
     np.testing.assert_allclose(near.kept, far.kept, rtol=2e-3)
     # The radiation field is known with the operator's own solution only.
-    assert near.Nformal <= far.Nformal + 1
+    assert near.Nformal <= far.Nformal + 2
 
 
 def test_a_column_that_is_its_own_neighbour_begins_at_the_solution(columns, policy):

@@ -263,7 +263,7 @@ def test_warm_starts_that_are_far_off_are_left(monkeypatch):
     assert result.converged
     assert any("far off" in record.note for record in result.records)
     monkeypatch.setattr(depthwise, "partial", lambda *_: None)
-    assert lw_rl.solve(made, quiet=True).Nformal > result.Nformal + 1
+    assert lw_rl.solve(made, quiet=True).Nformal > result.Nformal
 
 
 def test_schemes_without_a_zeroth_step_have_none(ctx):
