@@ -34,6 +34,6 @@ for k in range(20):
     counts["from LTE"].append(lw_rl.solve(lw_rl.build_context("CaII", other), quiet=True).Nformal)
 for name, count in counts.items():
     plt.step(range(20), count, where="mid", label=name)
-plt.gca().set(xlabel="member", ylabel="formal solutions", ylim=(0, None))
+plt.gca().set(xticks=range(0, 20, 5), xlabel="member", ylabel="formal solutions", ylim=(0, None))
 plt.legend()
 plt.show()

@@ -29,11 +29,11 @@ for _ in range(30):
 print("formal solutions:", [step.Nformal for step in steps])
 
 # %%
-# A proxy made by ``lw_rl.accelerate(ctx, time_dependent=True)`` does so in a loop around the host's
-# own ``time_dep_update`` and ``nr_post_update``. Ground state and protons after every step:
+# A proxy, ``lw_rl.accelerate(ctx, time_dependent=True)``, does so in a loop around the host's own
+# ``time_dep_update`` and ``nr_post_update``. Ground state and protons after every step:
 figure, axes = plt.subplots(1, 2, figsize=(9.0, 3.6), layout="constrained")
 for ax, level, name in zip(axes, (0, -1), ("ground state", "protons"), strict=True):
     for k, step in enumerate(steps):
-        ax.semilogy(step.after[0][level] * 1e-6, color=plt.get_cmap("viridis")(k / 30))
-    ax.set(xlabel="depth index", ylabel="density [cm$^{-3}$]", title=name, xlim=(5, 40))
+        ax.semilogy(step.after[0][level, :41] * 1e-6, color=plt.get_cmap("viridis")(k / 30))
+    ax.set(xlabel="depth index", ylabel="density [cm$^{-3}$]", title=name)
 plt.show()

@@ -349,7 +349,9 @@ class AcceleratedContext:
         if step is None or step.dt != dt or step.before is not before:
             has_operators = self._scheme.abilities.has_operators is not None
             at_home = self._time_dependent and has_operators and adapter.grid.Ndim == 1
-            self._time_step = step = TimeDependentStep(adapter, dt, before) if at_home else None
+            self._time_step = step = (
+                TimeDependentStep(adapter, dt, before, step) if at_home else None
+            )
         proposed = None if step is None or not adapter.valid() else step.propose(at)
         self._time_report = None
         if proposed is None:

@@ -16,6 +16,7 @@ from ..arrays import Array
 from ..errors import PopulationsError
 from ..host.adapter import Adapter
 from ..host.equations import Equations
+from ..host.state import Snapshot
 from ..host.threads import blas_threads
 from ..iterate import solve
 from ..norms import largest
@@ -110,7 +111,7 @@ def refine(
     snapshot = adapter.snapshot()
     with blas_threads(adapter.Nthreads):
         try:
-            record = _begin(adapter, given)
+            record = _begin(adapter, given, snapshot)
         except BaseException:
             adapter.restore(snapshot)
             raise
@@ -127,8 +128,12 @@ def refine(
     return result
 
 
-def _begin(adapter: Adapter, given: list[Array]) -> Record:
-    """Set the populations where a solve is to begin, by one formal solution at those given."""
+def _begin(adapter: Adapter, given: list[Array], untouched: Snapshot) -> Record:
+    """Set the populations where a solve is to begin, by one formal solution at those given.
+
+    In LTE it begins with the radiation of the context untouched: that of populations that are
+    nowhere near an equilibrium is of no use, or not even finite.
+    """
     adapter.write(adapter.unknown(given))
     given = adapter.populations()
     adapter.formal_solution()
@@ -141,12 +146,14 @@ def _begin(adapter: Adapter, given: list[Array]) -> Record:
         with suppress(np.linalg.LinAlgError):
             solved = operator.solve(equations.rates(given, adapter.switched))
     if solved is None:
+        adapter.restore(untouched)
         adapter.write(adapter.unknown(lte))
         note = "no equilibrium was found from the populations given: begun in LTE"
         return Record(1, np.inf, np.inf, "operator", False, note)
     n, J = solved
     wrong = largest(np.log(np.concatenate(given) / n))
     if largest(np.log(np.concatenate(lte) / n)) < wrong:
+        adapter.restore(untouched)
         adapter.write(adapter.unknown(lte))
         note = f"LTE is nearer to equilibrium than the populations given, off by {wrong:.1e}"
         return Record(1, wrong, wrong, "operator", False, note)

@@ -87,8 +87,8 @@ def response_functions(
         Tolerance on the error, relative to the largest response (default: 1e-2).
     populations : str, optional
         What populations do: ``"non-LTE"``, they follow in statistical equilibrium; ``"departure
-        coefficients"``, these and the radiation field are held; ``"LTE"``, they are those of LTE
-        (default: ``"non-LTE"``).
+        coefficients"``, these, the radiation field and in partial redistribution the emission
+        profiles are held; ``"LTE"``, they are those of LTE (default: ``"non-LTE"``).
 
     Returns
     -------
@@ -107,8 +107,8 @@ def response_functions(
     SpectrumError
         If `mu`, `wavelengths` or `rtol` is not usable.
     ContextError
-        If the context is not one-dimensional, has lines in partial redistribution, or a formal
-        solver or boundaries whose derivatives are not known.
+        If the context is not one-dimensional, has a formal solver or boundaries whose derivatives
+        are not known, or lines in partial redistribution whose profiles are not held.
     NotConvergedError
         If its populations are not in equilibrium; the message says what to call.
     MissingExtraError
@@ -120,7 +120,7 @@ def response_functions(
     if isinstance(ctx, AcceleratedContext):
         ctx = ctx.adapter.ctx
     Nthreads = Adapter(ctx).Nthreads
-    check_differentiable(ctx)
+    check_differentiable(ctx, held=populations == "departure coefficients")
     with blas_threads(Nthreads):
         return _Responses(ctx, quantities, float(mu), wavelengths, rtol, populations).dataset()
 

@@ -63,6 +63,7 @@ class TimeStep:
     seconds: float
     before: tuple[Array, ...] = field(repr=False)
     after: tuple[Array, ...] = field(repr=False)
+    _scheme: TimeDependentStep | None = field(repr=False, default=None, compare=False)
 
 
 def time_step(
@@ -134,7 +135,10 @@ def time_step(
         try:
             if before is None and previous is not None:
                 _guess(adapter, beginning, previous, dt)
-            estimate = _solve(adapter, dt, beginning, popsTol, NmaxIter)
+            step = TimeDependentStep(
+                adapter, dt, beginning, None if previous is None else previous._scheme
+            )
+            estimate = _solve(step, popsTol, NmaxIter)
         except BaseException:
             adapter.restore(snapshot)
             raise
@@ -154,6 +158,7 @@ def time_step(
         seconds=perf_counter() - start,
         before=tuple(beginning),
         after=tuple(after),
+        _scheme=step,
     )
 
 
@@ -199,11 +204,9 @@ def _guess(adapter: Adapter, beginning: list[Array], previous: TimeStep, dt: flo
     adapter.write(adapter.unknown(n))
 
 
-def _solve(
-    adapter: Adapter, dt: float, beginning: list[Array], tolerance: float, most: int
-) -> float:
+def _solve(step: TimeDependentStep, tolerance: float, most: int) -> float:
     """Solve the implicit equations and return the estimated error."""
-    step = TimeDependentStep(adapter, dt, beginning)
+    adapter, dt, beginning = step.adapter, step.dt, step.before
     estimate = np.inf
     for _ in range(most):
         adapter.formal_solution()
@@ -217,7 +220,8 @@ def _solve(
             estimate = plain
         else:
             adapter.write(adapter.unknown(proposed))
-            estimate = max(relative(step.size), plain)
+            # A correction that is smaller than the host's own is not trusted.
+            estimate = relative(step.left) * max(1.0, plain / relative(step.size))
         if estimate < tolerance:
             break
     return estimate

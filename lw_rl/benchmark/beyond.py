@@ -1,13 +1,18 @@
 """What response functions, refined populations, steps in time and sequences cost, beside the host.
 
-Run as ``python -m lw_rl.benchmark.beyond RESULT.json``; finite differences of many depths take an
-hour. References are made by MALI with the background's scattering solved, or by the host's own
-loops, never by what is measured. Times are processor times of this process.
+Run as ``python -m lw_rl.benchmark.beyond RESULT.json [PAGE.md]``: half an hour of one core, most of
+it finite differences. What the file has already is not measured again; with a page its block
+``beyond`` is written from the file. References are made by MALI with the
+background's scattering solved, or by the host's own loops, never by what is measured. Times are
+processor times of this process.
 """
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -21,34 +26,48 @@ from ..analysis.refine import refine
 from ..analysis.response_functions import response_functions
 from ..analysis.time_step import TimeStep, time_step
 from ..arrays import Array
-from ..files import Json, write_json
+from ..files import Json, versions, write_json
 from ..host.adapter import Adapter
 from ..host.context import build_context
 from ..host.medium import QUANTITIES, perturbed
 from ..iterate import solve
 from ..operator.scattering import SolvedScattering
+from ..terminal import progress_bar
+from .readme import renew_block
 
-__all__ = ["main", "refined", "responses", "sequence", "time_series"]
+__all__ = ["LINES", "main", "markdown", "refined", "responses", "sequence", "time_series"]
 
 #: Change at which a solution for differences ends, and that at which it is counted, the steps being
 #: these times those of the derivatives.
 _SETTLED, _COUNTED, _STEPS = 1e-10, 1e-6, 10.0
 #: How wrong the populations are that are refined, in the logarithm.
 _WRONG = {"3 %": 0.03, "30 %": np.log(1.3), "ten": np.log(10.0), "upper": np.log(3.0)}
+#: Lines whose responses are compared, vacuum wavelengths of their centres, and how far from these
+#: they are looked at [nm].
+LINES = {
+    "CaII": {"Ca II 8542": 854.444, "Ca II K": 393.478},
+    "H": {"H alpha": 656.469},
+    "MgII": {"Mg II k": 279.636},
+    "CaII_K": {"Ca II K": 393.478},
+}
+_WIDTH = 0.15
+#: Where differences to the two sides differ by more than this share of a line's largest response,
+#: the host's intensity has a kink within the step.
+_KINK = 0.01
 
 
-def _settle(ctx: lw.Context) -> int:
-    """Solve by MALI with scattering solved, and return the formal solutions to `_COUNTED`."""
+def _settle(ctx: lw.Context) -> tuple[int, float]:
+    """Solve by MALI with scattering solved; return formal solutions and seconds to `_COUNTED`."""
     adapter = Adapter(ctx)
-    formal, counted = SolvedScattering(adapter), 0
+    formal, counted, start = SolvedScattering(adapter), (0, 0.0), process_time()
     for _ in range(3000):
         formal.formal_solution()
         before = adapter.populations()
         adapter.plain_update()
         pairs = zip(adapter.populations(), before, strict=True)
         change = max(float(np.max(np.abs(n / m - 1.0))) for n, m in pairs)
-        if change < _COUNTED and not counted:
-            counted = adapter.Nformal
+        if change < _COUNTED and not counted[0]:
+            counted = adapter.Nformal, process_time() - start
         if change < _SETTLED:
             break
     return counted
@@ -63,6 +82,14 @@ def responses(atom: str, quantity: str, atmosphere: str = "FALC", every: int = 1
         Names.
     every : int, optional
         Depths that are compared: one of so many (default: 1). What differences cost is that of all.
+
+    Returns
+    -------
+    found : dict
+        Errors relative to a line's largest response: ``error`` everywhere, ``smooth`` where the
+        differences to both sides agree, ``outside`` how far the response is from lying between
+        them, ``sum`` that of the sum over depths against one perturbation of all; ``kinks`` is the
+        share of points where they do not agree.
     """
     ctx = build_context(atom, atmosphere)
     solve(ctx, quiet=True)
@@ -71,33 +98,57 @@ def responses(atom: str, quantity: str, atmosphere: str = "FALC", every: int = 1
     ds = response_functions(ctx, quantity)
     seconds = process_time() - start
     _settle(ctx)
-    value = ds.value.values[0]
+    R, value = ds.response.values[0], ds.value.values[0]
     relative = QUANTITIES[quantity][0] in ("K", "m-3")
     step = _STEPS * QUANTITIES[quantity][1] * (np.abs(value) if relative else np.ones_like(value))
-    depths = range(0, len(value), every)
-    counted, error, start = 0, np.zeros(ds.sizes["wavelength"]), process_time()
+    # The host makes the background of a changed atmosphere with hydrogen as it is.
+    same = perturbed(ctx, quantity, np.zeros_like(value))
+    _settle(same)
+    light, counted, spent = np.asarray(same.compute_rays(mus=1.0)), 0, 0.0
+    sides = np.empty((2, *R.shape))
+    depths = list(range(0, len(value), every))
     for depth in depths:
-        light = []
-        for sign in (1.0, -1.0):
+        for side, sign in enumerate((1.0, -1.0)):
             change = np.zeros_like(value)
             change[depth] = sign * step[depth]
+            start = process_time()
             other = perturbed(ctx, quantity, change)
-            counted += _settle(other)
-            light.append(np.asarray(other.compute_rays(mus=1.0)))
-        difference = (light[0] - light[1]) / (2.0 * step[depth])
-        error = np.maximum(error, np.abs(ds.response.values[0, :, depth] - difference))
+            spent += process_time() - start
+            formal, cost = _settle(other)
+            counted, spent = counted + formal, spent + cost
+            difference = np.asarray(other.compute_rays(mus=1.0)) - light
+            sides[side, :, depth] = sign * difference / step[depth]
+    both = []
+    for sign in (1.0, -1.0):
+        other = perturbed(ctx, quantity, sign * step)
+        _settle(other)
+        both.append(np.asarray(other.compute_rays(mus=1.0)))
+    uniform = 0.5 * (both[0] - both[1])
     share = len(value) / len(depths)
-    size = np.abs(ds.response.values[0]).max(axis=1)
-    seen = size > 1e-2 * size.max()
-    return {
+    found: Json = {
+        "depths": len(depths),
         "formal_solutions": ds.attrs["formal_solutions"],
         "seconds": seconds,
         "estimate": float(ds.error[0]),
-        "error": float(error.max() / size.max()),
-        "error_of_a_wavelength": float((error / size)[seen].max()),
         "differences_formal_solutions": int(counted * share),
-        "differences_seconds": (process_time() - start) * share,
+        "differences_seconds": spent * share,
     }
+    for line, centre in LINES[atom].items():
+        seen = np.abs(ds.wavelength.values - centre) < _WIDTH
+        up, down, ours = (x[seen][:, depths] for x in (*sides, R))
+        size = np.abs(R[seen]).max()
+        error = np.abs(ours - 0.5 * (up + down)) / size
+        kink = np.abs(up - down) > _KINK * size
+        beyond = np.maximum(np.minimum(up, down) - ours, ours - np.maximum(up, down))
+        summed = R[seen] @ step
+        found[line] = {
+            "error": float(error.max()),
+            "smooth": float(error[~kink].max(initial=0.0)),
+            "kinks": float(kink.mean()),
+            "outside": float(max(beyond.max(), 0.0) / size),
+            "sum": float(np.abs(summed - uniform[seen]).max() / np.abs(uniform[seen]).max()),
+        }
+    return found
 
 
 def refined(atom: str, atmosphere: str = "FALC", seed: int = 0) -> Json:
@@ -145,20 +196,23 @@ def time_series(steps: int = 30, dt: float = 0.1, finer: int = 8) -> Json:
         ("time_step", steps, dt, 1e-3),
     ):
         ctx = _heated()
-        formal, start = 0, process_time()
+        formal, spent = [], 0.0
         step: TimeStep | None = None
         for _ in range(count):
             ctx.update_deps()
+            start = process_time()
             if name == "time_step":
                 step = time_step(ctx, length, step, popsTol=tolerance)
-                formal += step.Nformal
+                formal.append(step.Nformal)
             else:
-                formal += _host_step(ctx, length, tolerance)
+                formal.append(_host_step(ctx, length, tolerance))
+            spent += process_time() - start
         ends[name] = np.concatenate(Adapter(ctx).populations())
         found[name] = {
             "steps": count,
-            "formal_solutions": formal,
-            "seconds": process_time() - start,
+            "formal_solutions": sum(formal),
+            "most_of_a_step": max(formal),
+            "seconds": spent,
         }
     for name, end in ends.items():
         for other in ("host, tight", "host, finer"):
@@ -206,27 +260,102 @@ def sequence(atom: str, members: int = 50) -> Json:
     return {name: {"mean": float(np.mean(n)), "most": max(n)} for name, n in counts.items()}
 
 
-def main(path: str, every: int = 4) -> None:
-    """Measure it all and write the result as it goes.
+def markdown(found: Json) -> str:
+    """Return a result as tables."""
+    counts = found["refined"]
+    lines = [
+        "Response functions in FAL-C, relative to a line's largest response:",
+        "",
+        "| line | quantity | formal solutions | by differences | times faster | error | "
+        "points at kinks | there outside | sum over depths |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, r in found["responses"].items():
+        atom, quantity = name.split()
+        faster = r["differences_seconds"] / r["seconds"]
+        lines += [
+            f"| {line} | {quantity} | {r['formal_solutions']} | "
+            f"{r['differences_formal_solutions']} | {faster:.0f} | {r[line]['smooth']:.1e} | "
+            f"{100.0 * r[line]['kinks']:.2g} % | {r[line]['outside']:.1e} | {r[line]['sum']:.1e} |"
+            for line in LINES[atom]
+        ]
+    lines += [
+        "",
+        "Formal solutions to a certified 1e-3 from populations that are wrong by so much:",
+        "",
+        "| atom | LTE | 3 % | 30 % | ten times | three times, upper chromosphere |",
+        "|---|---|---|---|---|---|",
+    ]
+    for atom, r in counts.items():
+        each = " | ".join(str(r[name]["formal_solutions"]) for name in _WRONG)
+        lines.append(f"| {atom} | {r['LTE']} | {each} |")
+    lines += [
+        "",
+        "Formal solutions of a member of a sequence of 50 atmospheres, mean and most:",
+        "",
+        "| atom | in place | from LTE |",
+        "|---|---|---|",
+    ]
+    for atom, r in found["sequence"].items():
+        both = [f"{r[name]['mean']:.2f}, {r[name]['most']}" for name in ("in place", "from LTE")]
+        lines.append(f"| {atom} | {both[0]} | {both[1]} |")
+    lines += [
+        "",
+        "Hydrogen after a heating, 30 steps of 0.1 s; differences from the host's steps solved to "
+        "1e-6, of the same length and of an eighth of it:",
+        "",
+        "| | formal solutions | most of a step | seconds | same length | an eighth |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in ("host", "time_step"):
+        r = found["time_series"]["H"][name]
+        lines.append(
+            f"| {name} | {r['formal_solutions']} | {r['most_of_a_step']} | {r['seconds']:.1f} | "
+            f"{r['against host, tight']:.1e} | {r['against host, finer']:.1e} |"
+        )
+    return "\n".join(lines)
+
+
+def main(path: str, page: str = "", every: int = 4, quiet: bool = False) -> None:
+    """Measure what the result lacks, and write it as it goes.
 
     Parameters
     ----------
     path : str
         The result's file.
+    page : str, optional
+        A page whose block ``beyond`` is to have the tables (default: none).
     every : int, optional
         As for :func:`responses` (default: 4).
+    quiet : bool, optional
+        Show no progress bar (default: False).
     """
-    found: Json = {"responses": {}, "refined": {}, "sequence": {}}
-    for atom in ("CaII", "H", "MgII"):
-        found["refined"][atom] = refined(atom)
-        found["sequence"][atom] = sequence(atom)
-        write_json(Path(path), found)
-    found["time_series"] = time_series()
-    for atom in ("CaII", "H", "MgII"):
-        for quantity in ("temperature", "vlos"):
-            found["responses"][f"{atom} {quantity}"] = responses(atom, quantity, every=every)
-            write_json(Path(path), found)
+    file = Path(path)
+    begun = json.loads(file.read_text()) if file.exists() else {}
+    command = f"python -m lw_rl.benchmark.beyond {file.name}"
+    found: Json = {"command": command, "versions": versions()}
+    found |= {k: begun.get(k, {}) for k in ("refined", "sequence", "time_series", "responses")}
+    parts: list[tuple[str, str, Callable[[], Json]]] = [
+        (kind, atom, partial(measure, atom))
+        for kind, measure in (("refined", refined), ("sequence", sequence))
+        for atom in ("CaII_K", "CaII", "H", "MgII")
+    ]
+    parts.append(("time_series", "H", time_series))
+    parts += [
+        ("responses", f"{atom} {quantity}", partial(responses, atom, quantity, every=every))
+        for atom in ("CaII", "H", "MgII")
+        for quantity in ("temperature", "vlos")
+    ]
+    with progress_bar(quiet) as bar:
+        task = bar.add_task("", total=len(parts))
+        for kind, name, measure in parts:
+            if name not in found[kind]:
+                found[kind][name] = measure()
+                write_json(file, found)
+            bar.advance(task)
+    if page:
+        renew_block(Path(page), "beyond", markdown(found))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], "".join(sys.argv[2:3]))

@@ -133,10 +133,10 @@ def in_words(seconds: float) -> str:
 )
 @click.option("--tau-one", is_flag=True, help="Keep the height of tau = 1 for every wavelength.")
 @click.option(
-    "--start", type=click.Choice(["policy", "neighbour", "measured"]), default="measured",
-    show_default=True,
-    help="Begin as the scheme does by itself, at the solved neighbour's departure coefficients, or "
-    "as was cheaper so far.",
+    "--start", default="measured", show_default=True, metavar="policy|neighbour|measured|FILE",
+    help="Begin as the scheme does by itself, at the solved neighbour's departure coefficients, as "
+    "was cheaper so far, or with the populations of FILE: another OUT, or a zarr or netCDF with "
+    "n_Ca or departure_Ca.",
 )  # fmt: skip
 @click.option("--frozen", is_flag=True, help="One policy throughout: no learning.")
 @click.option(
@@ -187,6 +187,7 @@ def cube(
       lw-rl cube cube.hdf5 cube.zarr --atom CaII --line CaII_K --line "CaII 8542"
       lw-rl cube cube.hdf5 cube.zarr --line MgII_k --mu 1 --mu 0.5 --tau-one
       lw-rl cube Header.020000 cube.zarr --line CaII_K --figure map.pdf
+      lw-rl cube cube.hdf5 cube.zarr --atom CaII --start emulator.nc
       lw-rl cube cube.hdf5 cube.zarr --scheduler tcp://host:8786 --frozen
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     require_extra()

@@ -15,6 +15,7 @@ from ..errors import ClusterError
 from ..policies.base import Policy
 from . import sample
 from .column import FINISHERS, OUTCOMES, Solved, workshop
+from .given import Given
 from .layout import STOKES, Values
 from .settings import CubeSettings
 from .source import Columns
@@ -46,6 +47,8 @@ class Order:
         Whether the worker keeps a sample of the states visited.
     models : mapping
         The user's own models among the active atoms.
+    given : Given or None
+        Populations that the columns begin with.
     """
 
     columns: Columns
@@ -55,6 +58,7 @@ class Order:
     versions: dict[str, str]
     record: bool = False
     models: Mapping[str, AtomicModel] = field(default_factory=dict)
+    given: Given | None = None
 
 
 def required_versions() -> dict[str, str]:
@@ -94,7 +98,11 @@ def solve_block(order: Order, policy: Policy | None = None) -> dict[str, Values]
         column = order.columns.column(k)
         begin = choice.next(neighbour is not None)
         done = shop.solve(
-            column, policy, neighbour if begin == "neighbour" else None, record=order.record
+            column,
+            policy,
+            neighbour if begin == "neighbour" else None,
+            record=order.record,
+            given=None if order.given is None else order.given.column(k),
         )
         if done.outcome == "converged":
             choice.note(begin, done.Nformal)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import Any
 
 import lightweaver as lw
 import numpy as np
 from lightweaver.atomic_model import AtomicModel
 
 from .. import atmospheres, schemes
+from ..analysis.refine import refine
 from ..arrays import Array
-from ..errors import AtmosphereError, LwRlError
+from ..errors import AtmosphereError, LwRlError, PopulationsError
 from ..host.adapter import Adapter
 from ..host.context import radiative_set
 from ..host.names import Named
@@ -20,6 +22,7 @@ from ..host.state import LinePhysics
 from ..iterate import solve
 from ..policies.base import Policy
 from ..result import Result
+from ..schemes import Scheme
 from .lines import KeptLine, choose
 from .profile import with_symmetric_profiles
 from .rays import Emergent, emergent
@@ -123,8 +126,10 @@ class Workshop:
         The lines whose light is kept, by wavelength.
     two_level : bool
         Whether one two-level atom is active: only then are the neighbour's start, and learning.
+    elements : dict
+        Number of levels of every active atom, by element, in the order in which they are kept.
     levels : list of str
-        The active atoms' levels, in the order in which they are kept.
+        Their names.
 
     Raises
     ------
@@ -144,6 +149,9 @@ class Workshop:
         self.lines: tuple[KeptLine, ...] = chosen.lines
         self.two_level = chosen.two_level
         self.radSet, self.spect = radiative_set(*map(with_symmetric_profiles, chosen.atoms))
+        self.elements = {
+            str(atom.element.name): len(atom.levels) for atom in Named(self.radSet).active_atoms
+        }
         self.levels = [
             " ".join(level.label.split())
             for atom in Named(self.radSet).active_atoms
@@ -155,6 +163,7 @@ class Workshop:
             near = 1e-9 * line.lambda0
             self._kept |= (grid >= line.blue - near) & (grid <= line.red + near)
         self._quadrature: tuple[Array, Array] | None = None
+        self._made: tuple[str, Policy | None, Scheme] | None = None
 
     def context(self, column: dict[str, Array]) -> lw.Context:
         """Return the context of a column, the populations in LTE.
@@ -191,6 +200,14 @@ class Workshop:
         """Wavelength of the first line's centre [nm], vacuum."""
         return self.lines[0].lambda0
 
+    def _scheme(self, name: str, policy: Policy | None) -> Scheme:
+        """Return a scheme, the same as for the column before where that had the same policy."""
+        made = self._made
+        if made is None or made[0] != name or made[1] is not policy:
+            scheme = schemes.make_scheme(name, "default" if policy is None else policy)
+            made = self._made = name, policy, scheme
+        return made[2]
+
     def _attempts(self) -> list[str]:
         first = self.settings.scheme
         safer = _SAFER if self.two_level else _SAFER_LEVELS
@@ -202,6 +219,7 @@ class Workshop:
         policy: Policy | None = None,
         neighbour: Neighbour | None = None,
         record: bool = False,
+        given: dict[str, Any] | None = None,
     ) -> Solved:
         """Solve a column; whatever happens, there is an answer.
 
@@ -215,6 +233,9 @@ class Workshop:
             Where the first attempt begins instead of where the scheme does by itself.
         record : bool, optional
             Whether to return the states visited (default: False).
+        given : dict, optional
+            Keywords of :func:`lw_rl.refine`: populations that the first attempt begins with.
+            Where they are no populations of the column it begins without, and the reason says so.
         """
         start = perf_counter()
         Nformal = 0
@@ -225,12 +246,11 @@ class Workshop:
             try:
                 ctx = self.context(column)
                 # Only the scheme that was asked for takes the policy, and the neighbour's start.
-                scheme = schemes.make_scheme(name, "default" if k or policy is None else policy)
+                scheme = self._scheme(name, None if k else policy)
                 physics = self._begin(ctx, None if k else neighbour)
                 recorder = StateRecorder(ctx) if record and self.two_level and k == 0 else None
                 last = k == len(attempts) - 1
-                result = solve(
-                    ctx,
+                how: dict[str, Any] = dict(
                     scheme=scheme,
                     callback=recorder,
                     # It would take a fifth of the time of a column, and nothing stops by it.
@@ -239,6 +259,12 @@ class Workshop:
                     NmaxIter=self.patience if last else self.settings.NmaxIter,
                     quiet=True,
                 )
+                try:
+                    result = solve(ctx, **how) if given is None else refine(ctx, **given, **how)
+                except PopulationsError as err:
+                    reasons.append(f"not begun with the populations given: {err}")
+                    result = solve(ctx, **how)
+                given = None
                 Nformal += result.Nformal
                 if result.outcome == "interrupted":
                     raise KeyboardInterrupt
@@ -273,7 +299,7 @@ class Workshop:
             The line's physics in LTE, by whose optical depth all columns are compared; None where
             columns do not begin at their neighbours.
         """
-        if self.settings.start == "policy" or not self.two_level:
+        if self.settings.start not in ("neighbour", "measured") or not self.two_level:
             return None
         adapter = Adapter(ctx)
         physics = adapter.line_physics(adapter.blocks[0])

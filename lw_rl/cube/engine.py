@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args
 
 import astropy.units as u
 import numpy as np
@@ -20,11 +20,12 @@ from ..policies.base import PolicyLike, make_policy
 from ..schemes import make_scheme
 from .cluster import connect, policy_id
 from .column import Workshop
+from .given import GivenPopulations
 from .learn import LearningSchedule
 from .lines import AtomLike, named_atoms
 from .progress import Listener, Progress, progress_of
 from .run import CubeRun
-from .settings import CubeSettings
+from .settings import DATASET, CubeSettings, Start
 from .source import Source
 from .store import Output
 
@@ -90,7 +91,8 @@ def solve(
     on_connect : callable, optional
         Called with the client once there is one.
     **settings
-        The others of :class:`lw_rl.cube.settings.CubeSettings`.
+        The others of :class:`lw_rl.cube.settings.CubeSettings`; `start` may be a dataset of
+        populations too (`lw_rl.cube.given`).
 
     Returns
     -------
@@ -119,6 +121,9 @@ def solve(
     if actor is None:
         # Refuses a policy that the scheme does not ask.
         make_scheme(scheme, policy)
+    populations = None
+    if isinstance(settings.get("start"), xr.Dataset):
+        populations, settings["start"] = settings["start"], DATASET
     names, models = named_atoms([atoms] if isinstance(atoms, str | AtomicModel) else atoms)
     if len(names) == 1 and names[0] in ready_made.known_lines() and not len(lines):
         # The same settings, however they are written.
@@ -133,6 +138,11 @@ def solve(
         **settings,
     )
     shop = Workshop(chosen, models=models)
+    begin = None
+    if chosen.start not in get_args(Start):
+        begin = GivenPopulations(
+            chosen.start if populations is None else populations, source, shop.elements
+        )
     attrs = {"policy_card": getattr(actor, "card", {}), "line_centre_nm": shop.line_centre}
     output = Output(
         out, source, chosen, shop.wavelength, block, attrs, levels=shop.levels, lines=shop.lines
@@ -142,7 +152,9 @@ def solve(
             with connect(client, scheduler, workers) as found:
                 if on_connect is not None:
                     on_connect(found)
-                run = CubeRun(found, source, output, actor, learning, interval, listener, models)
+                run = CubeRun(
+                    found, source, output, actor, learning, interval, listener, models, begin
+                )
                 run.finish()
         elif listener is not None:
             listener(progress_of(output))

@@ -17,6 +17,7 @@ from ..errors import ClusterError, LwRlError
 from ..policies.base import Policy
 from .block import Order, lost, required_versions, solve_block
 from .column import OUTCOMES
+from .given import Given, GivenPopulations
 from .layout import Values
 from .learn import Learner, LearningSchedule
 from .progress import Listener, progress_of
@@ -62,6 +63,8 @@ class CubeRun:
         Called with a :class:`lw_rl.cube.progress.Progress`.
     models : mapping, optional
         The user's own models among the active atoms.
+    given : GivenPopulations, optional
+        Populations that the columns begin with.
     """
 
     def __init__(
@@ -74,8 +77,9 @@ class CubeRun:
         interval: float = 1.0,
         listener: Listener | None = None,
         models: Mapping[str, AtomicModel] | None = None,
+        given: GivenPopulations | None = None,
     ):
-        self._models = dict(models or {})
+        self._models, self._given = dict(models or {}), given
         self.client, self.source, self.output = client, source, output
         self.interval = interval
         self.progress = progress_of(output)
@@ -84,7 +88,7 @@ class CubeRun:
         self._sent: dict[Future, Sent] = {}
         self._finished: Queue[Future] = Queue()
         #: Columns of blocks that were with workers when they died, and what came of them.
-        self._suspects: deque[tuple[Window, Columns, int]] = deque()
+        self._suspects: deque[tuple[Window, Columns, Given | None, int]] = deque()
         self._parts: dict[Window, dict[int, dict[str, Values]]] = {}
         self._versions = required_versions()
         self._address = client.scheduler_info()["address"]
@@ -114,7 +118,12 @@ class CubeRun:
         )
 
     def _submit(
-        self, window: Window, columns: Columns, column: int | None = None, before: int = 0
+        self,
+        window: Window,
+        columns: Columns,
+        given: Given | None,
+        column: int | None = None,
+        before: int = 0,
     ) -> None:
         order = Order(
             columns=columns,
@@ -124,6 +133,7 @@ class CubeRun:
             versions=self._versions,
             record=self._learner is not None and self._learner.able,
             models=self._models,
+            given=given,
         )
         self._sends += 1
         key = f"{self._name}-block-{self._sends}"
@@ -141,7 +151,8 @@ class CubeRun:
         else:
             while self._waiting and len(self._sent) < limit:
                 window = self._waiting.popleft()
-                self._submit(window, self.source.read(window))
+                given = None if self._given is None else self._given.read(window)
+                self._submit(window, self.source.read(window), given)
         self.progress.in_flight = len(self._sent)
 
     # ---- the loop -----------------------------------------------------------------------------
@@ -255,7 +266,8 @@ class CubeRun:
                 "command goes on from there"
             )
         self._send_policy(self._in_force, self.progress.version)
-        self._submit(sent.window, sent.order.columns, sent.column, sent.before + 1)
+        order = sent.order
+        self._submit(sent.window, order.columns, order.given, sent.column, sent.before + 1)
 
     def _keep(self, sent: Sent, values: dict[str, Values]) -> None:
         if sent.column is not None:
@@ -281,9 +293,10 @@ class CubeRun:
             self._keep(sent, lost(sent.order, reason, self.output.Nwave, self.output.Nlevel))
             return
         self._parts[sent.window] = {}
-        columns = sent.order.columns
+        columns, given = sent.order.columns, sent.order.given
         for k in range(len(columns)):
-            self._suspects.append((sent.window, columns.only(k), k))
+            one = None if given is None else given.only(k)
+            self._suspects.append((sent.window, columns.only(k), one, k))
 
 
 def _itself(policy: Policy) -> Policy:

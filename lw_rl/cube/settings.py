@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
@@ -15,7 +16,7 @@ from ..errors import CubeSettingsError, UnknownNameError
 from ..files import Json
 from .lines import check_line
 
-__all__ = ["CubeSettings", "Keep", "Start", "as_plain", "differences"]
+__all__ = ["DATASET", "CubeSettings", "Keep", "Start", "as_plain", "differences"]
 
 #: What is kept of a column's solution: departure coefficients, populations, or neither.
 Keep = Literal["departure", "populations", "none"]
@@ -23,6 +24,8 @@ Keep = Literal["departure", "populations", "none"]
 #: at whichever of them has needed fewer formal solutions in the same block.
 Start = Literal["policy", "neighbour", "measured"]
 
+#: What `start` says where populations were given as a dataset.
+DATASET = "a dataset"
 
 #: Settings that release 0.2 did not have.
 _NEW = ("atoms", "lines", "wavelengths", "stokes")
@@ -57,11 +60,12 @@ class CubeSettings:
         Relative error of the populations at which a column is finished (default: 1e-3).
     NmaxIter : int, optional
         Iterations of one attempt at a column (default: 300).
-    start : {"policy", "neighbour", "measured"}, optional
+    start : {"policy", "neighbour", "measured"} or path-like, optional
         Begin as the scheme does by itself, at the departure coefficients of the neighbour solved
         before in the same block, or as was cheaper so far in the block (`lw_rl.cube.starts`;
-        ``lw-rl cube-bench --part start`` compares them). With ``"policy"`` columns depend on
-        nothing but themselves, otherwise on their block (default: ``"measured"``).
+        ``lw-rl cube-bench --part start`` compares them); or a file of populations to begin with
+        (`lw_rl.cube.given`). With ``"neighbour"`` and ``"measured"`` columns depend on their block,
+        otherwise on nothing but themselves (default: ``"measured"``).
     keep : {"departure", "populations", "none"}, optional
         What of the solution is kept at every depth (default: ``"departure"``).
     tau_one : bool, optional
@@ -85,7 +89,7 @@ class CubeSettings:
     Nrays: int = 5
     popsTol: float = 1e-3
     NmaxIter: int = 300
-    start: Start = "measured"
+    start: str = "measured"
     keep: Keep = "departure"
     tau_one: bool = False
     frozen: bool = False
@@ -125,9 +129,12 @@ class CubeSettings:
         for name in ("Nrays", "NmaxIter"):
             if getattr(self, name) < 1:
                 raise CubeSettingsError(f"{name} must be at least 1, got {getattr(self, name)!r}")
-        for name, allowed in (("start", get_args(Start)), ("keep", get_args(Keep))):
-            if getattr(self, name) not in allowed:
-                raise UnknownNameError(name, getattr(self, name), allowed)
+        object.__setattr__(self, "start", os.fspath(self.start))
+        if self.start not in (*get_args(Start), DATASET) and not os.path.exists(self.start):
+            allowed = (*get_args(Start), "the path of a file of populations")
+            raise UnknownNameError("start", self.start, allowed)
+        if self.keep not in get_args(Keep):
+            raise UnknownNameError("keep", self.keep, get_args(Keep))
 
     @property
     def title(self) -> str:

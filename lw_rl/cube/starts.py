@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections import deque
 from typing import Literal
 
-from .settings import Start
-
 __all__ = ["Begin", "StartChoice"]
 
 Begin = Literal["policy", "neighbour"]
@@ -29,10 +27,10 @@ class StartChoice:
     Parameters
     ----------
     start : str
-        As in `lw_rl.cube.settings.CubeSettings`.
+        As in `lw_rl.cube.settings.CubeSettings`; populations from a file are no matter of choice.
     """
 
-    def __init__(self, start: Start):
+    def __init__(self, start: str):
         self._start = start
         self._counts: dict[Begin, deque[int]] = {
             # Of two that are equal the first is taken: it saves the search for a first guess.
@@ -52,7 +50,7 @@ class StartChoice:
         if not neighbour:
             return "policy"
         if self._start != "measured":
-            return self._start
+            return "neighbour" if self._start == "neighbour" else "policy"
         for begin, counts in self._counts.items():
             if len(counts) < _FEWEST:
                 return begin

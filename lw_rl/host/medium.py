@@ -120,8 +120,15 @@ class Medium:
         return atoms
 
 
-def check_differentiable(ctx: lw.Context) -> None:
+def check_differentiable(ctx: lw.Context, held: bool = False) -> None:
     """Check that a context is one whose equations can be differentiated.
+
+    Parameters
+    ----------
+    ctx : lightweaver.Context
+        Not changed.
+    held : bool, optional
+        Whether emission profiles are held while the atmosphere changes (default: False).
 
     Raises
     ------
@@ -148,13 +155,14 @@ def check_differentiable(ctx: lw.Context) -> None:
             f"the boundaries are {' below and '.join(boundaries)} above; only thermalised light "
             "below and none above can be handled, the host's defaults"
         )
-    for atom in map(Named, Named(ctx).active_atoms):
+    for atom in () if held else map(Named, Named(ctx).active_atoms):
         for t, line in zip(atom.trans, atom.atomic_model.lines, strict=False):
             # A profile that was never iterated is that of complete redistribution.
             if line.type == LineType.PRD and np.any(np.asarray(Named(t).rho_prd) != 1.0):
                 raise ContextError(
                     f"the line {line.j}-{line.i} of {atom.element.name} was solved in partial "
-                    "redistribution, whose emission profile has a response of its own; solve it "
+                    "redistribution, whose emission profile has a response of its own, which is "
+                    "not known: hold it with populations='departure coefficients', or solve it "
                     "without (prd=False) in a context made anew"
                 )
 
@@ -241,6 +249,9 @@ def _entries(
         seen = phi[:, :1, int(outward_only)] if together else phi.reshape(len(phi), -1, N)
         V = HC / (4.0 * np.pi) * (t.lambda0 / wavelength)[:, None, None] * t.Bij * seen
         g = np.full((len(phi), N), t.Bji / t.Bij)
+        if atom.atomic_model.lines[k].type == LineType.PRD:
+            # In partial redistribution emission, spontaneous or stimulated, has its own profile.
+            g *= np.asarray(t.rho_prd)
         u = np.full(len(phi), t.Aji / t.Bji)
         w = 4.0 * np.pi / HC * CLight / t.lambda0 * width[:, None] * np.asarray(t.wphi)
         return V, g, u, w

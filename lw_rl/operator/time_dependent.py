@@ -14,9 +14,12 @@ import numpy as np
 
 from ..arrays import Array
 from ..host.equations import Rates, Transfer
-from .multilevel import CoupledEquilibrium, _Anchored, _Response
+from .multilevel import INVERTED, CoupledEquilibrium, _Anchored, _Response
 
 __all__ = ["CoupledTimeStep"]
+
+#: What transfer must have alike for a linearisation to be of use.
+_SHAPE = ("lower", "upper", "start", "transition")
 
 
 @dataclass
@@ -47,6 +50,45 @@ class CoupledTimeStep(CoupledEquilibrium):
         Takes and returns what `CoupledEquilibrium.solve` does.
         """
         return super().solve(replace(rates, collisions=rates.collisions + self._renewal))
+
+    def alike(self, other: CoupledTimeStep) -> bool:
+        """Return whether another step is of the same transitions at as many depths."""
+        mine, theirs = self.transfer, other.transfer
+        same = ((getattr(t, name) for name in _SHAPE) for t in (mine, theirs))
+        return self.before.shape == other.before.shape and all(map(np.array_equal, *same))
+
+    def reuse(self, rates: Rates, other: CoupledTimeStep) -> tuple[Array, Array] | None:
+        """Return what :meth:`solve` does, by the last linearisation of another step.
+
+        It is tied to the rates given, so that the solution is the same where these are the end of
+        the step; how fast they lead there tells whether it is still of use. Scattered light is
+        that of the formal solution.
+
+        Parameters
+        ----------
+        rates : Rates
+            What the formal solution told.
+        other : CoupledTimeStep
+            The same atoms' at another time, or this one; it has solved before.
+        """
+        assert other._last is not None
+        t, n = self.transfer, rates.n
+        rates = replace(rates, collisions=rates.collisions + self._renewal)
+        net = n[t.lower] - t.inverse * n[t.upper]
+        response = replace(
+            other._last,
+            factor=np.ones_like(other._last.factor),
+            net=np.where(net > 0.0, net, 1.0),
+            share=np.where(net > INVERTED * n[t.lower], other._last.share, 0.0),
+        )
+        aim = self._sums(np.ascontiguousarray(rates.J.T))
+        aim[self._first_row] = rates.up
+        response = response.times(aim / np.maximum(self._rates(n, response)[0], 1e-300))
+        anchored = self._anchored(rates, aim)
+        self._trap(response, anchored)
+        found = self._equilibrium(n, rates, anchored, response)
+        self._last = other._last
+        return None if found is None else (found, rates.J)
 
     def _swept(
         self,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import cast
 
 import numpy as np
 
@@ -23,6 +26,7 @@ from ..operator.base import (
 )
 from ..operator.lambda_1d import Plane1D
 from ..operator.plane_2d import Plane2D
+from ..operator.two_level import TwoLevelOperator
 from ..policies.base import Policy
 from ..policies.card import card_of
 from ..policies.observation import Frame, Previous, correction, make_frame, observe
@@ -52,14 +56,23 @@ class BlockState:
         The states visited.
     coupled : CoupledStep or None
         The operator of all atoms together, the same for all of them, if one has more levels.
-    near : float
-        Estimated error from which on the policy is not asked.
+    near, after : float
+        Estimated error from which on the policy is not asked, and share of it that the step before
+        must have left.
     operator : EquilibriumOperator or None
         Of a two-level atom.
+    carries : bool
+        Whether it carries scattered light along.
+    asks : bool
+        Whether a policy may be asked.
     frame : Frame or None
-        Of a two-level atom, if there is a policy.
+        Of its observations, once it was asked.
+    by_policy : bool
+        Whether the last step was the policy's.
     factor : float or None
         With which the operator's own estimate of the error holds, if the policy's card knows that.
+    afresh : callable or None
+        Returns the operator as from LTE, if the solve did not begin there.
     first, lte : Array or None
         The operator's own solution, if that is where the solve is to begin, and the unknown in LTE.
     since : int
@@ -80,10 +93,15 @@ class BlockState:
     others: AndersonState
     history: History
     near: float
+    after: float = 0.0
     coupled: CoupledStep | None = None
     operator: EquilibriumOperator | None = None
+    carries: bool = False
+    asks: bool = False
     frame: Frame | None = None
+    by_policy: bool = False
     factor: float | None = None
+    afresh: Callable[[], EquilibriumOperator | None] | None = None
     first: Array | None = None
     lte: Array | None = None
     since: int = 0
@@ -151,10 +169,11 @@ class Depthwise:
     Populations in LTE carry no information about the radiation field: then the operator's own
     solution is the zeroth step, before the first formal solution.
 
-    A policy is asked for as long as its steps lower the estimated error: after one that does not,
-    where the operator's first guess is further off than its card allows, where it fails, and where
-    it says that it knows nothing of the kind (:class:`~lw_rl.errors.OutOfRangeError`), the rest of
-    the solve is the operator's alone.
+    A policy is asked where the operator's last step left enough to do, as its card says
+    (`Card.asked_after`), for as long as its steps lower the estimated error: after one that does
+    not, where the operator's first guess is further off than its card allows, where it fails, and
+    where it says that it knows nothing of the kind (:class:`~lw_rl.errors.OutOfRangeError`), the
+    rest of the solve is the operator's alone.
 
     Two-level atoms get this, in two dimensions with an operator that is applied without being made
     (`lw_rl.operator.two_level_2d`) and without a policy. Where an atom has more levels, all of them
@@ -204,7 +223,7 @@ class Depthwise:
     ) -> BlockState:
         others = _OTHERS.init(adapter, history)
         # The first formal solution begins without scattered background light.
-        s = BlockState(block, others, history, np.inf, coupled, since=history.made + 1)
+        s = BlockState(block, others, history, np.inf, coupled=coupled, since=history.made + 1)
         if coupled is not None:
             return s
         atom, y = adapter.atom(block), adapter.read()[block.span]
@@ -212,8 +231,10 @@ class Depthwise:
         operator = operator_for(atom, geometry, None if lte else y)
         if operator is None or not operator.regular:
             return s
-        s.operator = operator
-        if lte:
+        s.operator, s.carries = operator, isinstance(operator, CarriesLight)
+        if not lte:
+            s.afresh = partial(operator_for, atom, geometry)
+        else:
             s.first = operator.start()
             # Collisional-radiative switching begins as another problem, from LTE.
             s.lte = y if adapter.settled else None
@@ -221,9 +242,10 @@ class Depthwise:
         trained = adapter.grid.Ndim == 1 and not adapter.redistributes(block)
         if self.policy is not None and atom.source and trained:
             card = card_of(self.policy)
-            s.frame = make_frame(atom.source.physics())
-            s.near = card.asked_within or np.inf
-            s.factor = card.operator_factor(s.frame.static)
+            s.asks, s.near, s.after = True, card.asked_within or np.inf, card.asked_after
+            if card.knows_operator:
+                s.frame = make_frame(atom.source.physics())
+                s.factor = card.operator_factor(s.frame.static)
         return s
 
     def operators(self, state: list[BlockState]) -> dict[Block, EquilibriumOperator]:
@@ -243,7 +265,7 @@ class Depthwise:
         """
         for s in state:
             s.clear()
-            s.frame = None
+            s.asks = False
             s.redistributed = True
 
     def couples(self, state: list[BlockState]) -> bool:
@@ -257,8 +279,8 @@ class Depthwise:
         for s in state:
             if s.lte is not None and np.array_equal(y[s.block.span], s.lte):
                 start[s.block.span] = s.first
-                if isinstance(s.operator, CarriesLight):
-                    s.operator.carry(s.first)
+                if s.carries:
+                    cast(CarriesLight, s.operator).carry(start[s.block.span])
         return None if np.array_equal(start, y) else start
 
     def start_radiation(self, state: list[BlockState]) -> dict[Block, Array]:
@@ -293,8 +315,8 @@ class Depthwise:
         for s in state:
             if s.operator is not None:
                 proposal, error = self._correct(evaluation, s)
-                if isinstance(s.operator, CarriesLight):
-                    s.operator.carry(proposal)
+                if s.carries:
+                    cast(CarriesLight, s.operator).carry(proposal)
             else:
                 proposal = _OTHERS.mix(evaluation, s.block.span, s.others)
                 error = relative(largest(proposal - evaluation.y[s.block.span]))
@@ -303,7 +325,7 @@ class Depthwise:
         note = "; ".join(s.note for s in state if s.note)
         for s in state:
             s.note = ""
-        if any(s.frame is not None for s in state):
+        if any(s.by_policy for s in state):
             by = self.name
         else:
             by = ALONE if any(s.operator is not None for s in state) else _OTHERS.name
@@ -347,6 +369,14 @@ class Depthwise:
         assert s.operator is not None
         s.made += 1
         error, start, left, plain = self._combined(evaluation, s)
+        if s.made == 1 and s.afresh is not None and largest(to_log(error)) > shipped().moved:
+            # Those of another atmosphere, say: the operator leaves a share of their error, which is
+            # larger than that of its own solution.
+            own = s.afresh()
+            if own is not None and own.regular:
+                s.operator = own
+                s.note = "the populations that it began with are far off: begun as from LTE"
+                return own.start(), largest(error)
         if self._outdated(start, s):
             relinearised = s.operator.relinearised(start)
             if relinearised.regular:
@@ -355,16 +385,21 @@ class Depthwise:
         estimate = to_log(left)
         size = largest(error)
         if not size < min(s.size, s.near):
-            s.frame = None
+            s.asks = False
+        s.by_policy = s.asks and not size < s.after * s.size
         s.size = size
-        if self.policy is None or s.frame is None:
+        if self.policy is None or not s.by_policy:
+            s.last = None
             return start + estimate, size
+        if s.frame is None:
+            assert isinstance(s.operator, TwoLevelOperator)
+            s.frame = make_frame(s.operator.line)
         previous = None if s.last is None else Previous(*s.last, to_log(error))
         try:
             step = propose(self.policy, s.frame, start, to_log(plain), estimate, previous)
         except PolicyOutputError as err:
             # It fails, or knows nothing of the kind; the operator is no worse for that.
-            s.frame, s.note = None, f"left to the operator: {err}"
+            s.asks, s.by_policy, s.note = False, False, f"left to the operator: {err}"
             return start + estimate, size
         s.last = step, estimate
         return start + step, size

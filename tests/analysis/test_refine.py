@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 
 import numpy as np
@@ -40,6 +41,21 @@ def test_where_lte_is_nearer_it_is_begun_there():
     assert "LTE" in result.notes[0]
     assert result.Nformal <= lw_rl.solve(problem("hydrogen"), quiet=True).Nformal + 1
     assert error(ctx, "hydrogen") < 1e-3
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_inverted_populations_leave_no_radiation_behind(monkeypatch):
+    ctx = lw_rl.build_context("H", "FALC", Nrays=3)
+    n = populations(ctx)
+    bad = n * np.exp(2.3 * np.sin(np.arange(6)[:, None] * 2.0 + np.arange(82) * 6.0 / 82.0))
+    bad *= n.sum(axis=0) / bad.sum(axis=0)
+    result = lw_rl.refine(copy.deepcopy(ctx), bad, quiet=True)
+    assert "begun in LTE" in result.notes[0]
+    assert result.converged
+    assert result.Nformal <= lw_rl.solve(copy.deepcopy(ctx), quiet=True).Nformal + 1
+    # Lasers make the host's mean intensity absurd, from which nothing goes on.
+    monkeypatch.setattr(Adapter, "restore", lambda self, snapshot: None)
+    assert not lw_rl.refine(ctx, bad, quiet=True, NmaxIter=10).converged
 
 
 def test_departure_coefficients_and_populations_are_the_same():

@@ -7,9 +7,10 @@ import copy
 import numpy as np
 import pytest
 from multilevel_helpers import populations, problem, solved
+from plane_helpers import plane_context
 
 import lw_rl
-from lw_rl import problems
+from lw_rl import atoms, problems
 from lw_rl.analysis import response_functions as module
 from lw_rl.errors import ContextError, NotConvergedError, SpectrumError, UnknownNameError
 from lw_rl.host.adapter import Adapter
@@ -166,3 +167,63 @@ def test_what_cannot_be_answered_is_named():
             lw_rl.response_functions(ctx, **arguments)
     with pytest.raises(ContextError, match="lightweaver.Context"):
         lw_rl.response_functions(None, "temperature")
+
+
+def test_in_partial_redistribution_the_profiles_can_be_held():
+    ctx = lw_rl.build_context(atoms.MgII_k(prd=True), "FALC", Nrays=3)
+    lw_rl.solve(ctx, prd=True, quiet=True)
+    with pytest.raises(ContextError, match=r"partial redistribution.*departure coefficients"):
+        lw_rl.response_functions(ctx, "temperature")
+    ds = lw_rl.response_functions(ctx, "temperature", populations="departure coefficients")
+    np.testing.assert_allclose(ds.intensity, ctx.compute_rays(mus=1.0), rtol=1e-6)
+    b = populations(ctx) / np.array(ctx.activeAtoms[0].nStar)
+
+    def held(other):
+        other.activeAtoms[0].n[:] = b * np.asarray(other.activeAtoms[0].nStar)
+        return other
+
+    expected, change = difference(ctx, "temperature", [40], solve=held)
+    found = ds.response.values[0, :, 40] * change[40]
+    assert np.max(np.abs(found - expected)) < 0.01 * np.max(np.abs(expected))
+    complete = lw_rl.build_context("MgII_k", "FALC", Nrays=3)
+    complete.activeAtoms[0].n[:] = ctx.activeAtoms[0].n
+    other = lw_rl.response_functions(complete, "temperature", populations="departure coefficients")
+    assert np.max(np.abs(other.response - ds.response)) > 0.1 * np.max(np.abs(ds.response))
+
+
+def test_two_dimensions_and_other_solvers_are_named():
+    plane = plane_context()
+    with pytest.raises(ContextError, match="2 dimensions; only one"):
+        lw_rl.response_functions(plane, "temperature")
+    ctx = problems.shipped_problem("CaII_K", "FALC").context(
+        Nrays=3, formalSolver="piecewise_linear_1d"
+    )
+    with pytest.raises(ContextError, match="piecewise_linear_1d"):
+        lw_rl.response_functions(ctx, "temperature")
+
+
+@pytest.mark.slow
+def test_at_kinks_of_the_host_they_are_the_derivative_of_one_side():
+    # With the departure coefficients held nothing is solved: it is the host's own last ray.
+    ctx = lw_rl.build_context("MgII", "FALC")
+    lw_rl.solve(ctx, quiet=True)
+    ds = lw_rl.response_functions(ctx, "vlos", populations="departure coefficients")
+    light = np.asarray(ctx.compute_rays(mus=1.0))
+    line = np.abs(ds.wavelength.values - 279.636) < 0.1
+    size = np.abs(ds.response.values[0][line]).max()
+    kinks = 0
+    for depth in (26, 28, 30, 32):
+        ours = ds.response.values[0, line, depth]
+        sides = {}
+        for step in (1e-3, 1.0):
+            change = np.where(np.arange(82) == depth, step, 0.0)
+            others = [(sign, perturbed(ctx, "vlos", sign * change)) for sign in (1.0, -1.0)]
+            sides[step] = [
+                sign * (np.asarray(other.compute_rays(mus=1.0)) - light)[line] / step
+                for sign, other in others
+            ]
+        # A metre per second crosses kinks, where the limiter of the host's interpolation sets in.
+        kinks += np.sum(np.abs(sides[1.0][0] - sides[1.0][1]) > 0.01 * size)
+        nearest = np.minimum(*(np.abs(side - ours) for side in sides[1e-3]))
+        assert np.max(nearest) < 1e-3 * size
+    assert kinks > 0

@@ -9,6 +9,7 @@ from multilevel_helpers import context, populations, problem, solved
 
 import lw_rl
 from lw_rl.errors import PopulationsError, TimeStepError
+from lw_rl.operator.time_dependent import CoupledTimeStep
 
 
 def heat(ctx):
@@ -61,6 +62,41 @@ def test_a_proxy_steps_in_a_users_own_loop():
         by_the_host(host, 0.2)
     assert np.max(np.abs(populations(ctx) / populations(host) - 1.0)) < 5e-3
     np.testing.assert_allclose(ctx.atmos.ne, host.atmos.ne, rtol=1e-3)
+
+
+def test_a_linearisation_serves_for_more_than_one_step(monkeypatch):
+    made = []
+    solve = CoupledTimeStep.solve
+
+    def counted(self, rates):
+        made.append(self)
+        return solve(self, rates)
+
+    monkeypatch.setattr(CoupledTimeStep, "solve", counted)
+    ctx, host = heat(solved("charge")), heat(solved("charge"))
+    step, counts = None, []
+    for _ in range(5):
+        step = lw_rl.time_step(ctx, 0.05, step)
+        counts.append((step.Nformal, len(made)))
+        made.clear()
+        by_the_host(host, 0.05)
+    assert all(formal <= 4 for formal, _ in counts)
+    assert sum(builds for _, builds in counts) < 0.5 * sum(formal for formal, _ in counts)
+    assert np.max(np.abs(populations(ctx) / populations(host) - 1.0)) < 2e-3
+    # That of another context is of no use, and does not get in the way.
+    assert lw_rl.time_step(heat(solved("hydrogen")), 0.05, step).converged
+
+
+def test_what_a_linearisation_leaves_makes_a_new_one():
+    ctx = heat(solved("charge"))
+    step = lw_rl.time_step(ctx, 0.05)
+    first = step._scheme._known
+    ctx.atmos.temperature[30:50] *= 1.3
+    ctx.update_deps()
+    step = lw_rl.time_step(ctx, 0.05, step)
+    assert step.converged
+    assert step.Nformal <= 4
+    assert step._scheme._known is not first
 
 
 def test_steps_end_in_equilibrium_with_adaptive_length():

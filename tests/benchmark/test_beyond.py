@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
+from lw_rl.benchmark import beyond
 from lw_rl.benchmark.beyond import refined, responses, sequence, time_series
+from lw_rl.benchmark.readme import replace_block
 
 
 def test_responses_are_cheap_and_right():
     pytest.importorskip("xarray")
     found = responses("CaII_K", "temperature", every=20)
     assert found["formal_solutions"] == 2
-    assert found["error"] < 1e-2
+    assert found["Ca II K"]["smooth"] < 1e-2
+    assert found["Ca II K"]["outside"] < 1e-2
+    assert found["Ca II K"]["sum"] < 1e-2
     assert found["estimate"] < 1e-2
     assert found["differences_formal_solutions"] > 30 * found["formal_solutions"]
 
@@ -33,3 +40,42 @@ def test_steps_in_time_are_the_hosts():
     found = time_series(steps=2, finer=2)
     assert found["time_step"]["against host, tight"] < 1e-3
     assert found["time_step"]["formal_solutions"] < found["host"]["formal_solutions"]
+    assert found["time_step"]["most_of_a_step"] <= 4
+
+
+def test_a_result_that_was_begun_is_gone_on_with(tmp_path, monkeypatch):
+    file, made = tmp_path / "result.json", []
+
+    def measured(*arguments, **keywords):
+        made.append(arguments)
+        if len(made) == 4:
+            raise KeyboardInterrupt
+        return {"counted": len(made)}
+
+    for name in ("refined", "sequence", "time_series", "responses"):
+        monkeypatch.setattr(beyond, name, measured)
+    with pytest.raises(KeyboardInterrupt):
+        beyond.main(str(file), quiet=True)
+    beyond.main(str(file), quiet=True)
+    found = json.loads(file.read_text())
+    assert (
+        len(made) == 1 + sum(len(found[kind]) for kind in ("refined", "sequence", "responses")) + 1
+    )
+    assert found["refined"]["CaII_K"] == {"counted": 1}
+    assert found["responses"]["MgII vlos"] == {"counted": len(made)}
+
+
+def test_the_guide_has_the_tables_of_the_result():
+    root = Path(__file__).parents[2] / "examples"
+    found = json.loads((root / "beyond_result.json").read_text())
+    page = (root / "docs" / "guide" / "beyond_one_solve.md").read_text()
+    assert replace_block(page, "beyond", beyond.markdown(found)) == page
+    for name, r in found["responses"].items():
+        assert r["differences_formal_solutions"] > 30 * r["formal_solutions"]
+        for line in beyond.LINES[name.split()[0]]:
+            assert r[line]["smooth"] < 1e-2
+            assert r[line]["outside"] < 1e-2
+            assert r[line]["sum"] < 1e-2
+    for r in found["refined"].values():
+        assert all(r[k]["formal_solutions"] <= r["LTE"] + 1 for k in r if k != "LTE")
+    assert found["time_series"]["H"]["time_step"]["most_of_a_step"] <= 4

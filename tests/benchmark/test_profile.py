@@ -23,7 +23,7 @@ def test_nothing_is_made_twice(ctx):
     assert 2 <= counts["operators built"] <= 3
     assert 1 <= counts["sweeps at a start"] < counts["operators built"]
     assert counts["sweeps for the certificate"] == 2
-    assert counts["answers of the policy"] <= result.Nformal
+    assert counts["answers of the policy"] == 0, "the operator leaves nothing for it to do"
 
 
 @pytest.mark.parametrize("index", [0, 3])

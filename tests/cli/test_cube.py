@@ -42,6 +42,12 @@ def test_a_cube_from_the_command_line(command, tmp_path, address):
     assert found["columns"] == 6 and found["failed"] == 0 and found["policy_versions"] == [0]
     assert found["command"].startswith("lw-rl cube cube.hdf5 out.zarr --frozen")
 
+    missing = command(*words[:2], "other.zarr", "--start", "neighbor")
+    assert missing.exit_code == 2
+    assert "unknown start 'neighbor'" in missing.stderr
+    started = command(*words[:2], "other.zarr", *words[3:], "--start", "out.zarr")
+    assert started.exit_code == 0, started.output
+
     other = command(*words, "--tol", "1e-4")
     assert other.exit_code == 2
     assert other.stderr.splitlines()[-1] == (

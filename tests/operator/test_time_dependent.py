@@ -35,3 +35,26 @@ def test_particles_are_conserved():
     ctx.update_deps()
     n = populations(ctx)
     np.testing.assert_allclose(after(ctx, n, 0.1).sum(axis=0), n.sum(axis=0), rtol=1e-10)
+
+
+def test_the_linearisation_of_another_step_has_the_same_solution():
+    ctx, elsewhere = solved("hydrogen"), problem("hydrogen")
+    n, e, far = populations(ctx), Evaluated(ctx), Evaluated(elsewhere)
+    lte = populations(elsewhere)
+    known = CoupledTimeStep(far.equations.transfer, before=lte, dt=1.0)
+    assert known.solve(far.rates) is not None
+    step = CoupledTimeStep(e.equations.transfer, before=lte, dt=1e12)
+    assert step.alike(known)
+    found = step.reuse(e.rates, known)
+    assert found is not None
+    np.testing.assert_allclose(found[0], n, rtol=1e-3)
+    assert step.made == 0
+
+
+def test_that_of_other_atoms_is_none():
+    one, other = Evaluated(problem("hydrogen")), Evaluated(problem("magnesium"))
+    step, known = (
+        CoupledTimeStep(e.equations.transfer, before=populations(e.ctx), dt=1.0)
+        for e in (one, other)
+    )
+    assert not step.alike(known)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+
 import lightweaver as lw
 import numpy as np
 import pytest
-from lightweaver.rh_atoms import H_6_atom, He_9_atom
+from lightweaver.rh_atoms import H_3_atom, H_6_atom, He_9_atom, MgII_atom
 from multilevel_helpers import context, error, populations, problem, solved
 
 import lw_rl
+from lw_rl import atmospheres, atoms
 from lw_rl.certificate.history import History, Visit
 from lw_rl.host.adapter import Adapter
 from lw_rl.norms import largest
@@ -123,3 +126,20 @@ def test_not_at_home_in_two_dimensions():
         grid = type("Grid", (), {"Ndim": 2})
 
     assert coupled_step(Flat(), History()) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["H 3", "He 9", "Ca II K beside H 3", "Mg II"])
+@pytest.mark.parametrize("scheme", ["depthwise", "anderson"])
+def test_the_hosts_model_atoms_cost_no_more_than_mali(kind, scheme):
+    active = {
+        "H 3": [H_3_atom()],
+        "He 9": [He_9_atom()],
+        "Ca II K beside H 3": [atoms.make("CaII_K"), H_3_atom()],
+        "Mg II": [MgII_atom()],
+    }[kind]
+    start = lw_rl.build_context(active, atmospheres.load("FALC", 42), Nrays=3)
+    mali = lw_rl.solve(copy.deepcopy(start), scheme="mali_scattering", NmaxIter=600, quiet=True)
+    result = lw_rl.solve(start, scheme=scheme, NmaxIter=600, quiet=True)
+    assert result.converged and mali.converged
+    assert result.Nformal <= 1.1 * mali.Nformal + 3
