@@ -77,7 +77,6 @@ class AcceleratedContext:
             "_failures",
             "_left",
             "_note",
-            "_restarted",
             "_running",
             "_scattering",
             "_scheme",
@@ -110,7 +109,6 @@ class AcceleratedContext:
         self._scattering = self._solved_scattering()
         self._failures = 0
         # Whether the last step went back to where the host began.
-        self._restarted = False
         # The unknown as the last call left it, and the atmosphere in which the solve began.
         self._left: Array | None = None
         self._circumstances: tuple[Array, ...] = ()
@@ -249,9 +247,6 @@ class AcceleratedContext:
         Where a scheme accelerates it, the profile is iterated `maxIter` times whatever `tol` is:
         the iteration of profile and populations has to be one map, the same every time.
         """
-        if self._restarted:
-            # Populations and profile are the host's first, which begins with a formal solution.
-            return None
         state = self._running.state
         before = self.adapter.profiles()
         if state is not None and self._scheme.accelerates_profiles(state):
@@ -278,7 +273,6 @@ class AcceleratedContext:
             If the host's solver fails three times in a row; the populations are then those
             before the call.
         """
-        self._restarted = False
         adapter = self.adapter
         state = self._running.state
         if state is None and adapter.valid():
@@ -316,10 +310,7 @@ class AcceleratedContext:
         if step.accepted and evaluation.valid:
             method = "operator" if step.by == ALONE else "policy"
             factor = self._factors.get(step.by)
-            self.certificate.add(evaluation, step.y, factor, method, step.estimate)
-        elif step.restart:
-            self._restarted = True
-            self.certificate.history.clear()
+            self.certificate.add(evaluation, step.y, factor, method, step.estimate, step.image)
         else:
             self.certificate.history.skip(undone=not step.accepted)
         notes = "; ".join(note for note in (self._note, step.note) if note)
@@ -399,8 +390,13 @@ def _factors(scheme: Safeguarded, state: SafeguardState) -> dict[str, float]:
         return {}
     alone = made.operator_factor(state.scheme)
     known = None if policy is None else card_of(policy).error_factor
-    step = shipped().step
+    settings = shipped()
+    step, operators = settings.step, made.operators(state.scheme).values()
+    if alone is None:
+        # With the host's own formal solver a step is what the defect correction estimate is.
+        copied = len(operators) > 0 and all(o.copies_host for o in operators)
+        alone = settings.defect if copied else step
     return {
-        ALONE: step if alone is None else alone,
+        ALONE: alone,
         scheme.name: step if known is None else known,
     }

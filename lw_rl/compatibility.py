@@ -36,7 +36,6 @@ _MOVED: dict[str, tuple[str, dict[str, str]]] = {
     "results": ("benchmark.solves", {"Result": "ProblemResult", "Solve": "PeerSolve"}),
     "schemes.guard": ("schemes.safeguarded", {"Guard": "SafeguardState"}),
     "schemes.history": ("extrapolation", {}),
-    "schemes.joint": ("schemes.coupled", {"JointHistory": "CoupledHistory"}),
     "second_opinion": ("certificate.defect_correction", {"SecondOpinion": "DefectCorrection"}),
     "soak": ("benchmark.robustness", {}),
     "soak_problems": ("benchmark.robustness_problems", {}),

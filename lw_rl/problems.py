@@ -252,6 +252,11 @@ class Problem:
         return self.atom in atoms.known_lines()
 
     @property
+    def plane(self) -> bool:
+        """Whether it has two dimensions."""
+        return isinstance(self.atmosphere, PlaneModel)
+
+    @property
     def size(self) -> str:
         """How many depths there are, or rows and columns, where the problem says so."""
         model = self.atmosphere

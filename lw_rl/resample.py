@@ -20,8 +20,10 @@ def table(N_from: int, N_to: int) -> Table:
 
 
 def resample(values: Array, table: Table) -> Array:
-    """Return values, shape [N_from], at a table's targets, shape [N_to]."""
+    """Return values, shape [N_from, ...], at a table's targets, shape [N_to, ...]."""
     lower, upper, weight = table
+    if values.ndim > 1:
+        weight = weight[:, None]
     left = values[lower]
     at_targets: Array = left + weight * (values[upper] - left)
     return at_targets

@@ -221,7 +221,7 @@ class Task:
             return "policies are for two-level lines"
         if self.redistribution:
             return "policies are for complete redistribution"
-        return "the policy was not asked, the problem is unlike those that it has learned from"
+        return "the policy was not asked: little was left to do, or it knows no problem of the kind"
 
 
 def _steps(n: int) -> str:

@@ -5,7 +5,25 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lw_rl.certificate.history import History, Visit
 from lw_rl.host.state import Block, Evaluation
+
+
+class Driver:
+    """A scheme, its state, and the states that were visited with it."""
+
+    def __init__(self, scheme, adapter):
+        self.scheme, self.history = scheme, History()
+        self.state = scheme.init(adapter, self.history)
+
+    def step(self, evaluation):
+        """Return the scheme's step, which is noted."""
+        made = self.scheme.step(evaluation, self.state)
+        if evaluation.valid:
+            self.history.add(Visit(evaluation, made.y is None, image=made.image))
+        else:
+            self.history.skip()
+        return made
 
 
 def evaluation_of(y, r) -> Evaluation:

@@ -31,7 +31,7 @@ class Scripted:
     lambdaIterate: bool = False
     count: list[int] = field(default_factory=lambda: [0], compare=False)
 
-    def init(self, adapter):
+    def init(self, adapter, history):
         return None
 
     def step(self, evaluation, state):

@@ -157,7 +157,7 @@ def test_a_solve_says_what_was_accelerated_by_what(ctx):
          "operator of all lines and continua (5 steps), plain updates (1 step); policies are for "
          "two-level lines"),
         ({"redistribution": True}, {"nonlocal": 9}, "policies are for complete redistribution"),
-        ({}, {"nonlocal": 9}, "the policy was not asked, the problem is unlike"),
+        ({}, {"nonlocal": 9}, "the policy was not asked: little was left"),
         ({"two_level": False, "Ndim": 2}, {"anderson": 30}, "by Anderson acceleration (30 steps); "
          "the coupled operator is for one dimension"),
         ({"two_level": False}, {"nonlocal": 9, "anderson": 30}, "the operator was left where its "

@@ -6,8 +6,8 @@ __all__ = ["ORDER", "GalleryOrder"]
 
 ORDER = (
     "one_line", "result", "falc_ca_ii_k", "h_ca_ii", "mg_ii_prd", "prominence", "moving",
-    "own_atom", "own_atmosphere", "two_dimensions", "response_functions", "refine", "sequence",
-    "time_series", "cube", "cluster",
+    "own_atom", "own_atmosphere", "two_dimensions", "slab_ca_ii", "response_functions",
+    "refine", "sequence", "time_series", "cube", "cluster",
     "train_and_ship", "stable_baselines3", "paper", "entropy",
 )  # fmt: skip
 

@@ -24,7 +24,9 @@ from ..certificate.convergence import Certified
 from ..host.adapter import Adapter
 from ..iterate import iterate_ctx_rl
 from ..operator.lambda_1d import Plane1D
+from ..operator.plane_2d import Transfer2D
 from ..operator.two_level import TwoLevelOperator
+from ..operator.two_level_2d import PlaneOperator
 from ..problems import Problem
 from ..schemes import Scheme, depthwise
 from ..schemes.multilevel import CoupledStep
@@ -40,6 +42,8 @@ PARTS = (
     "certificate",
     "driver and scheme",
 )
+#: Of the operator in two dimensions.
+_OF_PLANES = ("__init__", "first", "start", "carry", "error", "solve", "residual")
 #: What the parts are made of: owner, name of the function, and the part.
 _MADE_OF: tuple[tuple[Any, str, str], ...] = (
     (Adapter, "formal_solution", "formal solutions"),
@@ -51,6 +55,8 @@ _MADE_OF: tuple[tuple[Any, str, str], ...] = (
     (TwoLevelOperator, "residual", "operator"),
     (Plane1D, "rays", "operator"),
     (Plane1D, "lambda_operator", "operator"),
+    *((PlaneOperator, name, "operator") for name in _OF_PLANES),
+    (Transfer2D, "mean_intensity", "operator"),
     (CoupledStep, "propose", "operator"),
     (depthwise, "coupled_step", "operator"),
     (depthwise, "make_frame", "policy"),
@@ -68,6 +74,7 @@ COUNTED = {
     "TwoLevelOperator.settle": "sweeps at a start",
     "TwoLevelOperator.residual": "sweeps for the certificate",
     "lw_rl.schemes.depthwise.propose": "answers of the policy",
+    "Transfer2D.mean_intensity": "sweeps of a plane",
     "CoupledStep.propose": "steps of the coupled operator",
 }
 

@@ -129,16 +129,16 @@ def _suite(results: Sequence[ProblemResult]) -> tuple[list[str], list[list[str]]
     found = statistics(results)
     redistributed = any(entry["with_sub_iterations"] for entry in found.values())
     # Wall times of different runs are compared by their ratio to that of an iteration of MALI.
-    levels = any(not r.problem.two_level for r in results)
+    dear = any(not r.problem.two_level or r.problem.plane for r in results)
     head = ["scheme", *(label(t) for t in thresholds_of(results)), "stop"]
     head += ["with sub-iterations"] if redistributed else []
-    head += ["time / iteration"] if levels else []
+    head += ["time / iteration"] if dear else []
     head += ["ms", "failed", "false convergence", "other fixed point"]
     rows = []
     for name, entry in found.items():
         counts = [*entry["formal_solutions"].values(), entry["stop"]]
         counts += [entry["with_sub_iterations"]] if redistributed else []
-        counts += [entry["seconds_in_iterations"]] if levels else []
+        counts += [entry["seconds_in_iterations"]] if dear else []
         cells = [
             " / ".join("-" if d is None else _count(d[k]) for k in ("median", "p90", "worst"))
             for d in counts

@@ -6,7 +6,8 @@ visited and the operators (`lw_rl.certificate.estimators`):
 
 ``"policy"``, ``"operator"``
     The step to the solution that a policy or an operator proposes is an estimate of the error of
-    the state that it starts from.
+    the state that it starts from. Of a first formal solution only an operator tells which has the
+    host's own formal solver (`lw_rl.operator.two_level_2d`).
 ``"combination"``
     The distance to the combination of the visited states with the smallest residual.
 ``"contraction"``
@@ -20,8 +21,8 @@ They are multiplied by safety factors that were calibrated by how often they cov
 (`lw_rl.certificate.settings`; a policy's card has its own). No estimate but the bound is below what
 the operators say by defect correction (`lw_rl.certificate.defect_correction`), whatever the scheme,
 nor what a radiation field leaves that still changes, where no operator makes the steps. Where the
-limiter of the host's interpolation switches among the last states, linear estimates are worth
-little: all but the bound, which is not given there, are multiplied by ten.
+limiter of the host's interpolation switches between a state and the solution, linear estimates are
+worth little: all but the bound, which is not given there, have a safety factor of their own.
 
 In partial redistribution the emission profile is iterated as well and lags behind the populations;
 there is no bound.
@@ -56,13 +57,11 @@ from .defect_correction import DefectCorrection, Operators
 from .estimators import (
     ESTIMATORS,
     FLOORS,
-    by_lambda,
     by_operator,
     by_profile,
     by_weight,
     first_of,
     of_state,
-    rough,
 )
 from .history import History, Visit
 from .settings import Settings, shipped
@@ -127,6 +126,7 @@ class Certificate:
         factor: float | None = None,
         method: str = "policy",
         size: float = 0.0,
+        image: Array | None = None,
     ) -> None:
         """Note an evaluation and the step that was made from it.
 
@@ -143,6 +143,8 @@ class Certificate:
         size : float, optional
             What the scheme takes for the error of the evaluated state, which is not the size of
             the step where that begins at a combination of states (default: 0).
+        image : Array, optional
+            As of `lw_rl.certificate.history.Visit`.
         """
         if not (evaluation.valid and self._settled):
             # Residuals of other equations tell nothing of these.
@@ -152,7 +154,7 @@ class Certificate:
             return
         step = evaluation.residual_norm if y_next is None else largest(y_next - evaluation.y)
         step = max(step, evaluation.residual_norm, 0.0 if factor is None else math.log1p(size))
-        self.history.add(Visit(evaluation, y_next is None, step, factor, method))
+        self.history.add(Visit(evaluation, y_next is None, step, factor, method, image=image))
 
     def redistribute(self, change: float, mixed: Array | None = None) -> None:
         """Note a change of the emission profile (partial redistribution).
@@ -225,11 +227,10 @@ class Certificate:
             return by_profile(*known)
         estimate = UNKNOWN
         if relative(last.size) < within:
-            slow = self._lambda and not self.defect.complete
-            of_others = by_lambda(*known) if slow else first_of(ESTIMATORS, *known)
+            # Classical Lambda iteration can stall far from the solution.
+            stalls = self._lambda and not self.defect.complete
+            of_others = UNKNOWN if stalls else first_of(ESTIMATORS, *known)
             estimate = min(of_others, by_operator(*known), key=lambda e: e.value)
-            if not last.profile > 0.0 and rough(*known):
-                estimate = _times(self.settings.rough, estimate)
         if self._is_monotone:
             of_interest = min(estimate.value, within)
             estimate = min(estimate, by_weight(*known, of_interest), key=lambda e: e.value)
@@ -242,9 +243,8 @@ class Certificate:
         least = max((floor(*known) for floor in FLOORS), key=lambda e: e.value)
         if not last.profile > 0.0:
             _, switches = self.defect.two_steps(last.evaluation, last.plain)
-            if switches or rough(*known):
-                least = _times(self.settings.rough, least)
             if switches:
+                least = _times(self.settings.rough, least)
                 # Linear estimates are worth little, and there is no maximum principle.
                 others = first_of(ESTIMATORS, *known)
                 estimate = _times(self.settings.rough, others)

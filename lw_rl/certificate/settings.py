@@ -15,8 +15,10 @@ from ..files import Json
 __all__ = ["FORMAT", "Settings", "SettingsFileError", "load", "shipped"]
 
 #: Version of the layout of a settings file.
-FORMAT = 1
+FORMAT = 2
 _SHIPPED = "calibrated.json"
+#: Of what is no safety factor.
+_RANGES = {"moved": (0.0, 10.0), "allowance": (0.0, float("inf"))}
 
 
 class SettingsFileError(LwRlError, ValueError):
@@ -44,14 +46,15 @@ class Settings:
         each other.
     defect : float
         Of the operator's own estimate of the error.
-    profile : float
-        Of the error with what a lagging emission profile hides.
     rough : float
-        Of all of them where the limiter of the host's interpolation switches among the last states.
-    small : float
-        Residual, in the logarithm, from which on a step that raises it tells of a switch.
-    lambda_rho : float
-        What classical Lambda iteration is taken to contract by where no operator tells.
+        Of all of them where the limiter of the host's interpolation switches between the state and
+        the solution.
+    moved : float
+        Distance of a state from what an operator was linearised around, in the logarithm, beyond
+        which the operator is stale and is relinearised.
+    allowance : float
+        Formal solutions that a solve may cost beyond a tenth more than MALI
+        (`lw_rl.schemes.budget.Budget`).
 
     Raises
     ------
@@ -64,16 +67,14 @@ class Settings:
     plain: float
     populations: float
     defect: float
-    profile: float
     rough: float
-    small: float
-    lambda_rho: float
+    moved: float
+    allowance: float
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            share = field.name in ("small", "lambda_rho")
-            low, high = (0.0, 1.0) if share else (1.0, float("inf"))
+            low, high = _RANGES.get(field.name, (1.0, float("inf")))
             real = isinstance(value, int | float) and not isinstance(value, bool)
             if not (real and low <= value < high):
                 raise ValueError(

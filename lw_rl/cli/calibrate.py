@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from .options import command_line, json_option, quiet_option
 __all__ = ["calibrate"]
 
 #: Options that do not change the result, or are written otherwise.
-_NOT_IN_COMMAND = ("settings", "as_json", "quiet")
+_NOT_IN_COMMAND = ("settings", "figure", "as_json", "quiet")
 
 
 @click.command()
@@ -23,6 +24,10 @@ _NOT_IN_COMMAND = ("settings", "as_json", "quiet")
 @click.option(
     "--settings", type=click.Path(dir_okay=False, path_type=Path),
     help="Measure the safety factors of the error estimates instead, and write them to this file.",
+)  # fmt: skip
+@click.option(
+    "--figure", type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw what the calibration of the settings saw, of those measured now or that ship.",
 )  # fmt: skip
 @click.option(
     "--problems", type=click.IntRange(min=1),
@@ -36,6 +41,7 @@ def calibrate(
     ctx: click.Context,
     policy: Path | None,
     settings: Path | None,
+    figure: Path | None,
     problems: int | None,
     as_json: bool,
     quiet: bool,
@@ -43,7 +49,7 @@ def calibrate(
     """Measure where a policy's observations lie and how well it knows its error.
 
     With --settings, the factors of the error estimates without a policy (the ones that ship are
-    lw_rl/certificate/calibrated.json).
+    lw_rl/certificate/calibrated.json); with --figure, drawn.
 
     POLICY is the card (.json) or the weights (.safetensors). Both entries, observation_range and
     error_estimate, are written into the card; nothing is trained and the weights stay as they are.
@@ -55,9 +61,22 @@ def calibrate(
       lw-rl calibrate lw_rl/policies/default.json
       lw-rl calibrate runs/default/policy.json --problems 200 --json --quiet
       lw-rl calibrate --settings lw_rl/certificate/calibrated.json
+      lw-rl calibrate --figure settings.png
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     from ..benchmark import calibration
 
+    if figure is not None and policy is None:
+        from ..benchmark.plots import save
+        from ..benchmark.settings_figure import settings_figure
+
+        if settings is not None:
+            _settings(ctx, settings, problems, as_json, quiet)
+        source = resources.files("lw_rl.certificate").joinpath("calibrated.json")
+        content = (settings or source).read_text(encoding="utf-8")
+        save(settings_figure(json.loads(content)), figure)
+        if not (quiet or as_json):
+            click.echo(f"figure: {figure}")
+        return
     if (policy is None) == (settings is None):
         raise click.UsageError("give a POLICY, or --settings FILE, and not both")
     if policy is None:

@@ -22,6 +22,7 @@ from ..host.state import LinePhysics
 from ..iterate import solve
 from ..policies.base import Policy
 from ..result import Result
+from ..schemes import Scheme
 from .lines import KeptLine, choose
 from .profile import with_symmetric_profiles
 from .rays import Emergent, emergent
@@ -162,6 +163,7 @@ class Workshop:
             near = 1e-9 * line.lambda0
             self._kept |= (grid >= line.blue - near) & (grid <= line.red + near)
         self._quadrature: tuple[Array, Array] | None = None
+        self._made: tuple[str, Policy | None, Scheme] | None = None
 
     def context(self, column: dict[str, Array]) -> lw.Context:
         """Return the context of a column, the populations in LTE.
@@ -197,6 +199,14 @@ class Workshop:
     def line_centre(self) -> float:
         """Wavelength of the first line's centre [nm], vacuum."""
         return self.lines[0].lambda0
+
+    def _scheme(self, name: str, policy: Policy | None) -> Scheme:
+        """Return a scheme, the same as for the column before where that had the same policy."""
+        made = self._made
+        if made is None or made[0] != name or made[1] is not policy:
+            scheme = schemes.make_scheme(name, "default" if policy is None else policy)
+            made = self._made = name, policy, scheme
+        return made[2]
 
     def _attempts(self) -> list[str]:
         first = self.settings.scheme
@@ -236,7 +246,7 @@ class Workshop:
             try:
                 ctx = self.context(column)
                 # Only the scheme that was asked for takes the policy, and the neighbour's start.
-                scheme = schemes.make_scheme(name, "default" if k or policy is None else policy)
+                scheme = self._scheme(name, None if k else policy)
                 physics = self._begin(ctx, None if k else neighbour)
                 recorder = StateRecorder(ctx) if record and self.two_level and k == 0 else None
                 last = k == len(attempts) - 1

@@ -14,7 +14,6 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache, wraps
 from typing import Any, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 import lightweaver as lw
 
@@ -120,15 +119,15 @@ def _alike(name: str, choices: Iterable[str]) -> str | None:
     return next((c for c in choices if c[0] != "_" and _folded(c) == _folded(name)), None)
 
 
-def _choose(name: str, choices: Iterable[str]) -> str | None:
+@lru_cache(maxsize=1024)
+def _choose(name: str, choices: tuple[str, ...]) -> str | None:
     """Return the choice that is a spelling of a name."""
-    choices = tuple(choices)
     known = (candidate for candidate in _candidates(name) if candidate in choices)
     return next(known, None) or _alike(name, choices)
 
 
 #: How types spell attributes that all their objects have.
-_KNOWN: WeakKeyDictionary[type, dict[str, str]] = WeakKeyDictionary()
+_KNOWN: dict[type, dict[str, str]] = {}
 
 
 def spelled(thing: Any, new: str) -> str:
@@ -181,9 +180,13 @@ class Named:
         object.__setattr__(self, "_thing", thing)
 
     def __getattr__(self, name: str) -> Any:
+        thing = self._thing
+        known = _KNOWN.get(type(thing), {}).get(name)
+        if known is not None:
+            return getattr(thing, known)
         if name.startswith("__"):
             raise AttributeError(name)
-        return getattr(self._thing, spelled(self._thing, name))
+        return getattr(thing, spelled(thing, name))
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._thing, spelled(self._thing, name), value)
@@ -201,7 +204,7 @@ def entry(mapping: Mapping[str, Any], new: str) -> Any:
     KeyError
         If there is none of that name in any spelling.
     """
-    name = _choose(new, mapping)
+    name = _choose(new, tuple(mapping))
     if name is None:
         raise KeyError(f"{' or '.join(_candidates(new))}; there are {', '.join(mapping)}")
     return mapping[name]

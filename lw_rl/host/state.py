@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -109,6 +110,11 @@ class LinePhysics:
     temperature: Array
     g_ratio: float
     extent: float
+
+    @property
+    def columns(self) -> int:
+        """Columns of the atmosphere, whose points at one height are neighbours; 1 in 1D."""
+        return int(np.count_nonzero(self.height == self.height[0]))
 
 
 @dataclass(frozen=True)
@@ -281,7 +287,7 @@ class Evaluation:
         y: Array = self.y + self.r
         return y
 
-    @property
+    @cached_property
     def residual_norm(self) -> float:
         """Largest absolute residual, infinite if the evaluation is not valid."""
         return max(float(self.r.max()), -float(self.r.min())) if self.valid else np.inf

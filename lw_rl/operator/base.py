@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from ..arrays import Array
+from ..errors import MemoryLimitError
 from ..host.state import Atom, Grid, LinePhysics, LineProfile
 from .lambda_1d import Plane1D
 from .line_quadrature import Rays
@@ -31,6 +32,7 @@ __all__ = [
     "EquilibriumOperator",
     "Geometry",
     "KnowsRadiation",
+    "fits",
     "geometry_for",
     "has_operator",
     "operator_for",
@@ -60,10 +62,14 @@ class EquilibriumOperator(Protocol):
         The state that it was linearised around.
     regular : bool
         Whether it can be inverted.
+    copies_host : bool
+        Whether its formal solver is the host's own, to rounding: what it says of the error is
+        believed at the first formal solution.
     """
 
     y: Array | None
     regular: bool
+    copies_host: bool
 
     def solve(self, residual: Array) -> Array:
         """Return the correction that removes a residual."""
@@ -128,6 +134,17 @@ def geometry_for(grid: Grid) -> Plane1D | Plane2D | None:
 def has_operator(atom: Atom, geometry: Plane1D | Plane2D | None) -> bool:
     """Return whether there is an operator for an atom in a geometry."""
     return atom.source is not None and geometry is not None
+
+
+def fits(atom: Atom, geometry: Plane1D | Plane2D | None) -> bool:
+    """Return whether there is memory for the operator that an atom has."""
+    if not isinstance(geometry, Plane2D) or atom.source is None or atom.source.plane is None:
+        return True
+    try:
+        geometry.keeps(atom.source.plane())
+    except MemoryLimitError:
+        return False
+    return True
 
 
 def operator_for(

@@ -14,9 +14,14 @@ import numpy as np
 
 from ..arrays import Array
 from ..host.equations import Rates, Transfer
+from ..norms import largest
 from .multilevel import INVERTED, CoupledEquilibrium, _Anchored, _Response
 
-__all__ = ["CoupledTimeStep"]
+__all__ = ["LEAVES", "CoupledTimeStep"]
+
+#: A linearisation is made anew where it leaves more than this share of a correction, or where a
+#: correction is larger than the second number, in the logarithm.
+LEAVES, _LARGE = 0.15, 0.1
 
 #: What transfer must have alike for a linearisation to be of use.
 _SHAPE = ("lower", "upper", "start", "transition")
@@ -58,7 +63,7 @@ class CoupledTimeStep(CoupledEquilibrium):
         return self.before.shape == other.before.shape and all(map(np.array_equal, *same))
 
     def reuse(self, rates: Rates, other: CoupledTimeStep) -> tuple[Array, Array] | None:
-        """Return what :meth:`solve` does, by the last linearisation of another step.
+        """Return what :meth:`solve` does, by the last linearisation of another step; None if far.
 
         It is tied to the rates given, so that the solution is the same where these are the end of
         the step; how fast they lead there tells whether it is still of use. Scattered light is
@@ -87,7 +92,9 @@ class CoupledTimeStep(CoupledEquilibrium):
         self._trap(response, anchored)
         found = self._equilibrium(n, rates, anchored, response)
         self._last = other._last
-        return None if found is None else (found, rates.J)
+        if found is None or not largest(np.log(found / n)) < _LARGE:
+            return None
+        return found, rates.J
 
     def _swept(
         self,

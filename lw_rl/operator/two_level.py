@@ -70,7 +70,11 @@ class TwoLevelOperator:
         Mean intensity of background and lower boundary as c^2 J / 2 h nu^3, shape [Nspace].
     regular : bool
         Whether the operator can be inverted.
+    copies_host : bool
+        False: scattering and what is not linear leave more than its first estimate says.
     """
+
+    copies_host = False
 
     def __init__(
         self,

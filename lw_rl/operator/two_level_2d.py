@@ -10,9 +10,9 @@ divided by MALI's diagonal and unknowns are relative (Klein, Castor, Greenbaum, 
 Lambda: one less that is far below the rounding of single precision where epsilon is small.
 
 The form of the limiter is that of the state before, and where it switches a correction errs at
-single points, which the next one may do the other way round. A step or two of MALI, not linearised,
-on what a correction led to are what damps them, as they do in multigrid methods (Fabiani Bendicho,
-Trujillo Bueno and Auer 1997, A&A 324, 161).
+single points, which the next one may do the other way round. A step of MALI, not linearised, on
+what a correction led to is what damps them, as in multigrid methods (Fabiani Bendicho, Trujillo
+Bueno and Auer 1997, A&A 324, 161).
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _RELATIVE, _LEAST = 2e-2, 1e-7
 #: The same of a second step, which tells of the limiter and need not be precise.
 _ROUGH = 0.1
 #: The same of the first solutions: of the linear one, and of those around the one before.
-_START = (1e-2, 1e-3, 3e-5)
-#: Steps of MALI that follow a correction of ln S: so many beyond a size.
-_SMOOTHING = ((0.03, 2), (1e-3, 1))
+_START = (1e-2, 1e-3, 3e-6)
+#: Correction of ln S from which on a step of MALI follows it.
+_SMOOTHED = 1e-3
 #: Applications of the operator at most.
 _MOST = 60
 #: Change of ln S up to which the first operator is not relinearised.
@@ -79,11 +79,6 @@ class _Visited:
     correction: tuple[Array, Array] | None = None
 
 
-def _steps(size: float) -> int:
-    """Return how many steps of MALI follow a correction of a size, in the logarithm."""
-    return next((steps for least, steps in _SMOOTHING if size > least), 0)
-
-
 class PlaneOperator:
     """The operator of one line in two dimensions, linearised.
 
@@ -110,7 +105,11 @@ class PlaneOperator:
         Whether it can be inverted.
     applications : int
         How often Lambda was applied.
+    copies_host : bool
+        True: Lambda is the host's own.
     """
+
+    copies_host = True
 
     def __init__(
         self,
@@ -233,8 +232,8 @@ class PlaneOperator:
             least = np.maximum(self.thermal, _FLOOR * self._B.min())
             y: Array = np.log(np.maximum(S, least))
             if self.y is not None:
-                moved = largest(y - self.y)
-                y = self._smoothed(y, scattered, np.zeros_like(y), _steps(moved))
+                if largest(y - self.y) > _SMOOTHED:
+                    y = self._smoothed(y, scattered)
             self._started = y
         return self._started
 
@@ -242,19 +241,22 @@ class PlaneOperator:
 
     def _residual(self, y: Array, scattered: Array) -> tuple[Array, Array]:
         """Return the residual at a state, not linearised, and MALI's diagonal there."""
-        at = Transfer2D(self.line, self.geometry, y, scattered, False)
         S = np.exp(y)
-        others = at.nonlinear()
+        if self.y is not None and scattered is self.scattered and np.array_equal(y, self.y):
+            at = self.transfer
+            others = at.mean_intensity(S, scattered, True)[0]
+        else:
+            at = Transfer2D(self.line, self.geometry, y, scattered, False)
+            others = at.nonlinear()
         one_less = 1.0 - self._epsilon
         own = one_less * others - (self._epsilon + one_less * at.escape) * S
         return own + self.thermal, self._epsilon + one_less * at.diagonal
 
-    def _smoothed(self, y: Array, scattered: Array, defect: Array, steps: int) -> Array:
-        """Return a state after some steps of MALI at equations with a defect added."""
-        for _ in range(steps):
-            residual, diagonal = self._residual(y, scattered)
-            y = y + to_log((residual + defect) / (diagonal * np.exp(y)))
-        return y
+    def _smoothed(self, y: Array, scattered: Array, defect: Array | float = 0.0) -> Array:
+        """Return a state after a step of MALI at equations with a defect added."""
+        residual, diagonal = self._residual(y, scattered)
+        smoothed: Array = y + to_log((residual + defect) / (diagonal * np.exp(y)))
+        return smoothed
 
     @property
     def thermal(self) -> Array:
@@ -296,10 +298,9 @@ class PlaneOperator:
                 self._linearise(y, visited.scattered)
             dS, dT = self._inverted(residual, visited.residual, self._S0, _RELATIVE, _LEAST)
             step = to_log(dS / S)
-            steps = _steps(largest(step))
-            if steps:
+            if largest(step) > _SMOOTHED:
                 defect = residual - self._residual(y, visited.scattered)[0]
-                corrected = self._smoothed(y + step, visited.scattered + dT, defect, steps)
+                corrected = self._smoothed(y + step, visited.scattered + dT, defect)
                 dS = S * np.expm1(corrected - y)
             visited.correction, visited.operator = (dS, dT), self
         return visited.correction[0] / S

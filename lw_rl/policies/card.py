@@ -1,13 +1,14 @@
 """A policy's card: how it was made, and what it may be relied on for.
 
 A card is a mapping of JSON values. Most entries are for people and for ``lw-rl train --reproduce``;
-four of them set limits that schemes and certificates use, and are checked here:
+five of them set limits that schemes and certificates use, and are checked here:
 
 =====================  =============================================================================
 entry                  meaning
 =====================  =============================================================================
 ``observation_range``  lowest and highest value of every channel in training: ``low``, ``high``
 ``asked_within``       estimated error up to which the policy is of use
+``asked_after``        share of the error that the operator's step must have left (default: 0)
 ``error_estimate``     ``factor`` that makes the estimate of a policy's step cover its error
 ``operator_estimate``  ``factor`` for the operator's own estimate, and the range it was found on
 =====================  =============================================================================
@@ -32,7 +33,7 @@ Range = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Lowest and highest values of every channel, each [NCHANNELS]."""
 
 #: The entries that limit where a policy is used.
-_LIMITS = ("observation_range", "error_estimate", "operator_estimate")
+_LIMITS = ("observation_range", "asked_after", "error_estimate", "operator_estimate")
 
 
 class Card(dict[str, Any]):
@@ -49,6 +50,9 @@ class Card(dict[str, Any]):
         What the policy was trained on.
     asked_within : float or None
         Estimated error up to which the policy is of use.
+    asked_after : float
+        Share of the estimated error that the operator's last step must have left for the policy to
+        be asked, zero where it is always asked.
     error_factor : float or None
         Factor that makes the estimate of a policy's step cover its error.
 
@@ -68,6 +72,11 @@ class Card(dict[str, Any]):
                 raise PolicyFileError(
                     f"a card's asked_within must be a number above 0, got {self['asked_within']!r}"
                 )
+        self.asked_after = _number(self.get("asked_after", 0.0))
+        if not 0.0 <= self.asked_after < 1.0:
+            raise PolicyFileError(
+                f"a card's asked_after must be a number in [0, 1), got {self['asked_after']!r}"
+            )
         self.error_factor = _factor(self, "error_estimate")
         self._operator_range = _range(self, "operator_estimate")
         self._operator_factor = _factor(self, "operator_estimate")
@@ -76,6 +85,11 @@ class Card(dict[str, Any]):
     def name(self) -> str:
         """The policy's name."""
         return str(self.get("name", "unnamed"))
+
+    @property
+    def knows_operator(self) -> bool:
+        """Whether it has a factor on the operator's own estimate."""
+        return self._operator_range is not None
 
     def operator_factor(self, static: NDArray[np.floating[Any]]) -> float | None:
         """Return the factor that makes the operator's own estimate cover its error.
@@ -98,7 +112,7 @@ class Card(dict[str, Any]):
         return self._operator_factor if np.all(within[UNCHANGING]) else None
 
     def without_limits(self) -> Card:
-        """Return the card without its training range and its factors on estimates."""
+        """Return the card that sets no limits but `asked_within`."""
         return Card({k: v for k, v in self.items() if k not in _LIMITS})
 
 

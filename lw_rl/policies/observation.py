@@ -7,7 +7,9 @@ of another schema is refused.
 The policy's points
 -------------------
 A policy works on the model's own depth points, resampled in the *index* coordinate to a multiple
-of 32 (:func:`policy_points`), so the points stay where the model concentrates them.
+of 32 (:func:`policy_points`), so the points stay where the model concentrates them. In two
+dimensions every column has such points, at the same heights, and a further axis numbers the
+columns: channels are those of the columns, but sizes and means are of the whole plane.
 
 The action
 ----------
@@ -114,14 +116,17 @@ class Frame:
     Attributes
     ----------
     Nspace, Npoints : int
-        Depths of the model, points of the policy.
+        Points of the model, points of the policy in a column.
     static : Array
-        The channels that do not change, float32, shape [NCHANNELS, Npoints]; the others are zero.
+        The channels that do not change, float32, shape [NCHANNELS, Npoints], in two dimensions
+        [NCHANNELS, Npoints, Nx]; the others are zero.
     log_B : Array
         ln(c^2 B / 2 h nu^3), shape [Nspace].
     lower, upper, weight : Array
         Linear interpolation in the index coordinate: each target's two neighbours and the weight
         of the upper one, to the policy's points (``[0]``) and back (``[1]``).
+    columns : int
+        Columns of the atmosphere; 1 in one dimension.
     """
 
     Nspace: int
@@ -130,6 +135,18 @@ class Frame:
     log_B: Array
     to_points: Table
     to_depths: Table
+    columns: int = 1
+
+    def at_points(self, values: Array) -> Array:
+        """Return a quantity of the model, shape [Nspace], at the policy's points."""
+        if self.columns > 1:
+            values = values.reshape(-1, self.columns)
+        return resample(values, self.to_points)
+
+    def at_depths(self, values: Array) -> Array:
+        """Return a quantity at the policy's points on the model, shape [Nspace]."""
+        at_depths = resample(values, self.to_depths)
+        return at_depths.ravel() if self.columns > 1 else at_depths
 
 
 @dataclass(frozen=True)
@@ -169,32 +186,33 @@ def make_frame(physics: LinePhysics, Npoints: int | None = None) -> Frame:
     -------
     frame : Frame
     """
-    Nspace = physics.log_tau.shape[0]
-    N = policy_points(Nspace) if Npoints is None else int(Npoints)
-    to_points = table(Nspace, N)
-
-    def at(values: Array) -> Array:
-        return resample(values, to_points)
+    Nspace, columns = physics.log_tau.shape[0], physics.columns
+    Nz = Nspace // columns
+    N = policy_points(Nz) if Npoints is None else int(Npoints)
+    shape = (N,) if columns == 1 else (N, columns)
+    static = np.zeros((NCHANNELS, *shape), dtype=np.float32)
+    frame = Frame(Nspace, N, static, physics.log_B, table(Nz, N), table(N, Nz), columns)
+    at = frame.at_points
+    by_depth = physics.log_tau if columns == 1 else physics.log_tau.reshape(Nz, columns)
 
     log_tau, log_B, velocity = at(physics.log_tau), at(physics.log_B), at(physics.velocity)
     log_broadening = np.log(at(physics.broadening))
-    static = np.zeros((NCHANNELS, N), dtype=np.float32)
     rows = {
         "log_tau": log_tau / 10.0,
-        "spacing": np.log(np.maximum(at(np.gradient(physics.log_tau)), 1e-6)) / 3.0,
+        "spacing": np.log(np.maximum(at(np.gradient(by_depth, axis=0)), 1e-6)) / 3.0,
         "epsilon": np.log(np.maximum(at(physics.epsilon), 1e-12)) / 6.0 + 1.0,
         "planck": log_B / 10.0,
-        "planck_gradient": np.gradient(log_B) * 4.0,
+        "planck_gradient": np.gradient(log_B, axis=0) * 4.0,
         "background": np.log(np.maximum(at(physics.background), 1e-20)) / 12.0 + 1.0,
         "albedo": at(physics.albedo),
         "damping": np.log(np.maximum(at(physics.damping), 1e-10)) / 5.0 + 1.0,
         "velocity": (velocity - velocity.mean()) / 3.0,
-        "velocity_gradient": np.gradient(velocity) * 2.0,
+        "velocity_gradient": np.gradient(velocity, axis=0) * 2.0,
         "broadening": (log_broadening - log_broadening.mean()) * 2.0,
     }
     for name, row in rows.items():
         static[CHANNELS.index(name)] = row
-    return Frame(Nspace, N, static, physics.log_B, to_points, table(N, Nspace))
+    return frame
 
 
 def _within(values: Array) -> Array:
@@ -225,21 +243,21 @@ def observe(
     Returns
     -------
     observation : Array
-        float32, shape [NCHANNELS, Npoints].
+        float32, shape [NCHANNELS, Npoints], in two dimensions [NCHANNELS, Npoints, Nx].
     """
     size, residual = size_of(estimate), size_of(r)
     observation = frame.static.copy()
-    observation[0] = resample(estimate, frame.to_points) / size
+    observation[0] = frame.at_points(estimate) / size
     observation[1] = np.log10(size) / 4.0
-    observation[2] = resample(r, frame.to_points) / residual
+    observation[2] = frame.at_points(r) / residual
     observation[3] = np.log10(residual / size) / 4.0
-    observation[_DEPARTURE] = _within(resample(y - frame.log_B, frame.to_points) / 5.0)
+    observation[_DEPARTURE] = _within(frame.at_points(y - frame.log_B) / 5.0)
     if previous is not None:
         moved = size_of(previous.correction)
         if moved > 1e-12:
             surprise = previous.after - (previous.before - previous.correction)
-            observation[-2] = resample(previous.correction, frame.to_points) / moved
-            observation[-1] = _within(resample(surprise, frame.to_points) / moved * 3.0)
+            observation[-2] = frame.at_points(previous.correction) / moved
+            observation[-1] = _within(frame.at_points(surprise) / moved * 3.0)
     return observation
 
 
@@ -249,7 +267,7 @@ def action_to_points(action: Array | Single, size: float) -> Array:
     Parameters
     ----------
     action : Array
-        Values in [-1, 1], shape [Npoints].
+        Values in [-1, 1], shape [Npoints], in two dimensions [Npoints, Nx].
     size : float
         The largest absolute estimate.
     """
@@ -271,7 +289,7 @@ def correction(frame: Frame, action: Array | Single, estimate: Array) -> Array:
     frame : Frame
         From :func:`make_frame`.
     action : Array
-        Values in [-1, 1], shape [Npoints].
+        Values in [-1, 1], shape [Npoints], in two dimensions [Npoints, Nx].
     estimate : Array
         The operator's estimate of the remaining correction, shape [Nspace].
 
@@ -282,9 +300,9 @@ def correction(frame: Frame, action: Array | Single, estimate: Array) -> Array:
         points, interpolated.
     """
     at_points = action_to_points(action, size_of(estimate))
-    return estimate + resample(at_points, frame.to_depths)
+    return estimate + frame.at_depths(at_points)
 
 
 def observe_depths(frame: Frame, values: Array) -> Array:
     """Return a quantity on the model's depths at the policy's points, shape [Npoints]."""
-    return resample(values, frame.to_points)
+    return frame.at_points(values)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from ..arrays import Array
+from ..certificate.history import History
 from ..host.adapter import Adapter
 from ..host.state import Block, Evaluation
 from ..operator.base import EquilibriumOperator
@@ -52,18 +53,18 @@ class Step:
         Which scheme made the step.
     accepted : bool
         False if the step before was undone.
-    restart : bool
-        Whether the solve begins again where the host began: what was seen so far does not count.
     note : str
         What happened, where that is out of the ordinary.
+    image : Array or None
+        What an operator of its own makes of the evaluated state, if that was combined with others.
     """
 
     y: Array | None
     estimate: float = 0.0
     by: str = "mali"
     accepted: bool = True
-    restart: bool = False
     note: str = ""
+    image: Array | None = None
 
     def noted(self, note: str) -> Step:
         """Return the step with another note before its own."""
@@ -92,8 +93,17 @@ class Scheme(Protocol):
         """Whether the formal solution leaves out the approximate operator."""
         ...
 
-    def init(self, adapter: Adapter) -> Any:
-        """Return the state at the start of a solve, before the first formal solution."""
+    def init(self, adapter: Adapter, history: History) -> Any:
+        """Return the state at the start of a solve, before the first formal solution.
+
+        Parameters
+        ----------
+        adapter : Adapter
+            Access to the context.
+        history : History
+            The states visited, for schemes that combine them. Whoever drives the scheme adds an
+            evaluation once the step from it is known.
+        """
         ...
 
     def step(self, evaluation: Evaluation, state: Any) -> Step:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ..certificate.history import MAX_RHO
+from ..certificate.settings import shipped
 from ..norms import relative
 from .base import Step
 
 __all__ = ["Account", "Budget"]
 
-#: Factor per step by which the residual falls if a step is worth one of MALI's.
-_RATE = 0.8
-#: The same of steps that combine plain updates, or of no policy: any clear progress.
+#: Factor per step below which a residual falls clearly: with 0.9 Anderson acceleration takes 917
+#: formal solutions on 28 problems of the suites, with 0.99 896; with 1 limit cycles are progress.
 _CLEARLY = 0.99
 
 
@@ -22,8 +23,11 @@ class Budget:
 
     Parameters
     ----------
-    allowance, share : float, optional
-        Formal solutions: so many, and so many for each that MALI would have made (default: 5, 0.1).
+    allowance : float, optional
+        Formal solutions (default: as calibrated, `lw_rl.certificate.settings`).
+    share : float, optional
+        So many for each that MALI would have made (default: 0.1; a solve is over budget from 1.1
+        times MALI's on).
 
     Raises
     ------
@@ -31,7 +35,7 @@ class Budget:
         If the allowance is negative or the share is not positive.
     """
 
-    allowance: float = 5.0
+    allowance: float = field(default_factory=lambda: shipped().allowance)
     share: float = 0.1
 
     def __post_init__(self) -> None:
@@ -58,21 +62,20 @@ class Account:
         Those since the last earned one, and those that MALI would not have made.
     base : float
         The residual at the last earned one.
-    rejections, rests : int
-        Undone steps of the scheme in use, and how often it had to rest.
+    rests : int
+        How often the scheme in use had to rest.
     """
 
     earned: float = 0.0
     pending: int = 0
     fruitless: int = 0
     base: float = float("inf")
-    rejections: int = 0
     rests: int = 0
 
     def hand_over(self) -> None:
         """Note that the scheme in use is given up."""
         self.fruitless += self.pending
-        self.pending = self.rejections = self.rests = 0
+        self.pending = self.rests = 0
 
     def plain(self, residual: float) -> None:
         """Note a plain step. An accelerated one before it is judged by what that makes of it."""
@@ -83,22 +86,12 @@ class Account:
         self.earned += 1
         self.pending, self.base = 0, residual
 
-    def accelerated(self, residual: float, strict: bool) -> None:
-        """Note an accelerated step.
-
-        Parameters
-        ----------
-        residual : float
-            The residual after it.
-        strict : bool
-            Whether the residual has to fall as fast as that of a good plain step would.
-        """
+    def accelerated(self, residual: float) -> None:
+        """Note an accelerated step."""
         self.pending += 1
-        if residual <= (_RATE if strict else _CLEARLY) ** self.pending * self.base:
+        if residual <= _CLEARLY**self.pending * self.base:
             # Plain steps would have taken so many.
-            fell = math.log(max(self.base, 1e-300) / max(residual, 1e-300))
-            worth = fell / -math.log(_RATE) if strict else 0.0
-            self.earned += max(self.pending, worth)
+            self.earned += self.pending
             self.pending, self.base = 0, residual
 
     def error(self, residual: float, last: Step) -> float:
@@ -109,7 +102,7 @@ class Account:
         """
         if last.y is not None or not 0.0 < self.base < math.inf:
             return max(last.estimate, relative(residual))
-        return relative(residual / (1.0 - min(residual / self.base, 0.999)))
+        return relative(residual / (1.0 - min(residual / self.base, MAX_RHO)))
 
     def undone(self) -> None:
         """Note that the last step is undone."""
@@ -121,9 +114,12 @@ class Account:
         return budget.left(self.earned, self.fruitless + self.pending)
 
     def rest(self, budget: Budget) -> int:
-        """Return the plain steps that earn one more try; twice as many from the third time on."""
+        """Return the plain steps that earn one more try; twice as many from the third time on.
+
+        A try in vain keeps the estimate of the error from seeing MALI left to itself.
+        """
         self.fruitless += self.pending
         self.pending = 0
-        steps = math.ceil((1.0 - self.left(budget)) / budget.share)
         self.rests += 1
+        steps = math.ceil((1.0 - self.left(budget)) / budget.share)
         return int(steps * 2 ** max(self.rests - 2, 0))

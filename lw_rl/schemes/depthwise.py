@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from typing import cast
 
 import numpy as np
 
 from ..arrays import Array
+from ..certificate.history import MEMORY, History
+from ..certificate.settings import shipped
 from ..errors import OutOfRangeError, PolicyOutputError
 from ..extrapolation import combine_linear
 from ..host.adapter import Adapter
@@ -24,24 +24,20 @@ from ..operator.base import (
 )
 from ..operator.lambda_1d import Plane1D
 from ..operator.plane_2d import Plane2D
+from ..operator.two_level import TwoLevelOperator
 from ..policies.base import Policy
 from ..policies.card import card_of
 from ..policies.observation import Frame, Previous, correction, make_frame, observe
-from .anderson import Anderson, Iterates
+from .anderson import Anderson, AndersonState
 from .base import Step
 from .multilevel import CoupledStep, coupled_step
 
 __all__ = ["ALONE", "BlockState", "Depthwise", "propose"]
 
 #: What atoms get that have no operator, or one that cannot be inverted.
-_OTHERS = Anderson(logarithmic=True, delay=5)
+_OTHERS = Anderson()
 #: Whose the steps are that no policy had a part in.
 ALONE = "nonlocal"
-#: A policy whose step leaves more than this of the estimated error is not asked again.
-_USEFUL = 0.3
-#: Populations that are further from equilibrium than this at the first formal solution, in the
-#: logarithm of the source function, are no better to begin with than the operator's own solution.
-_ELSEWHERE = 0.5
 
 
 @dataclass
@@ -52,25 +48,31 @@ class BlockState:
     ----------
     block : Block
         Which one it is.
-    others : Iterates or None
+    others : AndersonState
         For atoms without an operator.
+    history : History
+        The states visited.
     coupled : CoupledStep or None
         The operator of all atoms together, the same for all of them, if one has more levels.
-    near : float
-        Estimated error from which on the policy is not asked.
+    near, after : float
+        Estimated error from which on the policy is not asked, and share of it that the step before
+        must have left.
     operator : EquilibriumOperator or None
         Of a two-level atom.
+    carries : bool
+        Whether it carries scattered light along.
+    asks : bool
+        Whether a policy may be asked.
     frame : Frame or None
-        Of a two-level atom, if there is a policy.
+        Of its observations, once it was asked.
+    by_policy : bool
+        Whether the last step was the policy's.
     factor : float or None
         With which the operator's own estimate of the error holds, if the policy's card knows that.
-    afresh : callable or None
-        Returns the operator as from LTE, if the solve did not begin there.
     first, lte : Array or None
         The operator's own solution, if that is where the solve is to begin, and the unknown in LTE.
-    visited : deque of tuple of Array
-        The states visited: the unknown, the relative residuals of plain Lambda iteration, which is
-        what the operator works on, and of MALI.
+    since : int
+        Formal solutions, of all of the solve, whose states are not combined.
     last : tuple of Array, or None
         The policy's last correction, and the estimated error that it was made for.
     made : int
@@ -84,16 +86,20 @@ class BlockState:
     """
 
     block: Block
-    others: Iterates | None
+    others: AndersonState
+    history: History
     near: float
+    after: float = 0.0
     coupled: CoupledStep | None = None
     operator: EquilibriumOperator | None = None
+    carries: bool = False
+    asks: bool = False
     frame: Frame | None = None
+    by_policy: bool = False
     factor: float | None = None
-    afresh: Callable[[], EquilibriumOperator | None] | None = None
     first: Array | None = None
     lte: Array | None = None
-    visited: deque[tuple[Array, Array, Array]] = field(default_factory=deque)
+    since: int = 0
     last: tuple[Array, Array] | None = None
     made: int = 0
     size: float = np.inf
@@ -102,11 +108,8 @@ class BlockState:
 
     def clear(self) -> None:
         """Forget the states visited."""
-        self.visited.clear()
-        if self.others is not None:
-            self.others.clear()
-        if self.coupled is not None:
-            self.coupled.clear()
+        self.since = self.history.made
+        self.others.clear()
         self.last = None
 
 
@@ -155,24 +158,23 @@ class Depthwise:
     is corrected, a flexible, nonlinearly preconditioned method of minimal residuals (Saad 1993,
     SIAM J. Sci. Comput. 14, 461). The fixed point is exact whatever operator and policy say.
 
-    Where the solve has moved away from what the operator was linearised around, it is relinearised.
+    Where the solve has moved away from what the operator was linearised around, further than
+    `Settings.moved`, it is relinearised.
 
     Populations in LTE carry no information about the radiation field: then the operator's own
     solution is the zeroth step, before the first formal solution.
 
-    A policy is asked for as long as its steps leave less than a third of the estimated error:
-    after one that does not, where the operator's first guess is far off, where it fails, and where
-    it says that it knows nothing of the kind (:class:`~lw_rl.errors.OutOfRangeError`), the rest of
-    the solve is the operator's alone.
+    A policy is asked where the operator's last step left enough to do, as its card says
+    (`Card.asked_after`), for as long as its steps lower the estimated error: after one that does
+    not, where the operator's first guess is further off than its card allows, where it fails, and
+    where it says that it knows nothing of the kind (:class:`~lw_rl.errors.OutOfRangeError`), the
+    rest of the solve is the operator's alone.
 
     Two-level atoms get this, in two dimensions with an operator that is applied without being made
     (`lw_rl.operator.two_level_2d`) and without a policy. Where an atom has more levels, all of them
     get the equilibrium of their coupled lines and continua (`lw_rl.schemes.multilevel`) and, where
-    that does not apply, as in two dimensions, or does not help, after five plain updates, Anderson
-    acceleration in the logarithm of the populations; the plain update itself where the host
-    conserves charge: the electrons move with the populations then, and a combination of plain
-    updates is none of a fixed map. In partial redistribution these two get the plain update
-    (:class:`Safeguarded`).
+    that does not apply, as in two dimensions, what `Anderson` does. In partial redistribution these
+    two get the plain update (:class:`Safeguarded`).
 
     Parameters
     ----------
@@ -180,20 +182,11 @@ class Depthwise:
         Maps an observation (`lw_rl.policies.observation`) to one number per point; None leaves it
         all to the operator.
     window : int, optional
-        States that are combined; 1 turns it off (default: 8).
-    near : float, optional
-        Error of the operator's first guess from which on a policy is not asked: the problem is a
-        hard one (default: 0.05). A policy that has learned from hard ones says so in its card
-        (`Card.asked_within`).
-    far : float, optional
-        Distance from what the operator was linearised around, in the logarithm, beyond which it is
-        relinearised (default: 0.3).
+        States that are combined; 1 turns it off (default: 11, all that are remembered).
     """
 
     policy: Policy | None
-    window: int = 8
-    near: float = 0.05
-    far: float = 0.3
+    window: int = MEMORY
     name: str = field(default="depthwise")
     lambdaIterate: bool = False
     solves_scattering: bool = True
@@ -207,21 +200,25 @@ class Depthwise:
         if self.window < 1:
             raise ValueError(f"Depthwise needs window >= 1, got {self.window}")
 
-    def init(self, adapter: Adapter) -> list[BlockState]:
+    def init(self, adapter: Adapter, history: History) -> list[BlockState]:
         """Prepare operator and observation of every two-level atom."""
         geometry = geometry_for(adapter.grid)
-        coupled = None if adapter.line_sources else coupled_step(adapter)
-        return [self._prepared(adapter, block, geometry, coupled) for block in adapter.blocks]
+        coupled = None if adapter.line_sources else coupled_step(adapter, history)
+        return [
+            self._prepared(adapter, history, block, geometry, coupled) for block in adapter.blocks
+        ]
 
     def _prepared(
         self,
         adapter: Adapter,
+        history: History,
         block: Block,
         geometry: Plane1D | Plane2D | None,
         coupled: CoupledStep | None,
     ) -> BlockState:
-        others = None if adapter.conserves_charge else _OTHERS.init(adapter)
-        s = BlockState(block, others, self.near, coupled, visited=deque(maxlen=self.window))
+        others = _OTHERS.init(adapter, history)
+        # The first formal solution begins without scattered background light.
+        s = BlockState(block, others, history, np.inf, coupled=coupled, since=history.made + 1)
         if coupled is not None:
             return s
         atom, y = adapter.atom(block), adapter.read()[block.span]
@@ -229,10 +226,8 @@ class Depthwise:
         operator = operator_for(atom, geometry, None if lte else y)
         if operator is None or not operator.regular:
             return s
-        s.operator = operator
-        if not lte:
-            s.afresh = partial(operator_for, atom, geometry)
-        else:
+        s.operator, s.carries = operator, isinstance(operator, CarriesLight)
+        if lte:
             s.first = operator.start()
             # Collisional-radiative switching begins as another problem, from LTE.
             s.lte = y if adapter.settled else None
@@ -240,9 +235,10 @@ class Depthwise:
         trained = adapter.grid.Ndim == 1 and not adapter.redistributes(block)
         if self.policy is not None and atom.source and trained:
             card = card_of(self.policy)
-            s.frame = make_frame(atom.source.physics())
-            s.near = card.asked_within or self.near
-            s.factor = card.operator_factor(s.frame.static)
+            s.asks, s.near, s.after = True, card.asked_within or np.inf, card.asked_after
+            if card.knows_operator:
+                s.frame = make_frame(atom.source.physics())
+                s.factor = card.operator_factor(s.frame.static)
         return s
 
     def operators(self, state: list[BlockState]) -> dict[Block, EquilibriumOperator]:
@@ -262,7 +258,7 @@ class Depthwise:
         """
         for s in state:
             s.clear()
-            s.frame = None
+            s.asks = False
             s.redistributed = True
 
     def couples(self, state: list[BlockState]) -> bool:
@@ -276,8 +272,8 @@ class Depthwise:
         for s in state:
             if s.lte is not None and np.array_equal(y[s.block.span], s.lte):
                 start[s.block.span] = s.first
-                if isinstance(s.operator, CarriesLight):
-                    s.operator.carry(s.first)
+                if s.carries:
+                    cast(CarriesLight, s.operator).carry(start[s.block.span])
         return None if np.array_equal(start, y) else start
 
     def start_radiation(self, state: list[BlockState]) -> dict[Block, Array]:
@@ -299,40 +295,36 @@ class Depthwise:
             return Step(None, by="mali")
         coupled = state[0].coupled
         if coupled is not None:
-            if coupled.helps(evaluation.residual_norm):
-                proposed = coupled.propose(evaluation)
-                if proposed is None:
-                    return Step(None, by="mali")
-                return Step(proposed[0], estimate=relative(proposed[1]), by=ALONE)
-            for s in state:
-                s.coupled = None
-        if all(s.operator is None and s.others is None for s in state):
+            proposed = coupled.propose(evaluation)
+            if proposed is None:
+                return Step(None, by="mali")
+            y_next, size, image = proposed
+            return Step(y_next, estimate=relative(size), by=ALONE, image=image)
+        if all(s.operator is None and s.others.waits for s in state):
             return Step(None, by="mali")
         assert evaluation.lambda_residual is not None
         y_next = np.empty_like(evaluation.y)
         estimate = 0.0
         for s in state:
-            y, r = evaluation.y[s.block.span], evaluation.r[s.block.span]
             if s.operator is not None:
-                proposal, error = self._correct(y, r, evaluation.lambda_residual[s.block.span], s)
-                if isinstance(s.operator, CarriesLight):
-                    s.operator.carry(proposal)
+                proposal, error = self._correct(evaluation, s)
+                if s.carries:
+                    cast(CarriesLight, s.operator).carry(proposal)
             else:
-                proposal = y + r if s.others is None else _OTHERS.mix(y, y + r, s.others)
-                error = relative(largest(proposal - y))
+                proposal = _OTHERS.mix(evaluation, s.block.span, s.others)
+                error = relative(largest(proposal - evaluation.y[s.block.span]))
             estimate = max(estimate, error)
             y_next[s.block.span] = proposal
         note = "; ".join(s.note for s in state if s.note)
         for s in state:
             s.note = ""
-        if any(s.frame is not None for s in state):
+        if any(s.by_policy for s in state):
             by = self.name
         else:
             by = ALONE if any(s.operator is not None for s in state) else _OTHERS.name
         return Step(y_next, estimate=estimate, by=by, note=note)
 
-    @staticmethod
-    def _combined(s: BlockState) -> tuple[Array, Array, Array, Array]:
+    def _combined(self, evaluation: Evaluation, s: BlockState) -> tuple[Array, Array, Array, Array]:
         """Return the error of the last state, and the best combination of the states visited.
 
         Returns
@@ -344,14 +336,14 @@ class Depthwise:
             residual.
         """
         assert s.operator is not None
-        ys, lambdas, plains = zip(*s.visited, strict=True)
-        errors = [
-            s.operator.error(y, lambda_residual)
-            for y, lambda_residual in zip(ys, lambdas, strict=True)
-        ]
-        last = ys[-1], errors[-1], plains[-1]
+        span, ys, errors, plains = s.block.span, [], [], []
+        for e in s.history.states(evaluation, s.since)[-self.window :]:
+            assert e.lambda_residual is not None
+            ys.append(e.y[span])
+            errors.append(s.operator.error(e.y[span], e.lambda_residual[span]))
+            plains.append(np.expm1(e.r[span]))
         combined = combine_linear(ys, errors, plains) if len(ys) > 1 else None
-        return errors[-1], *(last if combined is None else combined)
+        return errors[-1], *((ys[-1], errors[-1], plains[-1]) if combined is None else combined)
 
     def _outdated(self, start: Array, s: BlockState) -> bool:
         """Whether the operator is to be relinearised, around where its step is to begin.
@@ -363,45 +355,36 @@ class Depthwise:
         assert s.operator is not None and s.operator.y is not None
         if s.made == 1 or s.redistributed:
             return False
-        return largest(s.operator.y - start) > self.far
+        return largest(s.operator.y - start) > shipped().moved
 
-    def _correct(
-        self, y: Array, r: Array, lambda_residual: Array, s: BlockState
-    ) -> tuple[Array, float]:
+    def _correct(self, evaluation: Evaluation, s: BlockState) -> tuple[Array, float]:
         """Return the next unknown of a two-level atom and the estimated error of the present."""
         assert s.operator is not None
         s.made += 1
-        if s.made == 2:
-            # The first formal solution began without scattered background light.
-            s.visited.clear()
-        s.visited.append((y, lambda_residual, np.expm1(r)))
-        error, start, left, plain = self._combined(s)
-        if s.made == 1 and s.afresh is not None and largest(to_log(error)) > _ELSEWHERE:
-            # Those of another atmosphere, say: the operator leaves a share of their error, which is
-            # larger than that of its own solution.
-            own = s.afresh()
-            if own is not None and own.regular:
-                s.operator = own
-                s.note = "the populations that it began with are far off: begun as from LTE"
-                return own.start(), largest(error)
+        error, start, left, plain = self._combined(evaluation, s)
         if self._outdated(start, s):
             relinearised = s.operator.relinearised(start)
             if relinearised.regular:
                 s.operator = relinearised
-                error, start, left, plain = self._combined(s)
+                error, start, left, plain = self._combined(evaluation, s)
         estimate = to_log(left)
         size = largest(error)
-        if not (size < _USEFUL * s.size and size < s.near):
-            s.frame = None
+        if not size < min(s.size, s.near):
+            s.asks = False
+        s.by_policy = s.asks and not size < s.after * s.size
         s.size = size
-        if self.policy is None or s.frame is None:
+        if self.policy is None or not s.by_policy:
+            s.last = None
             return start + estimate, size
+        if s.frame is None:
+            assert isinstance(s.operator, TwoLevelOperator)
+            s.frame = make_frame(s.operator.line)
         previous = None if s.last is None else Previous(*s.last, to_log(error))
         try:
             step = propose(self.policy, s.frame, start, to_log(plain), estimate, previous)
         except PolicyOutputError as err:
             # It fails, or knows nothing of the kind; the operator is no worse for that.
-            s.frame, s.note = None, f"left to the operator: {err}"
+            s.asks, s.by_policy, s.note = False, False, f"left to the operator: {err}"
             return start + estimate, size
         s.last = step, estimate
         return start + step, size

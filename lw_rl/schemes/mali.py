@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..certificate.history import History
 from ..host.adapter import Adapter
 from ..host.state import Evaluation
 from .base import Step
@@ -22,7 +23,7 @@ class Mali:
     lambdaIterate: bool = False
     solves_scattering: bool = False
 
-    def init(self, adapter: Adapter) -> None:
+    def init(self, adapter: Adapter, history: History) -> None:
         """There is no state."""
 
     def step(self, evaluation: Evaluation, state: None) -> Step:

@@ -10,17 +10,14 @@ from ..arrays import Array
 from ..errors import ContextError
 from ..host.adapter import Adapter
 from ..host.medium import Medium, check_differentiable, medium
-from ..norms import largest, limit_step
+from ..norms import largest, limit_step, to_log
 from ..operator.linearised import LinearisedEquilibrium, State, scatters
+from .anderson import MAX_STEP
 
 __all__ = ["NewtonStep", "newton_step"]
 
 #: Unknowns above which the matrix is not made: it has the square of this number of elements.
 _MOST_UNKNOWNS = 5000
-#: Limit of a step in the logarithm.
-_MAX_STEP = 1.0
-#: The mean intensity at the next unknown is not below this share of the present one.
-_LEAST = 0.05
 
 
 @dataclass
@@ -67,15 +64,13 @@ class NewtonStep:
         change /= n
         if not np.isfinite(change.sum()):
             return None
-        # To second order the linear change; positive whatever it is.
-        log = np.log1p(np.abs(change)) * np.sign(change)
-        log = np.where(np.abs(change) < 0.5, np.log1p(np.maximum(change, -0.5)), log)
-        size = largest(log)
-        new = np.exp(limit_step(np.log(n), np.log(n) + log, _MAX_STEP))
+        log = to_log(change)
+        new = np.exp(limit_step(np.log(n), np.log(n) + log, MAX_STEP))
         waves = np.flatnonzero(scatters(m.height, state.total, m.sca))
-        J = linear.following(waves, new - n)
-        self.adapter.write_radiation_ahead(waves, np.maximum(J, _LEAST * state.J[waves]))
-        return self.adapter.unknown(np.split(new, m.first_level[1:])), size
+        J = state.J[waves]
+        J *= np.exp(to_log(linear.following(waves, new - n) / J - 1.0))
+        self.adapter.write_radiation_ahead(waves, J)
+        return self.adapter.unknown(np.split(new, m.first_level[1:])), largest(log)
 
 
 def newton_step(adapter: Adapter) -> NewtonStep | None:

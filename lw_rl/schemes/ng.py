@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..arrays import Array
+from ..certificate.history import History
 from ..extrapolation import ng_extrapolate_positive
 from ..host.adapter import Adapter
 from ..host.state import Evaluation
 from ..norms import limit_step
-from .base import (
-    Step,
-)
+from .anderson import DELAY, MAX_STEP
+from .base import Step
 
-__all__ = ["Ng", "NgState"]
-
-
-@dataclass
-class NgState:
-    """The last iterates, the iterations made, and those since the last acceleration."""
-
-    xs: deque[Array]
-    made: int = 0
-    since: int = 0
+__all__ = ["Ng"]
 
 
 @dataclass(frozen=True)
@@ -39,51 +28,40 @@ class Ng:
     Parameters
     ----------
     order : int, optional
-        Order of the extrapolation; it uses ``order + 2`` iterates (default: 3).
+        Order of the extrapolation; it uses ``order + 2`` iterates, no more than there are in the
+        history (default: 3).
     period : int, optional
-        Plain iterations between two accelerations (default: 5).
-    delay : int, optional
-        Plain iterations before the first acceleration (default: 10).
+        Plain iterations between two accelerations, and before the first (default: 5).
     max_step : float, optional
-        Limit of an accelerated step in the logarithm (default: 4).
+        Limit of an accelerated step in the logarithm (default: 2).
     """
 
     order: int = 3
-    period: int = 5
-    delay: int = 10
-    max_step: float = 4.0
+    period: int = DELAY
+    max_step: float = MAX_STEP
     name: str = field(default="ng")
     lambdaIterate: bool = False
     solves_scattering: bool = True
 
     def __post_init__(self) -> None:
-        if self.order < 1 or self.period < 1 or self.delay < 0:
+        if self.order < 1 or self.period < 1:
             raise ValueError(
-                "Ng needs order >= 1, period >= 1, delay >= 0; got "
-                f"order={self.order}, period={self.period}, delay={self.delay}"
+                f"Ng needs order >= 1, period >= 1; got order={self.order}, period={self.period}"
             )
 
-    def init(self, adapter: Adapter) -> NgState:
-        """Return an empty history."""
-        return NgState(deque(maxlen=self.order + 2))
+    def init(self, adapter: Adapter, history: History) -> History:
+        """Return what is looked at: there is no other state."""
+        return history
 
-    def step(self, evaluation: Evaluation, state: NgState) -> Step:
+    def step(self, evaluation: Evaluation, state: History) -> Step:
         """Keep the host's update, or extrapolate when it is time to."""
-        if not evaluation.valid:
-            state.xs.clear()
+        plain = state.plain_run()
+        iterates = [*(e.y for e in plain), evaluation.y, evaluation.y_plain]
+        ready = len(plain) + 1 >= max(self.period, self.order + 1)
+        if not (evaluation.valid and ready):
             return Step(None, by="mali")
-        if not state.xs:
-            state.xs.append(evaluation.y)
-        state.xs.append(evaluation.y_plain)
-        state.made += 1
-        state.since += 1
-        if state.made < self.delay or state.since < self.period or len(state.xs) < self.order + 2:
-            return Step(None, by="mali")
-        state.since = 0
-        y_next = limit_step(evaluation.y, ng_extrapolate_positive(state.xs), self.max_step)
+        extrapolated = ng_extrapolate_positive(iterates[-self.order - 2 :])
+        y_next = limit_step(evaluation.y, extrapolated, self.max_step)
         if not np.all(np.isfinite(y_next)):
             return Step(None, by="mali")
-        # The extrapolated vector starts a fresh sequence of plain iterates.
-        state.xs.clear()
-        state.xs.append(y_next)
         return Step(y_next, by=self.name)

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from ..arrays import Array
+from ..certificate.history import History
 from ..errors import PolicyOutputError
 from ..host.adapter import Adapter
 from ..host.state import Evaluation
@@ -81,7 +82,7 @@ class Sigmoid:
                 f"{type(self.policy).__name__} has none"
             )
 
-    def init(self, adapter: Adapter) -> list[BlockState | None]:
+    def init(self, adapter: Adapter, history: History) -> list[BlockState | None]:
         """Note depth scale and Planck function of every two-level atom; None for the others."""
         states: list[BlockState | None] = []
         for block in adapter.blocks:

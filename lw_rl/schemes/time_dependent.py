@@ -7,21 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..arrays import Array
+from ..certificate.history import RUN
 from ..host.adapter import Adapter
 from ..host.equations import Equations, Rates
 from ..norms import largest
-from ..operator.time_dependent import CoupledTimeStep
+from ..operator.time_dependent import LEAVES, CoupledTimeStep
 
 __all__ = ["TimeDependentStep"]
-
-#: Corrections in a row that are no smaller, after which the host's own updates go on.
-_PATIENCE = 3
-#: A linearisation is made anew where a correction is larger than this, in the logarithm, or leaves
-#: more than a share of the one before.
-_OUTDATED, _LEAVES = 0.1, 0.15
-#: A correction is taken to leave as much as the one before left, times the first number, and no
-#: less than the second.
-_CAUTION, _LEAST_LEFT = 3.0, 0.5
 
 
 @dataclass
@@ -97,12 +89,13 @@ class TimeDependentStep:
         size = largest(np.log(found / rates.n))
         first = np.isinf(self.size)
         share = 1.0 if first else size / self.size
-        self.size, self.left = size, size * min(max(_CAUTION * share, _LEAST_LEFT), 1.0)
-        if share > _LEAVES and not first:
+        # It is taken to leave twice what the one before left, and no less than a half.
+        self.size, self.left = size, size * min(max(2.0 * share, 0.5), 1.0)
+        if share > LEAVES and not first:
             self._known = None
         self._idle = 0 if self.size < self._least else self._idle + 1
         self._least = min(self.size, self._least)
-        if self._idle > _PATIENCE:
+        if self._idle >= RUN:
             self.by_operator = False
             return None
         self.adapter.write_radiation_ahead(transfer.waves, J)
@@ -112,7 +105,7 @@ class TimeDependentStep:
         """Return populations at the end and mean intensity, by a linearisation as old as serves."""
         if self._known is not None:
             solved = self._operator.reuse(rates, self._known)
-            if solved is not None and largest(np.log(solved[0] / rates.n)) < _OUTDATED:
+            if solved is not None:
                 return solved
         solved = self._operator.solve(rates)
         self._known = None if solved is None else self._operator

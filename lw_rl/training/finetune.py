@@ -198,7 +198,8 @@ def widened(card: Mapping[str, Any], low: Array, high: Array) -> Json:
     """Return a card whose limits include what the policy was trained on.
 
     A policy that kept its old limits would not be used where it has learned: its range of
-    observations takes in the new ones, and the estimated error up to which it is used theirs.
+    observations takes in the new ones, the estimated error up to which it is used theirs, and it is
+    asked whatever the operator leaves.
 
     Parameters
     ----------
@@ -208,7 +209,8 @@ def widened(card: Mapping[str, Any], low: Array, high: Array) -> Json:
         The range of the observations that it was trained on, shape [NCHANNELS].
     """
     largest = 10.0 ** (4.0 * float(high[CHANNELS.index("estimate_size")]))
-    card = {**card, "asked_within": max(card.get("asked_within", 0.0), largest)}
+    card = {k: v for k, v in card.items() if k != "asked_after"}
+    card["asked_within"] = max(card.get("asked_within", 0.0), largest)
     entry = card.get("observation_range")
     if entry is None:
         return card

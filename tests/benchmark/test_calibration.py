@@ -104,7 +104,7 @@ def test_the_range_is_what_was_seen(untrained):
 
 
 def test_the_factor_makes_the_estimate_cover_the_error():
-    policy = actor.load_shipped("default")
+    policy = actor.load_shipped("default").without_limits()
     watched = []
     entry = error_factor(policy, EASY, lambda: watched.append(1))
     assert len(watched) == 2
@@ -122,7 +122,7 @@ def test_a_factor_is_a_quantile_and_never_below_one():
 
 
 def test_ratios_are_of_the_stops_by_the_policy(ctx, reference):
-    policy = actor.load_shipped("default")
+    policy = actor.load_shipped("default").without_limits()
     found = stops(policy, shipped_problem("CaII_K", "FALC", 34).context())
     assert 1 <= len(found.ratios) <= 5 and all(0.0 <= r < 3.0 for r in found.ratios)
     assert 4 <= found.Nformal <= 15

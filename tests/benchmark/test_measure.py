@@ -54,7 +54,7 @@ class Wild:
 
     name, lambdaIterate, calls = "wild", False, 0
 
-    def init(self, adapter):
+    def init(self, adapter, history):
         return None
 
     def step(self, evaluation, state):
@@ -145,7 +145,7 @@ class Broken:
 
     name, lambdaIterate = "broken", False
 
-    def init(self, adapter):
+    def init(self, adapter, history):
         return None
 
     def step(self, evaluation, state):

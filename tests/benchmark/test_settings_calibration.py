@@ -7,7 +7,14 @@ import pytest
 
 from lw_rl.benchmark import settings_calibration
 from lw_rl.benchmark.robustness_problems import HostileProblem
-from lw_rl.benchmark.settings_calibration import FACTORS, calibrate_settings, ratios, write
+from lw_rl.benchmark.settings_calibration import (
+    DISTANCES,
+    FACTORS,
+    MEASURED,
+    calibrate_settings,
+    measure,
+    write,
+)
 from lw_rl.certificate.settings import load, shipped
 from lw_rl.errors import NoReferenceError
 from lw_rl.problems import shipped_problem
@@ -15,23 +22,38 @@ from lw_rl.problems import shipped_problem
 
 @pytest.fixture(scope="module")
 def found():
-    return ratios(shipped_problem("CaII_K", "FALC", 41))
+    return measure(shipped_problem("CaII_K", "FALC", 41))
 
 
 def test_each_estimate_is_compared_with_the_error(found):
-    assert set(found) == set(FACTORS) and all(found.values())
-    assert all(np.all(np.isfinite(seen)) and min(seen) > 0.0 for seen in found.values())
+    assert set(found) == set(MEASURED)
+    for name in FACTORS:
+        seen = found[name]
+        assert np.all(np.isfinite(seen)) and min(seen, default=1.0) > 0.0
+        assert seen or name == "rough", "no limiter switches here"
     # MALI left to itself is extrapolated well: it is the error, not less.
     assert found["plain"] == pytest.approx([1.0] * len(found["plain"]), abs=0.1)
 
 
+def test_an_operator_is_stale_where_it_takes_the_error_for_another(found):
+    near = [ratio for distance, ratio in found["moved"] if distance < 0.1]
+    far = [ratio for distance, ratio in found["moved"] if distance > 1.0]
+    assert near and far and min(near + far) >= 1.0
+    assert np.quantile(near, 0.9) < 1.1 < np.quantile(far, 0.9)
+
+
+def test_a_solve_that_works_spends_nothing(found):
+    assert found["allowance"] == [0.0]
+
+
 def test_what_has_no_line_source_tells_nothing():
     problem = next(p for p in (HostileProblem(1, k) for k in range(999)) if p.prd)
-    assert not any(ratios(problem).values())
+    assert not any(measure(problem).values())
 
 
 def test_the_file_is_read_and_says_what_set_each(found, monkeypatch, tmp_path):
-    monkeypatch.setattr(settings_calibration, "ratios", lambda problem: found)
+    seen = found | {"rough": [0.5, 2.0], "allowance": [0.0, 3.5]}
+    monkeypatch.setattr(settings_calibration, "measure", lambda problem: seen)
     watched = []
     content = calibrate_settings(2, lambda: watched.append(1), "a command")
     assert len(watched) == 2 and content["origin"]["command"] == "a command"
@@ -40,12 +62,17 @@ def test_the_file_is_read_and_says_what_set_each(found, monkeypatch, tmp_path):
     for name in FACTORS:
         entry = content["values"][name]
         assert entry["value"] == getattr(settings, name) >= 1.0
-        assert entry["stops"] == 2 * len(found[name])
+        assert entry["stops"] == 2 * len(seen[name])
         assert entry["value"] == max(1.0, entry["quantiles"]["0.999"])
-    assert settings.rough == shipped().rough and content["values"]["rough"]["set by"]
+    assert (
+        settings.rough == pytest.approx(2.0, rel=0.01) and settings.allowance == shipped().allowance
+    )
+    assert settings.moved in DISTANCES and content["values"]["moved"]["defects"]
+    assert settings.populations == shipped().populations
+    assert all(entry["set by"] for entry in content["values"].values())
 
 
 def test_without_a_stop_there_is_no_factor(monkeypatch):
-    monkeypatch.setattr(settings_calibration, "ratios", lambda problem: {n: [] for n in FACTORS})
+    monkeypatch.setattr(settings_calibration, "measure", lambda problem: {n: [] for n in MEASURED})
     with pytest.raises(NoReferenceError, match="step, combination, plain, defect"):
         calibrate_settings(1)

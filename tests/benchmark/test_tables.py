@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from lw_rl import problems
 from lw_rl.benchmark import tables
 from lw_rl.benchmark.solves import PeerSolve, ProblemResult
 
@@ -42,6 +43,15 @@ def test_sub_iterations_have_a_column_where_there_are_any(redistributed):
     last = printed(tables.suite_tables("prd", redistributed)[-1], width=60)
     assert "iterations" in last and last.splitlines()[3].split() == ["mali", "0", "1", "0", "5"]
     assert any("sub-iterations" in line for line in tables.suite_legend(redistributed))
+
+
+def test_the_whole_cost_has_a_column_in_two_dimensions(results):
+    solves = tuple(replace(s, formal_seconds=0.1) for s in results[0].solves)
+    plane = replace(results[0], problem=problems.plane_problem("CaII_K"), solves=solves)
+    head, _, mali, *_ = tables.suite_markdown([plane]).splitlines()
+    cells = dict(zip(head.split(" | "), mali.split(" | "), strict=True))
+    assert cells["time / iteration"] == "4 / 4 / 4"
+    assert "time / iteration" not in tables.suite_markdown(results)
 
 
 def test_no_cell_of_the_widest_table_is_cut_at_60_columns(problem):

@@ -6,8 +6,6 @@ safeguard (where)                                   test
 no estimate from an undone or unknown update        test_no_estimate_of_an_update_that_is_not_known
 (History.skip)
 a switch that is seen counts for all estimates      test_a_switch_that_is_seen_counts
-so does a residual that a plain step raised         test_where_plain_steps_raise_a_small_...
-so does a step to be undone                         test_history
 what is seen during switching does not              test_residuals_of_other_equations_tell_nothing
 (Certificate.add)
 what plain steps leave at the worst depth counts    test_what_plain_steps_leave_at_the_...
@@ -27,7 +25,6 @@ import copy
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from conftest import error
 from solver_helpers import Adversarial, certified, iterate, set_to
 
@@ -144,20 +141,6 @@ def test_a_switch_that_is_seen_counts(ctx):
     assert certificate.bound() is None
 
 
-def test_where_plain_steps_raise_a_small_residual_nothing_is_certain(ctx):
-    """Replayed: MALI's own steps, one of which seems to have raised the residual."""
-    estimates = {}
-    for small in (0.01, 0.0):
-        certificate, evaluations = follow(copy.deepcopy(ctx), 60, small=small)
-        last = evaluations[-1]
-        assert last.residual_norm < 0.01
-        certificate.add(
-            replace(last, r=1.1 * last.r, lambda_residual=1.1 * last.lambda_residual), None
-        )
-        estimates[small] = certificate.estimate().value
-    assert estimates[0.01] == pytest.approx(10.0 * estimates[0.0], rel=0.2)
-
-
 def test_where_mali_wanders_about_the_solution_there_is_no_stop():
     """At one per cent of it, that is."""
     problem = random_problem("test", 400)
@@ -202,8 +185,6 @@ def test_lambda_iteration_is_not_believed_to_contract():
     """An atom with more levels: a residual of 1e-5 beside an error of 0.1."""
     problem = Adversarial(1, 9971)
     assert not problem.solve("lambda", NmaxIter=370)[1].converged
-    true, result = problem.solve("lambda", NmaxIter=370, convergence=set_to(lambda_rho=0.0))
-    assert result.converged and true > 0.1
 
 
 # ---- the radiation field -----
@@ -243,7 +224,18 @@ def test_where_every_atom_has_an_operator_it_is_none(ctx):
 def test_the_state_of_the_smallest_residual_is_kept_at_the_floor(converged):
     certificate, (evaluation,) = follow(copy.deepcopy(converged), 1)
     certificate.history.clear()
-    sizes = [*10.0 ** np.arange(-4.0, -12.0, -1.0), 4e-12, 3e-12, 7e-12, 2e-12, 5e-12, 3e-12, 6e-12]
+    sizes = [
+        *10.0 ** np.arange(-4.0, -12.0, -1.0),
+        2e-12,
+        4e-12,
+        3e-12,
+        7e-12,
+        5e-12,
+        3e-12,
+        6e-12,
+        4e-12,
+        5e-12,
+    ]
     for size in sizes:
         assert not certificate.floor_reached
         y = evaluation.y + 1e3 * size

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scheme_helpers import affine, evaluation_of
 
-from lw_rl.certificate.history import NOISE, History, Visit, contraction
+from lw_rl.certificate.history import MEMORY, NOISE, History, Iteration, Visit, contraction
 from lw_rl.host.state import Block
 
 
@@ -27,11 +27,11 @@ def test_it_counts_what_was_made():
     history.skip()
     assert (history.made, history.idle, history.known, len(history)) == (5, 2, False, 4)
     history.clear()
-    assert (history.made, history.first, history.least, len(history)) == (0, np.inf, np.inf, 0)
+    assert (history.made, history.first, history.least, len(history)) == (5, np.inf, np.inf, 0)
 
 
 def test_old_visits_are_forgotten():
-    assert len(history_of([0.1] * 50)) == 21
+    assert len(history_of([0.1] * 50)) == MEMORY
 
 
 def test_the_state_is_the_plain_update_or_the_one_evaluated():
@@ -129,13 +129,11 @@ def test_a_combination_of_states_is_far_closer_to_the_solution():
 # ---- contraction -----
 
 
-def test_contraction_is_the_largest_over_the_last_steps():
-    assert contraction([1.0]) == 0.5
+def test_contraction_is_that_over_the_last_steps():
+    assert contraction([1.0]) == 1.0
     assert contraction([1.0, 0.3]) == pytest.approx(0.3)
     geometric = [0.8**k for k in range(9)]
     assert contraction(geometric) == pytest.approx(0.8)
-    # A fast mode hides a slow one for a while.
-    assert contraction([*geometric[:-1], 1e-6]) < 0.8
     assert contraction([1.0, 0.9, 0.81, 0.1, 0.01]) == pytest.approx(0.01**0.25)
     assert history_of([0.8**k for k in range(9)]).contraction() == pytest.approx(0.8)
 
@@ -187,3 +185,41 @@ def test_residuals_that_no_longer_fall_are_at_the_floor_of_rounding():
 
 def test_residuals_that_vanish_are_at_the_floor():
     assert history_of([1e-3, 1e-10, *([0.0] * 12)]).at_floor
+
+
+def test_states_are_remembered_for_whoever_combines_them():
+    history = history_of([0.1 * 0.5**k for k in range(MEMORY + 3)])
+    now = evaluation_of([1.0], [0.1])
+    states = history.states(now)
+    assert len(states) == MEMORY + 1 and states[-1] is now
+    assert [e is now for e in history.states(now, since=history.made)] == [True]
+    assert len(history.states(now, since=history.made - 2)) == 3
+
+
+def test_a_run_of_plain_steps_ends_at_another_step_and_at_a_gap():
+    history = History()
+    for plain in (True, False, True, True):
+        history.add(Visit(evaluation_of([0.0], [0.1]), plain))
+    assert len(history.plain_run()) == 2
+    history.skip()
+    assert history.plain_run() == []
+    history.add(Visit(evaluation_of([0.0], [0.1])))
+    assert len(history.plain_run()) == 1
+
+
+def test_images_are_of_the_last_states_that_have_one_nearby():
+    history = History()
+    for image in (0.1, None, 0.5, 0.2, 0.1):
+        of = None if image is None else np.array([image])
+        history.add(Visit(evaluation_of([0.0], [0.1]), image=of))
+    ys, images = history.images(within=0.3)
+    assert [y[0] for y in ys] == [0.0, 0.0] and [i[0] for i in images] == [0.2, 0.1]
+
+
+def test_iterations_of_unknown_and_profile_are_by_one_scheme_and_without_a_gap():
+    history = History()
+    for by in ("a", "", "a", "b", "b"):
+        history.add(Visit(evaluation_of([0.0], [0.1])))
+        if by:
+            history.iterated(Iteration(by, np.zeros(2), np.ones(2)))
+    assert [i.by for i in history.iterations()] == ["b", "b"]

@@ -33,7 +33,14 @@ def test_a_file_is_read(content, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("step", 0.9), ("rough", float("nan")), ("small", 1.0), ("plain", "1.5"), ("defect", True)],
+    [
+        ("step", 0.9),
+        ("rough", float("nan")),
+        ("moved", 10.0),
+        ("allowance", -1.0),
+        ("plain", "1.5"),
+        ("defect", True),
+    ],
 )
 def test_values_out_of_range_are_refused_by_name(name, value):
     with pytest.raises(ValueError, match=f"{name} must be in .*{value!r}"):

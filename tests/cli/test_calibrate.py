@@ -54,8 +54,9 @@ def test_a_file_that_is_no_policy_is_refused(command, tmp_path):
 
 
 def test_the_settings_that_are_printed_are_written(command, tmp_path, monkeypatch):
-    found = {"step": [1.2], "combination": [3.0], "plain": [0.9], "defect": [1.0]}
-    monkeypatch.setattr("lw_rl.benchmark.settings_calibration.ratios", lambda problem: found)
+    found = {"step": [1.2], "combination": [3.0], "plain": [0.9], "defect": [1.0], "rough": [1.0]}
+    found |= {"moved": [(0.1, 1.0)], "allowance": [0.0]}
+    monkeypatch.setattr("lw_rl.benchmark.settings_calibration.measure", lambda problem: found)
     out = tmp_path / "settings.json"
     done = command("calibrate", "--settings", out, "--problems", "2", "--json", "--quiet")
     assert done.exit_code == 0, done.output

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from cube_helpers import falc_like_rh, small_cube
 
-from lw_rl import atmospheres, atoms
+from lw_rl import atmospheres, atoms, schemes
 from lw_rl.benchmark.reference import reference, true_error
 from lw_rl.cube.column import Neighbour, Workshop, workshop
 from lw_rl.cube.rays import emergent
@@ -18,6 +18,7 @@ from lw_rl.cube.window import Window
 from lw_rl.errors import OutOfRangeError
 from lw_rl.host.adapter import Adapter
 from lw_rl.host.context import radiative_set
+from lw_rl.schemes import make_scheme
 
 
 def test_falc_is_the_single_column_solution_to_the_error_estimate(tmp_path, policy, converged):
@@ -25,12 +26,26 @@ def test_falc_is_the_single_column_solution_to_the_error_estimate(tmp_path, poli
     shop = Workshop(CubeSettings(keep="populations"))
     solved = shop.solve(source.read(Window(0, 0, 1, 0, 1)).column(0), policy)
     assert solved.outcome == "converged" and solved.attempts == 1 and solved.reason == ""
-    assert solved.finisher == "depthwise"
+    assert solved.finisher == "nonlocal", "the operator leaves little for the policy to do"
     truth = np.array(converged.activeAtoms[0].n)
     # The file is in single precision.
     assert true_error([solved.kept], [truth]) < solved.estimate + 1e-5 < 1e-3 + 2e-5
     expected = emergent(converged, (1.0,)).intensity
     np.testing.assert_allclose(solved.line.intensity, expected, rtol=2e-3)
+
+
+def test_the_scheme_is_made_once_for_a_policy(columns, policy, untrained, monkeypatch):
+    made = []
+
+    def counted(name, policy):
+        made.append((name, policy))
+        return make_scheme(name, policy)
+
+    monkeypatch.setattr(schemes, "make_scheme", counted)
+    shop = Workshop(CubeSettings(start="policy"))
+    for asked in (policy, policy, untrained, policy):
+        assert shop.solve(columns.column(0), asked).outcome == "converged"
+    assert made == [("depthwise", p) for p in (policy, untrained, policy)]
 
 
 def test_departure_coefficients_are_populations_over_lte(columns, policy):

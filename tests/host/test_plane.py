@@ -2,13 +2,18 @@
 
 from types import SimpleNamespace
 
+import lightweaver as lw
 import numpy as np
 import pytest
 from plane_helpers import after_some_steps, plane_context
 
-from lw_rl.errors import ContextError
+import lw_rl
+from lw_rl import atoms
+from lw_rl.errors import AtmosphereError, ContextError, MemoryLimitError
 from lw_rl.host.adapter import Adapter
+from lw_rl.host.context import build_context
 from lw_rl.host.plane import mean_opacity, plane_of
+from lw_rl.operator import plane_2d
 
 
 @pytest.mark.parametrize("kind", ["threads", "blobs"])
@@ -89,3 +94,56 @@ def test_a_formal_solver_of_somebody_else_is_refused():
     other = SimpleNamespace(kwargs={**ctx.kwargs, "formalSolver": "mine_2d"})
     with pytest.raises(ContextError, match="'mine_2d' is not known in two dimensions"):
         plane_of(other)
+
+
+# ---- what is refused -----
+
+
+def bad_plane(**changes):
+    """Return an atmosphere of two dimensions by the host's own constructor."""
+    x = np.asarray(changes.pop("x", np.linspace(0.0, 3e5, 4)))
+    z = np.asarray(changes.pop("height", np.linspace(1e6, 0.0, 5)))
+    given = {"temperature": 6e3, "ne": 1e17, "nHTot": 1e20, "vturb": 1e3}
+    values = {name: np.full((len(z), len(x)), value) for name, value in given.items()}
+    if changes.pop("seam", False):
+        values["temperature"][2, -1] = 7e3
+    return lw.Atmosphere.make_2d(z, x, **values, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"seam": True}, "repeats its first column in the last"),
+        ({"x": [0.0, 1e5, 1e5, 3e5]}, r"column x \[m\] must be strictly less than the next"),
+        ({"height": [1e6, 5e5, 5e5, 1e5, 0.0]}, r"height z \[m\] must be strictly greater"),
+        ({"x": [0.0, 1e5]}, "at least 3 rows and 3 columns, this one has 5 x 2"),
+        ({"x": [0.0]}, "at least 3 rows and 3 columns, this one has 5 x 1"),
+        (
+            {"xLowerBc": lw.ZeroRadiation(), "xUpperBc": lw.ZeroRadiation()},
+            "the sides are ZeroRadiation and ZeroRadiation; the host has two in x",
+        ),
+    ],
+)
+def test_an_atmosphere_that_the_host_does_not_take_is_refused(changes, message):
+    with pytest.raises(AtmosphereError, match=message):
+        build_context("CaII_K", bad_plane(**changes), Nrays=3)
+
+
+def test_so_it_is_where_the_host_made_the_context():
+    atmos = bad_plane(seam=True)
+    atmos.quadrature(3)
+    radset = lw.RadiativeSet([atoms.make("CaII_K"), atoms.background_atom("H")])
+    radset.set_active("Ca")
+    ctx = lw.Context(atmos, radset.compute_wavelength_grid(), radset.compute_eq_pops(atmos))
+    with pytest.raises(ContextError, match="repeats its first column in the last"):
+        lw_rl.solve(ctx, quiet=True)
+
+
+def test_memory_that_is_not_there_is_said_before_anything_is_changed(monkeypatch):
+    ctx = plane_context()
+    n = np.array(ctx.activeAtoms[0].n)
+    monkeypatch.setattr(plane_2d, "available_memory", lambda: 1000)
+    with pytest.raises(MemoryLimitError, match="use a smaller grid"):
+        lw_rl.solve(ctx, quiet=True)
+    np.testing.assert_allclose(ctx.activeAtoms[0].n, n, rtol=1e-14)
+    assert lw_rl.solve(ctx, scheme="anderson", quiet=True, NmaxIter=2).Nformal == 2

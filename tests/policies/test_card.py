@@ -31,14 +31,17 @@ def test_an_empty_card_sets_no_limits():
     assert card == {} and card.name == "unnamed"
     assert card.observation_range is card.asked_within is card.error_factor is None
     assert card.operator_factor(np.zeros((NCHANNELS, 32))) is None
+    assert card.asked_after == 0.0 and not card.knows_operator
 
 
 def test_limits_are_read():
     card = Card({
-        "name": "p", "asked_within": 2, "observation_range": RANGE,
+        "name": "p", "asked_within": 2, "asked_after": 0.1, "observation_range": RANGE,
         "error_estimate": {"factor": 1.5, "stops": 9}, "operator_estimate": {"factor": 3, **RANGE},
     })  # fmt: skip
     assert (card.name, card.asked_within, card.error_factor) == ("p", 2.0, 1.5)
+    assert card.asked_after == 0.1 and card.knows_operator
+    assert card.without_limits() == {"name": "p", "asked_within": 2}
     low, high = card.observation_range
     assert np.all(low == -1.0) and np.all(high == 2.0)
     assert card["error_estimate"]["stops"] == 9
@@ -58,6 +61,8 @@ def test_the_operators_factor_holds_where_it_was_found():
     ("entries", "message"),
     [
         ({"asked_within": 0.0}, "asked_within must be a number above 0, got 0.0"),
+        ({"asked_after": 1.0}, "asked_after must be a number in \\[0, 1\\), got 1.0"),
+        ({"asked_after": "0"}, "asked_after must be a number in \\[0, 1\\), got '0'"),
         ({"asked_within": True}, "asked_within must be a number above 0, got True"),
         ({"asked_within": "1"}, "asked_within must be a number above 0"),
         ({"asked_within": 10**400}, "asked_within must be a number above 0"),

@@ -39,8 +39,12 @@ def test_a_fraction_of_the_formal_solutions_of_others(peer, factor, tolerance, r
     assert ours is not None and factor * ours <= theirs
 
 
-def test_the_steps_are_the_policys(make_ctx):
+def test_it_is_asked_where_the_operator_leaves_enough_to_do(make_ctx):
+    policy = actor.load_shipped("default")
+    assert policy.card.asked_after == 0.1
     solved = lw_rl.solve(make_ctx(), popsTol=1e-6, quiet=True)
+    assert set(solved.steps_by) == {"nonlocal"}, "the operator leaves less than a tenth"
+    solved = lw_rl.solve(make_ctx(), policy=policy.without_limits(), popsTol=1e-6, quiet=True)
     assert set(solved.steps_by) == {"depthwise"} and not solved.rejected
 
 

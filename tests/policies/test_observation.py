@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from plane_helpers import plane_context
 
 from lw_rl import atmospheres
 from lw_rl.host.adapter import Adapter
@@ -231,3 +232,59 @@ def test_resampling_there_and_back_keeps_lines(problem, Nspace):
     flat = np.full(Nspace, 3.0)
     back = correction(frame, points_to_action(at_points, 3.0), flat) - flat
     np.testing.assert_allclose(back, line, atol=1e-12)
+
+
+# ---- two dimensions -----
+
+
+@pytest.fixture(scope="module")
+def plane():
+    """The same of moving threads in two dimensions, and the number of columns."""
+    ctx = plane_context("threads")
+    adapter = Adapter(ctx)
+    evaluation = adapter.evaluate()
+    physics = adapter.line_physics(adapter.blocks[0])
+    rng = np.random.default_rng(2)
+    estimate = 0.1 * rng.standard_normal(evaluation.y.size)
+    return make_frame(physics), evaluation.y, evaluation.r, estimate, physics, 8
+
+
+def column_of(values, j, columns):
+    return np.asarray(values).reshape(-1, columns)[:, j].copy()
+
+
+@pytest.mark.parametrize("j", [0, 5])
+def test_a_column_of_a_plane_is_seen_as_one_of_its_own(plane, j):
+    frame, y, r, e, physics, columns = plane
+    o = observe(frame, y, r, e)
+    assert o.shape == (NCHANNELS, 32, columns) and o.dtype == np.float32
+    arrays = {
+        f.name: column_of(getattr(physics, f.name), j, columns)
+        for f in fields(physics)
+        if np.ndim(getattr(physics, f.name))
+    }
+    alone = replace(physics, **arrays)
+    assert physics.columns == columns and alone.columns == 1
+    assert not np.any(frame.static[:2]), "what changes is not in it"
+    one = observe(make_frame(alone), *(column_of(v, j, columns) for v in (y, r, e)))
+    of_the_whole = {
+        "estimate_size", "residual_size", "estimate", "residual", "velocity", "broadening",
+    }  # fmt: skip
+    for name in set(CHANNELS) - of_the_whole:
+        np.testing.assert_allclose(row(o, name)[:, j], row(one, name), atol=1e-5, err_msg=name)
+    # Sizes and means are of the plane: the same shape, on one scale.
+    np.testing.assert_allclose(
+        row(o, "estimate")[:, j] * size_of(e),
+        row(one, "estimate") * size_of(column_of(e, j, columns)),
+        atol=1e-6,
+    )
+
+
+def test_actions_are_one_number_per_point_of_a_plane(plane):
+    frame, _, _, e, _, columns = plane
+    nothing = np.zeros((frame.Npoints, columns))
+    np.testing.assert_array_equal(correction(frame, nothing, e), e)
+    action = nothing.copy()
+    action[:, 3] = 0.5
+    added = (correction(frame, action, e) - e).reshape(-1, columns)
+    assert np.all(added[:, 3] > 0.0) and not np.any(np.delete(added, 3, axis=1))

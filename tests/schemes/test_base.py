@@ -39,8 +39,8 @@ def test_they_are_immutable_and_comparable(scheme):
 
 def test_a_step_is_the_plain_update_unless_it_says_otherwise():
     step = Step(None)
-    assert (step.by, step.accepted, step.restart, step.note, step.estimate) == (
-        "mali", True, False, "", 0.0,
+    assert (step.by, step.accepted, step.note, step.estimate) == (
+        "mali", True, "", 0.0,
     )  # fmt: skip
 
 

@@ -12,8 +12,9 @@ from lightweaver.rh_atoms import CaII_atom, H_6_atom
 import lw_rl
 from lw_rl import atmospheres, atoms
 from lw_rl.benchmark.reference import true_error
+from lw_rl.certificate.history import Iteration
 from lw_rl.host.adapter import Adapter
-from lw_rl.schemes.coupled import CoupledHistory
+from lw_rl.schemes.coupled import mix
 
 N, NPROFILE = 6, 18
 
@@ -33,59 +34,40 @@ def test_a_linear_map_of_a_few_modes_is_at_rest_soon(linear_map):
     image_of, solution = linear_map
     away = np.concatenate([np.full(N, 0.1), np.full(NPROFILE, 0.1)])
     v = plain = solution + away
-    history = CoupledHistory()
+    iterations = []
     for _ in range(10):
-        image = image_of(v)
-        mixed = history.mix("operator", v[:N], v[N:], image[:N], image[N:])
-        v = image if mixed is None else np.concatenate(mixed)
+        iterations.append(Iteration("operator", v, image_of(v)))
+        mixed = mix(iterations, N)
+        v = image_of(v) if mixed is None else mixed
         plain = image_of(plain)
     assert np.abs(v - solution).max() < 1e-4 * np.abs(plain - solution).max()
 
 
-def note(history, by="operator", step=1.0, profile_step=1.0, profile=10.0):
-    y, rho = np.zeros(N), np.full(NPROFILE, profile)
-    return history.mix(by, y, rho, y + step, rho + profile_step)
+def iteration(step=1.0, profile_step=1.0, y=0.0, profile=10.0):
+    before = np.append(np.full(N, y), np.full(NPROFILE, profile))
+    change = np.append(np.full(N, step), np.full(NPROFILE, profile_step))
+    return Iteration("operator", before, before + change)
 
 
 def test_one_iteration_is_not_combined():
-    assert note(CoupledHistory()) is None
-
-
-def test_iterations_of_another_scheme_are_forgotten():
-    history = CoupledHistory()
-    note(history)
-    assert note(history, step=0.5) is not None
-    assert note(history, by="anderson", step=0.25) is None
+    assert mix([iteration()], N) is None
 
 
 def test_iterations_before_a_change_that_grew_are_forgotten():
-    history = CoupledHistory()
-    note(history)
-    assert note(history, step=1.9) is not None
-    assert note(history, step=4.0) is None
+    assert mix([iteration(), iteration(1.9)], N) is not None
+    assert mix([iteration(), iteration(4.0)], N) is None
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_what_is_not_finite_is_forgotten(bad):
-    history = CoupledHistory()
-    note(history)
-    assert note(history, step=bad) is None
-    assert note(history, profile_step=bad) is None
-    assert note(history) is None
-
-
-def test_the_step_is_limited():
-    history = CoupledHistory()
-    note(history, step=1.0)
-    y, _ = note(history, step=0.999, profile_step=0.999)
-    assert np.abs(y - 0.999).max() <= 3.0 * 0.999
+    for broken in (iteration(bad), iteration(1.0, bad)):
+        assert mix([iteration(), broken], N) is None
+        assert mix([broken, iteration()], N) is None
 
 
 def test_no_profile_is_made_negative():
-    history = CoupledHistory()
-    note(history, profile_step=-1.0)
-    _, profile = note(history, step=0.9, profile_step=-0.9)
-    assert profile.min() >= 0.3 * (10.0 - 0.9)
+    state = mix([iteration(1.0, -1.0), iteration(0.9, -0.9, profile=9.0)], N)
+    assert state[N:].min() == pytest.approx(0.0, abs=1e-12)
 
 
 # ---- in a solve -----------------------------------------------------------------------------
@@ -116,7 +98,7 @@ def test_the_error_is_what_was_asked_for(problem, scheme, popsTol):
 
 def test_it_takes_two_thirds_of_the_formal_solutions(problem, monkeypatch):
     together = lw_rl.solve(copy.deepcopy(problem[0]), prd=True, popsTol=1e-4, quiet=True)
-    monkeypatch.setattr(CoupledHistory, "mix", lambda self, *args: None)
+    monkeypatch.setattr("lw_rl.schemes.safeguarded.mix", lambda *args: None)
     apart = lw_rl.solve(copy.deepcopy(problem[0]), prd=True, popsTol=1e-4, quiet=True)
     assert together.converged and together.Nformal <= 2 / 3 * apart.Nformal
 

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 from conftest import error
 from lightweaver.rh_atoms import H_6_atom
+from scheme_helpers import Driver
 from solver_helpers import Says, iterate, zeros
 
 import lw_rl
 from lw_rl import atmospheres, atoms
+from lw_rl.certificate.history import History
+from lw_rl.certificate.settings import shipped
 from lw_rl.errors import PolicyOutputError
 from lw_rl.host.adapter import Adapter
 from lw_rl.host.context import build_context
@@ -25,7 +28,7 @@ from lw_rl.operator.base import geometry_for, operator_for
 from lw_rl.operator.lambda_1d import Plane1D
 from lw_rl.operator.two_level import TwoLevelOperator
 from lw_rl.policies.observation import Previous, correction, make_frame, observe
-from lw_rl.schemes import Anderson, Depthwise, Safeguarded, depthwise, make_scheme
+from lw_rl.schemes import Anderson, Depthwise, Safeguarded, make_scheme
 from lw_rl.schemes.depthwise import propose
 
 
@@ -109,11 +112,12 @@ def test_actions_beyond_the_range_are_clipped(ctx):
 def follow(ctx, scheme, steps):
     """Make some iterations; return the unknowns of the formal solutions, and the scheme's state."""
     adapter = Adapter(ctx)
-    state = scheme.init(adapter)
+    driver = Driver(scheme, adapter)
+    state = driver.state
     y, ys, made = scheme.start(adapter.read(), state), [], []
     for _ in range(steps):
         evaluation = adapter.evaluate(y)
-        step = scheme.step(evaluation, state)
+        step = driver.step(evaluation)
         ys.append(evaluation.y)
         made.append((evaluation, step))
         y = step.y
@@ -129,8 +133,15 @@ def test_no_policy_is_a_policy_of_zeros(ctx):
     assert all(s.by == "nonlocal" for _, s in made)
 
 
+class Fixed(Depthwise):
+    """One whose operator stays."""
+
+    def _outdated(self, start, s):
+        return False
+
+
 def test_without_a_history_it_is_the_operators_own_step(ctx):
-    ys, made, state = follow(ctx, Depthwise(None, window=1, far=np.inf), 4)
+    ys, made, state = follow(ctx, Fixed(None, window=1), 4)
     for (evaluation, step), y_next in zip(made, ys[1:], strict=False):
         error = state[0].operator.error(evaluation.y, evaluation.lambda_residual)
         np.testing.assert_allclose(y_next, evaluation.y + to_log(error), rtol=1e-12)
@@ -159,20 +170,20 @@ def test_the_history_is_combined(ctx):
 
 def test_the_first_state_is_not_remembered(ctx):
     """J of the background's scattering was not settled there."""
-    for steps, kept in ((1, 1), (2, 1), (3, 2), (6, 3)):
-        ys, _, (state,) = follow(copy.deepcopy(ctx), Depthwise(None, window=3), steps)
-        assert len(state.visited) == kept
-        np.testing.assert_array_equal([y for y, *_ in state.visited], ys[-kept:])
+    ys, made, (state,) = follow(ctx, Depthwise(None), 4)
+    last = made[-1][0]
+    combined = state.history.states(last, state.since)[:-1]
+    np.testing.assert_array_equal([e.y for e in combined], ys[1:])
 
 
-def test_a_state_without_a_residual_is_left_to_the_plain_update(ctx):
-    scheme = Depthwise(zeros())
-    _, made, state = follow(ctx, scheme, 4)
-    assert len(state[0].visited) > 1 and state[0].last is not None
+def test_a_state_without_a_residual_is_left_to_the_plain_update(ctx, untrained):
+    scheme = Depthwise(untrained)
+    _, made, state = follow(ctx, scheme, 2)
+    assert state[0].since == 1 and state[0].last is not None
     y = made[-1][0].y
     step = scheme.step(Evaluation(y, np.full_like(y, np.nan), made[-1][0].blocks, False, y), state)
     assert step.y is None and step.by == "mali"
-    assert not state[0].visited and state[0].last is None
+    assert state[0].since == 2 and state[0].last is None
 
 
 def test_an_operator_without_an_inverse_gives_way_to_anderson(ctx, reference, monkeypatch):
@@ -183,7 +194,7 @@ def test_an_operator_without_an_inverse_gives_way_to_anderson(ctx, reference, mo
     )
     scheme = Depthwise(None)
     adapter = Adapter(ctx)
-    state = scheme.init(adapter)
+    state = scheme.init(adapter, History())
     assert state[0].operator is None and not scheme.operators(state)
     assert scheme.start(adapter.read(), state) is None
     proxy = accelerate(ctx, scheme=Safeguarded(scheme, fallbacks=()))
@@ -195,29 +206,20 @@ def test_an_operator_without_an_inverse_gives_way_to_anderson(ctx, reference, mo
     assert set(proxy.report.steps_by) == {"anderson"}
 
 
-@pytest.mark.parametrize(
-    ("within", "near", "asked"),
-    [
-        (None, 0.9, 0),
-        (None, 1.1, 1),
-        (0.9, 1.1, 0),
-        (1.1, 0.9, 1),
-    ],
-)
-def test_a_policy_says_how_far_off_it_is_of_use(within, near, asked, ctx):
-    """Its card does, or else the scheme; in units of what the operator takes for the error."""
+@pytest.mark.parametrize(("within", "asked"), [(None, 1), (0.9, 0), (1.1, 1)])
+def test_a_policy_says_how_far_off_it_is_of_use(within, asked, ctx):
+    """Its card does, in units of what the operator takes for the error."""
     _, made, _ = follow(copy.deepcopy(ctx), Depthwise(None), 1)
-    size = made[0][1].estimate
     policy = zeros()
-    policy.card = {} if within is None else {"asked_within": within * size}
-    follow(ctx, Depthwise(policy, near=near * size), 1)
+    policy.card = {} if within is None else {"asked_within": within * made[0][1].estimate}
+    follow(ctx, Depthwise(policy), 1)
     assert policy.calls == asked
 
 
 def test_a_policy_whose_steps_are_no_better_than_none_is_not_asked_again(ctx):
     """One that sends the solve away."""
     policy = Says(lambda o: (np.ones(o.shape[1]), None))
-    _, made, _ = follow(ctx, Depthwise(policy, near=np.inf), 4)
+    _, made, _ = follow(ctx, Depthwise(policy), 4)
     assert policy.calls < 3
     assert [s.by for _, s in made][:1] == ["depthwise"] and made[-1][1].by == "nonlocal"
 
@@ -228,7 +230,7 @@ def test_a_policy_whose_steps_are_no_better_than_none_is_not_asked_again(ctx):
 @pytest.mark.parametrize("scheme", [Depthwise(None), Safeguarded(Depthwise(None))])
 def test_populations_in_lte_get_a_zeroth_step(scheme, ctx):
     adapter = Adapter(ctx)
-    state = scheme.init(adapter)
+    state = scheme.init(adapter, History())
     lte = adapter.read()
     y = scheme.start(lte, state)
     (block,) = adapter.blocks
@@ -244,30 +246,17 @@ def test_populations_in_lte_get_a_zeroth_step(scheme, ctx):
 @pytest.mark.parametrize("scheme", [Depthwise(None), Safeguarded(Depthwise(None))])
 def test_warm_starts_are_kept(scheme, ctx, converged):
     adapter = Adapter(ctx)
-    in_lte = scheme.init(adapter)
+    in_lte = scheme.init(adapter, History())
     ctx.activeAtoms[0].n[:] = 0.5 * (ctx.activeAtoms[0].n + converged.activeAtoms[0].n)
     warm = adapter.read()
-    assert scheme.start(warm, scheme.init(adapter)) is None
+    assert scheme.start(warm, scheme.init(adapter, History())) is None
     assert scheme.start(warm, in_lte) is None, "set after the scheme was"
-
-
-def test_warm_starts_that_are_far_off_are_left(monkeypatch):
-    atmosphere = atmospheres.load("FALC")
-    made = build_context("CaII_K", atmosphere, Nrays=3)
-    atmosphere.temperature[:] *= 1.0 + 0.05 * np.sin(np.arange(82) / 13.0)
-    # The populations are those of LTE in the atmosphere before.
-    made.update_deps()
-    result = lw_rl.solve(copy.deepcopy(made), quiet=True)
-    assert result.converged
-    assert any("far off" in record.note for record in result.records)
-    monkeypatch.setattr(depthwise, "_ELSEWHERE", np.inf)
-    assert lw_rl.solve(made, quiet=True).Nformal > result.Nformal + 1
 
 
 def test_schemes_without_a_zeroth_step_have_none(ctx):
     scheme = Safeguarded(Anderson())
     adapter = Adapter(ctx)
-    assert scheme.start(adapter.read(), scheme.init(adapter)) is None
+    assert scheme.start(adapter.read(), scheme.init(adapter, History())) is None
 
 
 # ---- when the operator backs off, and is relinearised -----
@@ -286,14 +275,15 @@ def default(**settings):
 
 def test_the_operator_is_relinearised_where_the_solve_has_moved_away(ctx):
     """Not after the first formal solution, nor in partial redistribution, where it is one map."""
-    scheme = Depthwise(None, far=0.3)
-    (s,) = scheme.init(Adapter(ctx))
+    scheme, moved = Depthwise(None), shipped().moved
+    (s,) = scheme.init(Adapter(ctx), History())
     s.made = 2
     around = s.operator.y
-    assert not scheme._outdated(around + 0.29, s) and scheme._outdated(around + 0.31, s)
+    assert not scheme._outdated(around + 0.9 * moved, s)
+    assert scheme._outdated(around + 1.1 * moved, s)
     for made, redistributed in ((1, False), (2, True)):
         s.made, s.redistributed = made, redistributed
-        assert not scheme._outdated(around + 0.31, s)
+        assert not scheme._outdated(around + 1.1 * moved, s)
 
 
 # ---- atoms without an operator -----
@@ -303,8 +293,8 @@ def test_the_operator_is_relinearised_where_the_solve_has_moved_away(ctx):
 class Uncoupled(Depthwise):
     """What is left where the coupled operator does not help."""
 
-    def init(self, adapter):
-        state = super().init(adapter)
+    def init(self, adapter, history):
+        state = super().init(adapter, history)
         for s in state:
             s.coupled = None
         return state
@@ -320,14 +310,14 @@ def test_atoms_without_an_operator_get_anderson_in_the_logarithm(several):
     iterate(accelerate(anderson, scheme=Anderson()), 12)
     iterate(proxy, 7)
     np.testing.assert_allclose(ctx.activeAtoms[0].n, anderson.activeAtoms[0].n, rtol=1e-7)
-    assert set(proxy.report.steps_by) == {"anderson"}
+    assert proxy.report.steps_by == {"mali": 5, "anderson": 7}
 
 
 def test_a_two_level_atom_beside_one_with_more_levels_is_accelerated_with_it(several):
     """Shared fault 10."""
     adapter = Adapter(several("multi"))
     scheme = Depthwise(None)
-    state = scheme.init(adapter)
+    state = scheme.init(adapter, History())
     assert scheme.couples(state) and not scheme.operators(state)
     evaluation = adapter.evaluate()
     step = scheme.step(evaluation, state)

@@ -8,6 +8,7 @@ from multilevel_helpers import problem, solved
 from lw_rl.host.adapter import Adapter
 from lw_rl.norms import largest
 from lw_rl.schemes import newton
+from lw_rl.schemes.anderson import MAX_STEP
 from lw_rl.schemes.newton import newton_step
 
 
@@ -34,7 +35,7 @@ def test_a_step_is_limited_and_populations_stay_positive():
     adapter = Adapter(ctx)
     y = adapter.read()
     proposed, size = newton_step(adapter).propose(y)
-    assert size > newton._MAX_STEP
+    assert size > MAX_STEP
     n = adapter.populations(proposed)[0]
     assert np.all(n > 0.0)
     np.testing.assert_allclose(n.sum(axis=0), adapter.totals()[0], rtol=1e-12)

@@ -6,7 +6,7 @@ an asterisk hide one another: no single one can be taken out and seen.
 - a step that is worse is undone (`Safeguarded.step`): test_a_step_that_is_worse_is_undone
 - so is one that is not finite: test_failing_host, test_a_step_that_explodes_is_undone
 - J goes back with n (`Adapter.restore`): test_what_is_undone_is_undone_in_J_too
-- two rejections hand over (`Safeguarded._undo`): test_rejections_hand_over
+- undone steps hand over (`Safeguarded._undo`): test_rejections_hand_over
 - a restored state that fails gives way to the first: test_a_spoilt_snapshot_gives_way_to_the_first
 - so does one whose numbers fail: test_a_scheme_whose_numbers_fail_hands_over
 - fruitless steps hand over (`Safeguarded._go_on`): test_no_progress_hands_over
@@ -49,7 +49,7 @@ from lw_rl import atmospheres, atoms
 from lw_rl.benchmark.robustness_problems import HostileProblem
 from lw_rl.host.adapter import Adapter
 from lw_rl.iterate import accelerate, iterate_ctx_rl
-from lw_rl.schemes import Anderson, Budget, Mali, Safeguarded, coupled, make_scheme
+from lw_rl.schemes import Anderson, Budget, Mali, Safeguarded, make_scheme
 
 # ---- steps that are undone -----
 
@@ -100,19 +100,18 @@ def test_growth_is_judged_against_the_best(ctx):
 
 
 def test_rejections_hand_over(ctx, reference):
-    proxy = drive(ctx, Safeguarded(Scripted({"always": wild}), max_rejections=2), 40)
-    assert proxy.report.rejected == 2
-    assert proxy.report.steps_by["scripted"] <= 3, "from LTE, the first may pass as no worse"
+    proxy = drive(ctx, Safeguarded(Scripted({"always": wild})), 40)
+    assert proxy.report.rejected == 1
     assert proxy.report.steps_by["anderson"] > 20
-    assert "scripted handed over to anderson: its steps were undone" in proxy.report.notes[0]
+    assert "scripted handed over to anderson: its step was undone" in proxy.report.notes[0]
     assert error(ctx, reference) < 1e-6
 
 
-def test_all_fallbacks_used_up_is_mali(ctx, reference):
+def test_a_fallback_that_is_no_better_rests(ctx, reference):
     bad = tuple(Scripted({"always": wild}, name=f"bad{k}") for k in range(3))
-    proxy = drive(ctx, Safeguarded(bad[0], max_rejections=1, fallbacks=bad[1:]), 7)
-    assert len(proxy.report.notes) == 3
-    assert "bad2 handed over to mali" in proxy.report.notes[-1]
+    proxy = drive(ctx, Safeguarded(bad[0], fallbacks=bad[1:]), 20)
+    assert len(proxy.report.notes) == 2
+    assert "bad1 handed over to bad2" in proxy.report.notes[-1]
     lw.iterate_ctx_se(proxy, Nscatter=0, JTol=1.0, popsTol=1e-5, quiet=True)
     assert error(ctx, reference) < 1e-3
 
@@ -163,7 +162,7 @@ def test_a_spoilt_snapshot_gives_way_to_the_first(ctx):
     iterate(proxy, 1)
     np.testing.assert_array_equal(ctx.activeAtoms[0].n, first.activeAtoms[0].n)
     assert [r.accepted for r in proxy.report.records] == [True] * 6 + [False] * 2
-    assert "handed over to anderson" in proxy.report.notes[-1]
+    assert "handed over to mali" in proxy.report.notes[-1]
 
 
 def test_a_bad_scheme_costs_no_more_than_its_budget(ctx):
@@ -192,9 +191,7 @@ def test_a_scheme_that_stands_still_does_not_stop(ctx, reference):
 def test_the_last_fallback_rests_and_tries_again(ctx):
     """It is not dismissed: plain steps earn it another try, and later twice as many."""
     still = Scripted({"always": stand_still}, name="still")
-    guarded = Safeguarded(
-        Scripted({0: lambda e: e.y[:3]}), fallbacks=(still,), budget=Budget(1.0), stalled_after=999
-    )
+    guarded = Safeguarded(Scripted({0: lambda e: e.y[:3]}), fallbacks=(still,), budget=Budget(1.0))
     proxy = drive(ctx, guarded, 100)
     by = [r.by for r in proxy.report.records]
     assert set(by) == {"still", "mali"}
@@ -212,15 +209,6 @@ def default(**settings):
 def solve(problem, scheme="depthwise", **keywords):
     keywords = {"prd": problem.prd, "quiet": True, "bound": False, **keywords}
     return lw_rl.solve(problem.context(), scheme=scheme, **keywords)
-
-
-def test_what_accelerated_steps_led_into_a_cycle_begins_again():
-    """The operator leads to where the limiter switches and plain steps go round in circles."""
-    problem = HostileProblem(3, 3588)
-    result = solve(problem, NmaxIter=900)
-    assert result.converged
-    assert any("formal solutions led nowhere" in r.note for r in result.records)
-    assert not solve(problem, default(stalled_after=10**6), NmaxIter=900).converged
 
 
 # ---- equations that change from step to step -----
@@ -275,14 +263,9 @@ def test_a_scheme_is_told_of_the_profile_whatever_its_last_step_was(redistribute
     assert len(scheme.script["told"]) == 3
 
 
-def test_negative_emission_hands_over(monkeypatch):
-    """The operator leads to an emission profile far below zero."""
-    problem = HostileProblem(23, 2186)
-    result = solve(problem)
-    assert result.converged
-    assert any("negative emission" in r.note for r in result.records)
-    monkeypatch.setattr(coupled, "_LEAST_EMISSION", -np.inf)
-    assert not solve(problem, NmaxIter=60).converged
+def test_negative_emission_is_left_behind():
+    """The operator leads to emission of minus ten times the absorption."""
+    assert solve(HostileProblem(1, 803)).converged
 
 
 def test_what_explodes_without_a_measure_goes_on():
@@ -312,8 +295,6 @@ def test_schemes_without_a_start_have_none(ctx):
     ("settings", "says"),
     [
         ({"growth": 0.5}, "growth=0.5"),
-        ({"max_rejections": 0}, "max_rejections=0"),
-        ({"stalled_after": 0}, "stalled_after=0"),
     ],
 )
 def test_settings_without_a_meaning_are_refused(settings, says):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from conftest import assert_physical, error, imbalance
 
+from lw_rl.certificate.history import History
 from lw_rl.errors import PolicyOutputError
 from lw_rl.host.adapter import Adapter
 from lw_rl.iterate import iterate_ctx_rl
@@ -25,7 +26,7 @@ class Constant:
 def run(scheme, ctx, steps):
     """Iterate without a safeguard and return the unknown and the residual of each step."""
     adapter = Adapter(ctx)
-    state, y, residual_norms = scheme.init(adapter), None, []
+    state, y, residual_norms = scheme.init(adapter, History()), None, []
     for _ in range(steps):
         evaluation = adapter.evaluate(y)
         y = scheme.step(evaluation, state).y

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from multilevel_helpers import problem
 
+from lw_rl.certificate.history import RUN
 from lw_rl.host.adapter import Adapter
 from lw_rl.schemes.time_dependent import TimeDependentStep
 
@@ -34,7 +35,7 @@ def test_without_progress_the_hosts_updates_go_on():
     n = adapter.populations()
     step._least = 0.0
     proposals = []
-    for _ in range(5):
+    for _ in range(RUN + 1):
         adapter.formal_solution()
         proposals.append(step.propose(n))
     assert proposals[0] is not None

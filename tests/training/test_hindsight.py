@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from plane_helpers import plane_context
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
@@ -211,3 +212,22 @@ def test_rewards_come_back_point_by_point():
     assert sample.rewards.shape == (8, 64)
     stored = buffer.rewards[: buffer.pos, 0]
     assert np.allclose(buffer.reward_maps[: buffer.pos, 0].mean(axis=1), stored, atol=1e-5)
+
+
+def test_pairs_are_exact_in_two_dimensions():
+    """With the estimates of an operator that is exact, relabelled problems leave nothing."""
+    adapter = Adapter(plane_context("blobs"))
+    physics = adapter.line_physics(adapter.blocks[0])
+    solution = adapter.read()
+    rng = np.random.default_rng(1)
+    visits = Visits(physics, make_frame(physics))
+    for _ in range(2):
+        y = solution + rng.uniform(-0.3, 0.3, solution.size)
+        error = np.expm1(solution - y)
+        visits.add(Visit(y, np.log1p(0.3 * error), error, True))
+    pair = None
+    while pair is None:
+        pair = relabelled_pair(visits, rng)
+    observation, left, error = pair
+    assert observation.shape[1:] == left.shape == error.shape == (32, 8)
+    assert np.max(np.abs(left)) < 1e-9 < np.max(np.abs(error))

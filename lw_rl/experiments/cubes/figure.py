@@ -51,9 +51,16 @@ def _title(ax: Axes, text: str) -> None:
 
 def _rate(ax: Axes, part: Mapping[str, Any]) -> None:
     workers = part["large"]["workers"]
-    names = (f"plain pool,\n{workers} processes", "one\nworker", f"{workers}\nworkers")
-    rates = [part[k]["columns_per_second"] for k in ("plain", "one_worker", "large")]
-    bars = ax.bar(names, rates, color=[_PEER, _OURS, _OURS], width=0.6)
+    shown = {
+        "plain": ("plain\npool", _PEER),
+        "prepared_pool": ("its profiles\nand rays ours", _PEER),
+        "one_worker": ("one\nworker", _OURS),
+        "large": (f"{workers}\nworkers", _OURS),
+    }
+    shown = {name: look for name, look in shown.items() if name in part}
+    names, colours = zip(*shown.values(), strict=True)
+    rates = [part[name]["columns_per_second"] for name in shown]
+    bars = ax.bar(names, rates, color=colours, width=0.6)
     ax.bar_label(bars, fmt="%.1f", fontsize=_SIZE - 1)
     ax.set_ylabel("columns per second")
     _title(ax, f"rate, {part['large']['columns']} columns")

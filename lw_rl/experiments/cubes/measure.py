@@ -70,7 +70,8 @@ def rates(
     -------
     found : dict
         Cases ``small``, ``middle``, ``large``, ``one_worker`` (of the last two the round of the
-        median rate), the peer ``plain``, the rates of all ``rounds``, and ``times_plain_pool``,
+        median rate), the peers ``plain`` and ``prepared_pool`` (given what does not belong to the
+        scheme), the rates of all ``rounds``, and ``times_plain_pool``, ``times_prepared_pool``,
         ``times_one_worker``: medians over the rounds of the rates' ratios in one round.
     """
     cube = synthetic_cube(side, side, seed=seed)
@@ -85,28 +86,32 @@ def rates(
         notify(f"rate: {name}")
         corner = cube.isel(x=slice(0, size), y=slice(0, size))
         cases[name] = run_case(folder / name, corner, workers, **settings)
-    # A machine's speed drifts by more than what is looked for: the three take turns.
-    rounds: list[tuple[float, Case, Case]] = []
+    # A machine's speed drifts by more than what is looked for: they take turns.
+    rounds: list[tuple[float, float, Case, Case]] = []
     for k in range(_ROUNDS):
         notify(f"rate: round {k + 1} of {_ROUNDS}")
         rounds.append(
             (
                 len(columns) / plain_pool(line, columns, workers, popsTol),
+                len(columns) / plain_pool(line, columns, workers, popsTol, prepared=True),
                 run_case(folder / f"large_{k}", cube, workers, **settings),
                 run_case(folder / f"one_worker_{k}", cube, 1, **settings),
             )
         )
-    pool, large, one = zip(*rounds, strict=True)
+    pool, prepared, large, one = zip(*rounds, strict=True)
     found["plain"] |= {
         "workers": workers, "timed_columns": len(columns), "columns_per_second": median(pool),
     }  # fmt: skip
+    found["prepared_pool"] = {"workers": workers, "columns_per_second": median(prepared)}
     cases |= {"large": _middle(large), "one_worker": _middle(one)}
     found |= {name: case.as_dict() for name, case in cases.items()}
     found["rounds"] = [
-        {"plain": p, "large": two.rate, "one_worker": single.rate} for p, two, single in rounds
+        {"plain": p, "prepared": q, "large": two.rate, "one_worker": single.rate}
+        for p, q, two, single in rounds
     ]
-    found["times_plain_pool"] = median(two.rate / p for p, two, _ in rounds)
-    found["times_one_worker"] = median(two.rate / single.rate for _, two, single in rounds)
+    found["times_plain_pool"] = median(two.rate / p for p, _, two, _ in rounds)
+    found["times_prepared_pool"] = median(two.rate / q for _, q, two, _ in rounds)
+    found["times_one_worker"] = median(two.rate / single.rate for *_, two, single in rounds)
     peaks = {name: max(case.worker_peak_bytes) for name, case in cases.items()}
     found["memory_growth"] = peaks["large"] / peaks["small"]
     found["scale"] = scale(cases["small"], cases["large"])

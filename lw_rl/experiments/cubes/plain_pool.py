@@ -15,6 +15,7 @@ from ... import atmospheres, atoms
 from ...arrays import Array
 from ...benchmark.reference import reference, true_error
 from ...cube.column import Workshop
+from ...cube.rays import emergent
 from ...cube.settings import CubeSettings
 from ...errors import NoReferenceError
 from ...files import Json
@@ -24,7 +25,14 @@ from ...host.names import iterate_ctx_se
 from ...policies.base import make_policy
 from ...processes import one_thread_each
 
-__all__ = ["TARGET", "plain_context", "plain_pool", "plain_tolerance"]
+__all__ = [
+    "TARGET",
+    "plain_column",
+    "plain_context",
+    "plain_pool",
+    "plain_tolerance",
+    "prepared_column",
+]
 
 
 #: True error that both sides of the comparison must not exceed.
@@ -47,11 +55,27 @@ def plain_context(line: str, column: dict[str, Array], Nrays: int = 5) -> lw.Con
     return lw.Context(atmos, spect, radSet.compute_eq_pops(atmos), Nthreads=1)
 
 
-def _plain_column(line: str, tolerance: float, column: dict[str, Array]) -> Array:
+def plain_column(line: str, tolerance: float, column: dict[str, Array]) -> Array:
     """Solve a column as one would by hand."""
     ctx = plain_context(line, column)
     iterate_ctx_se(ctx, pops_tol=tolerance, quiet=True)
     return np.asarray(ctx.compute_rays(mus=[1.0]))
+
+
+@cache
+def _prepared(line: str) -> Workshop:
+    """Return what a column of the cube is made of besides the scheme, made once in a process."""
+    return Workshop(CubeSettings(line=line))
+
+
+def prepared_column(line: str, tolerance: float, column: dict[str, Array]) -> Array:
+    """Solve a column as the host does, with what does not belong to a scheme as the cube has it.
+
+    Symmetric profiles, a quadrature that is found once, and the emergent rays.
+    """
+    ctx = _prepared(line).context(column)
+    iterate_ctx_se(ctx, pops_tol=tolerance, quiet=True)
+    return emergent(ctx, (1.0,)).intensity
 
 
 def plain_tolerance(line: str, columns: Sequence[dict[str, Array]]) -> Json:
@@ -102,11 +126,29 @@ def plain_tolerance(line: str, columns: Sequence[dict[str, Array]]) -> Json:
 
 
 def plain_pool(
-    line: str, columns: Sequence[dict[str, Array]], workers: int, tolerance: float
+    line: str,
+    columns: Sequence[dict[str, Array]],
+    workers: int,
+    tolerance: float,
+    prepared: bool = False,
 ) -> float:
     """Return the wall time [s] of a plain process pool around ``iterate_ctx_se``.
 
     The pool is warm: its processes have solved some columns before the clock starts.
+
+    Parameters
+    ----------
+    line : str
+        The line.
+    columns : sequence of dict
+        Keywords of :func:`lw_rl.atmospheres.from_arrays`.
+    workers : int
+        Processes.
+    tolerance : float
+        On the change of the populations per iteration.
+    prepared : bool, optional
+        Whether it is given what the cube saves without a scheme: symmetric profiles, a quadrature
+        that is found once, cheaper emergent rays (default: False).
     """
     # The host's advice on tuning, once for every process.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:No config file found")
@@ -114,7 +156,7 @@ def plain_pool(
         one_thread_each(),
         get_context("spawn").Pool(workers) as pool,
     ):
-        solve = partial(_plain_column, line, tolerance)
+        solve = partial(prepared_column if prepared else plain_column, line, tolerance)
         pool.map(solve, columns[: 4 * workers], chunksize=1)
         start = perf_counter()
         pool.map(solve, columns, chunksize=max(1, len(columns) // (8 * workers)))

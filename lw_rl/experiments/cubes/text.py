@@ -46,6 +46,19 @@ def _column(p: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _split(p: Mapping[str, Any]) -> list[str]:
+    """Return how much of the factor is the scheme's; older result files do not know."""
+    if "prepared_pool" not in p:
+        return []
+    rate, times = p["prepared_pool"]["columns_per_second"], p["times_prepared_pool"]
+    return [
+        "The same pool with what does not belong to the scheme (symmetric profiles, a quadrature "
+        f"found once, the emergent rays): {rate:.1f} columns/s, {times:.1f} times slower; so the "
+        f"scheme's part is a factor {times:.1f}, that of the rest "
+        f"{p['times_plain_pool'] / times:.1f}"
+    ]
+
+
 def _rate(p: Mapping[str, Any]) -> list[str]:
     plain, large, one, scaled = p["plain"], p["large"], p["one_worker"], p["scale"]
     memory = ", ".join(
@@ -62,6 +75,7 @@ def _rate(p: Mapping[str, Any]) -> list[str]:
         f"{plain['policy_worst_true_error']:.1e}, on {plain['columns']} columns): "
         f"{plain['columns_per_second']:.1f} columns/s, {p['times_plain_pool']:.1f} times slower "
         f"(median of {len(p['rounds'])} rounds, as below)",
+        *_split(p),
         f"One worker: {one['columns_per_second']:.1f} columns/s, {p['times_one_worker']:.2f} times "
         "slower",
         f"Peak memory of a worker: {memory} columns",

@@ -10,9 +10,11 @@ from lw_rl.cube.source import Source
 from lw_rl.experiments.cubes.measure import subsample
 from lw_rl.experiments.cubes.plain_pool import (
     TARGET,
+    plain_column,
     plain_context,
     plain_pool,
     plain_tolerance,
+    prepared_column,
 )
 from lw_rl.host.context import build_context
 
@@ -41,3 +43,10 @@ def test_the_tolerance_is_the_largest_that_keeps_the_target(columns):
 @pytest.mark.slow
 def test_the_pool_is_timed(columns):
     assert plain_pool("CaII_K", columns, workers=1, tolerance=1e-3) > 0.0
+
+
+def test_a_pool_with_the_cubes_profiles_sees_the_same_light(columns):
+    plain, prepared = (f("CaII_K", 1e-4, columns[0]) for f in (plain_column, prepared_column))
+    line = np.squeeze(prepared)
+    # The host adds its reference wavelength at the end.
+    np.testing.assert_allclose(np.squeeze(plain)[: len(line)], line, rtol=1e-3)
