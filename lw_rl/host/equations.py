@@ -33,7 +33,8 @@ __all__ = ["Equations", "Rates", "Transfer"]
 class Transfer:
     """Lines and continua of the active atoms at the wavelengths where there are any.
 
-    An *entry* is a transition at a wavelength; entries are sorted by wavelength.
+    An *entry* is a transition at a wavelength. Entries are sorted by transition, those of one by
+    wavelength, of which a transition has all from its first to its last.
 
     Attributes
     ----------
@@ -58,16 +59,16 @@ class Transfer:
         The largest ratio over wavelengths of ``stimulated`` over ``absorption``,
         [Ntransition, Nspace].
     start : Array
-        First entry of every wavelength and the number of entries, [Nwave + 1].
-    transition : Array
-        Transition of every entry, [Nentry].
+        First entry of every transition and the number of entries, [Ntransition + 1].
+    first : Array
+        Place of every transition's first wavelength in `waves`, [Ntransition].
     emission, absorption, stimulated : Array
-        See the module, [Nentry, Nspace].
+        See the module, [Nspace, Nentry].
     profile : Array
-        What a bundle of rays sees of a transition over the mean of all, [Nentry, Nbundle, Nspace].
+        What a bundle of rays sees of a transition over the mean of all, [Nbundle, Nspace, Nentry].
         At rest there is one bundle, all rays; else each ray is one inward and one outward.
     up, down : Array
-        Rates of absorption and of stimulated emission per mean intensity, [Nentry, Nspace].
+        Rates of absorption and of stimulated emission per mean intensity, [Nspace, Nentry].
     """
 
     height: Array
@@ -83,13 +84,17 @@ class Transfer:
     multiple: Array
     inverse: Array
     start: Integers
-    transition: Integers
+    first: Integers
     emission: Array
     absorption: Array
     stimulated: Array
     profile: Array
     up: Array
     down: Array
+
+    def entries(self, transition: int) -> slice:
+        """Return where a transition's entries are."""
+        return slice(self.start[transition], self.start[transition + 1])
 
 
 @dataclass(frozen=True)
@@ -185,11 +190,12 @@ class Equations:
         whole = self._complete
         scale = np.ones_like(whole.emission)
         for k, t in self._redistributed:
-            scale[whole.transition == k] = np.asarray(Named(t).rho_prd)
+            scale[:, whole.entries(k)] = np.asarray(Named(t).rho_prd).T
         if self._adapter.conserves_charge:
             # Recombination is in proportion to the electrons (Saha).
             recombines = whole.charge[whole.upper] > whole.charge[whole.lower]
-            scale[recombines[whole.transition]] *= self._adapter.electrons / self._electrons
+            ratio = self._adapter.electrons / self._electrons
+            scale[:, np.repeat(recombines, np.diff(whole.start))] *= ratio[:, None]
         if np.all(scale == 1.0):
             return whole
         scaled = {n: getattr(whole, n) * scale for n in ("emission", "stimulated", "down")}
@@ -208,17 +214,14 @@ class Equations:
             for t in _transitions(atom, int(first), atmos, wavelength)
         ]
         waves = np.unique(np.concatenate([t.waves for t in found]))
-        where = np.concatenate([np.searchsorted(waves, t.waves) for t in found])
-        order = np.argsort(where, kind="stable")
-        of = np.repeat(np.arange(len(found)), [len(t.waves) for t in found])
         stacked = {
-            name: np.ascontiguousarray(np.concatenate([getattr(t, name) for t in found])[order])
-            for name in ("emission", "absorption", "stimulated", "profile", "up")
+            name: np.ascontiguousarray(np.concatenate([getattr(t, name) for t in found]).T)
+            for name in ("emission", "absorption", "stimulated", "up")
         }
+        profile = np.concatenate([t.profile for t in found]).transpose(1, 2, 0)
         inverse = np.array(
             [(t.stimulated / np.maximum(t.absorption, 1e-300)).max(axis=0) for t in found]
         )
-        of = of[order]
         down = stacked["up"] * stacked["stimulated"] / np.maximum(stacked["absorption"], 1e-300)
         temperature = np.asarray(atmos.temperature)[-2:]
         x = HC / (KBoltzmann * temperature * wavelength[waves][:, None] * 1e-9)
@@ -238,8 +241,9 @@ class Equations:
             upper=np.array([t.upper for t in found]),
             multiple=np.array([t.multiple for t in found]),
             inverse=inverse,
-            start=np.searchsorted(where[order], np.arange(len(waves) + 1)).astype(np.int64),
-            transition=of.astype(np.int64),
+            start=np.cumsum([0, *(len(t.waves) for t in found)]).astype(np.int64),
+            first=np.searchsorted(waves, [t.waves[0] for t in found]).astype(np.int64),
+            profile=np.ascontiguousarray(profile),
             down=down,
             **stacked,
         )

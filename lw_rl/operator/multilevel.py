@@ -1,18 +1,20 @@
 """Statistical equilibrium of all active atoms together, with the radiation that they exchange.
 
 The non-local operator of atoms with any number of levels. Around the populations of a formal
-solution the mean intensity at every wavelength of every line and continuum is made by cubic Bezier
-short characteristics on the host's own rays and tied to the host's: ``J = q (Lambda S + J_b)``,
-with q such that the host's intensities, and rates, are met where the formal solution was made.
-Coherent scattering is solved in it (`lw_rl.operator.response_1d`). The equilibrium of these
-equations is the next state. It needs no formal solution, and its fixed point is the host's.
+solution the mean intensity at every wavelength of every line and continuum is made on the host's
+own rays and tied to the host's (`lw_rl.operator.coupled_light`), such that its intensities, and
+rates, are met where the formal solution was made. The equilibrium of these equations is the next
+state. It needs no formal solution, and its fixed point is the host's.
 
 The equations are solved by preconditioned iterations (Rybicki and Hummer 1992, A&A 262, 209) with
-Anderson acceleration in the logarithm of the populations; where these have moved, opacities and
-responses are made anew around them. Within one linearisation a transition's source function, not
-its emissivity, follows the populations, as far as its own opacity is what its photons see: thin,
-inverted and overlapping transitions need no rule of their own. Where the host conserves charge,
-electrons follow the ions from one iteration to the next.
+Anderson acceleration in the logarithm of the populations. An iteration sweeps the light of all
+wavelengths along the rays at fixed opacities; where populations have moved, opacities are made anew
+around them. Nothing is a matrix between depths but, at the few wavelengths where it has to be, the
+operator of scattered light: time and memory are in proportion to the depths. Within one
+linearisation a transition's source function, not its emissivity, follows the populations, as far as
+its own opacity is what its photons see: thin, inverted and overlapping transitions need no rule of
+their own. Where the host conserves charge, electrons follow the ions from one iteration to the
+next.
 
 Three things must be exact for lines whose photons scatter a million times: opacities and
 emissivities are those of populations and background, not differences of totals; the rates of
@@ -30,12 +32,13 @@ from ..arrays import Array, Integers
 from ..extrapolation import anderson_mix
 from ..host.equations import Rates, Transfer
 from ..norms import largest, limit_step
-from .response_1d import rates_of, responses, sweep
+from .coupled_light import LinearisedRadiation, Radiation
+from .response_1d import emitters, local_response, seen, sweep
 
 __all__ = ["INVERTED", "CoupledEquilibrium"]
 
 #: Iterations of one linearisation, and how many of them before they are accelerated.
-_MOST_SWEEPS, _DELAY = 100, 3
+_MOST_SWEEPS, _DELAY = 20, 3
 #: Iterations that are combined, and the limit of a combined step in the logarithm.
 _WINDOW, _MAX_STEP = 8, 1.0
 #: Linearisations of one correction, and by how much the last may still move the populations, in the
@@ -78,23 +81,28 @@ class _Anchored:
 
 @dataclass(frozen=True)
 class _Response:
-    """One linearisation; attributes as in `lw_rl.operator.response_1d.rates_of` and `sweep`."""
+    """One linearisation.
 
-    M: Array
-    known: Array
+    Attributes
+    ----------
+    radiation : LinearisedRadiation
+        The radiation field.
+    factor : Array
+        Factor on the rates of every row, [Nrow, Nspace].
+    local, net, share : Array
+        As in `lw_rl.operator.response_1d.sweep` and `emitters`.
+    """
+
+    radiation: LinearisedRadiation
+    factor: Array
     local: Array
     net: Array
     share: Array
 
-    def times(self, factor: Array, rows: Integers) -> _Response:
+    def times(self, factor: Array) -> _Response:
         """Return the response with a factor on every row, [Nrow, Nspace]."""
-        each = factor[rows]
-        return replace(
-            self,
-            M=self.M * each[:, None, :],
-            known=self.known * factor,
-            local=self.local * each,
-        )
+        # What is local is never more than the operator itself says.
+        return replace(self, factor=factor, local=self.local * np.minimum(factor, 1.0))
 
 
 @dataclass
@@ -115,27 +123,17 @@ class CoupledEquilibrium:
     transfer: Transfer
     made: int = field(default=0, init=False)
     _last: _Response | None = field(default=None, init=False)
+    _memory: dict[tuple[int, bool], Array] = field(default_factory=dict, init=False)
     _first_row: Integers = field(init=False)
     _second_row: Integers = field(init=False)
-    _of_row: Integers = field(init=False)
-    _block: Integers = field(init=False)
-    _rows: Integers = field(init=False)
-    _columns: Integers = field(init=False)
+    _Nrow: int = field(init=False)
 
     def __post_init__(self) -> None:
-        t = self.transfer
-        single = np.isfinite(t.multiple).all(axis=1)
+        single = np.isfinite(self.transfer.multiple).all(axis=1)
         sizes = np.where(single, 1, 2)
         self._first_row = (np.cumsum(sizes) - sizes).astype(np.int64)
         self._second_row = self._first_row + sizes - 1
-        self._of_row = np.repeat(np.arange(len(sizes)), sizes).astype(np.int64)
-        met = np.zeros((len(sizes), len(sizes)), bool)
-        for begin, end in zip(t.start[:-1], t.start[1:], strict=True):
-            here = t.transition[begin:end]
-            met[np.ix_(here, here)] = True
-        met = met[self._of_row]
-        self._block = np.where(met, np.cumsum(met.ravel()).reshape(met.shape) - 1, -1)
-        self._rows, self._columns = (a.astype(np.int64) for a in np.nonzero(met))
+        self._Nrow = int(sizes.sum())
 
     def solve(self, rates: Rates) -> tuple[Array, Array] | None:
         """Return the equilibrium next to a formal solution, None if it is not found.
@@ -152,58 +150,62 @@ class CoupledEquilibrium:
         J : Array
             Mean intensity at the operator's wavelengths, there, [Nwave, Nspace].
         """
-        t, n = self.transfer, rates.n
-        aim = self._sums(rates.J)
-        given = aim[self._first_row]
-        aim[self._first_row] = rates.up
-        ratio, outside = np.empty_like(rates.J), np.empty_like(rates.J)
-        kind = np.zeros(len(t.waves), dtype=np.int64)
-        around = np.empty((t.profile.shape[1], *rates.J.shape))
-        factor = np.ones_like(aim)
-        anchored = self._anchored(rates, aim)
-        J = rates.before
+        n = rates.n
+        radiation = Radiation(self.transfer, rates, self._memory, thorough=self.made == 0)
+        sums = self._sums(radiation.J)
+        anchored = self._anchored(rates, sums)
+        factor, J = np.ones_like(sums), np.ascontiguousarray(rates.before.T)
         for build in range(_MOST_BUILDS):
             self.made += 1
-            M, known, local, share, J = responses(
-                t.height, t.mu, t.weight, t.start, t.transition, t.lower, t.upper, t.emission,
-                t.absorption, t.stimulated, t.profile, t.up, t.down, self._first_row,
-                self._second_row, self._block, len(self._rows), len(self._of_row), t.planck, n,
-                rates.chi, rates.eta, rates.sca, rates.before, rates.J, J, factor, aim, ratio,
-                outside, kind, around, 1.0 if build < _FREE else 0.5, build == 0,
-            )  # fmt: skip
-            net = n[t.lower] - t.inverse * n[t.upper]
-            share = np.where(net > INVERTED * n[t.lower], np.minimum(share, 1.0), 0.0)
-            net = np.where(net > 0.0, net, 1.0)
-            before = n
-            response = _Response(M, known, local, net, share)
+            present = 1.0 if build < _FREE else 0.5
+            response = self._response(n, radiation.linearised(n, J, present), factor)
             if build == 0:
                 # What the rates are in the radiation field with scattering solved.
+                model, J = self._rates(n, response)
                 aim = self._sums(J)
-                aim[self._first_row] *= rates.up / np.maximum(given, 1e-300)
-                factor = aim / np.maximum(self._rates(n, response), 1e-300)
-                response = response.times(factor, self._rows)
+                aim[self._first_row] *= rates.up / np.maximum(sums[self._first_row], 1e-300)
+                factor = aim / np.maximum(model, 1e-300)
+                response = response.times(factor)
             self._trap(response, anchored)
             found = self._equilibrium(n, rates, anchored, response)
             if found is None:
                 return None
+            moved = largest(np.log(found / n))
             n = found
-            moved = largest(np.log(n / before))
+            _, J = self._rates(n, response)
             if moved < max(min(_MOVED * largest(np.log(n / rates.n)), _FAR), _STILL):
                 break
         else:
             if moved > _UNSETTLED:
                 return None
         self._last = response
-        return n, J
+        return n, np.ascontiguousarray(J.T)
+
+    def _response(self, n: Array, radiation: LinearisedRadiation, factor: Array) -> _Response:
+        """Return one linearisation around some populations, [Nlevel, Nspace]."""
+        t = self.transfer
+        local, share = local_response(
+            t.start, t.first, t.lower, t.upper, t.emission, t.absorption, t.stimulated, t.profile,
+            t.up, t.down, self._first_row, self._second_row, self._Nrow, n, radiation.total,
+            radiation.diagonal(),
+        )  # fmt: skip
+        net = n[t.lower] - t.inverse * n[t.upper]
+        share = np.where(net > INVERTED * n[t.lower], np.minimum(share, 1.0), 0.0)
+        net = np.where(net > 0.0, net, 1.0)
+        return _Response(radiation, np.ones_like(factor), local, net, share).times(factor)
 
     def _sums(self, J: Array) -> Array:
         """Return the rates of every row in a mean intensity by the entries' sums [s-1]."""
+        return self._seen(J[None], np.zeros_like(J), np.ones((1, 1, 1)))
+
+    def _seen(self, bundles: Array, outside: Array, profile: Array) -> Array:
+        """Return the rates of every row [s-1], [Nrow, Nspace]."""
         t = self.transfer
-        rate = np.zeros((len(self._of_row), J.shape[1]))
-        J = J[np.repeat(np.arange(len(t.waves)), np.diff(t.start))]
-        np.add.at(rate, self._first_row[t.transition], t.up * J)
-        two = (self._second_row != self._first_row)[t.transition]
-        np.add.at(rate, self._second_row[t.transition[two]], (t.down * J)[two])
+        rate = np.zeros((self._Nrow, len(outside)))
+        seen(
+            t.start, t.first, self._first_row, self._second_row, t.up, t.down, profile, bundles,
+            outside, rate,
+        )  # fmt: skip
         return rate
 
     def _anchored(self, rates: Rates, sums: Array) -> _Anchored:
@@ -230,7 +232,7 @@ class CoupledEquilibrium:
         """Limit the local response: of a line's photons no more than all are absorbed again."""
         local, share = response.local, response.share
         for k in np.flatnonzero(self._first_row == self._second_row):
-            own = self._block[self._first_row[k], k]
+            own = self._first_row[k]
             most = _TRAPPED * anchored.spontaneous[k] / response.net[k]
             local[own] = np.where(share[k] > 0.0, np.minimum(local[own], most), local[own])
 
@@ -280,16 +282,20 @@ class CoupledEquilibrium:
         ratio: Array = (self.transfer.charge @ n + rates.given) / rates.electrons
         return ratio
 
-    def _rates(self, n: Array, response: _Response, strength: Array | None = None) -> Array:
-        """Return the rates of every row [s-1], [Nrow, Nspace]."""
-        t = self.transfer
+    def _rates(
+        self, n: Array, response: _Response, strength: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Return the rates of every row [s-1], [Nrow, Nspace], and the mean intensity.
+
+        That is of shape [Nspace, Nwave].
+        """
+        t, radiation = self.transfer, response.radiation
         if strength is None:
             strength = np.ones((len(t.lower), n.shape[1]))
-        rate: Array = rates_of(
-            n, strength, t.lower, t.upper, self._rows, self._columns, response.M, response.known,
-            t.inverse, response.net, response.share,
-        )  # fmt: skip
-        return rate
+        emitter = emitters(n, strength, t.lower, t.upper, t.inverse, response.net, response.share)
+        bundles = radiation.bundles(emitter)
+        rate = response.factor * self._seen(bundles, radiation.outside, t.profile)
+        return np.maximum(rate, 0.0), bundles.sum(axis=0) + radiation.outside
 
     def _swept(
         self,
@@ -313,14 +319,12 @@ class CoupledEquilibrium:
         fixed[ionised] *= electrons
         np.add.at(fixed, (t.lower, t.upper), strength * anchored.spontaneous)
         down = self._second_row > self._first_row
-        row = np.ones((len(self._of_row), len(electrons)))
+        row = np.ones((self._Nrow, len(electrons)))
         row[self._second_row[down]] = strength[down]
-        rate = self._rates(n, response, strength)
+        rate, _ = self._rates(n, response, strength)
         swept: Array = sweep(
-            n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect,
-            t.lower, t.upper, self._first_row, self._second_row, self._of_row, anchored.multiple,
-            rate * row, self._rows, self._columns,
-            response.local * row[self._rows] * strength[self._columns], t.inverse, response.net,
-            response.share,
+            n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect, t.lower, t.upper,
+            self._first_row, self._second_row, anchored.multiple, rate * row, strength,
+            response.local * row, t.inverse, response.net, response.share,
         )  # fmt: skip
         return swept

@@ -14,17 +14,16 @@ import numpy as np
 
 from ..arrays import Array
 from ..host.equations import Rates, Transfer
-from ..norms import largest
 from .multilevel import INVERTED, CoupledEquilibrium, _Anchored, _Response
 
-__all__ = ["LEAVES", "CoupledTimeStep"]
+__all__ = ["LARGE", "LEAVES", "CoupledTimeStep"]
 
 #: A linearisation is made anew where it leaves more than this share of a correction, or where a
 #: correction is larger than the second number, in the logarithm.
-LEAVES, _LARGE = 0.15, 0.1
+LEAVES, LARGE = 0.15, 0.1
 
 #: What transfer must have alike for a linearisation to be of use.
-_SHAPE = ("lower", "upper", "start", "transition")
+_SHAPE = ("lower", "upper", "start", "first")
 
 
 @dataclass
@@ -63,7 +62,7 @@ class CoupledTimeStep(CoupledEquilibrium):
         return self.before.shape == other.before.shape and all(map(np.array_equal, *same))
 
     def reuse(self, rates: Rates, other: CoupledTimeStep) -> tuple[Array, Array] | None:
-        """Return what :meth:`solve` does, by the last linearisation of another step; None if far.
+        """Return what :meth:`solve` does, by the last linearisation of another step.
 
         It is tied to the rates given, so that the solution is the same where these are the end of
         the step; how fast they lead there tells whether it is still of use. Scattered light is
@@ -82,19 +81,18 @@ class CoupledTimeStep(CoupledEquilibrium):
         net = n[t.lower] - t.inverse * n[t.upper]
         response = replace(
             other._last,
+            factor=np.ones_like(other._last.factor),
             net=np.where(net > 0.0, net, 1.0),
             share=np.where(net > INVERTED * n[t.lower], other._last.share, 0.0),
         )
-        aim = self._sums(rates.J)
+        aim = self._sums(np.ascontiguousarray(rates.J.T))
         aim[self._first_row] = rates.up
-        response = response.times(aim / np.maximum(self._rates(n, response), 1e-300), self._rows)
+        response = response.times(aim / np.maximum(self._rates(n, response)[0], 1e-300))
         anchored = self._anchored(rates, aim)
         self._trap(response, anchored)
         found = self._equilibrium(n, rates, anchored, response)
         self._last = other._last
-        if found is None or not largest(np.log(found / n)) < _LARGE:
-            return None
-        return found, rates.J
+        return None if found is None else (found, rates.J)
 
     def _swept(
         self,

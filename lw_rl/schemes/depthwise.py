@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -69,6 +71,8 @@ class BlockState:
         Whether the last step was the policy's.
     factor : float or None
         With which the operator's own estimate of the error holds, if the policy's card knows that.
+    afresh : callable or None
+        Returns the operator as from LTE, if the solve did not begin there.
     first, lte : Array or None
         The operator's own solution, if that is where the solve is to begin, and the unknown in LTE.
     since : int
@@ -97,6 +101,7 @@ class BlockState:
     frame: Frame | None = None
     by_policy: bool = False
     factor: float | None = None
+    afresh: Callable[[], EquilibriumOperator | None] | None = None
     first: Array | None = None
     lte: Array | None = None
     since: int = 0
@@ -227,7 +232,9 @@ class Depthwise:
         if operator is None or not operator.regular:
             return s
         s.operator, s.carries = operator, isinstance(operator, CarriesLight)
-        if lte:
+        if not lte:
+            s.afresh = partial(operator_for, atom, geometry)
+        else:
             s.first = operator.start()
             # Collisional-radiative switching begins as another problem, from LTE.
             s.lte = y if adapter.settled else None
@@ -362,6 +369,14 @@ class Depthwise:
         assert s.operator is not None
         s.made += 1
         error, start, left, plain = self._combined(evaluation, s)
+        if s.made == 1 and s.afresh is not None and largest(to_log(error)) > shipped().moved:
+            # Those of another atmosphere, say: the operator leaves a share of their error, which is
+            # larger than that of its own solution.
+            own = s.afresh()
+            if own is not None and own.regular:
+                s.operator = own
+                s.note = "the populations that it began with are far off: begun as from LTE"
+                return own.start(), largest(error)
         if self._outdated(start, s):
             relinearised = s.operator.relinearised(start)
             if relinearised.regular:

@@ -11,7 +11,7 @@ from ..certificate.history import RUN
 from ..host.adapter import Adapter
 from ..host.equations import Equations, Rates
 from ..norms import largest
-from ..operator.time_dependent import LEAVES, CoupledTimeStep
+from ..operator.time_dependent import LARGE, LEAVES, CoupledTimeStep
 
 __all__ = ["TimeDependentStep"]
 
@@ -89,7 +89,6 @@ class TimeDependentStep:
         size = largest(np.log(found / rates.n))
         first = np.isinf(self.size)
         share = 1.0 if first else size / self.size
-        # It is taken to leave twice what the one before left, and no less than a half.
         self.size, self.left = size, size * min(max(2.0 * share, 0.5), 1.0)
         if share > LEAVES and not first:
             self._known = None
@@ -105,7 +104,7 @@ class TimeDependentStep:
         """Return populations at the end and mean intensity, by a linearisation as old as serves."""
         if self._known is not None:
             solved = self._operator.reuse(rates, self._known)
-            if solved is not None:
+            if solved is not None and largest(np.log(solved[0] / rates.n)) < LARGE:
                 return solved
         solved = self._operator.solve(rates)
         self._known = None if solved is None else self._operator

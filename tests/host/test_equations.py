@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from multilevel_helpers import KINDS, Evaluated, problem, solved
 
-from lw_rl.operator.response_1d import opacities
+from lw_rl.operator.response_1d import emitted, opacities, seen
 
 
 def totals(e):
     t, r = e.equations.transfer, e.rates
-    total, own = opacities(
-        t.start, t.transition, t.lower, t.upper, t.emission, t.absorption, t.stimulated, t.profile,
-        r.n, r.chi, r.eta,
-    )  # fmt: skip
-    return total, own + r.eta
+    chi, eta = (np.ascontiguousarray(x.T) for x in (r.chi, r.eta))
+    total = opacities(
+        t.start, t.first, t.lower, t.upper, t.absorption, t.stimulated, t.profile, r.n, chi
+    )
+    return total, emitted(t.start, t.first, t.emission, t.profile, r.n[t.upper], eta)
 
 
 @pytest.mark.parametrize("kind", ["hydrogen", "moving", "detailed", "two atoms", "calcium"])
@@ -24,7 +24,7 @@ def test_opacity_and_emissivity_are_the_hosts(kind):
     total, emitted = totals(e)
     waves = e.equations.transfer.waves
     for mine, host in ((total, e.ctx.depthData.chi), (emitted, e.ctx.depthData.eta)):
-        host = np.asarray(host)[waves].transpose(1, 2, 0, 3)
+        host = np.asarray(host)[waves].transpose(1, 2, 3, 0)
         # At rest one bundle is all rays; else each ray inward and outward is one.
         host = host.reshape(-1, *host.shape[2:])
         host = host if len(mine) > 1 else host[:1]
@@ -36,9 +36,11 @@ def test_rates_follow_from_mean_intensities(kind):
     e = Evaluated(problem(kind))
     t, r = e.equations.transfer, e.rates
     up, down = np.zeros_like(r.up), np.zeros_like(r.up)
-    wave = np.repeat(np.arange(len(t.waves)), np.diff(t.start))
-    np.add.at(up, t.transition, t.up * r.J[wave])
-    np.add.at(down, t.transition, t.down * r.J[wave])
+    J = np.ascontiguousarray(r.J.T)
+    row = np.arange(len(t.lower))
+    one = np.ones((1, 1, 1))
+    for rate, weight in ((up, t.up), (down, t.down)):
+        seen(t.start, t.first, row, row, weight, weight, one, J[None], np.zeros_like(J), rate)
     np.testing.assert_allclose(up, r.up, rtol=1e-5)
     spontaneous = r.down - down
     lines = np.isfinite(t.multiple[:, 0])
@@ -87,10 +89,11 @@ def test_emission_profiles_scale_what_is_emitted():
     rho = np.asarray(e.ctx.activeAtoms[0].trans[0].rhoPrd)
     rho[:] = 1.5
     t = e.equations.transfer
-    of = t.transition == 0
+    of = np.zeros(t.start[-1], bool)
+    of[t.entries(0)] = True
     for name in ("emission", "stimulated", "down"):
-        np.testing.assert_allclose(getattr(t, name)[of], 1.5 * getattr(plain, name)[of])
-        np.testing.assert_array_equal(getattr(t, name)[~of], getattr(plain, name)[~of])
+        np.testing.assert_allclose(getattr(t, name)[:, of], 1.5 * getattr(plain, name)[:, of])
+        np.testing.assert_array_equal(getattr(t, name)[:, ~of], getattr(plain, name)[:, ~of])
     np.testing.assert_array_equal(t.absorption, plain.absorption)
 
 
@@ -100,18 +103,18 @@ def test_recombination_is_in_proportion_to_the_electrons():
     e.ctx.atmos.ne[:] *= 1.1
     e.adapter.formal_solution()
     t = e.equations.transfer
-    recombines = (t.charge[t.upper] > t.charge[t.lower])[t.transition]
-    np.testing.assert_allclose(t.emission[recombines], 1.1 * plain.emission[recombines])
-    np.testing.assert_array_equal(t.emission[~recombines], plain.emission[~recombines])
+    recombines = np.repeat(t.charge[t.upper] > t.charge[t.lower], np.diff(t.start))
+    np.testing.assert_allclose(t.emission[:, recombines], 1.1 * plain.emission[:, recombines])
+    np.testing.assert_array_equal(t.emission[:, ~recombines], plain.emission[:, ~recombines])
     assert e.rates.given is not None and np.all(e.rates.given > 0.0)
 
 
 def test_profiles_of_the_rays_have_the_mean_one():
     t = Evaluated(problem("moving")).equations.transfer
     weight = np.repeat(0.5 * t.weight, 2)
-    np.testing.assert_allclose(np.einsum("erk,r->ek", t.profile, weight), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(np.einsum("rke,r->ek", t.profile, weight), 1.0, rtol=1e-6)
     assert t.profile.max() > 1.5
-    assert Evaluated(problem("hydrogen")).equations.transfer.profile.shape[1] == 1
+    assert len(Evaluated(problem("hydrogen")).equations.transfer.profile) == 1
 
 
 def test_kinds_are_all_in_lte_at_first():

@@ -28,7 +28,7 @@ from lw_rl.operator.base import geometry_for, operator_for
 from lw_rl.operator.lambda_1d import Plane1D
 from lw_rl.operator.two_level import TwoLevelOperator
 from lw_rl.policies.observation import Previous, correction, make_frame, observe
-from lw_rl.schemes import Anderson, Depthwise, Safeguarded, make_scheme
+from lw_rl.schemes import Anderson, Depthwise, Safeguarded, depthwise, make_scheme
 from lw_rl.schemes.depthwise import propose
 
 
@@ -251,6 +251,19 @@ def test_warm_starts_are_kept(scheme, ctx, converged):
     warm = adapter.read()
     assert scheme.start(warm, scheme.init(adapter, History())) is None
     assert scheme.start(warm, in_lte) is None, "set after the scheme was"
+
+
+def test_warm_starts_that_are_far_off_are_left(monkeypatch):
+    atmosphere = atmospheres.load("FALC")
+    made = build_context("CaII_K", atmosphere, Nrays=3)
+    atmosphere.temperature[:] *= 1.0 + 0.05 * np.sin(np.arange(82) / 13.0)
+    # The populations are those of LTE in the atmosphere before.
+    made.update_deps()
+    result = lw_rl.solve(copy.deepcopy(made), quiet=True)
+    assert result.converged
+    assert any("far off" in record.note for record in result.records)
+    monkeypatch.setattr(depthwise, "partial", lambda *_: None)
+    assert lw_rl.solve(made, quiet=True).Nformal > result.Nformal + 1
 
 
 def test_schemes_without_a_zeroth_step_have_none(ctx):

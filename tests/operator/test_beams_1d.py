@@ -1,0 +1,90 @@
+"""Beams of many wavelengths: against those of one, and problems with known answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lw_rl.operator.beams_1d import Beams, DiffuseLight, optical_steps
+from lw_rl.operator.bezier_1d import mean_intensity, stencils, unit_responses
+
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(5)
+MU, WEIGHT = 0.5 * (1.0 + NODES), 0.5 * WEIGHTS
+#: More than one block of wavelengths, the last one not full.
+WAVES = 70
+
+
+@pytest.fixture
+def medium():
+    """Vertical steps from thin to thick, a source function with extrema, a Planck function."""
+    rng = np.random.default_rng(0)
+    height = np.linspace(1.0, 0.0, 60)
+    chi = 10.0 ** (np.linspace(-3.0, 5.0, 60)[:, None] + rng.normal(0.0, 0.7, (60, WAVES)))
+    source = np.exp(np.cumsum(rng.normal(0.0, 0.1, chi.shape), axis=0))
+    return optical_steps(chi, height), source, np.repeat([[1.0], [1.2]], WAVES, axis=1)
+
+
+def alone(step, source, v, linear=False):
+    """Return the stencils of a wavelength alone, and what is left of light after its steps."""
+    along = step[:, v, None] / MU
+    decay, source = np.exp(-along), np.repeat(source[:, v, None], MU.size, axis=1)
+    return *stencils(along, decay, source, linear), decay
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_each_wavelength_is_as_it_is_alone(medium, linear):
+    step, source, planck = medium
+    at = np.arange(WAVES) % 2 == 1 if linear else None
+    beams = Beams.around(step, source, MU, WEIGHT, planck, at)
+    J, diagonal = beams.mean_intensity(source), beams.diagonal()
+    weight = np.broadcast_to(WEIGHT, (60, 5)).copy()
+    for v in (0, 1, 31, 32, 69):
+        inward, outward, decay = alone(step, source, v, linear and v % 2 == 1)
+        S = np.repeat(source[:, v, None], 5, axis=1)
+        expected = mean_intensity(inward, outward, decay, weight, S, beams.incident[:, v])
+        # Weights of thin steps are series in both, of which here one is the difference to one.
+        np.testing.assert_allclose(J[:, v], expected, rtol=1e-7)
+        Lambda = unit_responses(inward, outward, decay, weight, np.ones_like(S))
+        np.testing.assert_allclose(diagonal[:, v], np.diag(Lambda), atol=1e-9)
+
+
+def test_directions_add_up(medium):
+    step, source, planck = medium
+    both, down, up = (
+        Beams.around(step, source, MU, WEIGHT, planck, down=a, up=b)
+        for a, b in ((True, True), (True, False), (False, True))
+    )
+    sum_of = down.mean_intensity(source) + up.mean_intensity(source)
+    np.testing.assert_allclose(sum_of, both.mean_intensity(source), rtol=1e-13)
+    np.testing.assert_allclose(down.diagonal() + up.diagonal(), both.diagonal(), rtol=1e-13)
+
+
+def test_memory_of_others_may_be_written_to(medium):
+    step, source, planck = medium
+    first = Beams.around(step, source, MU, WEIGHT, planck)
+    J = first.mean_intensity(source)
+    other = Beams.around(2.0 * step, source, MU, WEIGHT, planck, into=first.weights)
+    assert other.weights is first.weights
+    again = Beams.around(step, source, MU, WEIGHT, planck, into=other.weights)
+    np.testing.assert_array_equal(again.mean_intensity(source), J)
+
+
+def test_a_constant_source_function_is_the_intensity_where_it_is_thick(medium):
+    step = medium[0]
+    one = np.ones_like(medium[1])
+    J = Beams.around(step, one, MU, WEIGHT, one[:2]).mean_intensity(one)
+    tau = np.concatenate([np.zeros((1, WAVES)), np.cumsum(step, axis=0)])
+    assert np.all(J <= 1.0 + 1e-12)
+    np.testing.assert_allclose(J[tau > 40.0], 1.0, rtol=1e-12)
+    # Half of the sky is dark.
+    np.testing.assert_allclose(J[0], 0.5, rtol=1e-12)
+
+
+@pytest.mark.parametrize("epsilon", [1.0, 1e-2, 1e-4])
+def test_diffuse_light_leaves_with_the_square_root_of_the_destruction(epsilon):
+    tau = np.concatenate([[0.0], np.geomspace(1e-4, 1e4, 800)])
+    albedo = np.full((801, 1), 1.0 - epsilon)
+    J = DiffuseLight(np.diff(tau)[:, None], albedo).solve(np.full((801, 1), epsilon))[:, 0]
+    root = np.sqrt(epsilon)
+    expected = 1.0 - np.exp(-np.sqrt(3.0) * root * tau) / (1.0 + root)
+    np.testing.assert_allclose(J, expected, rtol=5e-3)
