@@ -16,7 +16,11 @@ from ..arrays import Array
 from ..host.equations import Rates, Transfer
 from .multilevel import INVERTED, CoupledEquilibrium, _Anchored, _Response
 
-__all__ = ["CoupledTimeStep"]
+__all__ = ["LARGE", "LEAVES", "CoupledTimeStep"]
+
+#: A linearisation is made anew where it leaves more than this share of a correction, or where a
+#: correction is larger than the second number, in the logarithm.
+LEAVES, LARGE = 0.15, 0.1
 
 #: What transfer must have alike for a linearisation to be of use.
 _SHAPE = ("lower", "upper", "start", "first")

