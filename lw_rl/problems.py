@@ -40,6 +40,7 @@ __all__ = [
     "file_problem",
     "known",
     "plane_problem",
+    "random_atoms",
     "random_problem",
     "shipped_problem",
     "suite",
@@ -406,6 +407,22 @@ def random_problem(stream: str, index: int) -> Problem:
     scale = float(10.0 ** rng.uniform(*LOG_COLLISION_SCALE))
     model = RandomModel((*key, 1), kind=s.kind, moving=s.moving)
     return Problem(f"{stream} {index} {atom}", atom, model, scale)
+
+
+def random_atoms(index: int) -> Problem:
+    """Return a problem of the stream ``"atoms"``, some of them harder.
+
+    Of every eight one is in partial redistribution and one conserves charge.
+
+    Parameters
+    ----------
+    index : int
+        Number of the problem, from 0.
+    """
+    problem = random_problem("atoms", index)
+    if index % 8 == 6:
+        return _redistributed(problem)
+    return _conserving(problem) if index % 8 == 7 else problem
 
 
 def _fal(number: int | None) -> list[Problem]:

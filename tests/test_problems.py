@@ -83,6 +83,13 @@ def test_suites_of_atoms_are_what_they_say():
     assert drawn[0].atmosphere.make().Nspace == depths[0]
 
 
+def test_some_random_atoms_are_in_partial_redistribution_or_conserve_charge():
+    some = [problems.random_atoms(index) for index in range(16)]
+    assert [p.prd for p in some] == [k % 8 == 6 for k in range(16)]
+    assert [p.conserve_charge for p in some] == [k % 8 == 7 for k in range(16)]
+    assert some[3] == problems.random_problem("atoms", 3)
+
+
 def test_hybrid_redistribution_and_a_flow_are_the_contexts():
     problem = problems.suite("atoms-prd")[-1]
     ctx = problem.context(Nrays=1)

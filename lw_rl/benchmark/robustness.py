@@ -41,7 +41,7 @@ from ..host.adapter import Adapter
 from ..host.names import Named
 from ..iterate import solve
 from ..policies.base import PolicyLike
-from ..problems import Problem, random_problem
+from ..problems import Problem, random_atoms, random_problem
 from ..processes import processes
 from ..result import Result
 from ..schemes import make_scheme
@@ -67,6 +67,8 @@ _CLASSICAL = ("mali", "lambda")
 REFERENCE_SHARE = 0.01
 #: Unknowns up to which an equilibrium that MALI leaves is looked for.
 _NEWTON_UNKNOWNS = 300
+#: Problems of atoms with many levels that belong to one seed.
+_OF_A_SEED = 10000
 #: Problems that a process is given at once.
 _CHUNK = 4
 
@@ -78,9 +80,10 @@ class Soak:
     Attributes
     ----------
     seed : int
-        Of the hostile problems.
+        Of the hostile problems and those of atoms with many levels.
     family : str
-        ``"hostile"``, or a stream of the random family.
+        ``"hostile"``, ``"atoms"`` (`lw_rl.problems.random_atoms`, ten thousand of a seed), or a
+        stream of the random family.
     schemes : tuple of str
         Names of schemes, besides MALI.
     policy : str
@@ -110,11 +113,13 @@ class Soak:
     def __call__(self, index: int) -> ProblemRecord:
         """Solve the problem of an index, from 0."""
         start = process_time()
-        problem: Problem | HostileProblem = (
-            HostileProblem(self.seed, index)
-            if self.family == "hostile"
-            else random_problem(self.family, index)
-        )
+        problem: Problem | HostileProblem
+        if self.family == "hostile":
+            problem = HostileProblem(self.seed, index)
+        elif self.family == "atoms":
+            problem = random_atoms(_OF_A_SEED * self.seed + index)
+        else:
+            problem = random_problem(self.family, index)
         adversarial = None
         if self.adversarial:
             adversarial = self.adversarial[index % len(self.adversarial)]

@@ -28,8 +28,9 @@ _EVERY = 20
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=_SEED, show_default=True)
 @click.option(
-    "--family", type=click.Choice(["hostile", "test", "validation"]), default="hostile",
-    show_default=True, help="Hostile problems, or a stream of the random family.",
+    "--family", type=click.Choice(["hostile", "atoms", "test", "validation"]),
+    default="hostile", show_default=True,
+    help="Hostile problems, atoms with many levels, or a stream of the random family.",
 )  # fmt: skip
 @click.option(
     "--scheme", "schemes", multiple=True, default=("depthwise",), show_default=True,
@@ -80,6 +81,7 @@ def soak(
     Examples:
       lw-rl soak
       lw-rl soak --n 10000 --seed 1 --workers 2 --out soak.json
+      lw-rl soak --family atoms --n 2000 --seed 1 --workers 2 --out atoms.json
       lw-rl soak --family test --n 2000 --scheme depthwise --scheme anderson --scheme ng
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     from ..benchmark.adversarial import ADVERSARIAL
@@ -88,7 +90,9 @@ def soak(
     from ..benchmark.robustness_report import LEGEND, load, markdown, tables
     from ..files import versions
 
-    adversarial = () if no_adversarial_policies else tuple(ADVERSARIAL)
+    # No policy is asked about atoms with many levels.
+    asked = family != "atoms" and not no_adversarial_policies
+    adversarial = tuple(ADVERSARIAL) if asked else ()
     soaked = Soak(seed, family, schemes, policy, adversarial, tolerance)
     # As JSON has it, which has no tuples.
     tally = load(out, json.loads(json.dumps(asdict(soaked))))

@@ -7,12 +7,13 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from lw_rl.benchmark import robustness
 from lw_rl.benchmark.robustness import Soak, run
 from lw_rl.benchmark.robustness_problems import HostileProblem
 from lw_rl.cli import main
 from lw_rl.errors import PolicyFileError, UnknownNameError
 from lw_rl.policies import actor
-from lw_rl.problems import random_problem, shipped_problem
+from lw_rl.problems import random_atoms, random_problem, shipped_problem
 
 
 def test_two_hundred_hostile_problems(tmp_path):
@@ -102,6 +103,13 @@ def test_problems_are_taken_in_order_and_adversarial_policies_in_turn():
     assert [r.name.split()[:2] for r in records] == [["test", "0"], ["test", "1"]]
     assert [r.solves[-1].entry for r in records] == ["adversarial zeros", "adversarial ones"]
     assert all(r.seconds > 0.0 for r in records)
+
+
+def test_atoms_with_many_levels_are_those_of_the_seed(monkeypatch):
+    solved = []
+    monkeypatch.setattr(robustness, "run", lambda problem, *_: solved.append(problem) or ([], True))
+    list(soak(family="atoms", seed=2, adversarial=()).over([0, 6]))
+    assert solved == [random_atoms(20000), random_atoms(20006)]
 
 
 def test_names_are_checked_before_anything_is_solved():
