@@ -135,6 +135,9 @@ def calibrate_settings(
 
 #: Quantiles that are written beside a value, so that one sees what another choice buys.
 _QUANTILES = (0.5, 0.9, 0.99, 0.995, 0.999)
+#: An estimate below this share of the tolerance stops a solve with any factor; it is taken for so
+#: much, or the last digits of the reference are measured.
+_TINY = 0.1
 #: What set the values that are not measured here.
 _KEPT = {
     "populations": "the errors of Ng's and Anderson's stops on Mg II with four levels",
@@ -222,8 +225,9 @@ def measure(problem: Problem | HostileProblem) -> Samples:
         )  # fmt: skip
         found["moved"] += stops.moved()
         adapter = Adapter(ctx)
-        for (name, _), (value, state) in stops.seen.items():
+        for (name, tolerance), (value, state) in stops.seen.items():
             adapter.write(state)
+            value = max(value, _TINY * tolerance)
             found[name].append(true_error(adapter.populations(), n_ref) / value)
     if mali.converged:
         found["allowance"] += _spent(start, 1.1 * mali.Nformal + _EXTRA)
