@@ -46,7 +46,7 @@ def test_a_linearisation_serves_while_populations_stay_close(monkeypatch):
     assert len(made) == 1
     assert abs(size - left) < 0.5 * left
     assert largest(y - exact) < 0.5 * left
-    step.propose(exact + 0.5 * np.sin(np.arange(exact.size)))
+    step.propose(exact + 2.0 * np.sin(np.arange(exact.size)))
     assert len(made) == 2
 
 
