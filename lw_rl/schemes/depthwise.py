@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import cast
 
 import numpy as np
@@ -40,6 +38,10 @@ __all__ = ["ALONE", "BlockState", "Depthwise", "propose"]
 _OTHERS = Anderson()
 #: Whose the steps are that no policy had a part in.
 ALONE = "nonlocal"
+#: Populations that differ from the operator's own solution by more than this, in the logarithm of
+#: the source function, are further off than that is: a solve that begins with them takes three
+#: formal solutions where one from LTE takes two.
+_ELSEWHERE = 0.02
 
 
 @dataclass
@@ -71,10 +73,9 @@ class BlockState:
         Whether the last step was the policy's.
     factor : float or None
         With which the operator's own estimate of the error holds, if the policy's card knows that.
-    afresh : callable or None
-        Returns the operator as from LTE, if the solve did not begin there.
     first, lte : Array or None
-        The operator's own solution, if that is where the solve is to begin, and the unknown in LTE.
+        The operator's own solution, if that is where the solve is to begin, and the unknown that it
+        takes the place of.
     since : int
         Formal solutions, of all of the solve, whose states are not combined.
     last : tuple of Array, or None
@@ -101,7 +102,6 @@ class BlockState:
     frame: Frame | None = None
     by_policy: bool = False
     factor: float | None = None
-    afresh: Callable[[], EquilibriumOperator | None] | None = None
     first: Array | None = None
     lte: Array | None = None
     since: int = 0
@@ -166,8 +166,9 @@ class Depthwise:
     Where the solve has moved away from what the operator was linearised around, further than
     `Settings.moved`, it is relinearised.
 
-    Populations in LTE carry no information about the radiation field: then the operator's own
-    solution is the zeroth step, before the first formal solution.
+    Populations in LTE carry no information about the radiation field, nor do those of another
+    atmosphere: the operator's own solution is the zeroth step, before the first formal solution,
+    where they differ from it by more than a few per cent.
 
     A policy is asked where the operator's last step left enough to do, as its card says
     (`Card.asked_after`), for as long as its steps lower the estimated error: after one that does
@@ -227,15 +228,24 @@ class Depthwise:
         if coupled is not None:
             return s
         atom, y = adapter.atom(block), adapter.read()[block.span]
-        lte = adapter.in_lte(block)
-        operator = operator_for(atom, geometry, None if lte else y)
+        operator = operator_for(atom, geometry)
         if operator is None or not operator.regular:
             return s
-        s.operator, s.carries = operator, isinstance(operator, CarriesLight)
-        if not lte:
-            s.afresh = partial(operator_for, atom, geometry)
+        first = operator.start()
+        if adapter.in_lte(block):
+            begins = True
         else:
-            s.first = operator.start()
+            # Those of another atmosphere, say; its profile is not that of complete redistribution.
+            begins = not adapter.redistributes(block) and largest(first - y) > _ELSEWHERE
+            if begins:
+                s.note = "the populations that it began with are far off: begun as from LTE"
+            else:
+                operator = operator_for(atom, geometry, y)
+                if operator is None or not operator.regular:
+                    return s
+        s.operator, s.carries = operator, isinstance(operator, CarriesLight)
+        if begins:
+            s.first = first
             # Collisional-radiative switching begins as another problem, from LTE.
             s.lte = y if adapter.settled else None
         # Policies are trained in one dimension, at complete redistribution.
@@ -369,14 +379,6 @@ class Depthwise:
         assert s.operator is not None
         s.made += 1
         error, start, left, plain = self._combined(evaluation, s)
-        if s.made == 1 and s.afresh is not None and largest(to_log(error)) > shipped().moved:
-            # Those of another atmosphere, say: the operator leaves a share of their error, which is
-            # larger than that of its own solution.
-            own = s.afresh()
-            if own is not None and own.regular:
-                s.operator = own
-                s.note = "the populations that it began with are far off: begun as from LTE"
-                return own.start(), largest(error)
         if self._outdated(start, s):
             relinearised = s.operator.relinearised(start)
             if relinearised.regular:
