@@ -2,7 +2,7 @@
 
 *Safety factors.* Every estimate is made with the factor one along solves of problems whose solution
 is known, and compared with the true error of the state at which it first falls below each of
-:data:`TOLERANCES`. The factor is the quantile :data:`QUANTILE` of the ratios, at least one. The
+:data:`TOLERANCES`. The factor is the quantile :data:`QUANTILE` of the ratios, at least 1.1. The
 reference is MALI's own equilibrium.
 
 *Staleness.* An operator that was linearised elsewhere takes the error of a state for another than
@@ -135,6 +135,8 @@ def calibrate_settings(
 
 #: Quantiles that are written beside a value, so that one sees what another choice buys.
 _QUANTILES = (0.5, 0.9, 0.99, 0.995, 0.999)
+#: No factor is smaller: a few hundred stops do not tell a quantile of 0.999 to a tenth.
+_LEAST_FACTOR = 1.1
 #: An estimate below this share of the tolerance stops a solve with any factor; it is taken for so
 #: much, or the last digits of the reference are measured.
 _TINY = 0.1
@@ -149,7 +151,7 @@ _KEPT = {
 def _factor(seen: list[float]) -> Json:
     quantiles = _quantiles(seen)
     return {
-        "value": max(1.0, quantiles[str(QUANTILE)]),
+        "value": max(_LEAST_FACTOR, quantiles[str(QUANTILE)]),
         "set by": f"the quantile {QUANTILE} of true error over estimate",
         "stops": len(seen),
         "quantiles": quantiles,

@@ -63,7 +63,7 @@ def test_the_file_is_read_and_says_what_set_each(found, monkeypatch, tmp_path):
         entry = content["values"][name]
         assert entry["value"] == getattr(settings, name) >= 1.0
         assert entry["stops"] == 2 * len(seen[name])
-        assert entry["value"] == max(1.0, entry["quantiles"]["0.999"])
+        assert entry["value"] == max(1.1, entry["quantiles"]["0.999"])
     assert (
         settings.rough == pytest.approx(2.0, rel=0.01) and settings.allowance == shipped().allowance
     )

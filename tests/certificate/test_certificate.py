@@ -137,7 +137,7 @@ def test_a_switch_that_is_seen_counts(ctx):
     certificate, _ = follow(ctx, 60)
     two_steps = certificate.defect.two_steps
     certificate.defect.two_steps = lambda *state: (two_steps(*state)[0], True)
-    assert certificate.estimate().value > 3.0 * smooth
+    assert certificate.estimate().value > 1.1 * smooth
     assert certificate.bound() is None
 
 
