@@ -289,13 +289,22 @@ class Safeguarded:
             state.scheme = active.scheme.init(state.adapter, state.history)
         return note
 
+    def _couples(self, state: SafeguardState) -> bool:
+        """Whether the scheme in use has one operator of all atoms."""
+        active = self._active(state)
+        couples = None if active is None else active.couples_atoms
+        return couples is not None and couples.couples(state.scheme)
+
     # ---- going back -----
 
     def _undo(self, evaluation: Evaluation, state: SafeguardState) -> Step:
         """Go back to the best state, and hand over; the last scheme goes on while it may."""
         note, spoilt = "", not state.last.accepted
         state.account.undone()
-        if spoilt or state.best is None or not self._is_last(state):
+        if not spoilt and self._couples(state) and state.account.left(self.budget) >= 1.0:
+            # What the operator of all atoms makes of LTE can be too far off: a plain step helps.
+            state.rest = 1
+        elif spoilt or state.best is None or not self._is_last(state):
             note = self._hand_over(state, "its step was undone")
         elif state.account.left(self.budget) < 1.0:
             note = self._give_way(state)
@@ -337,8 +346,7 @@ class Safeguarded:
         if state.best is not None and (first or relative(state.best[1]) < change):
             state.best, state.account.base = None, max(state.account.base, math.log1p(change))
         adapter, active = state.adapter, self._active(state)
-        couples = None if active is None else active.couples_atoms
-        coupled = couples is not None and couples.couples(state.scheme)
+        coupled = self._couples(state)
         if (adapter.conserves_charge or not adapter.line_sources) and not coupled:
             # Without an operator nothing would be gained for atoms with more levels, and no
             # estimate of the error of accelerated steps holds.

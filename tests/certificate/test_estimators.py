@@ -13,6 +13,8 @@ from conftest import error
 from scheme_helpers import evaluation_of
 from solver_helpers import iterate
 
+import lw_rl
+from lw_rl.benchmark.robustness_problems import HostileProblem
 from lw_rl.certificate import estimators
 from lw_rl.certificate.estimators import (
     ESTIMATORS,
@@ -165,7 +167,23 @@ def test_a_radiation_field_counts_where_no_operator_makes_the_steps():
         history.radiated(0.1 * 0.9**k)
     left = by_radiation(history, seen(complete=False), SETTINGS).value
     assert left == pytest.approx(np.expm1(5e-3) * 9.0, rel=1e-6)
-    assert by_radiation(history, seen(), SETTINGS).value == 0.0
+    # An operator sees a residual that was made with the scattered light of before.
+    operators = seen()
+    hidden = by_radiation(history, operators, SETTINGS).value
+    assert hidden == pytest.approx(0.1 * history.radiation_change, rel=1e-12)
+    operators.copies_host = True
+    assert by_radiation(history, operators, SETTINGS).value == 0.0
+
+
+def test_scattered_light_that_lags_is_no_stop():
+    # The operator's estimate alone would stop after two, with an error of 3e-3.
+    problem = HostileProblem(101, 851)
+    ctx = problem.context()
+    known = copy.deepcopy(ctx)
+    lw_rl.solve(known, scheme="mali", popsTol=1e-5, NmaxIter=2000, quiet=True)
+    result = lw_rl.solve(ctx, quiet=True)
+    assert result.converged and result.Nformal > 2
+    assert error(ctx, np.array(known.activeAtoms[0].n)) < result.estimate.value
 
 
 # ---- partial redistribution -----
