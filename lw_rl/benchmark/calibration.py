@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Array, Single
-from ..certificate.settings import shipped
+from ..certificate.estimators import by_step
 from ..errors import NoReferenceError
 from ..files import Json, write_atomically
 from ..host.adapter import Adapter
@@ -183,7 +183,7 @@ def stops(
     """Return the true error over the estimate with the factor one, at the stop of each tolerance.
 
     The stops are found with the factor one too; with a larger one they come later, where the
-    estimate is no worse. A stop by another estimate than the policy's does not count.
+    estimate is no worse. What no estimate is below does not count, nor do steps by another.
 
     Parameters
     ----------
@@ -202,10 +202,12 @@ def stops(
 
     def record(accelerated: AcceleratedContext) -> None:
         certificate = accelerated.certificate
-        estimate = certificate.estimate()
-        if estimate.method == ("operator" if alone else "policy"):
-            factor = accelerated.operator_factor if alone else accelerated.policy_factor
-            states.append((estimate.value / (factor or shipped().step), certificate.state.copy()))
+        history = certificate.history
+        if not history.known or history.last.factor is None:
+            return
+        if history.last.method == ("operator" if alone else "policy"):
+            seen = by_step(history, certificate.defect, certificate.settings)
+            states.append((seen.value / history.last.factor, certificate.state.copy()))
 
     last = 0.01 * min(tolerances)
     solved = solve(

@@ -21,9 +21,6 @@ from ..norms import largest
 
 __all__ = ["mix"]
 
-#: A change of the unknown that is larger than the last one by this factor is of another problem:
-#: without, the 8 problems of the suite prd and 14 hostile ones take 781 formal solutions for 438.
-_GROWN = 2.0
 #: The profile's change follows from that of the unknown: their differences are all but parallel.
 _CUTOFF = 1e-8
 
@@ -72,7 +69,9 @@ def _of_one_problem(iterations: Sequence[Iteration], N: int) -> list[Iteration]:
         if size == np.inf:
             found = []
             continue
-        if found and size > _GROWN * largest((found[-1].after - found[-1].before)[:N]):
+        if found and size > 2.0 * largest((found[-1].after - found[-1].before)[:N]):
+            # Of another problem: without, the 8 problems of the suite prd and 14 hostile ones take
+            # 781 formal solutions for 438.
             found = []
         found.append(iteration)
     return found

@@ -17,11 +17,11 @@ from ..norms import largest, limit_step
 from ..operator.multilevel import CoupledEquilibrium
 from .newton import NewtonStep, newton_step
 
-__all__ = ["SLOW", "CoupledStep", "coupled_step"]
+__all__ = ["CoupledStep", "coupled_step"]
 
 #: Complete linearisation takes over after a step that is not smaller than the last one by this:
 #: random problem 3002 of the suite atoms takes 7 formal solutions, without it more than 10.
-SLOW = 0.3
+_SLOW = 0.3
 
 
 @dataclass
@@ -89,7 +89,7 @@ class CoupledStep:
         image = adapter.unknown(np.split(n, transfer.first_level[1:]))
         step = largest(image - y)
         adapter.write_radiation_ahead(transfer.waves, J)
-        self.slow = SLOW * self.last < step < 1.0
+        self.slow = _SLOW * self.last < step < 1.0
         self.last = step
         within = shipped().moved
         ys, images = self.history.images(within)

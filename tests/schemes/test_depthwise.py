@@ -264,7 +264,7 @@ def test_warm_starts_that_are_far_off_are_left(monkeypatch):
     result = lw_rl.solve(made, quiet=True)
     assert result.converged
     assert any("far off" in record.note for record in result.records)
-    monkeypatch.setattr(depthwise, "NEAR", np.inf)
+    monkeypatch.setattr(depthwise, "_ELSEWHERE", np.inf)
     assert lw_rl.solve(kept, quiet=True).Nformal > result.Nformal
 
 
