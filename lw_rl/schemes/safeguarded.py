@@ -8,7 +8,7 @@ the residual over `growth` times the best is undone, to the state of the best re
 asked while the budget lasts, or after plain steps have earned another try, for longer each time. So
 the tolerance is met, or there are ever more plain steps in a row. No property of the wrapped scheme
 is used. (Accelerated steps can lead to where the host's limiter makes plain steps go round in
-circles, one problem in some 4,000: that is beyond the hypothesis.)
+circles: that is beyond the hypothesis.)
 
 **It costs what its budget allows.** A formal solution is *earned* if it is a plain step, or if the
 residual has clearly fallen since the last earned one; all others are *fruitless*, no more than
