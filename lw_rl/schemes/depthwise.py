@@ -228,23 +228,22 @@ class Depthwise:
         if coupled is not None:
             return s
         atom, y = adapter.atom(block), adapter.read()[block.span]
-        operator = operator_for(atom, geometry)
+        lte = adapter.in_lte(block)
+        # With a profile that is not that of complete redistribution they are worth more.
+        kept = not lte and adapter.redistributes(block)
+        operator = operator_for(atom, geometry, y if kept else None)
         if operator is None or not operator.regular:
             return s
-        first = operator.start()
-        if adapter.in_lte(block):
-            begins = True
-        else:
-            # Those of another atmosphere, say; its profile is not that of complete redistribution.
-            begins = not adapter.redistributes(block) and largest(first - y) > _ELSEWHERE
-            if begins:
+        first = None if kept else operator.start()
+        if first is not None and not lte:
+            if largest(first - y) > _ELSEWHERE:
                 s.note = "the populations that it began with are far off: begun as from LTE"
             else:
-                operator = operator_for(atom, geometry, y)
+                operator, first = operator_for(atom, geometry, y), None
                 if operator is None or not operator.regular:
                     return s
         s.operator, s.carries = operator, isinstance(operator, CarriesLight)
-        if begins:
+        if first is not None:
             s.first = first
             # Collisional-radiative switching begins as another problem, from LTE.
             s.lte = y if adapter.settled else None
