@@ -16,7 +16,7 @@ from .host.names import Named, both_spellings, keywords
 from .host.state import Block
 from .host.threads import on_the_contexts_threads
 from .norms import largest, relative
-from .operator.base import EquilibriumOperator
+from .operator.base import EquilibriumOperator, lit
 from .operator.scattering import SolvedScattering
 from .policies.card import card_of
 from .result import Outcome, Record, Report, Task
@@ -281,6 +281,7 @@ class AcceleratedContext:
         before = adapter.snapshot(radiation=False)
         try:
             update, evaluation = adapter.plain_update(**kwargs)
+            evaluation = lit(evaluation, self._running.operators())
             step = (
                 Step(None, estimate=1.0, note="populations were not positive: a step of MALI")
                 if state is None
