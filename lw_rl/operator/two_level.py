@@ -103,7 +103,7 @@ class TwoLevelOperator:
         self.regular = info == 0 and bool(np.isfinite(self._factors.sum()))
 
     def _equations(self) -> tuple[Array, Array, Medium]:
-        """Return ``1 - (1 - epsilon) Lambda``, columns contiguous, what is known of J, the medium."""
+        """Return ``1 - (1 - epsilon) Lambda``, columns contiguous, known part of J, and medium."""
         A, known, medium = self.geometry.lambda_operator(self.line, self.rays, self.y, self.linear)
         A *= (self._epsilon - 1.0)[:, None]
         np.einsum("ii->i", A)[:] += 1.0
