@@ -42,6 +42,8 @@ __all__ = ["Adapter"]
 
 #: Electrons, and populations in LTE at that density, are made consistent in so many iterations.
 _CHARGE_ITERATIONS = 3
+#: Relative difference from LTE that is rounding.
+_IN_LTE = 1e-6
 
 
 @dataclass
@@ -308,7 +310,8 @@ class Adapter:
     def in_lte(self, block: Block) -> bool:
         """Whether an atom's populations are those of LTE, to rounding."""
         k = self.blocks.index(block)
-        return bool(np.allclose(self._atoms[k].n, self._active[k].n_star, rtol=1e-6, atol=0))
+        lte = np.asarray(self._active[k].n_star)
+        return bool((np.abs(self._atoms[k].n - lte) <= _IN_LTE * lte).all())
 
     def renormalise(self) -> None:
         """Make the populations sum to `nTotal` (the host's solver does to rounding)."""
@@ -442,7 +445,8 @@ class Adapter:
 
     def _light_changed(self) -> dict[Block, Array]:
         """Return by how much the last formal solution changed J of every line that is unknown."""
-        if self.grid.Ndim != 1 or not self.line_sources or self._y is None:
+        one = self.ctx.kwargs["atmos"].Ndim == 1
+        if not one or not self.line_sources or self._y is None:
             return {}
         J, changed = self.ctx.spect.J, {}
         for k, block in enumerate(self.blocks):
@@ -601,11 +605,19 @@ class Adapter:
 
     def circumstances(self) -> tuple[Array, ...]:
         """Return copies of what a solve takes for given: temperature, velocities, densities."""
+        return tuple([np.array(values) for values in self._given()])
+
+    def imprint(self, populations: bool = False) -> bytes:
+        """Return the bytes of :meth:`circumstances`, or of the populations: what is to stay."""
+        arrays = [a.n for a in self._atoms] if populations else map(np.asarray, self._given())
+        return b"".join([array.tobytes() for array in arrays])
+
+    def _given(self) -> list[Any]:
         atmos = self.ctx.kwargs["atmos"]
         given = [atmos.temperature, atmos.vx, atmos.vz, atmos.vturb, Named(atmos).nh_tot]
         if not self.conserves_charge:
             given.append(atmos.ne)
-        return tuple([np.array(values) for values in given])
+        return given
 
     def atom(self, block: Block) -> Atom:
         """Return the levels and transitions of an active atom.

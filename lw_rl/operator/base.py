@@ -18,7 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
+from functools import cache
+from typing import Protocol, cast, runtime_checkable
 
 from ..arrays import Array
 from ..errors import MemoryLimitError
@@ -35,6 +36,7 @@ __all__ = [
     "Geometry",
     "KnowsRadiation",
     "KnowsScattering",
+    "able",
     "fits",
     "geometry_for",
     "has_operator",
@@ -144,6 +146,17 @@ class KnowsScattering(Protocol):
         ...
 
 
+def able(operator: EquilibriumOperator, ability: type) -> bool:
+    """Return whether an operator has one of the abilities above."""
+    return _able(type(operator), ability)
+
+
+@cache
+def _able(kind: type, ability: type) -> bool:
+    # To look through the members of a protocol takes as long as a solution of the equations.
+    return issubclass(kind, ability)
+
+
 def lit(evaluation: Evaluation, operators: Mapping[Block, EquilibriumOperator]) -> Evaluation:
     """Return an evaluation with scattered light that belongs to its state, where operators know it.
 
@@ -161,8 +174,9 @@ def lit(evaluation: Evaluation, operators: Mapping[Block, EquilibriumOperator]) 
     residual = residual.copy()
     for block, change in changes.items():
         operator, span = operators[block], block.span
-        if isinstance(operator, KnowsScattering):
-            residual[span] = operator.lit(evaluation.y[span], residual[span], change)
+        if able(operator, KnowsScattering):
+            knows = cast(KnowsScattering, operator)
+            residual[span] = knows.lit(evaluation.y[span], residual[span], change)
     return replace(evaluation, lambda_residual=residual, light={})
 
 
