@@ -190,7 +190,7 @@ def test_an_operator_without_an_inverse_gives_way_to_anderson(ctx, reference, mo
     monkeypatch.setattr(
         Plane1D,
         "lambda_operator",
-        lambda self, line, *others: (np.full((82, 82), np.nan), np.zeros(82)),
+        lambda self, line, *others: (np.full((82, 82), np.nan), np.zeros(82), None),
     )
     scheme = Depthwise(None)
     adapter = Adapter(ctx)
