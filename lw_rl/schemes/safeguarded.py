@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..certificate.history import History, Iteration
+from ..certificate.history import NOISE, History, Iteration
 from ..errors import PolicyOutputError
 from ..host.adapter import Adapter
 from ..host.state import Block, Evaluation, Snapshot
@@ -206,7 +206,8 @@ class Safeguarded:
         """Accept or undo the step before, then propose the next."""
         size, best = relative(evaluation.residual_norm), math.inf
         if state.best is not None:
-            best = self.growth * relative(state.best[1])
+            # One that grows from rounding to rounding is not judged.
+            best = self.growth * relative(max(state.best[1], NOISE))
         # A plain step is never undone, unless it led from a good state to where no step is.
         spared = state.plain and (evaluation.valid or state.best is None)
         if not spared and not (evaluation.valid and size <= best):
