@@ -229,7 +229,7 @@ class CoupledEquilibrium:
         """Return the equilibrium of one linearisation, or the last state on the way to it."""
         xs: list[Array] = []
         images: list[Array] = []
-        electrons = self._electrons(n, rates)
+        electrons, older = self._electrons(n, rates), n
         for made in range(_MOST_SWEEPS):
             # Recombination by more electrons leaves fewer: the mean damps what would oscillate.
             electrons = np.sqrt(electrons * self._electrons(n, rates))
@@ -241,8 +241,10 @@ class CoupledEquilibrium:
             if size < max(_SOLVED * largest(np.log(new / rates.n)), _FLOOR):
                 return new
             if made < _DELAY or size > _MAX_STEP:
-                # Far away there is nothing to extrapolate.
-                n, xs, images = new, [], []
+                # Far away there is nothing to extrapolate, but some populations take turns.
+                turns = np.abs(np.log(new / older)) < np.abs(change)
+                older, xs, images = n, [], []
+                n = self._normalised(np.where(turns, np.sqrt(n * new), new), rates)
                 continue
             xs, images = (
                 [*xs[-_WINDOW:], np.log(n).ravel()],
