@@ -26,8 +26,8 @@ from ..analysis.refine import refine
 from ..analysis.response_functions import response_functions
 from ..analysis.time_step import TimeStep, time_step
 from ..arrays import Array
-from ..files import Json, versions, write_json
 from ..extrapolation import anderson_mix
+from ..files import Json, versions, write_json
 from ..host.adapter import Adapter
 from ..host.context import build_context
 from ..host.medium import QUANTITIES, perturbed
@@ -128,8 +128,9 @@ def responses(atom: str, quantity: str, atmosphere: str = "FALC", every: int = 1
             other = perturbed(ctx, quantity, change)
             spent += process_time() - start
             formal, cost = _settle(other)
-            counted, spent = counted + formal, spent + cost
+            start = process_time()
             difference = np.asarray(other.compute_rays(mus=1.0)) - light
+            counted, spent = counted + formal, spent + cost + process_time() - start
             sides[side, :, depth] = sign * difference / step[depth]
     both = []
     for sign in (1.0, -1.0):
@@ -329,7 +330,7 @@ def markdown(found: Json) -> str:
     return "\n".join(lines)
 
 
-def main(path: str, page: str = "", every: int = 4, quiet: bool = False) -> None:
+def main(path: str, page: str = "", every: int = 1, quiet: bool = False) -> None:
     """Measure what the result lacks, and write it as it goes.
 
     Parameters
@@ -339,7 +340,7 @@ def main(path: str, page: str = "", every: int = 4, quiet: bool = False) -> None
     page : str, optional
         A page whose block ``beyond`` is to have the tables (default: none).
     every : int, optional
-        As for :func:`responses` (default: 4).
+        As for :func:`responses` (default: 1).
     quiet : bool, optional
         Show no progress bar (default: False).
     """
