@@ -31,20 +31,24 @@ from ..problems import Problem, random_problem
 from ..result import Result
 from ..schemes import Depthwise
 
-__all__ = ["FALSE_STOP", "Drive", "Node", "constant"]
+__all__ = ["FALSE_STOP", "Drive", "Key", "Node", "constant"]
 
 #: Reward of a solve that stops although its true error is above the tolerance, or not at all.
 FALSE_STOP = -10.0
 #: Reward of the time of one formal solution.
 _UNIT = -0.1
 #: Time, in formal solutions, at which an episode is given up, and formal solutions at most.
-_DEAREST, _MOST = 400.0, 60
+_DEAREST, _MOST = 150.0, 60
 #: Share of the tolerance to which the reference is solved.
 _REFERENCE = 1e-4
 
 
 class _Cancelled(BaseException):
     """The episode is over before the solve is."""
+
+
+Key = tuple[str, tuple[Decision, ...]]
+"""A problem's name and the decisions made."""
 
 
 class Node(NamedTuple):
@@ -150,7 +154,7 @@ class Drive(gym.Env[Single, Single]):
 
     ## Episode end
     Terminated when the solve ends, which the certificate decides, or after 60 formal solutions, or
-    when the cost is above 400 formal solutions. With ``stops=True`` a decision to stop ends it too.
+    when the cost is above 150 formal solutions. With ``stops=True`` a decision to stop ends it too.
 
     ## Info
     ``problem``, ``cost``, ``Nformal``; at the end ``outcome`` and ``error``.
@@ -176,6 +180,11 @@ class Drive(gym.Env[Single, Single]):
         Which numbers of an action count; the others are taken for zero (default: all).
     stops : bool, optional
         Whether a driver may stop against the certificate (default: False).
+    decisions : int, optional
+        Decisions of an episode; the last one holds for the rest of the solve. 0 asks for one
+        before every formal solution and after the last (default: 0).
+    memory : dict, optional
+        What was met before, by this environment or another (default: nothing).
 
     Raises
     ------
@@ -192,6 +201,8 @@ class Drive(gym.Env[Single, Single]):
         coarse: int = 0,
         dials: Sequence[str] = DIALS,
         stops: bool = False,
+        decisions: int = 0,
+        memory: dict[Key, Node] | None = None,
     ):
         if isinstance(problems, int):
             problems = [random_problem("train", k) for k in range(problems)]
@@ -199,8 +210,10 @@ class Drive(gym.Env[Single, Single]):
             raise ValueError("problems must hold at least one problem, got none")
         if not 0.0 < tolerance < 1.0:
             raise ValueError(f"tolerance must lie between 0 and 1, got {tolerance!r}")
-        if coarse < 0:
-            raise ValueError(f"coarse must be 0 or more, got {coarse!r}")
+        if coarse < 0 or decisions < 0:
+            raise ValueError(
+                f"coarse and decisions must be 0 or more, got {coarse!r} and {decisions!r}"
+            )
         unknown = set(dials) - set(DIALS)
         if unknown:
             raise ValueError(f"dials are {', '.join(DIALS)}; got {', '.join(sorted(unknown))}")
@@ -210,7 +223,8 @@ class Drive(gym.Env[Single, Single]):
         self.action_space = spaces.Box(-1.0, 1.0, (len(DIALS),), np.float32)
         self.observation_space = spaces.Box(-np.inf, np.inf, (len(NAMES),), np.float32)
         #: What was met, by problem and decisions.
-        self.memory: dict[tuple[str, tuple[Decision, ...]], Node] = {}
+        self.memory: dict[Key, Node] = {} if memory is None else memory
+        self.decisions = decisions
         self.kinds: dict[str, Kind] = {}
         self._contexts: dict[str, lw.Context] = {}
         self._references: dict[str, list[Array]] = {}
@@ -245,6 +259,8 @@ class Drive(gym.Env[Single, Single]):
         if decision.stop and self.stops and self._path:
             return self._stopped(before)
         self._path = (*self._path, decision)
+        if len(self._path) == self.decisions:
+            self._hold(decision)
         self._last = node = self._node()
         reward = _UNIT * (node.cost - before.cost)
         done = bool(node.ended)
@@ -277,12 +293,14 @@ class Drive(gym.Env[Single, Single]):
         if first:
             # The scheme takes no step before the first formal solution.
             fidelity = d.fidelity if kind.one_line and kind.Ndim == 1 else 1.0
-            return Decision(fidelity=fidelity, tolerance=d.tolerance)
+            return Decision(fidelity=fidelity, tolerance=d.tolerance if kind.one_line else 1.0)
         if d.plain or d.hand_over:
             return Decision(plain=d.plain and not d.hand_over, hand_over=d.hand_over)
         tolerance = 1.0 if kind.one_line and kind.Ndim == 1 else d.tolerance
+        # In two dimensions operators are linearised where they are used.
+        renew = d.renew if kind.Ndim == 1 else None
         return Decision(
-            tolerance=tolerance, relaxation=d.relaxation, renew=d.renew, stop=d.stop and self.stops
+            tolerance=tolerance, relaxation=d.relaxation, renew=renew, stop=d.stop and self.stops
         )
 
     # ---- inside -------------------------------------------------------------------------------
@@ -307,7 +325,18 @@ class Drive(gym.Env[Single, Single]):
             self._references[name] = Adapter(ctx).populations()
         return self._references[name]
 
-    def _key(self, path: tuple[Decision, ...]) -> tuple[str, tuple[Decision, ...]]:
+    def _hold(self, decision: Decision) -> None:
+        """Go on with the same decision to the end; its end stands for the first of them."""
+        key = self._key(self._path)
+        if key in self.memory and self.memory[key].ended:
+            return
+        path = self._path
+        while not self._node().ended:
+            self._path = (*self._path, decision)
+        self.memory[key] = self._node()
+        self._path = path
+
+    def _key(self, path: tuple[Decision, ...]) -> Key:
         return self._problem.name, path
 
     def _node(self) -> Node:

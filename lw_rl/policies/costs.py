@@ -3,7 +3,8 @@
 Every kind of work has a unit that is counted (`lw_rl.operator.effort`): a formal solution is one
 per point, ray and wavelength, a dense operator's matrix one per pair of depths and ray. What a unit
 takes, in nanoseconds, is in ``drivers/costs.json``, which ``lw-rl calibrate --costs`` writes with
-its provenance by a fit to processor times of whole solves. Sums of products are deterministic, clocks are not.
+its provenance by a fit to processor times of whole solves. Sums of products are deterministic,
+clocks are not.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ A decision is seven numbers in [-1, 1], of which zeros are the fixed setting:
 === ============ ===================================================================================
 0   fidelity     share ``4^min(a, 0)`` of the host's wavelengths on which an operator of one line in
                  one dimension is made, before the first formal solution
-1   tolerance    factor ``30^a`` on the tolerances of iterations inside operators
+1   tolerance    factor ``10^a`` on the tolerances of iterations inside operators
 2   relaxation   factor ``1 + a/2`` on the operator's step
 3   weight       factor ``1 + a`` on what a learned correction adds to it
 4   renew        above 1/3 what a linearisation is made around is renewed (many levels: complete
@@ -272,7 +272,7 @@ def decision_of(action: Array) -> Decision:
     fidelity, tolerance, relaxation, weight, renew, plain, end = np.clip(a, -1.0, 1.0).tolist()
     return Decision(
         fidelity=4.0 ** min(fidelity, 0.0),
-        tolerance=30.0**tolerance,
+        tolerance=10.0**tolerance,
         relaxation=1.0 + 0.5 * relaxation,
         weight=1.0 + weight,
         renew=None if abs(renew) <= 1.0 / 3.0 else renew > 0.0,
