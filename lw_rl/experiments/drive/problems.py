@@ -9,7 +9,7 @@ import numpy as np
 from ...benchmark.cost_calibration import finer
 from ...problems import Problem, random_problem
 
-__all__ = ["GROUPS", "Amounts", "group_of", "problems"]
+__all__ = ["GROUPS", "Amounts", "amounts", "group_of", "problems"]
 
 #: Groups of problems, and what they are called in figures.
 GROUPS = {
@@ -31,6 +31,13 @@ class Amounts:
     fine: int
     levels: int
     plane: int
+
+
+def amounts(number: int) -> Amounts:
+    """Return how so many problems are divided: half of them are one line in one dimension."""
+    fine, levels = number // 5, number // 4
+    plane = max(number // 4, 1)
+    return Amounts(max(number - fine - levels - plane, 1), fine, levels, plane)
 
 
 def problems(amounts: Amounts, unseen: bool) -> dict[str, list[Problem]]:
