@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple, SupportsFloat
 
 import gymnasium as gym
@@ -66,6 +67,8 @@ class Node(NamedTuple):
         True error at its end.
     Nformal : int
         Formal solutions so far.
+    work : mapping of str to float
+        What operators did.
     """
 
     observation: Single | None
@@ -73,6 +76,7 @@ class Node(NamedTuple):
     ended: str = ""
     error: float = np.nan
     Nformal: int = 0
+    work: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass
@@ -284,7 +288,7 @@ class Drive(gym.Env[Single, Single]):
         """Whether a solve ended above the tolerance, or did not stop."""
         return node.ended not in ("converged", "rounding") or not node.error <= self.tolerance
 
-    def decision(self, action: Array) -> Decision:
+    def decision(self, action: Array | Single) -> Decision:
         """Return the decision that an action stands for here, all that has no effect left out."""
         a = np.clip(np.nan_to_num(np.asarray(action, dtype=float)), -1.0, 1.0) * self._counts
         if self.coarse:
@@ -367,7 +371,7 @@ class Drive(gym.Env[Single, Single]):
             dear = met.cost > _DEAREST
             self.memory[key] = Node(
                 None if dear else observe_situation(met), met.cost, "dear" if dear else "", np.nan,
-                met.made,
+                met.made, dict(met.work),
             )  # fmt: skip
             if dear:
                 self._cancel()
@@ -377,7 +381,7 @@ class Drive(gym.Env[Single, Single]):
         error = self._error(self._solve.ctx)
         # The last step's work is in the ledger that situations share.
         cost = Situation(situation.kind, made=met.Nformal, work=situation.work).cost
-        self.memory[key] = Node(None, cost, met.outcome, error, met.Nformal)
+        self.memory[key] = Node(None, cost, met.outcome, error, met.Nformal, dict(situation.work))
         self._solve, self._given = None, ()
 
     def _error(self, ctx: lw.Context) -> float:
@@ -410,9 +414,9 @@ class Drive(gym.Env[Single, Single]):
         return info
 
 
-def constant(env: Drive, problem: int, action: Array) -> Node:
+def constant(env: Drive, problem: int, action: Single) -> Node:
     """Return the end of a solve of one problem with the same action throughout."""
     env.reset(options={"problem": problem})
     while not env.node.ended:
-        env.step(action.astype(np.float32))
+        env.step(action)
     return env.node

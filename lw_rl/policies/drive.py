@@ -51,6 +51,7 @@ __all__ = [
     "decision_of",
     "observe_situation",
     "parts",
+    "priced",
 ]
 
 #: Version of :data:`NAMES` and :data:`DIALS`.
@@ -207,6 +208,25 @@ def _log(size: float) -> float:
     return math.log10(min(max(size, _LEAST), 1e4)) / 4.0 if size == size else 1.0
 
 
+def _costs(situation: Situation) -> dict[str, float]:
+    """Return the channels that are costs by the model."""
+    k = situation.kind
+    operator, complete = predicted(k.one_line, k.Nspace, k.Nunknown, k.Nwave, k.Nray)
+    return {
+        "cost_operator": math.log10(operator),
+        "cost_complete": math.log10(complete) - 1.0,
+        "spent": math.log10(1.0 + situation.cost),
+    }
+
+
+def priced(observation: Single, situation: Situation) -> Single:
+    """Return an observation with costs by the present model, of a situation of the same work."""
+    new = observation.copy()
+    for name, value in _costs(situation).items():
+        new[NAMES.index(name)] = value
+    return new
+
+
 def observe_situation(situation: Situation) -> Single:
     """Return a situation as an observation, float32, shape [len(NAMES)]."""
     k, residuals, steps = situation.kind, situation.residuals, situation.steps
@@ -214,7 +234,7 @@ def observe_situation(situation: Situation) -> Single:
     last = residuals[-1] if begun else 1.0
     before = residuals[-2] if len(residuals) > 1 else last
     step = steps[-1] if steps else 1.0
-    cost_operator, cost_complete = predicted(k.one_line, k.Nspace, k.Nunknown, k.Nwave, k.Nray)
+    costs = _costs(situation)
     return np.array(
         [
             k.one_line,
@@ -226,11 +246,11 @@ def observe_situation(situation: Situation) -> Single:
             math.log10(k.Nspace) - 2.0,
             math.log10(k.Nunknown) - 2.5,
             math.log10(k.Nwave) - 2.0,
-            math.log10(cost_operator),
-            math.log10(cost_complete) - 1.0,
+            costs["cost_operator"],
+            costs["cost_complete"],
             begun,
             math.log10(1.0 + situation.made),
-            math.log10(1.0 + situation.cost),
+            costs["spent"],
             min(situation.idle, 10) / 10.0,
             _log(last),
             _log(last) - _log(before),
@@ -253,7 +273,7 @@ def parts() -> list[str]:
     return list(dict.fromkeys(_CHANNELS.values()))
 
 
-def decision_of(action: Array) -> Decision:
+def decision_of(action: Array | Single) -> Decision:
     """Return the decision that an action stands for; values beyond [-1, 1] are clipped.
 
     Raises

@@ -47,7 +47,7 @@ def test_the_neutral_action_is_the_packages_solve():
 
 def test_rewards_add_up_to_the_cost_and_are_replayed():
     env = Drive([LINE], coarse=2)
-    actions = [np.array([-0.6, 0.4, 0, 0, 0, 0, 0]), NEUTRAL, NEUTRAL, NEUTRAL, NEUTRAL, NEUTRAL]
+    actions = [np.array([-0.6, 0.4, 0, 0, 0, 0, 0]), *[NEUTRAL] * 20]
     rounds = []
     for _ in range(2):
         observation, info = env.reset(options={"problem": 0})

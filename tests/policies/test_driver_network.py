@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def driver(bound=100.0):
             rng.standard_normal((n, m)).astype(np.float32) / np.float32(m),
             np.zeros(n, dtype=np.float32),
         )
-        for m, n in zip(sizes, sizes[1:], strict=False)
+        for m, n in pairwise(sizes)
     ]
     high = np.full(len(NAMES), bound, dtype=np.float32)
     return NetworkDriver(layers, -high, high, {"seed": 3})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -87,9 +88,10 @@ def choices_figure(result: Json) -> Figure:
         ax.set_xlabel("points", fontsize=_SIZE)
         ax.set_title(label, fontsize=_SIZE)
         _plain(ax)
-    handles = {}
+    handles: dict[str, Artist] = {}
     for ax in axes:
-        handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            handles[label] = handle
     figure.legend(
         list(handles.values()), list(handles), loc="outside lower center", ncols=2,
         fontsize=_SIZE - 1, frameon=False,

@@ -82,7 +82,7 @@ class Random:
         return int(self.rng.integers(len(ARMS)))
 
 
-def fixed(observations: Array, table: Array) -> Fixed:
+def fixed(observations: Single, table: Array) -> Fixed:
     """Return the best arm of every kind.
 
     Parameters
@@ -112,7 +112,7 @@ def _features(observation: Single) -> Array:
     return np.append(np.asarray(observation, dtype=float), 1.0)
 
 
-def bandit(observations: Array, table: Array, pulls: int, seed: int) -> Chooser:
+def bandit(observations: Single, table: Array, pulls: int, seed: int) -> Chooser:
     """Return a contextual bandit: a linear model of every arm's cost, explored by chance.
 
     Epsilon-greedy with a falling epsilon, ridge regression (Li et al. 2010, arXiv 1003.0146).
@@ -136,11 +136,12 @@ def bandit(observations: Array, table: Array, pulls: int, seed: int) -> Chooser:
         x = X[rng.integers(len(X))]
         row = int(np.flatnonzero((X == x).all(axis=1))[0])
         explore = rng.random() < max(0.1, 1.0 - 2.0 * pull / pulls)
-        weights = np.linalg.solve(A, b[:, :, None])[:, :, 0]
+        weights: Array = np.linalg.solve(A, b[:, :, None])[:, :, 0]
         arm = int(rng.integers(K)) if explore else int((weights @ x).argmin())
         A[arm] += np.outer(x, x)
         b[arm] += table[row, arm] * x
-    return _Bandit(np.linalg.solve(A, b[:, :, None])[:, :, 0])
+    weights = np.linalg.solve(A, b[:, :, None])[:, :, 0]
+    return _Bandit(weights)
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class _Tree:
         return side.choose(observation)
 
 
-def tree(observations: Array, table: Array, depth: int = 4, smallest: int = 4) -> Chooser:
+def tree(observations: Single, table: Array, depth: int = 4, smallest: int = 4) -> Chooser:
     """Return a decision tree whose leaves are the arms that cost least there.
 
     Greedy splits of the mean cost by one channel (Breiman et al. 1984).

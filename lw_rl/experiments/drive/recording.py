@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...arrays import Array
+from ...arrays import Single
 from ...envs.drive import Drive, Key, Node
 from ...files import write_atomically
-from ...policies.drive import Decision, Kind
+from ...policies.drive import Decision, Kind, Situation, priced
 
 __all__ = ["end_of", "load", "save"]
 
@@ -23,7 +23,7 @@ def save(path: Path, env: Drive) -> None:
             "problem": name,
             "decisions": [list(asdict(d).values()) for d in path_],
             "observation": None if n.observation is None else n.observation.tolist(),
-            "cost": n.cost,
+            "work": dict(n.work),
             "ended": n.ended,
             "error": None if np.isnan(n.error) else n.error,
             "Nformal": n.Nformal,
@@ -36,7 +36,10 @@ def save(path: Path, env: Drive) -> None:
 
 
 def load(path: Path, env: Drive) -> None:
-    """Read what another environment of the same arguments met, if there is such a file."""
+    """Read what another environment of the same arguments met, if there is such a file.
+
+    Costs are those of the present model.
+    """
     if not path.is_file():
         return
     content = json.loads(path.read_bytes())
@@ -44,15 +47,18 @@ def load(path: Path, env: Drive) -> None:
     env.kinds.update({name: Kind(**kind) for name, kind in content["kinds"].items()})
     for n in content["nodes"]:
         key: Key = (n["problem"], tuple(Decision(*d) for d in n["decisions"]))
-        seen = None if n["observation"] is None else np.array(n["observation"], dtype=np.float32)
         error = np.nan if n["error"] is None else n["error"]
-        env.memory[key] = Node(seen, n["cost"], n["ended"], error, n["Nformal"])
+        situation = Situation(env.kinds[n["problem"]], made=n["Nformal"], work=n["work"])
+        seen = None
+        if n["observation"] is not None:
+            seen = priced(np.array(n["observation"], dtype=np.float32), situation)
+        env.memory[key] = Node(seen, situation.cost, n["ended"], error, n["Nformal"], n["work"])
 
 
-def end_of(env: Drive, problem: int, actions: tuple[Array, Array]) -> Node:
+def end_of(env: Drive, problem: int, actions: tuple[Single, Single]) -> Node:
     """Return the end of a solve by two actions, of which the second holds."""
     env.reset(options={"problem": problem})
     for action in actions:
         if not env.node.ended:
-            env.step(np.asarray(action, dtype=np.float32))
+            env.step(action)
     return env.node

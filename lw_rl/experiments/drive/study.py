@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from time import process_time
 
@@ -14,7 +15,7 @@ from scipy.stats import wilcoxon
 from ...arrays import Array, Single
 from ...envs.drive import Drive, Node
 from ...files import Json, plain, versions, write_json
-from ...policies.drive import channels_of, parts
+from ...policies.drive import NAMES, channels_of, parts
 from ...policies.driver_network import NetworkDriver, load_driver, save_driver
 from ...problems import Problem
 from . import recording
@@ -85,14 +86,6 @@ class Table:
         """Return the end of a solve of a problem by an arm."""
         return recording.end_of(self.env, k, ARMS[arm])
 
-    def driven(self, k: int, driver: NetworkDriver, mask: Array | None = None) -> Node:
-        """Return the end of a solve of a problem by a driver that is asked twice."""
-        observation, _ = self.env.reset(options={"problem": k})
-        while not self.env.node.ended:
-            seen = observation if mask is None else observation * mask
-            observation, *_ = self.env.step(driver.action(seen))
-        return self.env.node
-
 
 def run(settings: Settings, out: Path, command: str, watch: Watch = lambda what: None) -> Json:
     """Run the study, or the rest of it, and return the result, which is written to `out`.
@@ -110,7 +103,7 @@ def run(settings: Settings, out: Path, command: str, watch: Watch = lambda what:
     out.mkdir(parents=True, exist_ok=True)
     train = Table(problems(settings.train, False), out / "train.json")
     costs = _costs(train, watch)
-    seen = np.array([train.observation(k) for k in range(len(train.problems))])
+    seen: Single = np.array([train.observation(k) for k in range(len(train.problems))])
     pulls = len(train.problems) * len(ARMS)
     choosers: dict[str, list[Chooser]] = {
         "package": [Fixed()],
@@ -120,24 +113,20 @@ def run(settings: Settings, out: Path, command: str, watch: Watch = lambda what:
         "tree": [tree(seen, costs)],
     }
     for part in parts():
-        keep = np.setdiff1d(np.arange(seen.shape[1]), channels_of(part))
-        mask = np.isin(np.arange(seen.shape[1]), keep).astype(np.float32)
+        mask = _without(part)
         choosers[f"tree without {part}"] = [_Masked(tree(seen * mask, costs), mask)]
     drivers, curves, spent = _drivers(settings, train, out, watch)
     unseen = Table(problems(settings.unseen, True), out / "unseen.json")
     results: Json = {}
     for name, several in choosers.items():
         watch(f"unseen problems: {name}")
-        results[name] = [_judge(unseen, lambda k, c=c: _by(unseen, k, c)) for c in several]
+        results[name] = [_judge(unseen, partial(_by, unseen, c)) for c in several]
         unseen.save()
     watch("unseen problems: sac")
-    results["sac"] = [_judge(unseen, lambda k, d=d: unseen.driven(k, d)) for d in drivers]
+    results["sac"] = [_judge(unseen, partial(_driven, unseen, d)) for d in drivers]
     for part in parts():
-        mask = np.ones(seen.shape[1], dtype=np.float32)
-        mask[channels_of(part)] = 0.0
-        results[f"sac without {part}"] = [
-            _judge(unseen, lambda k, d=d, m=mask: unseen.driven(k, d, m)) for d in drivers[:1]
-        ]
+        blind = partial(_driven, unseen, drivers[0], mask=_without(part))
+        results[f"sac without {part}"] = [_judge(unseen, blind)]
     unseen.save()
     content = {
         "command": command,
@@ -154,7 +143,7 @@ def run(settings: Settings, out: Path, command: str, watch: Watch = lambda what:
             "groups": train.groups,
             "best arm": costs.argmin(axis=1).tolist(),
             "best": costs.min(axis=1).tolist(),
-            "fixed": [costs[k, choosers["fixed"][0].choose(o)] for k, o in enumerate(seen)],
+            "fixed": [float(costs[k, choosers["fixed"][0].choose(o)]) for k, o in enumerate(seen)],
         },
         "curves": curves,
         "seconds": spent,
@@ -170,7 +159,7 @@ def run(settings: Settings, out: Path, command: str, watch: Watch = lambda what:
 @dataclass
 class _Masked:
     chooser: Chooser
-    mask: Array
+    mask: Single
 
     def choose(self, observation: Single) -> int:
         return self.chooser.choose(observation * self.mask)
@@ -190,7 +179,7 @@ def _costs(train: Table, watch: Watch) -> Array:
 
 def _drivers(
     settings: Settings, train: Table, out: Path, watch: Watch
-) -> tuple[list[NetworkDriver], Json, list[float]]:
+) -> tuple[list[NetworkDriver], list[Json], list[float]]:
     """Return the drivers of all seeds, their learning curves, and the time of each [s]."""
     from ...training.drive import train_driver
 
@@ -209,7 +198,9 @@ def _drivers(
                 curve.append(
                     [
                         step,
-                        float(np.mean([train.relative(k, train.driven(k, driver)) for k in rows])),
+                        float(
+                            np.mean([train.relative(k, _driven(train, driver, k)) for k in rows])
+                        ),
                     ]
                 )
                 train.save()
@@ -226,7 +217,23 @@ def _drivers(
     return drivers, curves, spent
 
 
-def _by(table: Table, k: int, chooser: Chooser) -> Node:
+def _without(part: str) -> Single:
+    """Return what to multiply observations with to leave out a part."""
+    mask = np.ones(len(NAMES), dtype=np.float32)
+    mask[channels_of(part)] = 0.0
+    return mask
+
+
+def _driven(table: Table, driver: NetworkDriver, k: int, mask: Single | None = None) -> Node:
+    """Return the end of a solve of a problem by a driver that is asked twice."""
+    observation = table.observation(k)
+    while not table.env.node.ended:
+        seen = observation if mask is None else observation * mask
+        observation, *_ = table.env.step(driver.action(seen))
+    return table.env.node
+
+
+def _by(table: Table, chooser: Chooser, k: int) -> Node:
     return table.arm(k, chooser.choose(table.observation(k)))
 
 
@@ -257,9 +264,8 @@ def _choices(table: Table, driver: NetworkDriver) -> list[Json]:
             a = driver.action(observation)
             decisions.append(asdict(table.env.decision(a)))
             observation, *_ = table.env.step(a)
-        found.append(
-            {"decisions": decisions, "depths": table.env.kinds[table.problems[k].name].Nspace}
-        )
+        kind = table.env.kinds[table.problems[k].name]
+        found.append({"decisions": decisions, "points": kind.Nspace})
     return found
 
 
