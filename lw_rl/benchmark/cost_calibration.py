@@ -29,7 +29,7 @@ from ..schemes import Depthwise
 __all__ = ["calibrate_costs", "cost_problems", "fitted", "write_costs"]
 
 #: How often a solve is timed; the fastest counts.
-_REPEATS = 3
+_REPEATS = 2
 #: Settings that are timed: they differ in what work they need.
 _SETTINGS = (FIXED, Decision(fidelity=0.5, tolerance=0.3), Decision(tolerance=4.0, renew=False))
 
@@ -80,7 +80,7 @@ def _solved(ctx: lw.Context, decision: Decision) -> tuple[float, dict[str, float
         driver, fresh = _Watching(decision), copy.deepcopy(ctx)
         start = process_time()
         result = solve(
-            fresh, scheme=Depthwise(None, driver=driver), NmaxIter=30, quiet=True, bound=False
+            fresh, scheme=Depthwise(None, driver=driver), NmaxIter=12, quiet=True, bound=False
         )
         seconds = process_time() - start
         s = driver.situation

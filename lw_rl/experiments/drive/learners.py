@@ -112,6 +112,11 @@ def _features(observation: Single) -> Array:
     return np.append(np.asarray(observation, dtype=float), 1.0)
 
 
+def _solved(A: Array, b: Array) -> Array:
+    weights: Array = np.asarray(np.linalg.solve(A, b[:, :, None])[:, :, 0], dtype=np.float64)
+    return weights
+
+
 def bandit(observations: Single, table: Array, pulls: int, seed: int) -> Chooser:
     """Return a contextual bandit: a linear model of every arm's cost, explored by chance.
 
@@ -136,12 +141,11 @@ def bandit(observations: Single, table: Array, pulls: int, seed: int) -> Chooser
         x = X[rng.integers(len(X))]
         row = int(np.flatnonzero((X == x).all(axis=1))[0])
         explore = rng.random() < max(0.1, 1.0 - 2.0 * pull / pulls)
-        weights: Array = np.linalg.solve(A, b[:, :, None])[:, :, 0]
+        weights = _solved(A, b)
         arm = int(rng.integers(K)) if explore else int((weights @ x).argmin())
         A[arm] += np.outer(x, x)
         b[arm] += table[row, arm] * x
-    weights = np.linalg.solve(A, b[:, :, None])[:, :, 0]
-    return _Bandit(weights)
+    return _Bandit(_solved(A, b))
 
 
 @dataclass(frozen=True)
