@@ -27,6 +27,7 @@ from ..analysis.response_functions import response_functions
 from ..analysis.time_step import TimeStep, time_step
 from ..arrays import Array
 from ..files import Json, versions, write_json
+from ..extrapolation import anderson_mix
 from ..host.adapter import Adapter
 from ..host.context import build_context
 from ..host.medium import QUANTITIES, perturbed
@@ -40,6 +41,8 @@ __all__ = ["LINES", "main", "markdown", "refined", "responses", "sequence", "tim
 #: Change at which a solution for differences ends, and that at which it is counted, the steps being
 #: these times those of the derivatives.
 _SETTLED, _COUNTED, _STEPS = 1e-10, 1e-6, 10.0
+#: Iterates that are combined on the way to the former.
+_WINDOW = 10
 #: How wrong the populations are that are refined, in the logarithm.
 _WRONG = {"3 %": 0.03, "30 %": np.log(1.3), "ten": np.log(10.0), "upper": np.log(3.0)}
 #: Lines whose responses are compared, vacuum wavelengths of their centres, and how far from these
@@ -57,9 +60,15 @@ _KINK = 0.01
 
 
 def _settle(ctx: lw.Context) -> tuple[int, float]:
-    """Solve by MALI with scattering solved; return formal solutions and seconds to `_COUNTED`."""
+    """Solve by MALI with scattering solved; return formal solutions and seconds to `_COUNTED`.
+
+    From there on to `_SETTLED` its iterates are combined by Anderson acceleration in the logarithm
+    of the populations, which leaves its fixed point as it is.
+    """
     adapter = Adapter(ctx)
     formal, counted, start = SolvedScattering(adapter), (0, 0.0), process_time()
+    states: list[Array] = []
+    images: list[Array] = []
     for _ in range(3000):
         formal.formal_solution()
         before = adapter.populations()
@@ -70,6 +79,10 @@ def _settle(ctx: lw.Context) -> tuple[int, float]:
             counted = adapter.Nformal, process_time() - start
         if change < _SETTLED:
             break
+        if counted[0]:
+            states = [*states, adapter.unknown(before)][-_WINDOW:]
+            images = [*images, adapter.read()][-_WINDOW:]
+            adapter.write(anderson_mix(states, images))
     return counted
 
 

@@ -24,7 +24,7 @@ from ..host.state import LinePhysics, LineProfile
 from ..norms import largest, to_log
 from ..resample import resample, table
 from .effort import Effort, merged
-from .lambda_1d import Plane1D
+from .lambda_1d import Medium, Plane1D
 from .line_quadrature import Rays, coarser
 
 __all__ = ["TwoLevelOperator"]
@@ -103,19 +103,19 @@ class TwoLevelOperator:
             self._linearise()
 
     def _linearise(self) -> None:
-        A, self.known = self._equations()
+        A, self.known, self._medium = self._equations()
         N, K = self.rays.weight.shape
         self.effort.did("matrix", N * N * K)
         self.effort.did("factors", N**3)
         self._factors, self._pivots, info = dgetrf(A, overwrite_a=True)
         self.regular = info == 0 and bool(np.isfinite(self._factors.sum()))
 
-    def _equations(self) -> tuple[Array, Array]:
-        """Return ``1 - (1 - epsilon) Lambda``, columns contiguous, and what is known of J."""
-        A, known = self.geometry.lambda_operator(self.line, self.rays, self.y, self.linear)
+    def _equations(self) -> tuple[Array, Array, Medium]:
+        """Return ``1 - (1 - epsilon) Lambda``, columns contiguous, known part of J, and medium."""
+        A, known, medium = self.geometry.lambda_operator(self.line, self.rays, self.y, self.linear)
         A *= (self._epsilon - 1.0)[:, None]
         np.einsum("ii->i", A)[:] += 1.0
-        return A, known
+        return A, known, medium
 
     @classmethod
     def first(
@@ -191,6 +191,29 @@ class TwoLevelOperator:
         Shape [Nwave, Nspace], at the host's wavelengths.
         """
         return self._light
+
+    def lit(self, y: Array, lambda_residual: Array, change: Array) -> Array:
+        """Return the residual of Lambda iteration with scattered light that belongs to the state.
+
+        The host scatters in the background what the formal solution before has left. To first order
+        what that has changed since is scattered here.
+
+        Parameters
+        ----------
+        y, lambda_residual : Array
+            As for :meth:`error`.
+        change : Array
+            Change of the mean intensity as c^2 J / 2 h nu^3, [Nwave, Nspace], at the host's
+            wavelengths.
+        """
+        if self.profile is None:
+            light = np.abs(change).max(axis=0)[:, None]
+        else:
+            # Wavelengths lie symmetrically; those of a line at rest are of one half.
+            light = 0.5 * (change + change[::-1])[: self.profile.value.shape[1]].T
+        J = self.geometry.scattered(self.line, self.rays, self._medium, light)
+        iterated = np.exp(y + lambda_residual)
+        return lambda_residual + to_log((1.0 - self._epsilon) * J / iterated)
 
     def solve(self, residual: Array) -> Array:
         """Return the correction of S that removes a residual ``(1 - epsilon) J + epsilon B - S``.

@@ -19,6 +19,7 @@ from ..operator.base import (
     CarriesLight,
     EquilibriumOperator,
     KnowsRadiation,
+    able,
     geometry_for,
     operator_for,
 )
@@ -258,7 +259,7 @@ class Depthwise:
                 operator, first = operator_for(atom, geometry, y, effort), None
                 if operator is None or not operator.regular:
                     return s
-        s.operator, s.carries = operator, isinstance(operator, CarriesLight)
+        s.operator, s.carries = operator, able(operator, CarriesLight)
         if first is not None:
             s.first = first
             # Collisional-radiative switching begins as another problem, from LTE.
@@ -315,8 +316,8 @@ class Depthwise:
         """
         known: dict[Block, Array | None] = {}
         for s in state:
-            if s.first is not None and isinstance(s.operator, KnowsRadiation):
-                known[s.block] = s.operator.start_radiation()
+            if s.first is not None and s.operator is not None and able(s.operator, KnowsRadiation):
+                known[s.block] = cast(KnowsRadiation, s.operator).start_radiation()
         return {block: J for block, J in known.items() if J is not None}
 
     def step(self, evaluation: Evaluation, state: list[BlockState]) -> Step:

@@ -93,9 +93,12 @@ class CoupledStep:
         n, J = solved
         image = adapter.unknown(np.split(n, transfer.first_level[1:]))
         step = largest(image - y)
+        self.equations.foresee(J)
         adapter.write_radiation_ahead(transfer.waves, J)
         self.slow = _SLOW * self.last < step < 1.0
         self.last = step
+        if self.equations.redistributes:
+            return image, step, image
         within = shipped().moved
         ys, images = self.history.images(within)
         if decision.relaxation != 1.0:
