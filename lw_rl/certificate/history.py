@@ -263,6 +263,16 @@ class History:
         ]
         return max(left[-2:], default=0.0)
 
+    @property
+    def together(self) -> list[float]:
+        """The sizes of the last steps of unknown and emission profile together, without a gap."""
+        sizes: list[float] = []
+        for visit in reversed(self._visits):
+            if visit.together is None:
+                break
+            sizes.insert(0, visit.together)
+        return sizes
+
     def raised(self) -> list[float]:
         """Return the residuals that a plain step raised, or another that was undone."""
         raised = [

@@ -155,6 +155,18 @@ class Adapter:
         return int(self.ctx.kwargs["atmos"].Nspace)
 
     @property
+    def quadrature(self) -> tuple[int, int]:
+        """Number of wavelengths, and of rays at each."""
+        return len(self.ctx.spect.wavelength), int(self.ctx.kwargs["atmos"].Nrays)
+
+    @property
+    def moves(self) -> bool:
+        """Whether there is a velocity field."""
+        atmos = self.ctx.kwargs["atmos"]
+        fields = (atmos.vlos,) if atmos.Ndim == 1 else (atmos.vx, atmos.vz)
+        return any(bool(np.any(v)) for v in fields)
+
+    @property
     def line_sources(self) -> bool:
         """Whether the unknown of every active atom is a line source function."""
         return all(self._sources)

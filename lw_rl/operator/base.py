@@ -24,6 +24,7 @@ from typing import Protocol, cast, runtime_checkable
 from ..arrays import Array
 from ..errors import MemoryLimitError
 from ..host.state import Atom, Block, Evaluation, Grid, LinePhysics, LineProfile
+from .effort import Effort
 from .lambda_1d import Plane1D
 from .line_quadrature import Rays
 from .plane_2d import Plane2D
@@ -205,7 +206,10 @@ def fits(atom: Atom, geometry: Plane1D | Plane2D | None) -> bool:
 
 
 def operator_for(
-    atom: Atom, geometry: Plane1D | Plane2D | None, y: Array | None = None
+    atom: Atom,
+    geometry: Plane1D | Plane2D | None,
+    y: Array | None = None,
+    effort: Effort | None = None,
 ) -> EquilibriumOperator | None:
     """Return the operator of an atom, None if there is none of its kind (see above).
 
@@ -217,6 +221,8 @@ def operator_for(
         Where it is.
     y : Array, optional
         The state to linearise it around (default: its own solution).
+    effort : Effort, optional
+        With which it is made, and its successors.
     """
     if atom.source is None or geometry is None:
         return None
@@ -224,10 +230,12 @@ def operator_for(
         assert atom.source.plane is not None
         plane = atom.source.plane()
         return (
-            PlaneOperator.first(plane, geometry) if y is None else PlaneOperator(plane, y, geometry)
+            PlaneOperator.first(plane, geometry, effort)
+            if y is None
+            else PlaneOperator(plane, y, geometry, effort=effort)
         )
     line, profile = atom.source.physics(), atom.source.profile()
     rays = geometry.rays(line, profile)
     if y is None:
-        return TwoLevelOperator.first(line, geometry, rays, profile)
-    return TwoLevelOperator(line, y, geometry, rays, profile)
+        return TwoLevelOperator.first(line, geometry, rays, profile, effort)
+    return TwoLevelOperator(line, y, geometry, rays, profile, effort)
