@@ -211,7 +211,8 @@ class Certificate:
             return UNKNOWN
         if self._known is not None and self._known[0] is history.last:
             return self._known[1]
-        return self._estimate(within)
+        estimate: ErrorEstimate = self._estimate(within)
+        return estimate
 
     @on_the_contexts_threads
     def _estimate(self, within: float) -> ErrorEstimate:
