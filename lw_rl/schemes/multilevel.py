@@ -88,6 +88,10 @@ class CoupledStep:
         n, J = solved
         image = adapter.unknown(np.split(n, transfer.first_level[1:]))
         step = largest(image - y)
+        if not step < max(self.last, 1.0):
+            # Far away they lead in circles.
+            self.last = np.inf
+            return None
         self.equations.foresee(J)
         adapter.write_radiation_ahead(transfer.waves, J)
         self.slow = _SLOW * self.last < step < 1.0

@@ -19,7 +19,7 @@ __all__ = ["NewtonStep", "newton_step"]
 
 #: Unknowns above which it is left: hydrogen with six levels at 328 depths, 1968 of them, takes the
 #: time of 300 formal solutions for a linearisation, at 82 depths that of 100.
-_MOST_UNKNOWNS = 1500
+_MOST_UNKNOWNS = 2000
 
 
 @dataclass
