@@ -88,9 +88,10 @@ class CoupledStep:
         n, J = solved
         image = adapter.unknown(np.split(n, transfer.first_level[1:]))
         step = largest(image - y)
-        if not step < max(self.last, 1.0):
-            # Far away they lead in circles.
-            self.last = np.inf
+        within = shipped().moved
+        if evaluation.residual_norm > max(step, within):
+            # The host's own equations move away from where the operator stays.
+            self.last, self.slow = np.inf, False
             return None
         self.equations.foresee(J)
         adapter.write_radiation_ahead(transfer.waves, J)
@@ -98,7 +99,6 @@ class CoupledStep:
         self.last = step
         if self.equations.redistributes:
             return image, step, image
-        within = shipped().moved
         ys, images = self.history.images(within)
         if not ys or step > within:
             return image, step, image
