@@ -350,11 +350,6 @@ class History:
         """Return the factor per step by which the residual fell over the last steps."""
         return contraction(self.residuals)
 
-    @property
-    def radiation_change(self) -> float:
-        """The largest relative change of the radiation field in the last formal solution."""
-        return float(self._radiation[-1]) if self._radiation else 0.0
-
     def radiation_error(self) -> float:
         """Return the error that a radiation field which still changes leaves in the populations.
 
