@@ -97,13 +97,12 @@ class CoupledStep:
         adapter.write_radiation_ahead(transfer.waves, J)
         self.slow = _SLOW * self.last < step < 1.0
         self.last = step
-        if self.equations.redistributes:
-            return image, step, image
         within = shipped().moved
         ys, images = self.history.images(within)
         if decision.relaxation != 1.0:
             return y + decision.relaxation * (image - y), step, image
-        if not ys or step > within:
+        # Populations and emission profiles are combined together (`lw_rl.schemes.coupled`).
+        if not ys or step > within or self.equations.redistributes:
             return image, step, image
         return limit_step(y, anderson_mix([*ys, y], [*images, image]), within), step, image
 

@@ -234,6 +234,18 @@ def test_steps_of_profile_and_unknown_together_that_stagnate_are_no_estimate(ste
     assert estimators._together(history, SETTINGS) is UNKNOWN
 
 
+def test_of_other_atoms_steps_of_profile_and_populations_together_tell():
+    history, operators = History(), seen(complete=False)
+    for size in (4e-2, 1e-2, 1e-3):
+        history.add(Visit(evaluation_of([0.0], [1e-4]), plain=False, size=1e-4, factor=2.0))
+        history.redistributed(0.1, size)
+    # The larger one of two, and what is left by a contraction of a half a step on the average.
+    rho = np.sqrt(1e-3 / 4e-2)
+    expected = 2.0 * np.expm1(1e-2 / (1.0 - rho))
+    assert by_step(history, operators, SETTINGS).value == pytest.approx(expected)
+    assert profile_floor(history, operators, SETTINGS).value == 0.0
+
+
 def test_of_other_atoms_the_largest_ratio_to_the_residual_counts():
     history = History()
     for r in (1e-2, 9e-3, 1e-3, 1e-4):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from lightweaver.atomic_model import LineType
 from multilevel_helpers import KINDS, Evaluated, problem, solved
 
 from lw_rl.operator.response_1d import emitted, opacities, seen
@@ -121,3 +122,16 @@ def test_kinds_are_all_in_lte_at_first():
     for kind in KINDS:
         adapter = Evaluated(problem(kind), 0).adapter
         assert all(map(adapter.in_lte, adapter.blocks)) or kind == "charge"
+
+
+def test_lines_in_partial_redistribution_have_the_rates_of_a_mean_intensity_ahead():
+    e = Evaluated(problem("magnesium"))
+    lines = e.ctx.activeAtoms[0].trans
+    before = [np.array(t.Rij) for t in lines]
+    e.equations.foresee(1.5 * e.rates.J)
+    models = e.ctx.activeAtoms[0].atomicModel.lines
+    redistributed = [line.type == LineType.PRD for line in models]
+    redistributed += [False] * (len(lines) - len(models))
+    assert any(redistributed) and not all(redistributed)
+    for t, old, follows in zip(lines, before, redistributed, strict=True):
+        np.testing.assert_allclose(np.asarray(t.Rij), (1.5 if follows else 1.0) * old, rtol=1e-12)

@@ -70,12 +70,14 @@ def test_partial_redistribution():
         if change < 1e-7:
             break
     assert change < 1e-7
-    ctx = problem("magnesium")
-    result = lw_rl.solve(ctx, prd=True, NmaxIter=40, quiet=True)
-    assert result.converged and result.Nformal <= 20
-    assert set(result.steps_by) == {"nonlocal"}
-    away = np.max(np.abs(populations(ctx) / populations(reference) - 1.0))
-    assert away < result.estimate.value < 1e-3
+    # With the rates of the formal solution before, two sub-iterations take 17.
+    for maxPrdSubIter, most in ((3, 11), (2, 13)):
+        ctx = problem("magnesium")
+        result = lw_rl.solve(ctx, prd=True, maxPrdSubIter=maxPrdSubIter, NmaxIter=40, quiet=True)
+        assert result.converged and result.Nformal <= most
+        assert set(result.steps_by) == {"nonlocal"}
+        away = np.max(np.abs(populations(ctx) / populations(reference) - 1.0))
+        assert away < result.estimate.value < 1e-3
 
 
 def test_a_plain_step_is_taken_where_no_equilibrium_is_found():
