@@ -33,6 +33,7 @@ from ..extrapolation import anderson_mix
 from ..host.equations import Rates, Transfer
 from ..norms import largest, limit_step
 from .coupled_light import LinearisedRadiation, Radiation, Rows
+from .effort import Effort
 from .response_1d import emitters, local_response, seen, sweep
 
 __all__ = ["INVERTED", "CoupledEquilibrium"]
@@ -115,6 +116,8 @@ class CoupledEquilibrium:
     ----------
     transfer : Transfer
         Their lines and continua.
+    effort : Effort, optional
+        How well the equilibrium is found, and what that took.
 
     Attributes
     ----------
@@ -123,6 +126,7 @@ class CoupledEquilibrium:
     """
 
     transfer: Transfer
+    effort: Effort = field(default_factory=Effort)
     made: int = field(default=0, init=False)
     _last: _Response | None = field(default=None, init=False)
     _memory: dict[bool, Numbers] = field(default_factory=dict, init=False)
@@ -153,6 +157,7 @@ class CoupledEquilibrium:
         factor, J = np.ones_like(sums), np.ascontiguousarray(rates.before.T)
         for build in range(_MOST_BUILDS):
             self.made += 1
+            self.effort.did("linearised", J.size)
             present = 1.0 if build < _FREE else 0.5
             response = self._response(n, radiation.linearised(n, J, present), factor)
             if build == 0:
@@ -171,7 +176,8 @@ class CoupledEquilibrium:
             _, J = self._rates(n, response)
             if build == 0 and moved < _NEAR:
                 break
-            if moved < max(min(_MOVED * largest(np.log(n / rates.n)), _FAR), _STILL):
+            near = min(_MOVED * largest(np.log(n / rates.n)), _FAR)
+            if moved < max(self.effort.tolerance * near, _STILL):
                 break
         else:
             if moved > _UNSETTLED:
@@ -233,7 +239,8 @@ class CoupledEquilibrium:
         """Return the equilibrium of one linearisation, or the last state on the way to it."""
         xs: list[Array] = []
         images: list[Array] = []
-        electrons = self._electrons(n, rates)
+        electrons, older = self._electrons(n, rates), n
+        solved = _SOLVED * self.effort.tolerance
         for made in range(_MOST_SWEEPS):
             # Recombination by more electrons leaves fewer: the mean damps what would oscillate.
             electrons = np.sqrt(electrons * self._electrons(n, rates))
@@ -242,11 +249,13 @@ class CoupledEquilibrium:
             size = largest(change)
             if not np.isfinite(size):
                 return None
-            if size < max(_SOLVED * largest(np.log(new / rates.n)), _FLOOR):
+            if size < max(solved * largest(np.log(new / rates.n)), _FLOOR):
                 return new
             if made < _DELAY or size > _MAX_STEP:
-                # Far away there is nothing to extrapolate.
-                n, xs, images = new, [], []
+                # Far away there is nothing to extrapolate, but some populations take turns.
+                turns = np.abs(np.log(new / older)) < np.abs(change)
+                older, xs, images = n, [], []
+                n = self._normalised(np.where(turns, np.sqrt(n * new), new), rates)
                 continue
             xs, images = (
                 [*xs[-_WINDOW:], np.log(n).ravel()],
@@ -285,6 +294,7 @@ class CoupledEquilibrium:
             strength = np.ones((len(t.lower), n.shape[1]))
         emitter = emitters(n, strength, t.lower, t.upper, t.inverse, response.net, response.share)
         rate, J = radiation.rates(emitter, self._rows)
+        self.effort.did("swept", J.size)
         return np.maximum(response.factor * rate, 0.0), J
 
     def _swept(
