@@ -95,15 +95,15 @@ def optical_steps(opacity: Array, height: Array) -> Array:
 
 
 @_compiled
-def _slopes(step: Array, source: Array) -> tuple[Array, Array]:
-    """Return how the limited derivative depends on the differences before and after a depth.
+def _slopes(step: Array, source: Array, before: Numbers, after: Numbers) -> None:
+    """Write how the limited derivative depends on the differences before and after a depth.
 
     As in `lw_rl.operator.bezier_1d`, per vertical optical depth, [Nbundle, Nspace, Nwave].
     """
     B, N, V = source.shape
-    before, after = np.zeros((B, N, V)), np.zeros((B, N, V))
     for r in range(B):
         for v in range(V):
+            before[r, 0, v] = after[r, N - 1, v] = 0.0
             after[r, 0, v] = 1.0 / step[r, 0, v]
             before[r, N - 1, v] = 1.0 / step[r, N - 2, v]
         for i in range(1, N - 1):
@@ -118,7 +118,6 @@ def _slopes(step: Array, source: Array) -> tuple[Array, Array]:
                 over = 1.0 / mean if rises else 0.0
                 before[r, i, v] = weight * (right * over) ** 2 / t
                 after[r, i, v] = (1.0 - weight) * (left * over) ** 2 / t_next
-    return before, after
 
 
 @_compiled
@@ -183,7 +182,7 @@ def _weights(step: Array, mu: Array, linear: Numbers, weights: Numbers) -> None:
 
 @_compiled
 def sweep_block(
-    weights: Numbers, before: Array, after: Array, v0: int, half: Array, down: bool, up: bool,
+    weights: Numbers, before: Numbers, after: Numbers, v0: int, half: Array, down: bool, up: bool,
     incident: Array, S: Array, D: Array, dS: Array, beam: Array, seen: Array,
 ) -> None:  # fmt: skip
     """Write the mean intensity of a block of wavelengths.
@@ -254,7 +253,7 @@ def sweep_block(
 
 @_compiled
 def _mean_intensity(
-    weights: Numbers, before: Array, after: Array, half: Array, down: Numbers, up: Numbers,
+    weights: Numbers, before: Numbers, after: Numbers, half: Array, down: Numbers, up: Numbers,
     incident: Array, source: Array,
 ) -> Array:  # fmt: skip
     """Return the mean intensity of a source function, [Nbundle, Nspace, Nwave]."""
@@ -277,7 +276,7 @@ def _mean_intensity(
 
 @_compiled
 def _diagonal(
-    weights: Numbers, before: Array, after: Array, half: Array, down: Numbers, up: Numbers
+    weights: Numbers, before: Numbers, after: Numbers, half: Array, down: Numbers, up: Numbers
 ) -> Array:
     """Return the mean intensity at a depth per source function there, [Nbundle, Nspace, Nwave]."""
     B, N, V = before.shape
@@ -334,8 +333,8 @@ class Beams:
     rays: Rays
     incident: Array
     weights: Numbers
-    before: Array
-    after: Array
+    before: Numbers
+    after: Numbers
 
     @classmethod
     def around(
@@ -367,7 +366,7 @@ class Beams:
             Memory of that size that is not needed any more; pages of new memory take as long as
             what is written to them.
         precision : type, optional
-            Of the weights (default: single: they are read all the time, and sums are double).
+            Of weights and limiter (default: single: they are read all the time; sums are double).
         """
         B, N, V = step.shape
         if linear is None:
@@ -377,10 +376,12 @@ class Beams:
             into = np.empty(shape, precision)
         _weights(step, rays.mu, linear, into)
         incident = planck[1] + (planck[1] - planck[0]) * rays.mu[..., None] / step[:, -1:]
-        return cls(rays, np.maximum(incident, 0.0), into, *_slopes(step, source))
+        before, after = np.empty(source.shape, into.dtype), np.empty(source.shape, into.dtype)
+        _slopes(step, source, before, after)
+        return cls(rays, np.maximum(incident, 0.0), into, before, after)
 
     @property
-    def arrays(self) -> tuple[Numbers, Array, Array, Array, Numbers, Numbers, Array]:
+    def arrays(self) -> tuple[Numbers, Numbers, Numbers, Array, Numbers, Numbers, Array]:
         """What compiled functions take."""
         rays = self.rays
         return (

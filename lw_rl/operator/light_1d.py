@@ -22,7 +22,7 @@ _compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc
 
 @_compiled
 def lit(
-    weights: Numbers, before: Array, after: Array, half: Array, down: Numbers, up: Numbers,
+    weights: Numbers, before: Numbers, after: Numbers, half: Array, down: Numbers, up: Numbers,
     incident: Array, over: Array, ratio: Array, outside: Array, start: Integers, first: Integers,
     emission: Array, profile: Array, rises: Array, falls: Array, first_row: Integers,
     second_row: Integers, emitter: Array, eta: Array, place: Integers, scattering: Array,
@@ -135,7 +135,7 @@ def lit(
 
 @_compiled
 def _once(
-    weights: Numbers, before: Array, after: Array, half: Array, down: Numbers, up: Numbers,
+    weights: Numbers, before: Numbers, after: Numbers, half: Array, down: Numbers, up: Numbers,
     incident: Array, over: Array, ratio: Array, outside: Array, sca: Array, eta: Array, b: int,
     J: Array, each: Array, left: Array, S: Array, D: Array, dS: Array, beam: Array, seen: Array,
 ) -> None:  # fmt: skip
@@ -190,7 +190,7 @@ def _solve(factors: Array, pivots: Integers, x: Array) -> None:
 
 @_compiled
 def scattered(
-    weights: Numbers, before: Array, after: Array, half: Array, down: Numbers, up: Numbers,
+    weights: Numbers, before: Numbers, after: Numbers, half: Array, down: Numbers, up: Numbers,
     incident: Array, over: Array, ratio: Array, outside: Array, sca: Array, albedo: Array,
     above: Array, below: Array, own: Array, at: Integers, factors: Array, pivots: Integers,
     eta: Array, most: int, share: float, still: float, J: Array,

@@ -10,7 +10,6 @@ from multilevel_helpers import Evaluated, problem, solved
 
 from lw_rl.operator import coupled_light
 from lw_rl.operator.coupled_light import Radiation, Rows
-from lw_rl.operator.response_1d import emitted
 
 
 def around(e, thorough=False, **changes):
@@ -53,29 +52,6 @@ def dense(scattering, k):
         unit[0, j] = 1.0
         Lambda[:, j] = beams.mean_intensity(unit)[0, :, k] - dark
     return ratio[:, None] * Lambda, ratio * dark
-
-
-@pytest.mark.parametrize("kind", ["moving", "magnesium"])
-def test_rates_are_sums_over_bundles_of_what_each_entry_sees(kind):
-    e = Evaluated(problem(kind))
-    _, light = around(e)
-    t, rows, emitter = e.equations.transfer, Rows.of(e.equations.transfer), 1.1 * emitters(e)
-    plain, at = light.plain, light.some.waves
-    eta = emitted(t.start, t.first, rows.single, t.emission, t.profile, emitter, light.eta)
-    each = plain.tie.ratio * plain.beams.mean_intensity(eta * plain.over)
-    if light.scattering is not None:
-        before = light.scattering.J.copy()
-        each[:, :, at] = light.scattering.bundles(np.ascontiguousarray(eta[:, :, at]))
-        light.scattering.J[:] = before
-    rate, J = seen(e, light, emitter)
-    np.testing.assert_allclose(J, each.sum(axis=0) + plain.tie.outside, rtol=1e-11)
-    for k in range(len(t.lower)):
-        e_k, at_k = t.entries(k), slice(t.first[k], t.first[k] + t.start[k + 1] - t.start[k])
-        sees = (t.profile[:, :, e_k] * each[:, :, at_k]).sum(axis=0) + plain.tie.outside[:, at_k]
-        rises, falls = ((x[:, e_k] * sees).sum(axis=1) for x in (t.up, t.down))
-        np.testing.assert_allclose(rate[rows.up[k]], rises, rtol=1e-11)
-        if rows.up[k] != rows.down[k]:
-            np.testing.assert_allclose(rate[rows.down[k]], falls, rtol=1e-11)
 
 
 @pytest.mark.parametrize("kind", ["magnesium", "calcium"])
