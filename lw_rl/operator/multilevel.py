@@ -253,7 +253,8 @@ class CoupledEquilibrium:
                 return new
             if made < _DELAY or size > _MAX_STEP:
                 # Far away there is nothing to extrapolate, but some populations take turns.
-                turns = np.abs(np.log(new / older)) < np.abs(change)
+                back = np.abs(np.log(new / older))
+                turns = (size > _MAX_STEP) & (back < np.abs(change))
                 older, xs, images = n, [], []
                 n = self._normalised(np.where(turns, np.sqrt(n * new), new), rates)
                 continue
