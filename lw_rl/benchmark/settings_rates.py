@@ -28,7 +28,7 @@ from .reference import true_error
 __all__ = ["ALLOWANCES", "TRIED", "Trial", "tally", "trials"]
 
 #: Safety factors and allowances that are tried.
-TRIED = (1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
+TRIED = (1.0, 2.0, 5.0, 10.0, 20.0)
 ALLOWANCES = (0.0, 2.0, 5.0, 10.0, 20.0)
 _TOLERANCE = 1e-3
 #: To what share of the tolerance a solve is followed.

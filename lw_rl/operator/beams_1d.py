@@ -14,6 +14,7 @@ Depths come first and wavelengths last, which are swept together in blocks.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -345,6 +346,7 @@ class Beams:
         planck: Array,
         linear: Numbers | None = None,
         into: Numbers | None = None,
+        precision: type[np.floating[Any]] = np.float32,
     ) -> Beams:
         """Return the rays, their limiter linearised around a source function.
 
@@ -364,13 +366,15 @@ class Beams:
         into : Array, optional
             Memory of that size that is not needed any more; pages of new memory take as long as
             what is written to them.
+        precision : type, optional
+            Of the weights (default: single: they are read all the time, and sums are double).
         """
         B, N, V = step.shape
         if linear is None:
             linear = np.zeros(V, bool)
         shape = (B, (V + BLOCK - 1) // BLOCK, 4, N, rays.mu.shape[1], BLOCK)
         if into is None or into.shape != shape:
-            into = np.empty(shape, np.float32)
+            into = np.empty(shape, precision)
         _weights(step, rays.mu, linear, into)
         incident = planck[1] + (planck[1] - planck[0]) * rays.mu[..., None] / step[:, -1:]
         return cls(rays, np.maximum(incident, 0.0), into, *_slopes(step, source))

@@ -330,10 +330,10 @@ class Radiation:
         """Return the light with the operators of some wavelengths made, positive or linear."""
         assert self._tie is not None
         at = self._scattered
-        mean = step.mean(axis=0), source.mean(axis=0)
+        mean, around = step.mean(axis=0), source.mean(axis=0)
         albedo = self._sca[:, at] / total.mean(axis=0)
         for k in hard:
-            made = self._operator(*(x[:, k] for x in mean), self._tie.ratio[:, at[k]], False)
+            made = self._operator(mean[:, k], around[:, k], self._tie.ratio[:, at[k]], False)
             if not self._factorise(int(k), made, albedo[:, k]):
                 self._linear[k] = True
         if self._linear.any():
@@ -341,7 +341,7 @@ class Radiation:
             tie = _Tie.between(self.J[:, at], beams.mean_intensity(source).sum(axis=0))
             self._tie.ratio[:, at], self._tie.outside[:, at] = tie.ratio, tie.outside
             for k in np.flatnonzero(self._linear):
-                made = self._operator(*(x[:, k] for x in mean), tie.ratio[:, k], True)
+                made = self._operator(mean[:, k], around[:, k], tie.ratio[:, k], True)
                 self._factorise(int(k), made, albedo[:, k])
         return self._scattering(total, step, source, self.J[:, at])
 

@@ -54,32 +54,30 @@ def lit(
     """
     B, N, V = over.shape
     T = first.size
-    base, mean = np.empty((N, BLOCK)), np.empty((N, BLOCK))
+    base = eta.copy()
+    for i in range(N):
+        for t in range(T):
+            if B == 1 or first_row[t] != second_row[t]:
+                x, at, size = emitter[t, i], start[t], start[t + 1] - start[t]
+                into, one = base[i, first[t] : first[t] + size], emission[i, at : at + size]
+                for e in range(size):
+                    into[e] += one[e] * x
     S, D, dS = np.empty((N, BLOCK)), np.empty((N, BLOCK)), np.empty((N, BLOCK))
     seen, beam = np.empty((N, BLOCK)), np.empty((half.shape[1], BLOCK))
     rate[:] = 0.0
+    J[:] = outside
     for b in range(weights.shape[1]):
         v0 = b * BLOCK
         size = min(BLOCK, V - v0)
         sweeps = False
         for w in range(size):
             sweeps = sweeps or place[v0 + w] < 0
-        for i in range(N):
-            for w in range(size):
-                base[i, w] = eta[i, v0 + w]
-                mean[i, w] = outside[i, v0 + w]
-        for t in range(T):
-            # Where the transition is in the block, and its first entry there.
-            low, high = max(first[t] - v0, 0), min(first[t] + start[t + 1] - start[t] - v0, size)
-            e = start[t] + low + v0 - first[t]
-            if low < high and (B == 1 or first_row[t] != second_row[t]):
-                for i in range(N):
-                    x = emitter[t, i]
-                    for w in range(high - low):
-                        base[i, low + w] += emission[i, e + w] * x
         for r in range(B):
-            S[:] = base
+            for i in range(N):
+                for w in range(size):
+                    S[i, w] = base[i, v0 + w]
             for t in range(T if B > 1 else 0):
+                # Where the line is in the block, and its first entry there.
                 low = max(first[t] - v0, 0)
                 high = min(first[t] + start[t + 1] - start[t] - v0, size)
                 e = start[t] + low + v0 - first[t]
@@ -105,7 +103,7 @@ def lit(
                         seen[i, w] = scattering[r, i, place[v0 + w]]
             for i in range(N):
                 for w in range(size):
-                    mean[i, w] += seen[i, w]
+                    J[i, v0 + w] += seen[i, w]
             for t in range(T if B > 1 else 0):
                 low = max(first[t] - v0, 0)
                 high = min(first[t] + start[t + 1] - start[t] - v0, size)
@@ -116,33 +114,23 @@ def lit(
                         for w in range(high - low):
                             total += rises[i, e + w] * profile[r, i, e + w] * seen[i, low + w]
                         rate[first_row[t], i] += total
-        for i in range(N):
-            for w in range(size):
-                J[i, v0 + w] = mean[i, w]
+    for i in range(N):
         for t in range(T):
-            low, high = max(first[t] - v0, 0), min(first[t] + start[t + 1] - start[t] - v0, size)
-            e = start[t] + low + v0 - first[t]
-            if low >= high:
-                continue
+            at, size = start[t], start[t + 1] - start[t]
             single = first_row[t] == second_row[t]
+            # Of lines that bundles see differently what comes from outside is left.
+            light = outside[i, first[t] : first[t] + size]
             if B == 1 or not single:
-                for i in range(N):
-                    total = 0.0
-                    for w in range(high - low):
-                        total += rises[i, e + w] * mean[i, low + w]
-                    rate[first_row[t], i] += total
-            else:
-                for i in range(N):
-                    total = 0.0
-                    for w in range(high - low):
-                        total += rises[i, e + w] * outside[i, v0 + low + w]
-                    rate[first_row[t], i] += total
+                light = J[i, first[t] : first[t] + size]
+            weight, total = rises[i, at : at + size], 0.0
+            for e in range(size):
+                total += weight[e] * light[e]
+            rate[first_row[t], i] += total
             if not single:
-                for i in range(N):
-                    total = 0.0
-                    for w in range(high - low):
-                        total += falls[i, e + w] * mean[i, low + w]
-                    rate[second_row[t], i] += total
+                weight, total = falls[i, at : at + size], 0.0
+                for e in range(size):
+                    total += weight[e] * light[e]
+                rate[second_row[t], i] += total
 
 
 @_compiled

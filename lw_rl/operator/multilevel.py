@@ -51,6 +51,8 @@ _FREE = 3
 #: A linearisation is solved to this share of what the populations have moved in all, and made anew
 #: where they have moved by this share of it since, or by more than the last number.
 _SOLVED, _MOVED, _FAR = 1e-2, 0.1, 0.1
+#: Where a correction is smaller, its linearisation is not made anew: the stop is near.
+_NEAR = 3e-4
 #: No tolerance of a linearisation is below the first, nor of their sequence below the second.
 _FLOOR, _STILL = 1e-8, 1e-7
 #: Photons are not trapped by more than this.
@@ -172,6 +174,8 @@ class CoupledEquilibrium:
             moved = largest(np.log(found / n))
             n = found
             _, J = self._rates(n, response)
+            if build == 0 and moved < _NEAR:
+                break
             near = min(_MOVED * largest(np.log(n / rates.n)), _FAR)
             if moved < max(self.effort.tolerance * near, _STILL):
                 break
