@@ -92,7 +92,8 @@ def markdown(result: Json) -> str:
             markdown_table(head, rows),
             "",
             f"The best fixed setting costs {package:.3f} of the package's own, "
-            f"{cost:.1f} formal solutions' time on average. Its actions, zeros being the package's:",
+            f"{cost:.1f} formal solutions' time on average. Its actions, of which zeros are "
+            "the package's:",
             "",
             *chosen,
             "",
