@@ -31,7 +31,12 @@ __all__ = ["calibrate_costs", "cost_problems", "fitted", "write_costs"]
 #: How often a solve is timed; the fastest counts.
 _REPEATS = 2
 #: Settings that are timed: they differ in what work they need.
-_SETTINGS = (FIXED, Decision(fidelity=0.5, tolerance=0.3), Decision(tolerance=4.0, renew=False))
+_SETTINGS = (
+    FIXED,
+    Decision(fidelity=0.5, tolerance=0.3),
+    Decision(tolerance=4.0, renew=False),
+    Decision(renew=True),
+)
 
 
 @dataclass

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from ...files import Json
 from ...policies.drive import parts
@@ -61,17 +62,24 @@ def cost_figure(result: Json) -> Figure:
 def choices_figure(result: Json) -> Figure:
     """Draw what the learned drivers choose where: each dot is one seed on one unseen problem."""
     figure = Figure(figsize=(7.4, 3.6), layout="constrained")
-    panels = (
-        ("fidelity", 0, "share of the wavelengths\n(one line)"),
-        ("tolerance", 0, "tolerance of the start\n(one line and 2D)"),
-        ("tolerance", -1, "inner tolerance later\n(many levels and 2D)"),
-    )
-    axes = figure.subplots(1, len(panels))
+    there = _groups(result)
+    panels = [
+        p
+        for p in (
+            ("fidelity", 0, "share of the wavelengths\n(one line)", ("coarse", "fine")),
+            ("tolerance", 0, "factor on tolerances, start\n(one line and 2D)",
+             ("coarse", "fine", "plane")),
+            ("tolerance", -1, "factor on tolerances, later\n(many levels and 2D)",
+             ("levels", "plane")),
+        )
+        if set(p[3]) & set(there)
+    ]  # fmt: skip
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
     marks = dict(zip(GROUPS, ("o", "s", "^", "D"), strict=True))
     colours = dict(zip(GROUPS, ("#0072B2", "#56B4E9", "#D55E00", "#009E73"), strict=True))
-    applies = (("coarse", "fine"), ("coarse", "fine", "plane"), ("levels", "plane"))
-    for ax, (name, at, label), shown in zip(axes, panels, applies, strict=True):
-        for group in _groups(result):
+    for ax, (name, at, label, shown) in zip(axes, panels, strict=True):
+        points: list[int] = []
+        for group in there:
             if group not in shown:
                 continue
             x, y = [], []
@@ -79,11 +87,20 @@ def choices_figure(result: Json) -> Figure:
                 for problem, choice in zip(result["problems"], choices, strict=True):
                     if problem["group"] == group:
                         x.append(choice["points"])
-                        y.append(choice["decisions"][at][name] * 1.03 ** (seed - 2))
+                        y.append(choice["decisions"][at][name] * 1.04 ** (seed - 2))
+            points += x
             ax.plot(x, y, marks[group], color=colours[group], ms=4, alpha=0.6, mec="none",
                     label=GROUPS[group])  # fmt: skip
         ax.set_xscale("log")
         ax.set_yscale("log")
+        low, high = (0.2, 1.3) if name == "fidelity" else (0.07, 14.0)
+        ax.set_ylim(low, high)
+        ticks = (0.25, 0.5, 1.0) if name == "fidelity" else (0.1, 0.3, 1.0, 3.0, 10.0)
+        ax.set_yticks(ticks, [f"{t:g}" for t in ticks])
+        ax.yaxis.set_minor_locator(NullLocator())
+        sizes = [t for t in (30, 100, 300, 1000, 3000) if min(points) / 2 < t < 2 * max(points)]
+        ax.set_xticks(sizes, [f"{t:g}" for t in sizes])
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.axhline(1.0, color="black", ls=(0, (1, 1)))
         ax.set_xlabel("points", fontsize=_SIZE)
         ax.set_title(label, fontsize=_SIZE)
@@ -123,7 +140,7 @@ def learning_figure(result: Json) -> Figure:
     right.set_yticks(range(len(parts()) + 1), ["all", *(f"without {p}" for p in parts())])
     right.invert_yaxis()
     right.set_xlabel("cost over that of the package", fontsize=_SIZE)
-    right.set_title("Unseen problems, parts of the observation left out", fontsize=_SIZE + 1)
+    right.set_title("Unseen problems, parts left out", fontsize=_SIZE + 1)
     right.legend(fontsize=_SIZE - 2)
     for ax in (left, right):
         _plain(ax)

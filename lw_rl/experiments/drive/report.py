@@ -36,6 +36,15 @@ def _cell(test: Json) -> str:
     return f"{test['ratio']:.2f} ({low:.2f} {mid:.2f} {high:.2f}), p {test['p']:.2g}"
 
 
+def _oracle(train: Json) -> str:
+    """Return the mean cost of the best arm of each problem, by group."""
+    best = np.array(train["best"])
+    of = np.array(train["groups"])
+    return "; ".join(
+        f"{label} {best[of == g].mean():.3f}" for g, label in GROUPS.items() if np.any(of == g)
+    )
+
+
 def markdown(result: Json) -> str:
     """Return the report."""
     tests, groups = result["tests"], [g for g in GROUPS if g in result["tests"]["fixed"]]
@@ -83,9 +92,13 @@ def markdown(result: Json) -> str:
             markdown_table(head, rows),
             "",
             f"The best fixed setting costs {package:.3f} of the package's own, "
-            f"{cost:.1f} formal solutions' time on average:",
+            f"{cost:.1f} formal solutions' time on average. Its actions, of which zeros are "
+            "the package's:",
             "",
             *chosen,
+            "",
+            "What perfect choice among the settings searched would cost on the problems of "
+            f"training, of the package's own: {_oracle(result['train'])}.",
             "",
             f"Training: {sum(s['train'].values())} problems, {result['solves of training']} solves "
             f"in all, {s['steps']} decisions for each of {s['seeds']} seeds, "
