@@ -72,7 +72,7 @@ def test_rewards_add_up_to_the_cost_and_are_replayed():
 
 
 def test_a_false_stop_is_penalised_and_only_where_it_is_allowed():
-    stop = np.array([0, 0, 0, 0, 0, 1.0, -1.0])
+    stop = np.array([0, 0, 0, 0, 0, 0, -1.0])
     env = Drive([LINE], stops=True)
     env.reset()
     env.step(NEUTRAL)
