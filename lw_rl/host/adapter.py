@@ -22,7 +22,7 @@ from ..arrays import Array, Integers
 from ..errors import ContextError
 from . import line_physics
 from .names import Named, entry, keywords
-from .plane import mean_opacity, plane_line, plane_of
+from .plane import check_rays, mean_opacity, plane_line, plane_of
 from .plane_state import PlaneLine
 from .state import (
     Atom,
@@ -143,6 +143,8 @@ class Adapter:
             validate(self.ctx.kwargs["atmos"])
         except AtmosphereError as err:
             raise ContextError(f"the context's atmosphere is not valid: {err}") from err
+        if self.ctx.kwargs["atmos"].Ndim == 2:
+            check_rays(self.ctx.kwargs["atmos"])
 
     # ---- the unknown ------------------------------------------------------------------------
 

@@ -19,13 +19,23 @@ from .names import Named, entry
 from .plane_state import Plane, PlaneLine
 from .state import Block, LinePhysics
 
-__all__ = ["Radiation", "ScatteredLight", "mean_opacity", "plane_line", "plane_of"]
+__all__ = [
+    "Radiation",
+    "ScatteredLight",
+    "check_rays",
+    "mean_opacity",
+    "plane_line",
+    "plane_of",
+]
 
 #: No opacity is below this [m-1].
 _TRANSPARENT = 1e-30
 
 #: Wavelengths are even to this part of their extent, and the background to this part of itself.
 _EVEN, _ALIKE = 1e-6, 0.1
+
+#: Mean of mux and of its square at which a quadrature is one of two dimensions.
+_UPRIGHT = 1e-6
 
 #: Formal solvers in two dimensions, and whether their steps are of the BESSER method.
 _SOLVERS = {"piecewise_besser_2d": True, "piecewise_linear_2d": False}
@@ -105,6 +115,37 @@ class ScatteredLight:
     def _points(self, J: Array) -> Array:
         J = J.reshape(*self.waves.shape, -1).mean(axis=0)
         return np.ascontiguousarray(J.T / self.unit, dtype=np.float32)
+
+
+def check_rays(atmos: Any) -> None:
+    """Check that the rays of an atmosphere of two dimensions are a quadrature over the sphere.
+
+    The host takes what is given to ``atmos.rays`` for granted: without weights there is no mean
+    intensity, and where all rays keep to one column, or lean to one side, it is that of another
+    problem.
+
+    Raises
+    ------
+    ContextError
+        If they are not.
+    """
+    mux, weight = np.asarray(atmos.mux), np.asarray(atmos.wmu)
+    total = float(np.sum(weight))
+    if not total > 0.0:
+        wrong = f"the weights of the {len(mux)} rays add up to {total:g}"
+    elif np.sum(weight * mux**2) < _UPRIGHT * total:
+        wrong = f"the quadrature has one dimension: of {len(mux)} rays none leaves its column"
+    elif abs(np.sum(weight * mux)) > _UPRIGHT * total:
+        wrong = (
+            f"the quadrature has one dimension: its {len(mux)} rays lean to one side, the mean of "
+            f"mux is {np.sum(weight * mux) / total:.2g}"
+        )
+    else:
+        return
+    raise ContextError(
+        f"{wrong}; in two dimensions the host has atmos.quadrature(3), (6), (7), (10) and (11), "
+        "rays per octant"
+    )
 
 
 def plane_of(ctx: Any) -> Plane:
