@@ -123,6 +123,8 @@ def propose(
 ) -> Array:
     """Return the correction that a policy proposes, shape [Nspace].
 
+    In two dimensions it is asked for one number per point of every column.
+
     This is the step that environment, training and solver share.
 
     Raises
@@ -142,9 +144,9 @@ def propose(
         raise
     except Exception as err:
         raise PolicyOutputError(f"the policy failed: {type(err).__name__}: {err}") from err
-    if action.shape != (frame.Npoints,):
+    if action.shape != frame.shape:
         raise PolicyOutputError(
-            f"the policy returned an action of shape {action.shape}, expected ({frame.Npoints},)"
+            f"the policy returned an action of shape {action.shape}, expected {frame.shape}"
         )
     if not np.isfinite(action.sum()):
         raise PolicyOutputError("the policy returned an action that is not finite")
