@@ -16,7 +16,7 @@ from lightweaver.constants import HC, CLight, HPlanck, KBoltzmann
 from ..arrays import Array, Integers
 from ..errors import ContextError
 from .names import Named, entry
-from .plane_state import Plane, PlaneLine
+from .plane_state import Plane, PlaneLight, PlaneLine
 from .state import Block, LinePhysics
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "ScatteredLight",
     "check_rays",
     "mean_opacity",
+    "plane_light",
     "plane_line",
     "plane_of",
 ]
@@ -300,7 +301,18 @@ def _add_transitions(ctx: Any, but: Any | None, waves: Integers, chi: Array, eta
                         eta[m] += w * n[t.j] * Uji
 
 
-def _entering(ctx: Any, waves: Integers, unit: float) -> tuple[Any, Any, Any, Any]:
+def plane_light(ctx: Any, waves: Integers) -> PlaneLight:
+    """Return what enters a plane at some wavelengths of the context's grid, [Nwave]."""
+    wavelength = np.asarray(ctx.spect.wavelength)[waves] * 1e-9
+    temperature = np.array(ctx.kwargs["atmos"].temperature)
+    excitation = HC / (KBoltzmann * wavelength)
+    hot = np.expm1(np.minimum(excitation / temperature.max(), 700.0))
+    scale = 2.0 * HC / wavelength**3 / hot
+    entering = _entering(ctx, np.stack([waves, waves]), scale)
+    return PlaneLight(scale, excitation, temperature, entering)
+
+
+def _entering(ctx: Any, waves: Integers, unit: float | Array) -> tuple[Any, Any, Any, Any]:
     """Return what enters at the upper and lower edge and at the left and right side."""
     atmos = ctx.kwargs["atmos"]
     names = Named(atmos)

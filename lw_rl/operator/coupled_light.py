@@ -25,7 +25,7 @@ from .beams_1d import Beams, DiffuseLight, optical_steps
 from .bezier_1d import stencils, unit_responses
 from .response_1d import emitted, opacities, scattering_share
 
-__all__ = ["Light", "Radiation"]
+__all__ = ["LEAST_LIGHT", "Light", "LinearisedRadiation", "Radiation", "Tie"]
 
 #: Albedo times optical depth, or albedo where thick, from which on scattering is solved, and from
 #: which on its operator is looked at before the first step.
@@ -39,14 +39,14 @@ _HARD, _NEGATIVE, _SOURCES = 3e-2, 0.1, 32
 #: Iterations after which that is judged.
 _TRIED = 4
 #: Light does not become less than this share of itself by a step.
-_LEAST_LIGHT = 1e-2
+LEAST_LIGHT = 1e-2
 #: Limits of the ratio of the host's mean intensity to the operator's; what is above is light from
 #: outside, which stays as it is.
 _LEAST_RATIO, _LARGEST_RATIO = 1e-3, 2.0
 
 
 @dataclass(frozen=True)
-class _Tie:
+class Tie:
     """What ties the light to the host's.
 
     Attributes
@@ -60,14 +60,14 @@ class _Tie:
     outside: Array
 
     @classmethod
-    def between(cls, host: Array, formal: Array) -> _Tie:
+    def between(cls, host: Array, formal: Array) -> Tie:
         """Return what makes the mean intensity of a formal solution the host's."""
         ratio = np.clip(host / np.maximum(formal, 1e-300), _LEAST_RATIO, _LARGEST_RATIO)
         return cls(ratio, np.maximum(host - ratio * formal, 0.0))
 
-    def at(self, waves: Integers) -> _Tie:
+    def at(self, waves: Integers) -> Tie:
         """Return it at some wavelengths."""
-        return _Tie(self.ratio[:, waves], self.outside[:, waves])
+        return Tie(self.ratio[:, waves], self.outside[:, waves])
 
 
 class Light:
@@ -79,11 +79,11 @@ class Light:
         Opacity [m-1], [Nbundle, Nspace, Nwave].
     beams : list of Beams
         Those of every bundle of rays.
-    tie : _Tie
+    tie : Tie
         What ties the light to the host's.
     """
 
-    def __init__(self, total: Array, beams: list[Beams], tie: _Tie):
+    def __init__(self, total: Array, beams: list[Beams], tie: Tie):
         self.total, self._beams, self._tie = total, beams, tie
         self._over = 1.0 / total
 
@@ -138,7 +138,7 @@ class _ScatteringLight(Light):
         self,
         total: Array,
         beams: list[Beams],
-        tie: _Tie,
+        tie: Tie,
         sca: Array,
         diffuse: DiffuseLight,
         dense: dict[int, tuple[Array, Array]],
@@ -186,7 +186,7 @@ class _ScatteringLight(Light):
             left = left + length * (remains - left)
             J = J + length * step
             now = np.abs(left / J).max(axis=0)
-        self.J = np.maximum(J + left, _LEAST_LIGHT * J)
+        self.J = np.maximum(J + left, LEAST_LIGHT * J)
         return each, first, now
 
     def _once(self, eta: Array, J: Array) -> tuple[Array, Array]:
@@ -232,7 +232,7 @@ class Radiation:
         self.J = J
         self._chi, self._eta, self._sca, self._before, self._planck = chi, eta, sca, before, planck
         self._around: list[Array] = []
-        self._tie: _Tie | None = None
+        self._tie: Tie | None = None
         self._scattered: Integers = np.zeros(0, np.intp)
         self._linear = np.zeros(0, bool)
         self._dense: dict[int, tuple[Array, Array]] = {}
@@ -255,7 +255,7 @@ class Radiation:
         total = opacities(
             t.start, t.first, t.lower, t.upper, t.absorption, t.stimulated, t.profile, n, self._chi
         )
-        steps = [optical_steps(chi, t.height) for chi in total]
+        steps = self._steps(total)
         eta = self._emitted(n[t.upper], self._eta + self._sca * J)
         sources = list(eta / total)
         if self._around and present < 1.0:
@@ -270,8 +270,8 @@ class Radiation:
             formal = np.sum(
                 [b.mean_intensity(S) for b, S in zip(beams, sources, strict=True)], axis=0
             )
-            self._tie = _Tie.between(self.J, formal)
-            share = scattering_share(steps[0], self._sca / total[0])
+            self._tie = Tie.between(self.J, formal)
+            share = self._scattering_share(steps[0], self._sca / total[0])
             self._scattered = np.flatnonzero(share > _SCATTERS)
             self._linear = np.zeros(len(self._scattered), bool)
             # Where scattering is not solved, its source stays as it was.
@@ -286,14 +286,38 @@ class Radiation:
         some = total[:, :, at], [s[:, at] for s in steps], [s[:, at] for s in sources]
         scattering = self._scattering(*some, J[:, at])
         if begins:
-            _, first, left = scattering.iterated(own, _TRIED, _LEFT)
-            hard = left > np.maximum(_HARD * first, _STILL)
-            if self._thorough:
-                hard |= scattering_share(steps[0], self._sca / total[0])[at] > _STRONGLY
-            if hard.any():
-                scattering = self._factorised(np.flatnonzero(hard), *some)
-            scattering.iterated(own, _TRIED, _LEFT)
+            scattering = self._begun(scattering, own, *some)
         return LinearisedRadiation(t, plain, scattering, at, self._fixed)
+
+    # ---- what depends on the geometry -------------------------------------------------------
+
+    def _steps(self, total: Array) -> list[Array]:
+        """Return what beams are made of: steps of optical depth of every bundle."""
+        return [optical_steps(chi, self._transfer.height) for chi in total]
+
+    def _scattering_share(self, step: Array, albedo: Array) -> Array:
+        """Return how much scattering matters, [Nwave]."""
+        found: Array = scattering_share(step, albedo)
+        return found
+
+    def _begun(
+        self,
+        scattering: _ScatteringLight,
+        own: Array,
+        total: Array,
+        steps: list[Array],
+        sources: list[Array],
+    ) -> _ScatteringLight:
+        """Return scattered light at the formal solution, solved well."""
+        _, first, left = scattering.iterated(own, _TRIED, _LEFT)
+        hard = left > np.maximum(_HARD * first, _STILL)
+        if self._thorough:
+            share = self._scattering_share(steps[0], self._sca[:, self._scattered] / total[0])
+            hard |= share > _STRONGLY
+        if hard.any():
+            scattering = self._factorised(np.flatnonzero(hard), total, steps, sources)
+        scattering.iterated(own, _TRIED, _LEFT)
+        return scattering
 
     def _emitted(self, emitter: Array, eta: Array) -> Array:
         t = self._transfer
@@ -364,7 +388,7 @@ class Radiation:
             formal = np.sum(
                 [b.mean_intensity(S) for b, S in zip(beams, sources, strict=True)], axis=0
             )
-            tie = _Tie.between(self.J[:, at], formal)
+            tie = Tie.between(self.J[:, at], formal)
             self._tie.ratio[:, at], self._tie.outside[:, at] = tie.ratio, tie.outside
             for k in np.flatnonzero(self._linear):
                 made = self._operator(step[:, k], source[:, k], tie.ratio[:, k], True)

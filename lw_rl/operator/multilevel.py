@@ -33,6 +33,7 @@ from ..extrapolation import anderson_mix
 from ..host.equations import Rates, Transfer
 from ..norms import largest, limit_step
 from .coupled_light import LinearisedRadiation, Radiation
+from .coupled_light_2d import PlaneRadiation, Ways2D
 from .response_1d import emitters, local_response, seen, sweep
 
 __all__ = ["INVERTED", "CoupledEquilibrium"]
@@ -113,6 +114,8 @@ class CoupledEquilibrium:
     ----------
     transfer : Transfer
         Their lines and continua.
+    ways : Ways2D, optional
+        How light gets about in two dimensions (default: one).
 
     Attributes
     ----------
@@ -121,6 +124,7 @@ class CoupledEquilibrium:
     """
 
     transfer: Transfer
+    ways: Ways2D | None = None
     made: int = field(default=0, init=False)
     _last: _Response | None = field(default=None, init=False)
     _memory: dict[tuple[int, bool], Array] = field(default_factory=dict, init=False)
@@ -151,7 +155,7 @@ class CoupledEquilibrium:
             Mean intensity at the operator's wavelengths, there, [Nwave, Nspace].
         """
         n = rates.n
-        radiation = Radiation(self.transfer, rates, self._memory, thorough=self.made == 0)
+        radiation = self._radiation(rates)
         sums = self._sums(radiation.J)
         anchored = self._anchored(rates, sums)
         factor, J = np.ones_like(sums), np.ascontiguousarray(rates.before.T)
@@ -180,6 +184,11 @@ class CoupledEquilibrium:
                 return None
         self._last = response
         return n, np.ascontiguousarray(J.T)
+
+    def _radiation(self, rates: Rates) -> Radiation:
+        if self.ways is not None:
+            return PlaneRadiation(self.transfer, rates, self._memory, self.ways)
+        return Radiation(self.transfer, rates, self._memory, thorough=self.made == 0)
 
     def _response(self, n: Array, radiation: LinearisedRadiation, factor: Array) -> _Response:
         """Return one linearisation around some populations, [Nlevel, Nspace]."""

@@ -14,7 +14,10 @@ from ..host.adapter import Adapter
 from ..host.equations import Equations
 from ..host.state import Evaluation
 from ..norms import largest, limit_step
+from ..operator.base import geometry_for
+from ..operator.coupled_light_2d import Ways2D, fits
 from ..operator.multilevel import CoupledEquilibrium
+from ..operator.plane_2d import Plane2D
 from .newton import NewtonStep, newton_step
 
 __all__ = ["CoupledStep", "coupled_step"]
@@ -101,10 +104,16 @@ class CoupledStep:
 def coupled_step(adapter: Adapter, history: History) -> CoupledStep | None:
     """Return the steps of the coupled operator, None where it does not apply.
 
-    It is at home in one dimension.
+    In two dimensions it does where there is memory for it.
     """
-    if adapter.grid.Ndim != 1:
+    geometry = geometry_for(adapter.grid)
+    if geometry is None:
+        return None
+    if isinstance(geometry, Plane2D) and not fits(geometry, *adapter.entries()):
         return None
     equations = Equations(adapter)
-    operator = CoupledEquilibrium(equations.transfer)
+    ways = None
+    if isinstance(geometry, Plane2D):
+        ways = Ways2D(geometry, adapter.plane_light(equations.transfer.waves))
+    operator = CoupledEquilibrium(equations.transfer, ways)
     return CoupledStep(adapter, equations, operator, history, newton_step(adapter))
