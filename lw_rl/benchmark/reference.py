@@ -35,8 +35,8 @@ _REFERENCE_CHANGE = 1e-12
 #: With a last change above this there is no reference.
 _REFERENCE_LIMIT = 1e-10
 #: The same two where scattering is solved: MALI then contracts ten times faster, and the change
-#: ends at the rounding of the scattered light, some 1e-10; that of the electron density is 1e-8. The
-#: first serves in two dimensions as well, where the last two decades are half of the time.
+#: ends at the rounding of the scattered light, some 1e-10; that of the electron density is 1e-8.
+#: The first serves in two dimensions as well, where the last two decades are half of the time.
 _SCATTERING_CHANGE, _SCATTERING_LIMIT, _CHARGE_LIMIT = 1e-10, 1e-8, 1e-7
 #: Iterations in which MALI has to settle, and where scattering is solved.
 _MOST, _SCATTERING_MOST = 20000, 4000

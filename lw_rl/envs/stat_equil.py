@@ -98,9 +98,9 @@ class StatEquil(gym.Env[Single, Single]):
 
     ## Info
     Of one shape whatever the problem, so that vectorised environments can stack it: ``problem``,
-    its name; after a step ``reward_map``, of the shape of an action; with ``reward="error"`` also ``error``,
-    the largest true error of ln S. What depends on the problem's number of depths are attributes of
-    the environment itself: :attr:`physics` and :attr:`visited`.
+    its name; after a step ``reward_map``, of the shape of an action; with ``reward="error"`` also
+    ``error``, the largest true error of ln S. What depends on the problem's number of depths are
+    attributes of the environment itself: :attr:`physics` and :attr:`visited`.
 
     ## Version History
     * v0: initial version
@@ -147,8 +147,8 @@ class StatEquil(gym.Env[Single, Single]):
         columns = sorted({p.columns for p in problems})
         if len(columns) > 1:
             raise ValueError(
-                f"the problems have {', '.join(map(str, columns))} columns; those of one environment "
-                "need the same number, because its spaces have one shape"
+                f"the problems have {', '.join(map(str, columns))} columns; those of one "
+                "environment need the same number, because its spaces have one shape"
             )
         if Npoints % POINT_MULTIPLE or not POINT_MULTIPLE <= Npoints <= MAX_POINTS:
             raise ValueError(

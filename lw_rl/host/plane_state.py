@@ -179,7 +179,7 @@ class PlaneLight:
 
         def some(edge: Any) -> Any:
             if isinstance(edge, dict):
-                return {ray: np.ascontiguousarray(I[:, waves]) for ray, I in edge.items()}
+                return {ray: np.ascontiguousarray(light[:, waves]) for ray, light in edge.items()}
             return edge
 
         top, bottom, left, right = map(some, self.entering)

@@ -1,9 +1,9 @@
-"""The light that coupled transitions exchange in one dimension, coherent scattering solved.
+"""The light that coupled transitions exchange, coherent scattering solved.
 
 Around the populations of a formal solution, mean intensities are made by cubic Bezier short
 characteristics on the host's own rays (`lw_rl.operator.beams_1d`) and tied to the host's:
 ``J = q (Lambda S + J_b) + J_outside``, with q such that the host's are met where the formal
-solution was made.
+solution was made. That is in one dimension; `lw_rl.operator.coupled_light_2d` has two.
 
 Scattered light is found by iteration. What the light of one iteration lacks is diffused (diffusion
 synthetic acceleration), with the length of the step that leaves least. Where that leads nowhere,
@@ -14,18 +14,20 @@ operator is not positive.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.linalg.lapack import dgetrf, dgetrs
 
-from ..arrays import Array, Integers
+from ..arrays import Array, Integers, Numbers
 from ..host.equations import Rates, Transfer
 from .beams_1d import Beams, DiffuseLight, optical_steps
 from .bezier_1d import stencils, unit_responses
 from .response_1d import emitted, opacities, scattering_share
 
-__all__ = ["LEAST_LIGHT", "Light", "LinearisedRadiation", "Radiation", "Tie"]
+__all__ = ["LEAST_LIGHT", "Light", "LinearisedRadiation", "Radiation", "Sweeps", "Tie"]
 
 #: Albedo times optical depth, or albedo where thick, from which on scattering is solved, and from
 #: which on its operator is looked at before the first step.
@@ -70,6 +72,18 @@ class Tie:
         return Tie(self.ratio[:, waves], self.outside[:, waves])
 
 
+class Sweeps(Protocol):
+    """Some rays at some wavelengths, the limiter of the interpolation linearised."""
+
+    def mean_intensity(self, source: Array) -> Array:
+        """Return the mean intensity of a source function, both [Nspace, Nwave]."""
+        ...
+
+    def diagonal(self) -> Array:
+        """Return the mean intensity at every point per source function there, [Nspace, Nwave]."""
+        ...
+
+
 class Light:
     """Mean intensities of one linearisation, linear in what is emitted.
 
@@ -77,13 +91,13 @@ class Light:
     ----------
     total : Array
         Opacity [m-1], [Nbundle, Nspace, Nwave].
-    beams : list of Beams
+    beams : sequence of Sweeps
         Those of every bundle of rays.
     tie : Tie
         What ties the light to the host's.
     """
 
-    def __init__(self, total: Array, beams: list[Beams], tie: Tie):
+    def __init__(self, total: Array, beams: Sequence[Sweeps], tie: Tie):
         self.total, self._beams, self._tie = total, beams, tie
         self._over = 1.0 / total
 
@@ -137,7 +151,7 @@ class _ScatteringLight(Light):
     def __init__(
         self,
         total: Array,
-        beams: list[Beams],
+        beams: Sequence[Sweeps],
         tie: Tie,
         sca: Array,
         diffuse: DiffuseLight,
@@ -221,7 +235,7 @@ class Radiation:
         self,
         transfer: Transfer,
         rates: Rates,
-        memory: dict[tuple[int, bool], Array],
+        memory: dict[tuple[int, bool], Numbers],
         thorough: bool,
     ):
         self._transfer, self._memory, self._thorough = transfer, memory, thorough
@@ -284,9 +298,7 @@ class Radiation:
             return LinearisedRadiation(t, plain, None, at, self._fixed)
         own = eta[:, :, at] - (self._sca * (self._before if begins else J))[:, at]
         some = total[:, :, at], [s[:, at] for s in steps], [s[:, at] for s in sources]
-        scattering = self._scattering(*some, J[:, at])
-        if begins:
-            scattering = self._begun(scattering, own, *some)
+        scattering = self._scattered_light(own if begins else None, *some, J[:, at])
         return LinearisedRadiation(t, plain, scattering, at, self._fixed)
 
     # ---- what depends on the geometry -------------------------------------------------------
@@ -300,15 +312,21 @@ class Radiation:
         found: Array = scattering_share(step, albedo)
         return found
 
-    def _begun(
+    def _scattered_light(
         self,
-        scattering: _ScatteringLight,
-        own: Array,
+        own: Array | None,
         total: Array,
         steps: list[Array],
         sources: list[Array],
-    ) -> _ScatteringLight:
-        """Return scattered light at the formal solution, solved well."""
+        J: Array,
+    ) -> Light:
+        """Return the light at the wavelengths where scattering is solved.
+
+        With `own`, what is emitted besides, [Nbundle, Nspace, Nwave], scattering is solved well.
+        """
+        scattering = self._scattering(total, steps, sources, J)
+        if own is None:
+            return scattering
         _, first, left = scattering.iterated(own, _TRIED, _LEFT)
         hard = left > np.maximum(_HARD * first, _STILL)
         if self._thorough:
@@ -330,7 +348,7 @@ class Radiation:
         sources: list[Array],
         at: Integers | slice,
         linear: Array | None = None,
-    ) -> list[Beams]:
+    ) -> Sequence[Sweeps]:
         """Return the beams of every bundle: all rays, or one ray in one direction."""
         t, planck = self._transfer, self._planck[:, at]
         beams = []
@@ -430,7 +448,7 @@ class LinearisedRadiation:
         Lines and continua.
     plain : Light
         The light where what is scattered stays as it is.
-    scattering : _ScatteringLight or None
+    scattering : Light or None
         The light where it does not.
     at : Array
         Indices of these wavelengths.
@@ -441,7 +459,7 @@ class LinearisedRadiation:
 
     transfer: Transfer
     plain: Light
-    scattering: _ScatteringLight | None
+    scattering: Light | None
     at: Integers
     eta: Array
 

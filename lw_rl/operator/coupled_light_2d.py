@@ -1,8 +1,10 @@
 """The light that coupled transitions exchange in two dimensions, coherent scattering solved.
 
 As `lw_rl.operator.coupled_light`, with mean intensities along the host's own short characteristics
-(`lw_rl.operator.characteristics_2d`), to single precision: the limiter has the form that it has
-around the present source function. Scattered light is found by GMRES, all wavelengths at once.
+(`lw_rl.operator.characteristics_2d`): the limiter has the form that it has around the present
+source function. The weights of steps are of single precision; what is done with them is not,
+because rounding of mean intensities would count as often as photons scatter. Scattered light is
+found by GMRES, all wavelengths at once.
 """
 
 from __future__ import annotations
@@ -107,13 +109,15 @@ class PlaneBeams:
         shape = (stop - self._base, COEFFICIENTS, self._K)
         self.weights = np.empty(shape, np.float32) if into is None or into.shape != shape else into
         coefficients(
-            self._steps.point, self._steps.share, self._steps.length, chi, self._scaled(source),
+            self._steps.point, self._steps.share, self._steps.length, chi,
+            self._scaled(source).astype(np.float32),
             self._base, stop, self._base, self.weights,
         )  # fmt: skip
         self._entering = [self._light_at_edges(ray, chi) for ray in rays]
 
-    def _scaled(self, source: Array) -> Numbers:
-        return (source / self._light.scale).astype(np.float32)
+    def _scaled(self, source: Array) -> Array:
+        scaled: Array = source / self._light.scale
+        return scaled
 
     def _light_at_edges(self, ray: int, chi: Numbers) -> tuple[Integers, Numbers]:
         """Return the points where light enters along a ray, and its intensity there."""
@@ -141,7 +145,7 @@ class PlaneBeams:
         J, unused = np.zeros_like(S), np.zeros(self._N)
         steps = self._steps
         for ray, (lit, intensity) in zip(self._rays, self._entering, strict=True):
-            entering = np.zeros((self._N if known else 0, self._K), np.float32)
+            entering = np.zeros((self._N if known else 0, self._K))
             if known:
                 entering[lit] = intensity
             sweep(
@@ -176,6 +180,7 @@ class PlaneScatteringLight(Light):
 
     def __init__(self, total: Array, beams: list[PlaneBeams], tie: Tie, sca: Array, J: Array):
         super().__init__(total, beams, tie)
+        self._sweeps = beams
         self._sca, self.J = sca, self._lit(J, 0.0)
         seen = (super().diagonal() * total).sum(axis=0)
         albedo = sca * self._over.mean(axis=0)
@@ -185,7 +190,8 @@ class PlaneScatteringLight(Light):
         return self.solved(eta, *_GO_ON)
 
     def diagonal(self) -> Array:
-        return super().diagonal() / self._left
+        diagonal: Array = super().diagonal() / self._left
+        return diagonal
 
     def solved(self, eta: Array, most: int, share: float) -> Array:
         """Return what bundles bring, scattered light solved to a share of its change."""
@@ -196,9 +202,9 @@ class PlaneScatteringLight(Light):
         def apply(u: Numbers) -> Numbers:
             change = J * u.reshape(shape)
             S = self._sca * change * self._over
-            once = sum(
-                beams.mean_intensity(S[r], known=False) for r, beams in enumerate(self._beams)
-            )
+            once = np.zeros(shape)
+            for r, beams in enumerate(self._sweeps):
+                once += beams.mean_intensity(S[r], known=False)
             result: Numbers = ((change - self._tie.ratio * once) / row).astype(np.float32)
             return result.ravel()
 
@@ -234,7 +240,7 @@ class PlaneRadiation(Radiation):
         self,
         transfer: Transfer,
         rates: Rates,
-        memory: dict[tuple[int, bool], Array],
+        memory: dict[tuple[int, bool], Numbers],
         ways: Ways2D,
     ):
         super().__init__(transfer, rates, memory, False)
@@ -249,8 +255,9 @@ class PlaneRadiation(Radiation):
         plane, V = self._ways.geometry.plane, albedo.shape[1]
         shape = len(plane.z), len(plane.x) * V
         tau = optical_steps(step.astype(np.float64).reshape(shape), plane.z)
-        share: Array = scattering_share(tau, np.ascontiguousarray(albedo.reshape(shape)))
-        return share.reshape(-1, V).max(axis=0)
+        share = scattering_share(tau, np.ascontiguousarray(albedo.reshape(shape)))
+        largest: Array = share.reshape(-1, V).max(axis=0)
+        return largest
 
     def _beams(
         self,
@@ -272,21 +279,18 @@ class PlaneRadiation(Radiation):
             beams.append(found)
         return beams
 
-    def _scattering(
-        self, total: Array, steps: list[Array], sources: list[Array], J: Array
-    ) -> PlaneScatteringLight:
-        assert self._tie is not None
-        at = self._scattered
-        beams = self._beams(steps, sources, at, self._linear)
-        return PlaneScatteringLight(total, beams, self._tie.at(at), self._sca[:, at], J)
-
-    def _begun(
+    def _scattered_light(
         self,
-        scattering: PlaneScatteringLight,
-        own: Array,
+        own: Array | None,
         total: Array,
         steps: list[Array],
         sources: list[Array],
-    ) -> PlaneScatteringLight:
-        scattering.solved(own, *_BEGIN)
-        return scattering
+        J: Array,
+    ) -> Light:
+        assert self._tie is not None
+        at = self._scattered
+        beams = self._beams(steps, sources, at, self._linear)
+        light = PlaneScatteringLight(total, beams, self._tie.at(at), self._sca[:, at], J)
+        if own is not None:
+            light.solved(own, *_BEGIN)
+        return light

@@ -181,8 +181,8 @@ class Depthwise:
     Two-level atoms get this, in two dimensions with an operator that is applied without being made
     (`lw_rl.operator.two_level_2d`) and without a policy. Where an atom has more levels, all of them
     get the equilibrium of their coupled lines and continua (`lw_rl.schemes.multilevel`) and, where
-    that does not apply, as in two dimensions, what `Anderson` does. In partial redistribution these
-    two get the plain update (:class:`Safeguarded`).
+    that does not apply, what `Anderson` does. In partial redistribution these two get the plain
+    update (:class:`Safeguarded`).
 
     Parameters
     ----------
