@@ -37,8 +37,9 @@ __all__ = ["Plane2D", "Transfer2D", "available_memory", "entering_light"]
 
 #: Share of the memory that is there which weights may take, and which all may.
 _KEPT, _ALL = 0.5, 0.9
-#: Vectors of the size of the unknown that are needed besides (`lw_rl.operator.two_level_2d`).
-_VECTORS = 40
+#: Vectors of the size of the unknown that are needed besides, half of them for the directions of
+#: GMRES (`lw_rl.operator.two_level_2d`).
+_VECTORS = 128
 
 
 def available_memory() -> int:
@@ -101,6 +102,15 @@ class Plane2D:
             return room.reshape(steps, COEFFICIENTS, waves)
         return np.zeros((0, COEFFICIENTS, waves), np.float32)
 
+    def needs(self, line: PlaneLine) -> tuple[int, int]:
+        """Return the memory that a solve takes without weights, and that of the weights [bytes].
+
+        Both are in proportion to the points and to the line's wavelengths (half of them for a line
+        at rest), the second one also to the rays.
+        """
+        unknowns = line.chi.size * np.dtype(np.float32).itemsize
+        return _VECTORS * unknowns, COEFFICIENTS * self.plane.Nray * unknowns
+
     def keeps(self, line: PlaneLine) -> bool:
         """Return whether the weights of all steps are kept in memory.
 
@@ -110,9 +120,7 @@ class Plane2D:
             If there is too little memory even without them.
         """
         there = available_memory() if self.memory is None else self.memory
-        unknowns = line.chi.size * np.dtype(np.float32).itemsize
-        least = _VECTORS * unknowns
-        weights = COEFFICIENTS * self.plane.Nray * unknowns
+        least, weights = self.needs(line)
         if least > _ALL * there:
             raise MemoryLimitError(
                 f"the operator needs {least / 2**20:.0f} MiB for {self.plane.Nspace} points and "
