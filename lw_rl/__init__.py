@@ -103,6 +103,7 @@ _install_old_names()
 for _id, _entry_point, _limit in (
     ("lw_rl/SigmoidSource-v0", "lw_rl.envs.sigmoid_source:SigmoidSource", None),
     ("lw_rl/StatEquil-v0", "lw_rl.envs.stat_equil:StatEquil", 20),
+    ("lw_rl/Drive-v0", "lw_rl.envs.drive:Drive", None),
     ("lw_rl/MultiGoal-v0", "lw_rl.envs.multigoal:MultiGoal", 20),
 ):
     if _id not in _gymnasium.registry:

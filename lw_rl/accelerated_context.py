@@ -16,7 +16,7 @@ from .host.names import Named, both_spellings, keywords
 from .host.state import Block
 from .host.threads import on_the_contexts_threads
 from .norms import largest, relative
-from .operator.base import EquilibriumOperator
+from .operator.base import EquilibriumOperator, lit
 from .operator.scattering import SolvedScattering
 from .policies.card import card_of
 from .result import Outcome, Record, Report, Task
@@ -109,9 +109,9 @@ class AcceleratedContext:
         self._scattering = self._solved_scattering()
         self._failures = 0
         # Whether the last step went back to where the host began.
-        # The unknown as the last call left it, and the atmosphere in which the solve began.
-        self._left: Array | None = None
-        self._circumstances: tuple[Array, ...] = ()
+        # The populations as the last call left them, and the atmosphere in which the solve began.
+        self._left: bytes | None = None
+        self._circumstances = b""
         self._note = ""
         # A step in time, the populations at its beginning, and what its last correction reported.
         self._time_step: TimeDependentStep | None = None
@@ -197,23 +197,22 @@ class AcceleratedContext:
         return SolvedScattering(self.adapter) if wanted and at_home else None
 
     def _init(self) -> SafeguardState:
-        self._circumstances = self.adapter.circumstances()
+        self._circumstances = self.adapter.imprint()
         state = self._running.state = self._scheme.init(self.adapter, self.certificate.history)
         self._factors = _factors(self._scheme, state)
         return state
 
     def _remember(self) -> None:
         """Note how this leaves the populations."""
-        self._left = self.adapter.read()
+        self._left = self.adapter.imprint(populations=True)
 
     def _forget_if_changed(self) -> None:
         """Forget the solve if somebody else has changed populations or atmosphere."""
         if self._left is None:
             return
-        same = np.array_equal(self._left, self.adapter.read(), equal_nan=True) and all(
-            map(np.array_equal, self._circumstances, self.adapter.circumstances())
-        )
-        if not same:
+        adapter = self.adapter
+        same = self._left == adapter.imprint(populations=True)
+        if not (same and self._circumstances == adapter.imprint()):
             self._running.state = self._left = None
             self.certificate.begin()
             self._scattering = self._solved_scattering()
@@ -281,6 +280,7 @@ class AcceleratedContext:
         before = adapter.snapshot(radiation=False)
         try:
             update, evaluation = adapter.plain_update(**kwargs)
+            evaluation = lit(evaluation, self._running.operators())
             step = (
                 Step(None, estimate=1.0, note="populations were not positive: a step of MALI")
                 if state is None

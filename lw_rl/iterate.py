@@ -11,6 +11,7 @@ import lightweaver as lw
 from .accelerated_context import AcceleratedContext, Callback
 from .certificate.convergence import Certified
 from .host.names import both_spellings, iterate_ctx_se
+from .host.threads import blas_threads
 from .policies.base import Policy, PolicyLike
 from .result import Outcome, Result
 from .schemes import Scheme, make_scheme
@@ -269,15 +270,17 @@ def _loop(
             return proxy.met
 
     try:
-        proxy.begin()
-        it, updates = iterate_ctx_se(
-            proxy,
-            Nscatter=Nscatter,
-            max_iter=NmaxIter,
-            convergence=Noted,
-            return_final_convergence=True,
-            **settings,
-        )
+        # Once for the whole solve: to set the threads takes as long as a step of the scheme.
+        with blas_threads(proxy.adapter.Nthreads):
+            proxy.begin()
+            it, updates = iterate_ctx_se(
+                proxy,
+                Nscatter=Nscatter,
+                max_iter=NmaxIter,
+                convergence=Noted,
+                return_final_convergence=True,
+                **settings,
+            )
     except BaseException as err:
         # An interrupt may come while populations are written, one level after the other.
         proxy.adapter.renormalise()

@@ -96,9 +96,11 @@ def refine(
     ------
     PopulationsError
         If they are of other atoms, levels or depths, not finite, negative, or do not sum to
-        `nTotal` within ten per cent; the context is not touched.
+        `nTotal` within ten per cent.
     ContextError
         If the context cannot be iterated.
+
+    Whatever is raised, the context is as it was.
     """
     start = perf_counter()
     if isinstance(ctx, AcceleratedContext):
@@ -113,13 +115,13 @@ def refine(
         repair=repair,
     )
     snapshot = adapter.snapshot()
-    with blas_threads(adapter.Nthreads):
-        try:
+    try:
+        with blas_threads(adapter.Nthreads):
             records = _begin(adapter, given, snapshot)
-        except BaseException:
-            adapter.restore(snapshot)
-            raise
-    result = solve(ctx, popsTol=popsTol, quiet=True, **kwargs)
+        result = solve(ctx, popsTol=popsTol, quiet=True, **kwargs)
+    except BaseException:
+        adapter.restore(snapshot)
+        raise
     records += [replace(r, Nformal=r.Nformal + len(records)) for r in result.records]
     result = replace(
         result,
@@ -262,10 +264,11 @@ def _coordinate(
         given, wanted = np.log(given), np.log(adapter.column_mass())
     else:
         given, wanted = np.asarray(log_tau, dtype=np.float64), adapter.log_tau()
-    if given.ndim != 1 or len(given) < 2 or not np.all(np.diff(given) > 0.0):
+    usable = given.ndim == 1 and len(given) > 1 and np.isfinite(given.sum())
+    if not usable or not np.all(np.diff(given) > 0.0):
         raise PopulationsError(
-            "the column mass or log tau of populations has one dimension and increases inwards; "
-            f"got shape {given.shape}"
+            "the column mass or log tau of populations is finite, has one dimension and increases "
+            f"inwards; got {np.array2string(given, threshold=6)}"
         )
     return given, wanted
 

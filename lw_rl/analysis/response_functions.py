@@ -150,7 +150,12 @@ def _checked(
 
 def _checked_wavelengths(wavelengths: Array) -> Array:
     found = np.atleast_1d(np.asarray(wavelengths, dtype=np.float64))
-    if found.ndim != 1 or not np.all(found > 0.0) or not np.all(np.diff(found) > 0.0):
+    if (
+        found.ndim != 1
+        or not found.size
+        or not np.all(found > 0.0)
+        or not np.all(np.diff(found) > 0.0)
+    ):
         raise SpectrumError(
             "wavelengths are vacuum wavelengths [nm] in increasing order, in one dimension; got "
             f"{np.array2string(found, threshold=6)}"
@@ -240,6 +245,7 @@ class _Responses:
         # Net rates that the host's equations leave at the populations.
         self.left = np.zeros_like(self.n)
         self.linear: LinearisedEquilibrium | None = None
+        self._perturbed: dict[str, list[lw.Context]] = {}
         if populations == "non-LTE":
             self._equilibrium()
         set_state(self.base, self.n, self.J)
@@ -259,10 +265,7 @@ class _Responses:
     def _equilibrium(self) -> None:
         """Linearise the equilibrium, around populations that are improved where need be."""
         base = self.base
-        media = {
-            q: (self._side(q, self.steps[q]), self._side(q, -self.steps[q]))
-            for q in self.quantities
-        }
+        media = {q: [self._medium(side) for side in self._sides(q)] for q in self.quantities}
         for attempt in range(_MOST):
             net, J = evaluate(base, self.n, self.J)
             self.Nformal += 1
@@ -284,8 +287,12 @@ class _Responses:
         self.left, self.linear, self.fields = net, linear, fields
         self.dn = dn[1:].copy()
 
-    def _side(self, quantity: str, change: Array) -> Medium:
-        return self._medium(perturbed(self.base, quantity, change))
+    def _sides(self, quantity: str) -> list[lw.Context]:
+        """Return contexts with a quantity raised and lowered at all depths; they are made once."""
+        if quantity not in self._perturbed:
+            step = self.steps[quantity]
+            self._perturbed[quantity] = [perturbed(self.base, quantity, x) for x in (step, -step)]
+        return self._perturbed[quantity]
 
     def _medium(self, ctx: lw.Context) -> Medium:
         # A velocity is seen by every ray as another shift.
@@ -299,7 +306,7 @@ class _Responses:
         self.local = np.empty((Q, len(ray.intensity), N))
         for k, q in enumerate(self.quantities):
             step = self.steps[q]
-            plus, minus = self._ray_side(q, step), self._ray_side(q, -step)
+            plus, minus = map(self._ray_side, self._sides(q))
             self.local[k] = ray.local(plus, minus, step)
             if self.linear is None and k == 0:
                 self.dn = np.zeros((Q, N, *self.n.shape))
@@ -310,9 +317,9 @@ class _Responses:
         for k in range(Q):
             self._respond_radiation(k)
 
-    def _ray_side(self, quantity: str, change: Array) -> Medium:
-        trial = perturbed(self.base, quantity, change)
-        return medium(ray_context(trial, self.mu, self.wavelengths), outward_only=True)
+    def _ray_side(self, side: lw.Context) -> Medium:
+        set_state(side, self.n, self.J)
+        return medium(ray_context(side, self.mu, self.wavelengths), outward_only=True)
 
     def _follow_lte(self, k: int, plus: Medium, minus: Medium, step: Array) -> None:
         depth = np.arange(self.Nspace)

@@ -111,7 +111,8 @@ def time_step(
     Raises
     ------
     TimeStepError
-        If `dt` or a tolerance is not positive and finite, or there is no room for an iteration.
+        If `dt` or a tolerance is not positive and finite, there is no room for an iteration, or
+        `previous` is a step of other atoms or depths.
     PopulationsError
         If the populations at the beginning have another shape than the context's, are not finite
         and positive, or do not sum to `nTotal`.
@@ -130,6 +131,7 @@ def time_step(
     if adapter.grid.Ndim != 1:
         raise ContextError(f"the atmosphere has {adapter.grid.Ndim} dimensions; steps take one")
     beginning = _beginning(adapter, before)
+    _check_previous(beginning, previous)
     snapshot = adapter.snapshot()
     with blas_threads(adapter.Nthreads):
         try:
@@ -144,7 +146,7 @@ def time_step(
             raise
     after = adapter.populations()
     truncation = np.inf
-    if previous is not None and len(previous.after) == len(after):
+    if previous is not None:
         truncation = _truncation(beginning, after, previous, dt)
     growth = _SAFETY * np.sqrt(timeTol / max(truncation, 1e-300))
     factor = 1.0 if not np.isfinite(truncation) else min(max(growth, _SHORTER), _LONGER)
@@ -168,6 +170,22 @@ def _check(dt: float, popsTol: float, timeTol: float, NmaxIter: int) -> None:
             raise TimeStepError(f"{name} must be positive and finite; got {value!r}")
     if NmaxIter < 1:
         raise TimeStepError(f"NmaxIter must be at least 1; got {NmaxIter!r}")
+
+
+def _check_previous(beginning: list[Array], previous: TimeStep | None) -> None:
+    """Check that the step before is one of the same atoms at as many depths."""
+    if previous is None:
+        return
+    if not isinstance(previous, TimeStep):
+        raise TimeStepError(
+            f"previous is what time_step returned for the step before; got {previous!r}"
+        )
+    mine, other = ([n.shape for n in ns] for ns in (beginning, previous.after))
+    if mine != other:
+        raise TimeStepError(
+            f"previous is a step of other atoms or depths, of populations {other}; those of the "
+            f"context are {mine}: begin with previous=None"
+        )
 
 
 def _beginning(adapter: Adapter, before: Sequence[Array] | None) -> list[Array]:

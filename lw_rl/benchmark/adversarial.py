@@ -1,4 +1,4 @@
-"""Adversarial policies: constant, wild or broken answers that a safeguard must survive."""
+"""Adversarial policies and drivers: constant, wild or broken answers that one must survive."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array, Single
+from ..policies.drive import Decision, FixedDriver, Situation, decision_of
 
-__all__ = ["ADVERSARIAL", "BlindPolicy"]
+__all__ = ["ADVERSARIAL", "ADVERSARIAL_DRIVERS", "BlindDriver", "BlindPolicy"]
 
 
 @dataclass(frozen=True)
@@ -51,4 +52,41 @@ ADVERSARIAL: dict[str, BlindPolicy] = {
     "nan": BlindPolicy(lambda N: np.full(N, np.nan)),
     "shape": BlindPolicy(lambda N: np.zeros(7)),
     "raises": BlindPolicy(_raise),
+}
+
+
+@dataclass(frozen=True)
+class BlindDriver:
+    """A driver that looks at nothing but how many formal solutions there were.
+
+    Parameters
+    ----------
+    answer : callable
+        Returns the decision, or what is none.
+    """
+
+    answer: Callable[[int], Any]
+
+    def decide(self, situation: Situation) -> Decision:
+        """Return the answer."""
+        decision: Decision = self.answer(situation.made)
+        return decision
+
+
+def _driver_noise(made: int) -> Decision:
+    return decision_of(np.random.default_rng(made).uniform(-1.0, 1.0, 7))
+
+
+#: Adversarial drivers by name.
+ADVERSARIAL_DRIVERS: dict[str, FixedDriver | BlindDriver] = {
+    "driver stops": FixedDriver(Decision(stop=True)),
+    "driver never steps": FixedDriver(Decision(plain=True)),
+    "driver hands over": FixedDriver(Decision(hand_over=True)),
+    "driver renews": FixedDriver(Decision(renew=True)),
+    "driver spends nothing": FixedDriver(decision_of(np.array([-1.0, 1, -1, -1, -1, 0, 0]))),
+    "driver overshoots": FixedDriver(decision_of(np.array([0.0, 1, 1, 1, 0, 0, 0]))),
+    "driver noise": BlindDriver(_driver_noise),
+    "driver nan": BlindDriver(lambda made: Decision(tolerance=float("nan"))),
+    "driver out of range": BlindDriver(lambda made: Decision(fidelity=-3.0)),
+    "driver of another kind": BlindDriver(lambda made: "left"),
 }

@@ -15,7 +15,9 @@ from .tables import narrow_table
 __all__ = ["profile_figure", "profile_json", "profile_table"]
 
 #: Of Okabe and Ito's palette, by part.
-_COLOURS = ("#56B4E9", "#0072B2", "#D55E00", "#CC79A7", "#009E73", "#999999")
+_COLOURS = (
+    "#56B4E9", "#0072B2", "#D55E00", "#CC79A7", "#E69F00", "#009E73", "#F0E442", "#999999",
+)  # fmt: skip
 
 
 def profile_json(profiles: Sequence[Profile]) -> list[Json]:
@@ -36,7 +38,7 @@ def profile_table(profiles: Sequence[Profile]) -> Table:
     """Return a table of all parts, in units of a formal solution's time."""
     heads = ("formal solution ms", *PARTS, "in all", "context", "operators built")
     table = narrow_table(
-        "processor time, in units of a formal solution's; the context's is not in the sum",
+        "time, in units of a formal solution's; the context's is not in the sum",
         *(head.replace(" ", "\n", 1) if " " in head else f"\n{head}" for head in heads),
         first="problem, scheme",
     )
@@ -63,6 +65,6 @@ def profile_figure(profiles: Sequence[Profile], figure: Figure | None = None) ->
         axes.barh(names, widths, left=left, color=colour, label=part)
         left = [at + width for at, width in zip(left, widths, strict=True)]
     axes.invert_yaxis()
-    axes.set_xlabel("processor time / that of a formal solution")
+    axes.set_xlabel("time / that of a formal solution")
     axes.legend(fontsize=7, frameon=False)
     return figure

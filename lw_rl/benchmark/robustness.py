@@ -44,8 +44,8 @@ from ..policies.base import PolicyLike
 from ..problems import Problem, random_atoms, random_problem
 from ..processes import processes
 from ..result import Result
-from ..schemes import make_scheme
-from .adversarial import ADVERSARIAL
+from ..schemes import Depthwise, Scheme, make_scheme
+from .adversarial import ADVERSARIAL, ADVERSARIAL_DRIVERS
 from .reference import (
     confirmed_equilibrium,
     mali_equilibrium,
@@ -89,7 +89,7 @@ class Soak:
     policy : str
         Of the schemes that have one.
     adversarial : tuple of str
-        Names of :data:`ADVERSARIAL`, taken in turn.
+        Names of :data:`ADVERSARIAL` and of :data:`ADVERSARIAL_DRIVERS`, taken in turn.
     popsTol : float
         Tolerance on the error.
 
@@ -158,7 +158,7 @@ def run(
     policy : str, path-like or Policy, optional
         Of the schemes that have one.
     adversarial : str, optional
-        A name of :data:`ADVERSARIAL` (default: none).
+        A name of :data:`ADVERSARIAL` or of :data:`ADVERSARIAL_DRIVERS` (default: none).
     popsTol : float, optional
         Tolerance on the error (default: 1e-3).
     newton_unknowns : int, optional
@@ -171,11 +171,14 @@ def run(
         MALI's first.
     has_reference : bool
     """
-    entries: list[tuple[str, str, PolicyLike]] = [("mali", "mali", "default")]
+    entries: list[tuple[str, str | Scheme, PolicyLike]] = [("mali", "mali", "default")]
     entries += [(s, s, _policy_of(s, policy)) for s in schemes if s != "mali"]
     if isinstance(problem, HostileProblem) and problem.lambda_iterate:
         entries.append(("lambda", "lambda", "default"))
-    if adversarial is not None:
+    if adversarial in ADVERSARIAL_DRIVERS:
+        driven = Depthwise(None, driver=ADVERSARIAL_DRIVERS[adversarial])
+        entries.append((f"adversarial {adversarial}", driven, "default"))
+    elif adversarial is not None:
         entries.append((f"adversarial {adversarial}", "depthwise", ADVERSARIAL[adversarial]))
     start = problem.context()
     ends = [
@@ -219,7 +222,12 @@ class _End(NamedTuple):
 
 
 def _solve(
-    entry: str, ctx: lw.Context, scheme: str, policy: PolicyLike, prd: bool, popsTol: float
+    entry: str,
+    ctx: lw.Context,
+    scheme: str | Scheme,
+    policy: PolicyLike,
+    prd: bool,
+    popsTol: float,
 ) -> _End:
     most = _MALI_ITERATIONS
     if entry not in _CLASSICAL:

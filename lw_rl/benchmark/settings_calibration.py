@@ -10,6 +10,9 @@ one that was linearised there: a linearisation defect. ``moved`` is the largest 
 :data:`DISTANCES` up to which nine in ten of these are at most 3 %. The rest is across
 switches of the limiter, which no distance avoids: a hundredth is ten times off from 0.01 on.
 
+*Rates.* Beside each stands how often a solve would have stopped falsely, and how often over budget,
+with other values of it (`lw_rl.benchmark.settings_rates`).
+
 *Allowance.* It stays as it is; beside it stands what solves spend, beyond the share of the budget,
 that cost no more than MALI in the end: with less they would have been given up.
 
@@ -46,6 +49,7 @@ from ..result import UNKNOWN
 from ..schemes import Budget, make_scheme
 from .reference import mali_equilibrium, true_error
 from .robustness_problems import HostileProblem
+from .settings_rates import tally, trials
 
 __all__ = [
     "DISTANCES",
@@ -70,6 +74,8 @@ PROBLEMS = 200
 FACTORS = ("step", "combination", "plain", "defect", "rough")
 #: All that is measured.
 MEASURED = (*FACTORS, "moved", "allowance")
+#: What other values of a setting would have done.
+_TRIALS = "trials"
 #: Distances from what an operator was linearised around that are looked at, in the logarithm.
 DISTANCES = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 #: Schemes whose states are looked at: without an operator, and its own.
@@ -87,7 +93,7 @@ _STATES = 8
 
 Samples = dict[str, list[Any]]
 """By what is measured: ratios of error and estimate; pairs of a distance and a ratio of estimates;
-formal solutions."""
+formal solutions; trials of other values."""
 
 
 def calibrate_settings(
@@ -109,13 +115,13 @@ def calibrate_settings(
     NoReferenceError
         If something is seen in none of the problems.
     """
-    found: Samples = {name: [] for name in MEASURED}
+    found: Samples = {name: [] for name in (*MEASURED, _TRIALS)}
     for problem in _problems(problems):
         for name, seen in measure(problem).items():
             found[name] += seen
         if watch is not None:
             watch()
-    empty = [name for name, seen in found.items() if not seen]
+    empty = [name for name in MEASURED if not found[name]]
     if empty:
         raise NoReferenceError(
             f"{', '.join(empty)}: nothing of the kind in {problems} problems; try more"
@@ -129,6 +135,8 @@ def calibrate_settings(
         values[name] = _factor(found[name])
     values["moved"] = _moved(found["moved"])
     values["allowance"] = _allowance(found["allowance"])
+    for name in (*FACTORS, "allowance"):
+        values[name]["rates"] = tally(found[_TRIALS], name)
     origin = {"problems": problems, "hostile seed": _SEED, "stream": "train", "command": command}
     return {"format": FORMAT, "values": values, "origin": origin, "versions": versions()}
 
@@ -206,10 +214,10 @@ def measure(problem: Problem | HostileProblem) -> Samples:
     samples : dict of str to list
         By the names in :data:`MEASURED`: true errors over estimates of factor one; distances from
         where an operator was linearised, and the larger of an estimate there over one here and its
-        inverse; formal solutions. Empty lists without a reference, for atoms with more levels, and
-        in partial redistribution.
+        inverse; formal solutions; and trials of other values (`lw_rl.benchmark.settings_rates`).
+        Empty lists without a reference, for atoms with more levels, and in partial redistribution.
     """
-    found: Samples = {name: [] for name in MEASURED}
+    found: Samples = {name: [] for name in (*MEASURED, _TRIALS)}
     start = problem.context()
     if problem.prd or not Adapter(start).line_sources:
         return found
@@ -231,8 +239,10 @@ def measure(problem: Problem | HostileProblem) -> Samples:
             adapter.write(state)
             value = max(value, _TINY * tolerance)
             found[name].append(true_error(adapter.populations(), n_ref) / value)
-    if mali.converged:
-        found["allowance"] += _spent(start, 1.1 * mali.Nformal + _EXTRA)
+    budget = 1.1 * mali.Nformal + _EXTRA if mali.converged else None
+    if budget is not None:
+        found["allowance"] += _spent(start, budget)
+    found[_TRIALS] += trials(start, n_ref, budget, FACTORS)
     return found
 
 

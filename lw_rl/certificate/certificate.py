@@ -197,7 +197,6 @@ class Certificate:
         made = len(self.history) > 0 and self.history.last.factor is not None
         return not self.defect.complete and not made
 
-    @on_the_contexts_threads
     def estimate(self, within: float = math.inf) -> ErrorEstimate:
         """Return the tightest estimate that can be trusted of the error of :attr:`state`.
 
@@ -212,11 +211,15 @@ class Certificate:
             return UNKNOWN
         if self._known is not None and self._known[0] is history.last:
             return self._known[1]
+        return self._estimate(within)
+
+    @on_the_contexts_threads
+    def _estimate(self, within: float) -> ErrorEstimate:
         estimate = self._tightest(within)
         if not estimate.value < within:
             return estimate
         estimate = self._not_below(estimate)
-        self._known = history.last, estimate
+        self._known = self.history.last, estimate
         return estimate
 
     def _tightest(self, within: float) -> ErrorEstimate:
@@ -250,7 +253,9 @@ class Certificate:
                 estimate = _times(self.settings.rough, others)
         if least.value > estimate.value:
             return least
-        return replace(estimate, value=max(estimate.value, _ROUNDING))
+        if estimate.value >= _ROUNDING:
+            return estimate
+        return replace(estimate, value=_ROUNDING)
 
     def bound(self) -> float | None:
         """Return the bound on the error of :attr:`state`, or None where there is none.

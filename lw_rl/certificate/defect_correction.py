@@ -24,7 +24,14 @@ from ..arrays import Array
 from ..host.adapter import Adapter
 from ..host.state import Atom, Block, Evaluation
 from ..norms import largest, to_log
-from ..operator.base import EquilibriumOperator, fits, geometry_for, has_operator, operator_for
+from ..operator.base import (
+    EquilibriumOperator,
+    fits,
+    geometry_for,
+    has_operator,
+    lit,
+    operator_for,
+)
 from .history import NOISE
 from .settings import shipped
 
@@ -96,6 +103,8 @@ class DefectCorrection:
         """
         if not self.complete or evaluation.lambda_residual is None:
             return None
+        evaluation = self._lit(evaluation)
+        assert evaluation.lambda_residual is not None
         errors = []
         for block in self._atoms:
             y, lambda_residual = evaluation.y[block.span], evaluation.lambda_residual[block.span]
@@ -137,6 +146,8 @@ class DefectCorrection:
             return self._seen[2]
         if not self.complete or evaluation.lambda_residual is None:
             return 0.0, False
+        known, evaluation = evaluation, self._lit(evaluation)
+        assert evaluation.lambda_residual is not None
         switches, errors = False, []
         for block in self._atoms:
             y, lambda_residual = evaluation.y[block.span], evaluation.lambda_residual[block.span]
@@ -146,8 +157,13 @@ class DefectCorrection:
             switches = switches or across
         worst = _largest(np.concatenate(errors), evaluation, plain)
         seen = (worst if np.isfinite(worst) else 0.0), switches
-        self._seen = evaluation, plain, seen
+        self._seen = known, plain, seen
         return seen
+
+    def _lit(self, evaluation: Evaluation) -> Evaluation:
+        """Return an evaluation with its own scattered light, by operators that no scheme has."""
+        made = {b: self.operator(b, evaluation.y[b.span]) for b in evaluation.light}
+        return lit(evaluation, made)
 
     @staticmethod
     def _two_steps(

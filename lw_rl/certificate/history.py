@@ -263,6 +263,16 @@ class History:
         ]
         return max(left[-2:], default=0.0)
 
+    @property
+    def together(self) -> list[float]:
+        """The sizes of the last steps of unknown and emission profile together, without a gap."""
+        sizes: list[float] = []
+        for visit in reversed(self._visits):
+            if visit.together is None:
+                break
+            sizes.insert(0, visit.together)
+        return sizes
+
     def raised(self) -> list[float]:
         """Return the residuals that a plain step raised, or another that was undone."""
         raised = [
@@ -339,11 +349,6 @@ class History:
     def contraction(self) -> float:
         """Return the factor per step by which the residual fell over the last steps."""
         return contraction(self.residuals)
-
-    @property
-    def radiation_change(self) -> float:
-        """The largest relative change of the radiation field in the last formal solution."""
-        return float(self._radiation[-1]) if self._radiation else 0.0
 
     def radiation_error(self) -> float:
         """Return the error that a radiation field which still changes leaves in the populations.

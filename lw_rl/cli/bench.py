@@ -60,7 +60,7 @@ _NOT_IN_COMMAND = ("again", "cache", "out", "readme", "as_json", "quiet")
 @click.option(
     "--profile", is_flag=True,
     help="Show instead where the time of the default call goes on every problem of the suites: "
-    "formal solutions, operator, policy, certificate, the rest.",
+    "formal solutions, operator, policy, decisions, the rest.",
 )  # fmt: skip
 @click.option(
     "--cache", type=click.Path(file_okay=False, path_type=Path),

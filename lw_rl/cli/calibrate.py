@@ -14,7 +14,7 @@ from .options import command_line, json_option, quiet_option
 __all__ = ["calibrate"]
 
 #: Options that do not change the result, or are written otherwise.
-_NOT_IN_COMMAND = ("settings", "figure", "as_json", "quiet")
+_NOT_IN_COMMAND = ("settings", "costs", "figure", "as_json", "quiet")
 
 
 @click.command()
@@ -26,13 +26,18 @@ _NOT_IN_COMMAND = ("settings", "figure", "as_json", "quiet")
     help="Measure the safety factors of the error estimates instead, and write them to this file.",
 )  # fmt: skip
 @click.option(
+    "--costs", type=click.Path(dir_okay=False, path_type=Path),
+    help="Fit the cost model of drivers to the clock instead, and write it to this file.",
+)  # fmt: skip
+@click.option(
     "--figure", type=click.Path(dir_okay=False, path_type=Path),
     help="Draw what the calibration of the settings saw, of those measured now or that ship.",
 )  # fmt: skip
 @click.option(
     "--problems", type=click.IntRange(min=1),
     help="Problems: of a policy, of the validation stream, and five times as many of the train "
-    "stream (default: 60); of the settings, train stream and hostile ones (default: 200).",
+    "stream (default: 60); of the settings, train stream and hostile ones (default: 200); of the "
+    "cost model, of every kind (default: 10).",
 )  # fmt: skip
 @json_option("what was measured")
 @quiet_option()
@@ -41,6 +46,7 @@ def calibrate(
     ctx: click.Context,
     policy: Path | None,
     settings: Path | None,
+    costs: Path | None,
     figure: Path | None,
     problems: int | None,
     as_json: bool,
@@ -62,9 +68,15 @@ def calibrate(
       lw-rl calibrate runs/default/policy.json --problems 200 --json --quiet
       lw-rl calibrate --settings lw_rl/certificate/calibrated.json
       lw-rl calibrate --figure settings.png
+      lw-rl calibrate --costs lw_rl/policies/drivers/costs.json
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     from ..benchmark import calibration
 
+    if costs is not None:
+        if policy is not None or settings is not None:
+            raise click.UsageError("give a POLICY, --settings FILE or --costs FILE, one of them")
+        _costs(ctx, costs, 10 if problems is None else problems, as_json, quiet)
+        return
     if figure is not None and policy is None:
         from ..benchmark.plots import save
         from ..benchmark.settings_figure import settings_figure
@@ -121,3 +133,19 @@ def _settings(
         for name, entry in content["values"].items():
             click.echo(f"  {name:<14}{entry['value']:8g}  {entry['set by']}")
         click.echo(f"settings: {path}")
+
+
+def _costs(ctx: click.Context, path: Path, problems: int, as_json: bool, quiet: bool) -> None:
+    from ..benchmark.cost_calibration import calibrate_costs, write_costs
+
+    command = f"{command_line(ctx, leave_out=_NOT_IN_COMMAND)} --costs {path.name}"
+    with progress_bar(quiet) as bar:
+        task = bar.add_task("calibrating", total=4 * problems)
+        content = calibrate_costs(problems, lambda: bar.advance(task), command)
+    write_costs(path, content)
+    if as_json:
+        click.echo(json.dumps(content, indent=2))
+    elif not quiet:
+        for kind, value in content["values"].items():
+            click.echo(f"  {value:10.3g} ns  {content['kinds'][kind]}")
+        click.echo(f"costs: {path}")

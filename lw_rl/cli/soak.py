@@ -84,15 +84,18 @@ def soak(
       lw-rl soak --family atoms --n 2000 --seed 1 --workers 2 --out atoms.json
       lw-rl soak --family test --n 2000 --scheme depthwise --scheme anderson --scheme ng
     """  # noqa: D301 (click needs the escape itself, not a raw string)
-    from ..benchmark.adversarial import ADVERSARIAL
+    from ..benchmark.adversarial import ADVERSARIAL, ADVERSARIAL_DRIVERS
     from ..benchmark.readme import renew_block, require_blocks
     from ..benchmark.robustness import Soak
     from ..benchmark.robustness_report import LEGEND, load, markdown, tables
     from ..files import versions
 
     # No policy is asked about atoms with many levels.
-    asked = family != "atoms" and not no_adversarial_policies
-    adversarial = tuple(ADVERSARIAL) if asked else ()
+    adversarial = tuple(ADVERSARIAL_DRIVERS)
+    if family != "atoms":
+        adversarial = (*ADVERSARIAL, *adversarial)
+    if no_adversarial_policies:
+        adversarial = ()
     soaked = Soak(seed, family, schemes, policy, adversarial, tolerance)
     # As JSON has it, which has no tuples.
     tally = load(out, json.loads(json.dumps(asdict(soaked))))

@@ -30,7 +30,7 @@ __all__ = ["solve"]
 _COMPILING = 0.1
 
 #: Formal solutions after which a scheme is given up on atoms with many levels.
-_MULTILEVEL_MOST = 1000
+_MULTILEVEL_MOST = 300
 
 
 @click.command()
@@ -71,10 +71,10 @@ def solve(
     own stop, beside MALI, Ng and Anderson acceleration and Lightweaver's own iterate_ctx_se, and
     draws source function, convergence and emergent line.  ATOM can have many levels, or be
     several, joined by plus signs: the figure then has the departure coefficients of all levels and
-    the strongest lines, and the table has MALI with the background's scattering solved in the
-    place of Ng.  ATMOSPHERE can be a file of one's own, in the MULTI format (.atmos), or of two
-    dimensions (slab2d and others), of which the figure has maps.  `lw-rl info` lists the names;
-    case does not matter.
+    the strongest lines, and the table has MALI and Anderson acceleration with the background's
+    scattering solved, none of them beyond 300 formal solutions.  ATMOSPHERE can be a file of one's
+    own, in the MULTI format (.atmos), or of two dimensions (slab2d and others), of which the figure
+    has maps.  `lw-rl info` lists the names; case does not matter.
 
     \b
     Examples:
@@ -108,15 +108,18 @@ def solve(
     else:
         problem = problems.shipped_problem(atom, atmosphere, depths)
     guarded = make_scheme(scheme, policy)
-    other = "ng" if problem.two_level else "mali_scattering"
-    shown = ("lightweaver", "mali", other, "anderson10")
+    # The strongest peers of each kind of problem.
+    others = (
+        ("ng", "anderson10") if problem.two_level else ("mali_scattering", "anderson_scattering")
+    )
+    shown = ("lightweaver", "mali", *others)
     entries = peers((), shown)
     ours = depthwise_name(policy) if scheme == "depthwise" else scheme
     if not problem.two_level:
         # MALI alone takes thousands there, and the host's own call as accurate as the others
         # several solves of as many.
         entries = [replace(p, NmaxIter=_MULTILEVEL_MOST) for p in entries if p.name in shown]
-    if scheme not in ("mali", "anderson", other):
+    if {"anderson": "anderson10"}.get(scheme, scheme) not in shown:
         entries.append(Peer(ours, guarded))
 
     with progress_bar(quiet, time_left=True) as bar:

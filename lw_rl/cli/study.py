@@ -21,7 +21,7 @@ __all__ = ["study"]
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["learner", "architecture"]))
+@click.argument("name", type=click.Choice(["learner", "architecture", "drive"]))
 @click.option("--seeds", type=click.IntRange(min=1),
               help="Seeds of every variant: 1, 2, ...  [default: 3, or 2]")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1),
@@ -52,6 +52,8 @@ def study(
     \b
     learner       SAC from scratch, hindsight imitation alone, hindsight then SAC, both together
     architecture  sizes of the network, by imitation of demonstrations alone
+    drive         what a learned driver gains over fixed settings, a bandit and a tree; --problems
+                  and --validation count all kinds together
 
     A study that was interrupted goes on where it was.
 
@@ -59,8 +61,12 @@ def study(
     Examples:
       lw-rl study learner --seeds 3
       lw-rl study architecture
+      lw-rl study drive --seeds 5 --steps 4000 --problems 200 --validation 500
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     require_training()
+    if name == "drive":
+        _drive(ctx, seeds or 5, steps or 4000, problems, validation, out, readme, as_json, quiet)
+        return
     from rich.markdown import Markdown
 
     from ..benchmark.plots import save
@@ -103,3 +109,38 @@ def study(
     elif not quiet:
         output(quiet, width=150).print(Markdown(studies.markdown(result)))
         click.echo(f"results: {out / f'{name}.json'}")
+
+
+def _drive(
+    ctx: click.Context, seeds: int, steps: int, problems: int, validation: int, out: Path,
+    readme: Path | None, as_json: bool, quiet: bool,
+) -> None:  # fmt: skip
+    from rich.markdown import Markdown
+
+    from ..benchmark.plots import save
+    from ..benchmark.readme import renew_block, require_blocks
+    from ..experiments.drive import figures, report, study
+    from ..experiments.drive.problems import amounts
+
+    if readme is not None:
+        require_blocks(readme.read_text(), ["drive"])
+    settings = study.Settings(amounts(problems), amounts(validation), steps, seeds)
+    with progress_bar(quiet) as bar:
+        task = bar.add_task("", total=None)
+        result = study.run(
+            settings, out, command_line(ctx), lambda what: bar.update(task, description=what)
+        )
+    text = report.markdown(result)
+    for what, draw in (
+        ("cost", figures.cost_figure),
+        ("choices", figures.choices_figure),
+        ("learning", figures.learning_figure),
+    ):
+        save(draw(result), out / f"drive_{what}.png")
+    if readme is not None:
+        renew_block(readme, "drive", text)
+    if as_json:
+        click.echo(json.dumps(result))
+    elif not quiet:
+        output(quiet, width=150).print(Markdown(text))
+        click.echo(f"results: {out / 'drive.json'}")

@@ -42,6 +42,8 @@ __all__ = ["Adapter"]
 
 #: Electrons, and populations in LTE at that density, are made consistent in so many iterations.
 _CHARGE_ITERATIONS = 3
+#: Relative difference from LTE that is rounding.
+_IN_LTE = 1e-6
 
 
 @dataclass
@@ -123,6 +125,7 @@ class Adapter:
         self._behind: tuple[Integers, Array] | None = None
         self._before: Array = np.array(self.ctx.spect.J)
         self._electrons: Array | None = None
+        self._waves: dict[int, tuple[slice, Array]] = {}
 
     # ---- checks -----------------------------------------------------------------------------
 
@@ -152,6 +155,18 @@ class Adapter:
     def Nspace(self) -> int:
         """Number of depths."""
         return int(self.ctx.kwargs["atmos"].Nspace)
+
+    @property
+    def quadrature(self) -> tuple[int, int]:
+        """Number of wavelengths, and of rays at each."""
+        return len(self.ctx.spect.wavelength), int(self.ctx.kwargs["atmos"].Nrays)
+
+    @property
+    def moves(self) -> bool:
+        """Whether there is a velocity field."""
+        atmos = self.ctx.kwargs["atmos"]
+        fields = (atmos.vlos,) if atmos.Ndim == 1 else (atmos.vx, atmos.vz)
+        return any(bool(np.any(v)) for v in fields)
 
     @property
     def line_sources(self) -> bool:
@@ -309,7 +324,8 @@ class Adapter:
     def in_lte(self, block: Block) -> bool:
         """Whether an atom's populations are those of LTE, to rounding."""
         k = self.blocks.index(block)
-        return bool(np.allclose(self._atoms[k].n, self._active[k].n_star, rtol=1e-6, atol=0))
+        lte = np.asarray(self._active[k].n_star)
+        return bool((np.abs(self._atoms[k].n - lte) <= _IN_LTE * lte).all())
 
     def renormalise(self) -> None:
         """Make the populations sum to `nTotal` (the host's solver does to rounding)."""
@@ -360,10 +376,17 @@ class Adapter:
 
     def write_line_radiation(self, block: Block, J: Array) -> None:
         """Set the mean intensity of an atom's line, as c^2 J / 2 h nu^3, [Nwave, Nspace]."""
-        wavelength = np.asarray(self._active[self.blocks.index(block)].trans[0].wavelength)
-        first = int(np.searchsorted(np.asarray(self.ctx.spect.wavelength), wavelength[0]))
-        photons = 2.0 * HPlanck * CLight / (wavelength * 1e-9) ** 3
-        self.ctx.spect.J[first : first + wavelength.size] = photons[:, None] * J
+        waves, photons = self._of_line(self.blocks.index(block))
+        self.ctx.spect.J[waves] = photons * J
+
+    def _of_line(self, index: int) -> tuple[slice, Array]:
+        """Return the wavelengths of an atom's line, and 2 h nu^3 / c^2 there, [Nwave, 1]."""
+        if index not in self._waves:
+            wavelength = np.asarray(self._active[index].trans[0].wavelength)
+            first = int(np.searchsorted(np.asarray(self.ctx.spect.wavelength), wavelength[0]))
+            photons = 2.0 * HPlanck * CLight / (wavelength * 1e-9) ** 3
+            self._waves[index] = slice(first, first + wavelength.size), photons[:, None]
+        return self._waves[index]
 
     def write_radiation_ahead(self, waves: Integers, J: Array) -> None:
         """Set the mean intensity that belongs to the next unknown, until :meth:`go_back`."""
@@ -430,7 +453,20 @@ class Adapter:
         except (lw.ExplodingMatrixError, np.linalg.LinAlgError, ArithmeticError):
             return None, Evaluation(y, np.full_like(y, np.nan), self.blocks, False, lambda_residual)
         r = self.read() - y
-        return update, Evaluation(y, r, self.blocks, bool(np.isfinite(r.sum())), lambda_residual)
+        valid = bool(np.isfinite(r.sum()))
+        light = self._light_changed()
+        return update, Evaluation(y, r, self.blocks, valid, lambda_residual, light)
+
+    def _light_changed(self) -> dict[Block, Array]:
+        """Return by how much the last formal solution changed J of every line that is unknown."""
+        one = self.ctx.kwargs["atmos"].Ndim == 1
+        if not one or not self.line_sources or self._y is None:
+            return {}
+        J, changed = self.ctx.spect.J, {}
+        for k, block in enumerate(self.blocks):
+            waves, photons = self._of_line(k)
+            changed[block] = (J[waves] - self._before[waves]) / photons
+        return changed
 
     def _lambda_residual(self, y: Array) -> Array:
         """Return the residual of Lambda iteration by the rates of the last formal solution."""
@@ -583,11 +619,19 @@ class Adapter:
 
     def circumstances(self) -> tuple[Array, ...]:
         """Return copies of what a solve takes for given: temperature, velocities, densities."""
+        return tuple([np.array(values) for values in self._given()])
+
+    def imprint(self, populations: bool = False) -> bytes:
+        """Return the bytes of :meth:`circumstances`, or of the populations: what is to stay."""
+        arrays = [a.n for a in self._atoms] if populations else map(np.asarray, self._given())
+        return b"".join([array.tobytes() for array in arrays])
+
+    def _given(self) -> list[Any]:
         atmos = self.ctx.kwargs["atmos"]
         given = [atmos.temperature, atmos.vx, atmos.vz, atmos.vturb, Named(atmos).nh_tot]
         if not self.conserves_charge:
             given.append(atmos.ne)
-        return tuple([np.array(values) for values in given])
+        return given
 
     def atom(self, block: Block) -> Atom:
         """Return the levels and transitions of an active atom.

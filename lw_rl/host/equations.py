@@ -202,6 +202,28 @@ class Equations:
         scaled = {n: getattr(whole, n) * scale for n in ("emission", "stimulated", "down")}
         return replace(whole, **scaled)
 
+    @property
+    def redistributes(self) -> bool:
+        """Whether emission profiles of lines are iterated."""
+        return any(np.any(np.asarray(Named(t).rho_prd) != 1.0) for _, t in self._redistributed)
+
+    def foresee(self, J: Array) -> None:
+        """Write the rates that lines in partial redistribution have in a mean intensity ahead.
+
+        The host makes emission profiles of both, which have to belong together.
+
+        Parameters
+        ----------
+        J : Array
+            Mean intensity at the transfer's wavelengths, [Nwave, Nspace].
+        """
+        whole, adapter = self._complete, self._adapter
+        for k, t in self._redistributed:
+            up = whole.up[:, whole.entries(k)].T
+            at = slice(whole.first[k], whole.first[k] + len(up))
+            before = (up * adapter.iterated_radiation(whole.waves[at])).sum(axis=0)
+            np.asarray(Named(t).Rij)[:] *= (up * J[at]).sum(axis=0) / np.maximum(before, 1e-300)
+
     # ---- what does not change ---------------------------------------------------------------
 
     def _transfer(self, ctx: lw.Context) -> Transfer:

@@ -402,13 +402,15 @@ def media_by_hydrogen(
     sides, first = [], 0
     for which, atom in enumerate(map(Named, Named(ctx).active_atoms)):
         if atom.element.name == "H":
+            other = copy.deepcopy(ctx)
+            changed = Named(other).active_atoms[which].n
             for level, n in enumerate(np.array(atom.n)):
                 step = QUANTITIES["nHTot"][1] * n
                 media = []
                 for change in (step, -step):
-                    other = copy.deepcopy(ctx)
-                    Named(other).active_atoms[which].n[level] += change
+                    changed[level] = n + change
                     media.append(medium(ray_context(other, mu, wavelengths), outward_only=True))
+                changed[level] = n
                 sides.append((first + level, *media, step))
         first += int(atom.Nlevel)
     return sides

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
@@ -273,6 +273,10 @@ class Evaluation:
     lambda_residual : Array or None
         Residual of Lambda iteration where the unknown is a line source function,
         ``ln((1 - epsilon) J + epsilon B) - ln S``. Zero for other atoms.
+    light : mapping of Block to Array
+        By how much the formal solution changed the mean intensity of an atom's line, as c^2 J / 2 h
+        nu^3, [Nwave, Nspace]: the background has scattered what was there before. Empty where the
+        residual is of light that belongs to the state.
     """
 
     y: Array
@@ -280,6 +284,7 @@ class Evaluation:
     blocks: tuple[Block, ...]
     valid: bool
     lambda_residual: Array | None = None
+    light: Mapping[Block, Array] = field(default_factory=dict)
 
     @property
     def y_plain(self) -> Array:

@@ -5,9 +5,10 @@ atom                                operator
 =================================== ==================================================
 two levels and one line, 1D         `lw_rl.operator.two_level.TwoLevelOperator`
 the same, 2D                        `lw_rl.operator.two_level_2d.PlaneOperator`, without a matrix
-any other, and all atoms beside it  `lw_rl.operator.multilevel.CoupledEquilibrium`, one for
-                                    all of them; it is not linear, and has a protocol of
+any other, and all atoms beside it, `lw_rl.operator.multilevel.CoupledEquilibrium`, one for
+1D                                  all of them; it is not linear, and has a protocol of
                                     its own (`lw_rl.schemes.multilevel`)
+any other                           none: its populations are accelerated without one
 =================================== ==================================================
 
 A new kind of atom or geometry is a module beside `two_level` and `lambda_1d`, and a row here.
@@ -15,11 +16,15 @@ A new kind of atom or geometry is a module beside `two_level` and `lambda_1d`, a
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Protocol, cast, runtime_checkable
 
 from ..arrays import Array
 from ..errors import MemoryLimitError
-from ..host.state import Atom, Grid, LinePhysics, LineProfile
+from ..host.state import Atom, Block, Evaluation, Grid, LinePhysics, LineProfile
+from .effort import Effort
 from .lambda_1d import Plane1D
 from .line_quadrature import Rays
 from .plane_2d import Plane2D
@@ -31,9 +36,12 @@ __all__ = [
     "EquilibriumOperator",
     "Geometry",
     "KnowsRadiation",
+    "KnowsScattering",
+    "able",
     "fits",
     "geometry_for",
     "has_operator",
+    "lit",
     "operator_for",
 ]
 
@@ -122,6 +130,57 @@ class KnowsRadiation(Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsScattering(Protocol):
+    """An operator that knows how the background scatters light at the line's wavelengths."""
+
+    def lit(self, y: Array, lambda_residual: Array, change: Array) -> Array:
+        """Return the residual of Lambda iteration with scattered light that belongs to the state.
+
+        Parameters
+        ----------
+        y, lambda_residual : Array
+            As for :meth:`EquilibriumOperator.error`.
+        change : Array
+            By how much the formal solution changed the mean intensity (`Evaluation.light`).
+        """
+        ...
+
+
+def able(operator: EquilibriumOperator, ability: type) -> bool:
+    """Return whether an operator has one of the abilities above."""
+    return _able(type(operator), ability)
+
+
+@cache
+def _able(kind: type, ability: type) -> bool:
+    # To look through the members of a protocol takes as long as a solution of the equations.
+    return issubclass(kind, ability)
+
+
+def lit(evaluation: Evaluation, operators: Mapping[Block, EquilibriumOperator]) -> Evaluation:
+    """Return an evaluation with scattered light that belongs to its state, where operators know it.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        What a formal solution told.
+    operators : mapping of Block to EquilibriumOperator
+        By atom; the evaluation is returned as it is where one is missing.
+    """
+    residual = evaluation.lambda_residual
+    changes = evaluation.light
+    if residual is None or not changes or not all(block in operators for block in changes):
+        return evaluation
+    residual = residual.copy()
+    for block, change in changes.items():
+        operator, span = operators[block], block.span
+        if able(operator, KnowsScattering):
+            knows = cast(KnowsScattering, operator)
+            residual[span] = knows.lit(evaluation.y[span], residual[span], change)
+    return replace(evaluation, lambda_residual=residual, light={})
+
+
 def geometry_for(grid: Grid) -> Plane1D | Plane2D | None:
     """Return the geometry of a grid, None if no operator is at home in it."""
     if grid.plane is not None:
@@ -147,7 +206,10 @@ def fits(atom: Atom, geometry: Plane1D | Plane2D | None) -> bool:
 
 
 def operator_for(
-    atom: Atom, geometry: Plane1D | Plane2D | None, y: Array | None = None
+    atom: Atom,
+    geometry: Plane1D | Plane2D | None,
+    y: Array | None = None,
+    effort: Effort | None = None,
 ) -> EquilibriumOperator | None:
     """Return the operator of an atom, None if there is none of its kind (see above).
 
@@ -159,6 +221,8 @@ def operator_for(
         Where it is.
     y : Array, optional
         The state to linearise it around (default: its own solution).
+    effort : Effort, optional
+        With which it is made, and its successors.
     """
     if atom.source is None or geometry is None:
         return None
@@ -166,10 +230,12 @@ def operator_for(
         assert atom.source.plane is not None
         plane = atom.source.plane()
         return (
-            PlaneOperator.first(plane, geometry) if y is None else PlaneOperator(plane, y, geometry)
+            PlaneOperator.first(plane, geometry, effort)
+            if y is None
+            else PlaneOperator(plane, y, geometry, effort=effort)
         )
     line, profile = atom.source.physics(), atom.source.profile()
     rays = geometry.rays(line, profile)
     if y is None:
-        return TwoLevelOperator.first(line, geometry, rays, profile)
-    return TwoLevelOperator(line, y, geometry, rays, profile)
+        return TwoLevelOperator.first(line, geometry, rays, profile, effort)
+    return TwoLevelOperator(line, y, geometry, rays, profile, effort)

@@ -2,7 +2,7 @@
 
 What a step adds to the intensity at its end is ``own S + upwind S' - near D + far D'``, with the
 source function and its limited derivative at the end and at the beginning of the step, and
-``own + upwind + decay = 1`` (`lw_rl.operator.bezier_1d` has formulae and source). Along a ray steps
+``own + upwind = absorbed`` (`lw_rl.operator.bezier_1d` has formulae and source). Along a ray steps
 and derivatives are those of the vertical over the cosine of its angle, so that derivatives times
 steps are the same on all rays; and inward and outward differ in the sign of the derivative only. A
 step is thus four numbers for both directions, and nothing is ever made that has a row and a column
@@ -14,16 +14,17 @@ Depths come first and wavelengths last, which are swept together in blocks.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 from ..arrays import Array, Numbers
 
-__all__ = ["Beams", "DiffuseLight", "optical_steps"]
+__all__ = ["BLOCK", "Beams", "DiffuseLight", "Rays", "diffuse", "optical_steps", "sweep_block"]
 
 #: Wavelengths that are swept together: their intensities stay in the processor's nearest memory.
-_BLOCK = 32
+BLOCK = 32
 #: Below this step of optical depth its weights are summed as series.
 _SERIES = 0.03
 #: Beyond this step light is not weakened further: nothing is left of it.
@@ -36,24 +37,60 @@ _compiled = njit(
 )
 
 
+@dataclass(frozen=True)
+class Rays:
+    """The rays of every bundle: all of them in both directions at rest, else one in one direction.
+
+    Attributes
+    ----------
+    mu, half : Array
+        Cosines of the rays' angles and half their quadrature weights, [Nbundle, Nray].
+    down, up : Array of bool
+        Whether light that goes inward, outward is in a bundle, [Nbundle].
+    """
+
+    mu: Array
+    half: Array
+    down: Numbers
+    up: Numbers
+
+    @classmethod
+    def of(cls, mu: Array, weight: Array, Nbundle: int) -> Rays:
+        """Return the rays of one bundle, or of two for every ray, inward first.
+
+        Parameters
+        ----------
+        mu, weight : Array
+            Cosines of the angles and weights, which sum to one, [Nray].
+        Nbundle : int
+            Bundles.
+        """
+        half, both = 0.5 * weight, np.array([True])
+        if Nbundle == 1:
+            return cls(mu[None].copy(), half[None].copy(), both, both)
+        outward = np.arange(Nbundle) % 2 == 1
+        return cls(np.repeat(mu, 2)[:, None], np.repeat(half, 2)[:, None], ~outward, outward)
+
+
 @_compiled
 def optical_steps(opacity: Array, height: Array) -> Array:
-    """Return the vertical steps of optical depth, [Nspace - 1, Nwave].
+    """Return the vertical steps of optical depth, [Nbundle, Nspace - 1, Nwave].
 
     Parameters
     ----------
     opacity : Array
-        [m-1], [Nspace, Nwave].
+        [m-1], [Nbundle, Nspace, Nwave].
     height : Array
         Height of the depths, downwards [m], [Nspace].
     """
-    N, V = opacity.shape
-    step = np.empty((N - 1, V))
-    for i in range(N - 1):
-        half = 0.5 * (height[i] - height[i + 1])
-        for v in range(V):
-            t = half * (opacity[i, v] + opacity[i + 1, v])
-            step[i, v] = min(max(t, _THIN), _THICK)
+    B, N, V = opacity.shape
+    step = np.empty((B, N - 1, V))
+    for r in range(B):
+        for i in range(N - 1):
+            half = 0.5 * (height[i] - height[i + 1])
+            for v in range(V):
+                t = half * (opacity[r, i, v] + opacity[r, i + 1, v])
+                step[r, i, v] = min(max(t, _THIN), _THICK)
     return step
 
 
@@ -61,277 +98,303 @@ def optical_steps(opacity: Array, height: Array) -> Array:
 def _slopes(step: Array, source: Array) -> tuple[Array, Array]:
     """Return how the limited derivative depends on the differences before and after a depth.
 
-    As in `lw_rl.operator.bezier_1d`, per vertical optical depth, [Nspace, Nwave].
+    As in `lw_rl.operator.bezier_1d`, per vertical optical depth, [Nbundle, Nspace, Nwave].
     """
-    N, V = source.shape
-    before, after = np.zeros((N, V)), np.zeros((N, V))
-    for v in range(V):
-        after[0, v] = 1.0 / step[0, v]
-        before[N - 1, v] = 1.0 / step[N - 2, v]
-    for i in range(1, N - 1):
+    B, N, V = source.shape
+    before, after = np.zeros((B, N, V)), np.zeros((B, N, V))
+    for r in range(B):
         for v in range(V):
-            t, t_next = step[i - 1, v], step[i, v]
-            # Slopes times both steps: only their signs and ratios count.
-            left = (source[i, v] - source[i - 1, v]) * t_next
-            right = (source[i + 1, v] - source[i, v]) * t
-            rises = left * right > 0.0
-            weight = (1.0 + t_next / (t_next + t)) / 3.0
-            mean = weight * right + (1.0 - weight) * left
-            over = 1.0 / mean if rises else 0.0
-            before[i, v] = weight * (right * over) ** 2 / t
-            after[i, v] = (1.0 - weight) * (left * over) ** 2 / t_next
+            after[r, 0, v] = 1.0 / step[r, 0, v]
+            before[r, N - 1, v] = 1.0 / step[r, N - 2, v]
+        for i in range(1, N - 1):
+            for v in range(V):
+                t, t_next = step[r, i - 1, v], step[r, i, v]
+                # Slopes times both steps: only their signs and ratios count.
+                left = (source[r, i, v] - source[r, i - 1, v]) * t_next
+                right = (source[r, i + 1, v] - source[r, i, v]) * t
+                rises = left * right > 0.0
+                weight = (1.0 + t_next / (t_next + t)) / 3.0
+                mean = weight * right + (1.0 - weight) * left
+                over = 1.0 / mean if rises else 0.0
+                before[r, i, v] = weight * (right * over) ** 2 / t
+                after[r, i, v] = (1.0 - weight) * (left * over) ** 2 / t_next
     return before, after
 
 
 @_compiled
-def _weights(step: Array, mu: Array, linear: Numbers, weights: Array) -> None:
-    """Write decay, and weights of the source function at a step's end and of both derivatives.
+def _weights(step: Array, mu: Array, linear: Numbers, weights: Numbers) -> None:
+    """Write what is absorbed, and weights of the source function at a step's end and derivatives.
 
-    In blocks of wavelengths, [4, Nblock, Nspace - 1, Nray, block]; the last wavelength fills the
-    last block up. Those of the derivatives are multiplied by a third of the vertical step: de la
+    In blocks of wavelengths, [Nbundle, Nblock, 4, Nspace - 1, Nray, block], of single precision:
+    what is left of light and what a step adds still sum to one, and what is absorbed of it is as
+    exact where a step is thin. The last wavelength fills the last block up.
+
+    Weights of the derivatives are multiplied by a third of the vertical step: de la
     Cruz Rodriguez and Piskunov (2013), equations 14-17; where the step is thin, their series.
     """
-    N, V = step.shape
-    along, bare = np.empty(_BLOCK), np.empty(_BLOCK, np.bool_)
-    for b in range(weights.shape[1]):
-        for w in range(_BLOCK):
-            bare[w] = linear[min(b * _BLOCK + w, V - 1)]
-        for i in range(N):
-            for w in range(_BLOCK):
-                along[w] = step[i, min(b * _BLOCK + w, V - 1)]
-            for k in range(mu.size):
-                over, third = 1.0 / mu[k], mu[k] / 3.0
-                es, os = weights[0, b, i, k], weights[1, b, i, k]
-                ns, fs = weights[2, b, i, k], weights[3, b, i, k]
-                for w in range(_BLOCK):
-                    t = along[w] * over
-                    # exp(-t), which the compiler can do for several wavelengths at once: a series
-                    # of a 64th of it, squared six times.
-                    x = min(t, _OPAQUE) * (1 / 64)
-                    e = 1.0 - x * (1 / 10) * (1.0 - x * (1 / 11) * (1.0 - x * (1 / 12)))
-                    e = 1.0 - x * (1 / 7) * (1.0 - x * (1 / 8) * (1.0 - x * (1 / 9) * e))
-                    e = 1.0 - x * (1 / 4) * (1.0 - x * (1 / 5) * (1.0 - x * (1 / 6) * e))
-                    e = 1.0 - x * (1.0 - x * (1 / 2) * (1.0 - x * (1 / 3) * e))
-                    e *= e
-                    e *= e
-                    e *= e
-                    e *= e
-                    e *= e
-                    e *= e
-                    t2 = t * t
-                    t3 = t2 * t
-                    one = 1.0 / t
-                    cube = one * one * one
-                    c0 = (6.0 * e - 6.0 + 6.0 * t - 3.0 * t2 + t3) * cube
-                    c1 = (18.0 - 12.0 * t + 3.0 * t2 - (6.0 * t + 18.0) * e) * cube
-                    c2 = (6.0 * t - 18.0 + (18.0 + 12.0 * t + 3.0 * t2) * e) * cube
-                    thin = t < _SERIES
-                    c0 = t * (1 / 4 - t * (1 / 20 - t * (1 / 120))) if thin else c0
-                    c1 = t * (1 / 4 - t * (1 / 10 - t * (1 / 40))) if thin else c1
-                    c2 = t * (1 / 4 - t * (3 / 20 - t * (1 / 20))) if thin else c2
-                    straight = 1.0 - (1.0 - e) * one
-                    straight = t * (1 / 2 - t * (1 / 6 - t * (1 / 24))) if thin else straight
-                    es[w] = e
-                    os[w] = straight if bare[w] else c0 + c1
-                    ns[w] = 0.0 if bare[w] else c1 * t * third
-                    fs[w] = 0.0 if bare[w] else c2 * t * third
+    N, V = step.shape[1:]
+    along, bare = np.empty(BLOCK), np.empty(BLOCK, np.bool_)
+    for r in range(weights.shape[0]):
+        for b in range(weights.shape[1]):
+            for w in range(BLOCK):
+                bare[w] = linear[min(b * BLOCK + w, V - 1)]
+            for i in range(N):
+                for w in range(BLOCK):
+                    along[w] = step[r, i, min(b * BLOCK + w, V - 1)]
+                for k in range(mu.shape[1]):
+                    over, third = 1.0 / mu[r, k], mu[r, k] / 3.0
+                    gs, os = weights[r, b, 0, i, k], weights[r, b, 1, i, k]
+                    ns, fs = weights[r, b, 2, i, k], weights[r, b, 3, i, k]
+                    for w in range(BLOCK):
+                        t = along[w] * over
+                        # exp(-t), which the compiler can do for several wavelengths at once: a
+                        # series of a 64th of it, squared six times.
+                        x = min(t, _OPAQUE) * (1 / 64)
+                        e = 1.0 - x * (1 / 10) * (1.0 - x * (1 / 11) * (1.0 - x * (1 / 12)))
+                        e = 1.0 - x * (1 / 7) * (1.0 - x * (1 / 8) * (1.0 - x * (1 / 9) * e))
+                        e = 1.0 - x * (1 / 4) * (1.0 - x * (1 / 5) * (1.0 - x * (1 / 6) * e))
+                        e = 1.0 - x * (1.0 - x * (1 / 2) * (1.0 - x * (1 / 3) * e))
+                        e *= e
+                        e *= e
+                        e *= e
+                        e *= e
+                        e *= e
+                        e *= e
+                        t2 = t * t
+                        t3 = t2 * t
+                        one = 1.0 / t
+                        cube = one * one * one
+                        c0 = (6.0 * e - 6.0 + 6.0 * t - 3.0 * t2 + t3) * cube
+                        c1 = (18.0 - 12.0 * t + 3.0 * t2 - (6.0 * t + 18.0) * e) * cube
+                        c2 = (6.0 * t - 18.0 + (18.0 + 12.0 * t + 3.0 * t2) * e) * cube
+                        thin = t < _SERIES
+                        absorbed = t * (1.0 - t * (1 / 2 - t * (1 / 6 - t * (1 / 24))))
+                        absorbed = absorbed if thin else 1.0 - e
+                        c0 = t * (1 / 4 - t * (1 / 20 - t * (1 / 120))) if thin else c0
+                        c1 = t * (1 / 4 - t * (1 / 10 - t * (1 / 40))) if thin else c1
+                        c2 = t * (1 / 4 - t * (3 / 20 - t * (1 / 20))) if thin else c2
+                        straight = 1.0 - (1.0 - e) * one
+                        straight = t * (1 / 2 - t * (1 / 6 - t * (1 / 24))) if thin else straight
+                        gs[w] = absorbed
+                        os[w] = straight if bare[w] else c0 + c1
+                        ns[w] = 0.0 if bare[w] else c1 * t * third
+                        fs[w] = 0.0 if bare[w] else c2 * t * third
 
 
 @_compiled
-def _sweep(
-    weights: Array,
-    before: Array,
-    after: Array,
-    half: Array,
-    down: bool,
-    up: bool,
-    source: Array,
-    incident: Array,
-    J: Array,
-) -> None:
-    """Write the mean intensity of a source function, [Nspace, Nwave]."""
-    N, V = source.shape
+def sweep_block(
+    weights: Numbers, before: Array, after: Array, v0: int, half: Array, down: bool, up: bool,
+    incident: Array, S: Array, D: Array, dS: Array, beam: Array, seen: Array,
+) -> None:  # fmt: skip
+    """Write the mean intensity of a block of wavelengths.
+
+    Parameters
+    ----------
+    weights : Array
+        Of one bundle and block, [4, Nspace - 1, Nray, block].
+    before, after : Array
+        Of the bundle, [Nspace, Nwave].
+    v0 : int
+        First wavelength of the block.
+    half, down, up, incident
+        Of the bundle, as of :class:`Beams`.
+    S : Array
+        Source function, [Nspace, block]; it is filled up.
+    D, dS, beam : Array
+        Written over, [Nspace, block], the last one [Nray, block].
+    seen : Array
+        Written, [Nspace, block].
+    """
+    N, V = before.shape
     K = half.size
-    decay, own, near, far = weights[0], weights[1], weights[2], weights[3]
-    S, D, seen = np.empty((N, _BLOCK)), np.empty((N, _BLOCK)), np.empty((N, _BLOCK))
-    beam = np.empty((K, _BLOCK))
-    for b in range(decay.shape[0]):
-        v0 = b * _BLOCK
-        size = min(_BLOCK, V - v0)
-        for i in range(N):
-            for w in range(size):
-                S[i, w] = source[i, v0 + w]
-            for w in range(size, _BLOCK):
-                S[i, w] = S[i, size - 1]
-                D[i, w] = 0.0
-        for i in range(N):
-            above, below = max(i - 1, 0), min(i + 1, N - 1)
-            for w in range(size):
-                D[i, w] = before[i, v0 + w] * (S[i, w] - S[above, w])
-                D[i, w] += after[i, v0 + w] * (S[below, w] - S[i, w])
-        seen[:] = 0.0
-        if down:
-            beam[:] = 0.0
-            for i in range(1, N):
-                for k in range(K):
-                    for w in range(_BLOCK):
-                        o = own[b, i - 1, k, w]
-                        e = decay[b, i - 1, k, w]
-                        light = e * beam[k, w] + o * S[i, w] + (1.0 - e - o) * S[i - 1, w]
-                        light += far[b, i - 1, k, w] * D[i - 1, w] - near[b, i - 1, k, w] * D[i, w]
-                        beam[k, w] = light
-                        seen[i, w] += half[k] * light
-        if up:
+    size = min(BLOCK, V - v0)
+    absorbed, own, near, far = weights[0], weights[1], weights[2], weights[3]
+    for i in range(N):
+        for w in range(size, BLOCK):
+            S[i, w] = S[i, size - 1]
+            D[i, w] = 0.0
+    for i in range(N - 1):
+        for w in range(BLOCK):
+            dS[i, w] = S[i + 1, w] - S[i, w]
+    for w in range(size):
+        D[0, w] = after[0, v0 + w] * dS[0, w]
+        D[N - 1, w] = before[N - 1, v0 + w] * dS[N - 2, w]
+    for i in range(1, N - 1):
+        for w in range(size):
+            D[i, w] = before[i, v0 + w] * dS[i - 1, w] + after[i, v0 + w] * dS[i, w]
+    seen[:] = 0.0
+    if down:
+        beam[:] = 0.0
+        for i in range(1, N):
+            s, ds, d, d_before, to = S[i - 1], dS[i - 1], D[i], D[i - 1], seen[i]
             for k in range(K):
-                for w in range(_BLOCK):
-                    beam[k, w] = incident[k, min(v0 + w, V - 1)]
-                    seen[N - 1, w] += half[k] * beam[k, w]
-            for i in range(N - 2, -1, -1):
-                for k in range(K):
-                    for w in range(_BLOCK):
-                        o = own[b, i, k, w]
-                        e = decay[b, i, k, w]
-                        light = e * beam[k, w] + o * S[i, w] + (1.0 - e - o) * S[i + 1, w]
-                        light += near[b, i, k, w] * D[i, w] - far[b, i, k, w] * D[i + 1, w]
-                        beam[k, w] = light
-                        seen[i, w] += half[k] * light
-        for i in range(N):
-            for w in range(size):
-                J[i, v0 + w] = seen[i, w]
+                g, o, n, f = absorbed[i - 1, k], own[i - 1, k], near[i - 1, k], far[i - 1, k]
+                light, h = beam[k], half[k]
+                for w in range(BLOCK):
+                    x = light[w] + g[w] * (s[w] - light[w]) + o[w] * ds[w]
+                    x += f[w] * d_before[w] - n[w] * d[w]
+                    light[w] = x
+                    to[w] += h * x
+    if up:
+        for k in range(K):
+            for w in range(BLOCK):
+                beam[k, w] = incident[k, min(v0 + w, V - 1)]
+                seen[N - 1, w] += half[k] * beam[k, w]
+        for i in range(N - 2, -1, -1):
+            s, ds, d, d_before, to = S[i + 1], dS[i], D[i], D[i + 1], seen[i]
+            for k in range(K):
+                g, o, n, f = absorbed[i, k], own[i, k], near[i, k], far[i, k]
+                light, h = beam[k], half[k]
+                for w in range(BLOCK):
+                    x = light[w] + g[w] * (s[w] - light[w]) - o[w] * ds[w]
+                    x += n[w] * d[w] - f[w] * d_before[w]
+                    light[w] = x
+                    to[w] += h * x
+
+
+@_compiled
+def _mean_intensity(
+    weights: Numbers, before: Array, after: Array, half: Array, down: Numbers, up: Numbers,
+    incident: Array, source: Array,
+) -> Array:  # fmt: skip
+    """Return the mean intensity of a source function, [Nbundle, Nspace, Nwave]."""
+    B, N, V = source.shape
+    S, D, dS = np.empty((N, BLOCK)), np.empty((N, BLOCK)), np.empty((N, BLOCK))
+    seen, beam = np.empty((N, BLOCK)), np.empty((half.shape[1], BLOCK))
+    J = np.empty((B, N, V))
+    for b in range(weights.shape[1]):
+        v0 = b * BLOCK
+        size = min(BLOCK, V - v0)
+        for r in range(B):
+            S[:, :size] = source[r, :, v0 : v0 + size]
+            sweep_block(
+                weights[r, b], before[r], after[r], v0, half[r], down[r], up[r], incident[r], S, D,
+                dS, beam, seen,
+            )  # fmt: skip
+            J[r, :, v0 : v0 + size] = seen[:, :size]
+    return J
 
 
 @_compiled
 def _diagonal(
-    weights: Array,
-    before: Array,
-    after: Array,
-    half: Array,
-    down: bool,
-    up: bool,
+    weights: Numbers, before: Array, after: Array, half: Array, down: Numbers, up: Numbers
 ) -> Array:
-    """Return the mean intensity at every depth per source function there, [Nspace, Nwave]."""
-    N, V = before.shape
-    K = half.size
-    decay, own, near, far = weights[0], weights[1], weights[2], weights[3]
-    diagonal = np.zeros((N, V))
-    for b in range(decay.shape[0]):
-        v0 = b * _BLOCK
-        size = min(_BLOCK, V - v0)
-        for i in range(N):
-            for k in range(K):
-                if down and i > 0:
-                    for w in range(size):
-                        v = v0 + w
-                        seen = own[b, i - 1, k, w]
-                        seen -= near[b, i - 1, k, w] * (before[i, v] - after[i, v])
-                        seen += far[b, i - 1, k, w] * after[i - 1, v]
+    """Return the mean intensity at a depth per source function there, [Nbundle, Nspace, Nwave]."""
+    B, N, V = before.shape
+    diagonal = np.zeros((B, N, V))
+    for r in range(B):
+        for b in range(weights.shape[1]):
+            v0 = b * BLOCK
+            size = min(BLOCK, V - v0)
+            absorbed, own = weights[r, b, 0], weights[r, b, 1]
+            near, far = weights[r, b, 2], weights[r, b, 3]
+            for i in range(N):
+                rise, fall = before[r, i, v0 : v0 + size], after[r, i, v0 : v0 + size]
+                to = diagonal[r, i, v0 : v0 + size]
+                for k in range(half.shape[1]):
+                    h = half[r, k]
+                    if down[r] and i > 0:
+                        fall_before = after[r, i - 1, v0 : v0 + size]
+                        for w in range(size):
+                            seen = own[i - 1, k, w] - near[i - 1, k, w] * (rise[w] - fall[w])
+                            to[w] += h * (seen + far[i - 1, k, w] * fall_before[w])
                         if i > 1:
-                            earlier = near[b, i - 2, k, w] * after[i - 1, v]
-                            seen -= decay[b, i - 1, k, w] * earlier
-                        diagonal[i, v] += half[k] * seen
-                if up and i < N - 1:
-                    for w in range(size):
-                        v = v0 + w
-                        seen = own[b, i, k, w]
-                        seen += near[b, i, k, w] * (before[i, v] - after[i, v])
-                        seen += far[b, i, k, w] * before[i + 1, v]
+                            for w in range(size):
+                                earlier = near[i - 2, k, w] * fall_before[w]
+                                to[w] -= h * (1.0 - absorbed[i - 1, k, w]) * earlier
+                    if up[r] and i < N - 1:
+                        rise_before = before[r, i + 1, v0 : v0 + size]
+                        for w in range(size):
+                            seen = own[i, k, w] + near[i, k, w] * (rise[w] - fall[w])
+                            to[w] += h * (seen + far[i, k, w] * rise_before[w])
                         if i < N - 2:
-                            earlier = near[b, i + 1, k, w] * before[i + 1, v]
-                            seen -= decay[b, i, k, w] * earlier
-                        diagonal[i, v] += half[k] * seen
+                            for w in range(size):
+                                earlier = near[i + 1, k, w] * rise_before[w]
+                                to[w] -= h * (1.0 - absorbed[i, k, w]) * earlier
     return diagonal
 
 
 @dataclass(frozen=True)
 class Beams:
-    """The rays of some wavelengths, with what each step adds to their intensities.
+    """Bundles of rays at some wavelengths, with what each step adds to their intensities.
 
     Attributes
     ----------
-    half : Array
-        Half the quadrature weights of the rays, [Nray].
-    down, up : bool
-        Whether light that goes inward, outward is seen.
+    rays : Rays
+        The rays.
     incident : Array
-        Intensity that enters at the lowest depth, [Nray, Nwave].
+        Intensity that enters at the lowest depth, [Nbundle, Nray, Nwave].
     weights : Array
-        Of every step, in blocks of wavelengths, [4, Nblock, Nspace - 1, Nray, block].
+        Of every step, in blocks of wavelengths, [Nbundle, Nblock, 4, Nspace - 1, Nray, block].
+    before, after : Array
+        How the limited derivative depends on the differences before and after a depth,
+        [Nbundle, Nspace, Nwave].
     """
 
-    half: Array
-    down: bool
-    up: bool
+    rays: Rays
     incident: Array
-    weights: Array
-    _before: Array
-    _after: Array
+    weights: Numbers
+    before: Array
+    after: Array
 
     @classmethod
     def around(
         cls,
         step: Array,
         source: Array,
-        mu: Array,
-        weight: Array,
+        rays: Rays,
         planck: Array,
         linear: Numbers | None = None,
-        down: bool = True,
-        up: bool = True,
-        into: Array | None = None,
+        into: Numbers | None = None,
+        precision: type[np.floating[Any]] = np.float32,
     ) -> Beams:
         """Return the rays, their limiter linearised around a source function.
 
         Parameters
         ----------
         step : Array
-            From :func:`optical_steps`, [Nspace - 1, Nwave].
+            From :func:`optical_steps`, [Nbundle, Nspace - 1, Nwave].
         source : Array
-            Source function, [Nspace, Nwave].
-        mu, weight : Array
-            Cosines of the rays' angles and their quadrature weights, [Nray].
+            Source function, [Nbundle, Nspace, Nwave].
+        rays : Rays
+            The rays.
         planck : Array
             Planck function at the two lowest depths, [2, Nwave]: as the host's, the lower boundary
             is thermal, with its gradient.
         linear : Array, optional
             Wavelengths at which the source function is interpolated linearly, [Nwave].
-        down, up : bool, optional
-            Whether light that goes inward, outward is seen (default: True).
         into : Array, optional
             Memory of that size that is not needed any more; pages of new memory take as long as
             what is written to them.
+        precision : type, optional
+            Of the weights (default: single: they are read all the time, and sums are double).
         """
+        B, N, V = step.shape
         if linear is None:
-            linear = np.zeros(step.shape[1], bool)
-        N, V = step.shape
-        shape = (4, (V + _BLOCK - 1) // _BLOCK, N, mu.size, _BLOCK)
+            linear = np.zeros(V, bool)
+        shape = (B, (V + BLOCK - 1) // BLOCK, 4, N, rays.mu.shape[1], BLOCK)
         if into is None or into.shape != shape:
-            into = np.empty(shape)
-        _weights(step, mu, linear, into)
-        incident = planck[1] + (planck[1] - planck[0]) * mu[:, None] / step[-1]
-        return cls(
-            0.5 * weight,
-            down,
-            up,
-            np.maximum(incident, 0.0),
-            into,
-            *_slopes(step, source),
-        )
+            into = np.empty(shape, precision)
+        _weights(step, rays.mu, linear, into)
+        incident = planck[1] + (planck[1] - planck[0]) * rays.mu[..., None] / step[:, -1:]
+        return cls(rays, np.maximum(incident, 0.0), into, *_slopes(step, source))
+
+    @property
+    def arrays(self) -> tuple[Numbers, Array, Array, Array, Numbers, Numbers, Array]:
+        """What compiled functions take."""
+        rays = self.rays
+        return (
+            self.weights, self.before, self.after, rays.half, rays.down, rays.up, self.incident
+        )  # fmt: skip
 
     def mean_intensity(self, source: Array) -> Array:
-        """Return the mean intensity of a source function, both [Nspace, Nwave]."""
-        J = np.empty_like(source)
-        _sweep(
-            self.weights, self._before, self._after, self.half,
-            self.down, self.up, source, self.incident, J,
-        )  # fmt: skip
+        """Return the mean intensity of a source function, both [Nbundle, Nspace, Nwave]."""
+        J: Array = _mean_intensity(*self.arrays, source)
         return J
 
     def diagonal(self) -> Array:
-        """Return the mean intensity at every depth per source function there, [Nspace, Nwave]."""
-        found: Array = _diagonal(
-            self.weights, self._before, self._after, self.half,
-            self.down, self.up,
-        )  # fmt: skip
+        """Return the mean intensity at every depth per source function there, of that shape."""
+        found: Array = _diagonal(*self.arrays[:-1])
         return found
 
 
@@ -360,19 +423,30 @@ def _factorised(step: Array, albedo: Array) -> tuple[Array, Array, Array]:
 
 
 @_compiled
-def _diffuse(above: Array, below: Array, over: Array, x: Array) -> Array:
-    """Return the solution of the diffusion equation, [Nspace, Nwave]."""
-    N, V = x.shape
-    found = np.empty((N, V))
-    for v in range(V):
-        found[0, v] = x[0, v] * over[0, v]
+def diffuse(
+    above: Array, below: Array, over: Array, x: Array, v0: int, size: int, found: Array
+) -> None:
+    """Write the solution of the diffusion equation at some wavelengths, [Nspace, size].
+
+    Parameters
+    ----------
+    above, below, over : Array
+        Of all wavelengths, [Nspace, Nwave].
+    x : Array
+        Emission at these, [Nspace, size or more].
+    v0, size : int
+        The first of them, and how many they are.
+    """
+    N = len(x)
+    for w in range(size):
+        found[0, w] = x[0, w] * over[0, v0 + w]
     for i in range(1, N):
-        for v in range(V):
-            found[i, v] = (x[i, v] + above[i, v] * found[i - 1, v]) * over[i, v]
+        for w in range(size):
+            found[i, w] = x[i, w] + above[i, v0 + w] * found[i - 1, w]
+            found[i, w] *= over[i, v0 + w]
     for i in range(N - 2, -1, -1):
-        for v in range(V):
-            found[i, v] += below[i, v] * found[i + 1, v]
-    return found
+        for w in range(size):
+            found[i, w] += below[i, v0 + w] * found[i + 1, w]
 
 
 class DiffuseLight:
@@ -386,15 +460,16 @@ class DiffuseLight:
     Parameters
     ----------
     step : Array
-        From :func:`optical_steps`, [Nspace - 1, Nwave].
+        From :func:`optical_steps`, of one bundle, [Nspace - 1, Nwave].
     albedo : Array
         [Nspace, Nwave].
     """
 
     def __init__(self, step: Array, albedo: Array):
-        self._factors = _factorised(step, albedo)
+        self.factors = _factorised(step, albedo)
 
     def solve(self, x: Array) -> Array:
         """Return the mean intensity that emission x leads to, both [Nspace, Nwave]."""
-        found: Array = _diffuse(*self._factors, x)
+        found = np.empty_like(x)
+        diffuse(*self.factors, x, 0, x.shape[1], found)
         return found

@@ -1,9 +1,9 @@
-"""The light that coupled transitions exchange, coherent scattering solved.
+"""The light that coupled transitions exchange in one dimension, coherent scattering solved.
 
 Around the populations of a formal solution, mean intensities are made by cubic Bezier short
 characteristics on the host's own rays (`lw_rl.operator.beams_1d`) and tied to the host's:
 ``J = q (Lambda S + J_b) + J_outside``, with q such that the host's are met where the formal
-solution was made. That is in one dimension; `lw_rl.operator.coupled_light_2d` has two.
+solution was made.
 
 Scattered light is found by iteration. What the light of one iteration lacks is diffused (diffusion
 synthetic acceleration), with the length of the step that leaves least. Where that leads nowhere,
@@ -14,20 +14,19 @@ operator is not positive.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from scipy.linalg.lapack import dgetrf, dgetrs
 
 from ..arrays import Array, Integers, Numbers
 from ..host.equations import Rates, Transfer
-from .beams_1d import Beams, DiffuseLight, optical_steps
+from .beams_1d import Beams, DiffuseLight, Rays, optical_steps
 from .bezier_1d import stencils, unit_responses
+from .light_1d import lit, scattered
 from .response_1d import emitted, opacities, scattering_share
 
-__all__ = ["LEAST_LIGHT", "Light", "LinearisedRadiation", "Radiation", "Sweeps", "Tie"]
+__all__ = ["Light", "LinearisedRadiation", "Radiation", "Rows"]
 
 #: Albedo times optical depth, or albedo where thick, from which on scattering is solved, and from
 #: which on its operator is looked at before the first step.
@@ -40,15 +39,13 @@ _MOST_ITERATIONS, _LEFT, _STILL = 2, 0.1, 1e-8
 _HARD, _NEGATIVE, _SOURCES = 3e-2, 0.1, 32
 #: Iterations after which that is judged.
 _TRIED = 4
-#: Light does not become less than this share of itself by a step.
-LEAST_LIGHT = 1e-2
 #: Limits of the ratio of the host's mean intensity to the operator's; what is above is light from
 #: outside, which stays as it is.
 _LEAST_RATIO, _LARGEST_RATIO = 1e-3, 2.0
 
 
 @dataclass(frozen=True)
-class Tie:
+class _Tie:
     """What ties the light to the host's.
 
     Attributes
@@ -62,26 +59,46 @@ class Tie:
     outside: Array
 
     @classmethod
-    def between(cls, host: Array, formal: Array) -> Tie:
+    def between(cls, host: Array, formal: Array) -> _Tie:
         """Return what makes the mean intensity of a formal solution the host's."""
         ratio = np.clip(host / np.maximum(formal, 1e-300), _LEAST_RATIO, _LARGEST_RATIO)
         return cls(ratio, np.maximum(host - ratio * formal, 0.0))
 
-    def at(self, waves: Integers) -> Tie:
+    def at(self, waves: Integers) -> _Tie:
         """Return it at some wavelengths."""
-        return Tie(self.ratio[:, waves], self.outside[:, waves])
+        return _Tie(*(np.ascontiguousarray(x[:, waves]) for x in (self.ratio, self.outside)))
 
 
-class Sweeps(Protocol):
-    """Some rays at some wavelengths, the limiter of the interpolation linearised."""
+@dataclass(frozen=True)
+class Rows:
+    """The rates that are followed: one row for a line, whose rates are in proportion, else two.
 
-    def mean_intensity(self, source: Array) -> Array:
-        """Return the mean intensity of a source function, both [Nspace, Nwave]."""
-        ...
+    Attributes
+    ----------
+    up, down : Array
+        Rows of the rates of absorption and of stimulated emission, [Ntransition].
+    """
 
-    def diagonal(self) -> Array:
-        """Return the mean intensity at every point per source function there, [Nspace, Nwave]."""
-        ...
+    up: Integers
+    down: Integers
+
+    @classmethod
+    def of(cls, transfer: Transfer) -> Rows:
+        """Return the rows of transitions."""
+        sizes = np.where(np.isfinite(transfer.multiple).all(axis=1), 1, 2)
+        up = (np.cumsum(sizes) - sizes).astype(np.int64)
+        return cls(up, up + sizes - 1)
+
+    @property
+    def single(self) -> Numbers:
+        """Whether a transition has one, [Ntransition]."""
+        lines: Numbers = self.up == self.down
+        return lines
+
+    @property
+    def Nrow(self) -> int:
+        """Rows."""
+        return int(self.down[-1]) + 1
 
 
 class Light:
@@ -91,43 +108,25 @@ class Light:
     ----------
     total : Array
         Opacity [m-1], [Nbundle, Nspace, Nwave].
-    beams : sequence of Sweeps
-        Those of every bundle of rays.
-    tie : Tie
+    beams : Beams
+        Bundles of rays.
+    tie : _Tie
         What ties the light to the host's.
     """
 
-    def __init__(self, total: Array, beams: Sequence[Sweeps], tie: Tie):
-        self.total, self._beams, self._tie = total, beams, tie
-        self._over = 1.0 / total
-
-    @property
-    def outside(self) -> Array:
-        """Light from outside, [Nspace, Nwave]."""
-        return self._tie.outside
-
-    def bundles(self, eta: Array) -> Array:
-        """Return what every bundle brings to the mean intensity, [Nbundle, Nspace, Nwave].
-
-        Parameters
-        ----------
-        eta : Array
-            Emissivity [J s-1 m-3 sr-1 Hz-1], of the same shape.
-        """
-        S = eta * self._over
-        J = np.empty_like(S)
-        for r, beams in enumerate(self._beams):
-            np.multiply(self._tie.ratio, beams.mean_intensity(S[r]), out=J[r])
-        return J
+    def __init__(self, total: Array, beams: Beams, tie: _Tie):
+        self.total, self.beams, self.tie = total, beams, tie
+        self.over = 1.0 / total
 
     def diagonal(self) -> Array:
-        """Return the mean intensity at every depth per emissivity there, of the same shape.
+        """Return the mean intensity at every depth per emissivity there, [Nbundle, Nspace, Nwave].
 
         Never negative, and not above that of a ratio of one.
         """
-        diagonal = np.stack([beams.diagonal() for beams in self._beams])
-        diagonal = np.maximum(diagonal, 0.0) * np.minimum(self._tie.ratio, 1.0)
-        diagonal *= self._over
+        diagonal = self.beams.diagonal()
+        np.maximum(diagonal, 0.0, out=diagonal)
+        diagonal *= np.minimum(self.tie.ratio, 1.0)
+        diagonal *= self.over
         return diagonal
 
 
@@ -151,18 +150,26 @@ class _ScatteringLight(Light):
     def __init__(
         self,
         total: Array,
-        beams: Sequence[Sweeps],
-        tie: Tie,
+        beams: Beams,
+        tie: _Tie,
         sca: Array,
         diffuse: DiffuseLight,
-        dense: dict[int, tuple[Array, Array]],
+        dense: dict[int, tuple[Array, Integers]],
         J: Array,
     ):
         super().__init__(total, beams, tie)
-        self._sca, self._diffuse, self._dense, self.J = sca, diffuse, dense, J
-        self._albedo = sca * self._over.mean(axis=0)
+        self.J = np.ascontiguousarray(J)
+        self._sca, self._diffuse, self._dense = sca, diffuse, dense
+        self._albedo = sca * self.over.mean(axis=0)
 
     def bundles(self, eta: Array) -> Array:
+        """Return what every bundle brings to the mean intensity, [Nbundle, Nspace, Nwave].
+
+        Parameters
+        ----------
+        eta : Array
+            Emissivity [J s-1 m-3 sr-1 Hz-1], of the same shape.
+        """
         return self.iterated(eta, _MOST_ITERATIONS, _LEFT)[0]
 
     def diagonal(self) -> Array:
@@ -182,31 +189,18 @@ class _ScatteringLight(Light):
             Relative change of the mean intensity by the first iteration, and by the next one, the
             largest over depth, [Nwave].
         """
-        J = self.J
-        each, left = self._once(eta, J)
-        first = now = np.abs(left / J).max(axis=0)
-        for _ in range(most):
-            if not np.any(now > np.maximum(share * first, _STILL)):
-                break
-            step = left + self._diffuse.solve(self._albedo * left)
-            for k, (factors, pivots) in self._dense.items():
-                step[:, k] = dgetrs(factors, pivots, left[:, k])[0]
-            new, remains = self._once(eta, J + step)
-            # The map is affine: what is left along the step is known.
-            fallen = (left - remains) / J
-            length = (fallen * left / J).sum(axis=0) / np.maximum((fallen**2).sum(axis=0), 1e-300)
-            length = np.clip(length, 0.0, 2.0)
-            each = each + length * (new - each)
-            left = left + length * (remains - left)
-            J = J + length * step
-            now = np.abs(left / J).max(axis=0)
-        self.J = np.maximum(J + left, LEAST_LIGHT * J)
-        return each, first, now
-
-    def _once(self, eta: Array, J: Array) -> tuple[Array, Array]:
-        """Return what bundles bring where J is scattered, and by how much more that is than J."""
-        each = super().bundles(eta + self._sca * J)
-        return each, each.sum(axis=0) + self._tie.outside - J
+        N, M = len(self.J), len(self._dense)
+        factors, pivots = np.empty((M, N, N)), np.empty((M, N), np.int64)
+        for m, (matrix, order) in enumerate(self._dense.values()):
+            factors[m], pivots[m] = matrix.T, order
+        at = np.array(list(self._dense), np.int64)
+        each: Array
+        each, first, left = scattered(
+            *self.beams.arrays, self.over, self.tie.ratio, self.tie.outside, self._sca,
+            self._albedo, *self._diffuse.factors, at, factors, pivots, eta, most, share, _STILL,
+            self.J,
+        )  # fmt: skip
+        return each, first, left
 
 
 class Radiation:
@@ -235,7 +229,7 @@ class Radiation:
         self,
         transfer: Transfer,
         rates: Rates,
-        memory: dict[tuple[int, bool], Numbers],
+        memory: dict[bool, Numbers],
         thorough: bool,
     ):
         self._transfer, self._memory, self._thorough = transfer, memory, thorough
@@ -245,11 +239,13 @@ class Radiation:
         )
         self.J = J
         self._chi, self._eta, self._sca, self._before, self._planck = chi, eta, sca, before, planck
-        self._around: list[Array] = []
-        self._tie: Tie | None = None
+        self._around: Array | None = None
+        self._rays = Rays.of(transfer.mu, transfer.weight, transfer.profile.shape[0])
+        self._rows = Rows.of(transfer)
+        self._tie: _Tie | None = None
         self._scattered: Integers = np.zeros(0, np.intp)
         self._linear = np.zeros(0, bool)
-        self._dense: dict[int, tuple[Array, Array]] = {}
+        self._dense: dict[int, tuple[Array, Integers]] = {}
 
     def linearised(self, n: Array, J: Array, present: float) -> LinearisedRadiation:
         """Return the light around some populations.
@@ -267,27 +263,27 @@ class Radiation:
         """
         t = self._transfer
         total = opacities(
-            t.start, t.first, t.lower, t.upper, t.absorption, t.stimulated, t.profile, n, self._chi
-        )
-        steps = self._steps(total)
-        eta = self._emitted(n[t.upper], self._eta + self._sca * J)
-        sources = list(eta / total)
-        if self._around and present < 1.0:
-            sources = [
-                (1.0 - present) * old + present * new
-                for old, new in zip(self._around, sources, strict=True)
-            ]
-        self._around = sources
-        beams = self._beams(steps, sources, slice(None))
+            t.start, t.first, self._rows.single, t.lower, t.upper, t.absorption, t.stimulated,
+            t.profile, n, self._chi,
+        )  # fmt: skip
+        step = optical_steps(total, t.height)
+        eta = emitted(
+            t.start, t.first, self._rows.single, t.emission, t.profile, n[t.upper],
+            self._eta + self._sca * J,
+        )  # fmt: skip
+        source = eta / total
+        if self._around is not None and present < 1.0:
+            source *= present
+            source += (1.0 - present) * self._around
+        self._around = source
+        beams = self._beams(step, source, slice(None))
         begins = self._tie is None
         if self._tie is None:
-            formal = np.sum(
-                [b.mean_intensity(S) for b, S in zip(beams, sources, strict=True)], axis=0
-            )
-            self._tie = Tie.between(self.J, formal)
-            share = self._scattering_share(steps[0], self._sca / total[0])
+            self._tie = _Tie.between(self.J, beams.mean_intensity(source).sum(axis=0))
+            share = scattering_share(step[0], self._sca / total[0])
             self._scattered = np.flatnonzero(share > _SCATTERS)
             self._linear = np.zeros(len(self._scattered), bool)
+            self._some = _Entries.at(t, self._scattered)
             # Where scattering is not solved, its source stays as it was.
             self._fixed = self._eta + self._sca * self._before
             self._fixed[:, self._scattered] = self._eta[:, self._scattered]
@@ -295,123 +291,59 @@ class Radiation:
         plain = Light(total, beams, self._tie)
         at = self._scattered
         if not len(at):
-            return LinearisedRadiation(t, plain, None, at, self._fixed)
+            return LinearisedRadiation(t, plain, None, self._some, self._fixed)
         own = eta[:, :, at] - (self._sca * (self._before if begins else J))[:, at]
-        some = total[:, :, at], [s[:, at] for s in steps], [s[:, at] for s in sources]
-        scattering = self._scattered_light(own if begins else None, *some, J[:, at])
-        return LinearisedRadiation(t, plain, scattering, at, self._fixed)
-
-    # ---- what depends on the geometry -------------------------------------------------------
-
-    def _steps(self, total: Array) -> list[Array]:
-        """Return what beams are made of: steps of optical depth of every bundle."""
-        return [optical_steps(chi, self._transfer.height) for chi in total]
-
-    def _scattering_share(self, step: Array, albedo: Array) -> Array:
-        """Return how much scattering matters, [Nwave]."""
-        found: Array = scattering_share(step, albedo)
-        return found
-
-    def _scattered_light(
-        self,
-        own: Array | None,
-        total: Array,
-        steps: list[Array],
-        sources: list[Array],
-        J: Array,
-    ) -> Light:
-        """Return the light at the wavelengths where scattering is solved.
-
-        With `own`, what is emitted besides, [Nbundle, Nspace, Nwave], scattering is solved well.
-        """
-        scattering = self._scattering(total, steps, sources, J)
-        if own is None:
-            return scattering
-        _, first, left = scattering.iterated(own, _TRIED, _LEFT)
-        hard = left > np.maximum(_HARD * first, _STILL)
-        if self._thorough:
-            share = self._scattering_share(steps[0], self._sca[:, self._scattered] / total[0])
-            hard |= share > _STRONGLY
-        if hard.any():
-            scattering = self._factorised(np.flatnonzero(hard), total, steps, sources)
-        scattering.iterated(own, _TRIED, _LEFT)
-        return scattering
-
-    def _emitted(self, emitter: Array, eta: Array) -> Array:
-        t = self._transfer
-        found: Array = emitted(t.start, t.first, t.emission, t.profile, emitter, eta)
-        return found
+        total, step, source = (np.ascontiguousarray(x[:, :, at]) for x in (total, step, source))
+        scattering = self._scattering(total, step, source, J[:, at])
+        if begins:
+            _, first, left = scattering.iterated(own, _TRIED, _LEFT)
+            hard = left > np.maximum(_HARD * first, _STILL)
+            if self._thorough:
+                hard |= scattering_share(step[0], self._sca[:, at] / total[0]) > _STRONGLY
+            if hard.any():
+                scattering = self._factorised(np.flatnonzero(hard), total, step, source)
+            scattering.iterated(own, _TRIED, _LEFT)
+        return LinearisedRadiation(t, plain, scattering, self._some, self._fixed)
 
     def _beams(
-        self,
-        steps: list[Array],
-        sources: list[Array],
-        at: Integers | slice,
-        linear: Array | None = None,
-    ) -> Sequence[Sweeps]:
-        """Return the beams of every bundle: all rays, or one ray in one direction."""
-        t, planck = self._transfer, self._planck[:, at]
-        beams = []
-        for r, (step, source) in enumerate(zip(steps, sources, strict=True)):
-            all_rays = len(steps) == 1
-            rays = slice(None) if all_rays else slice(r // 2, r // 2 + 1)
-            of = r, linear is None
-            found = Beams.around(
-                step,
-                source,
-                t.mu[rays],
-                t.weight[rays],
-                planck,
-                linear,
-                down=all_rays or r % 2 == 0,
-                up=all_rays or r % 2 == 1,
-                into=self._memory.get(of),
-            )
-            self._memory[of] = found.weights
-            beams.append(found)
-        return beams
+        self, step: Array, source: Array, at: Integers | slice, linear: Numbers | None = None
+    ) -> Beams:
+        """Return the beams at some wavelengths."""
+        whole = linear is None
+        planck = np.ascontiguousarray(self._planck[:, at])
+        found = Beams.around(step, source, self._rays, planck, linear, self._memory.get(whole))
+        self._memory[whole] = found.weights
+        return found
 
-    def _scattering(
-        self, total: Array, steps: list[Array], sources: list[Array], J: Array
-    ) -> _ScatteringLight:
+    def _scattering(self, total: Array, step: Array, source: Array, J: Array) -> _ScatteringLight:
         """Return the light at the wavelengths where scattering is solved."""
         assert self._tie is not None
         at = self._scattered
-        sca = self._sca[:, at]
-        diffuse = DiffuseLight(np.mean(steps, axis=0), sca / total.mean(axis=0))
-        return _ScatteringLight(
-            total,
-            self._beams(steps, sources, at, self._linear),
-            self._tie.at(at),
-            sca,
-            diffuse,
-            self._dense,
-            J,
-        )
+        sca = np.ascontiguousarray(self._sca[:, at])
+        diffuse = DiffuseLight(step.mean(axis=0), sca / total.mean(axis=0))
+        beams = self._beams(step, source, at, self._linear)
+        return _ScatteringLight(total, beams, self._tie.at(at), sca, diffuse, self._dense, J)
 
     def _factorised(
-        self, hard: Integers, total: Array, steps: list[Array], sources: list[Array]
+        self, hard: Integers, total: Array, step: Array, source: Array
     ) -> _ScatteringLight:
         """Return the light with the operators of some wavelengths made, positive or linear."""
         assert self._tie is not None
         at = self._scattered
-        step, source = np.mean(steps, axis=0), np.mean(sources, axis=0)
+        mean, around = step.mean(axis=0), source.mean(axis=0)
         albedo = self._sca[:, at] / total.mean(axis=0)
         for k in hard:
-            made = self._operator(step[:, k], source[:, k], self._tie.ratio[:, at[k]], False)
+            made = self._operator(mean[:, k], around[:, k], self._tie.ratio[:, at[k]], False)
             if not self._factorise(int(k), made, albedo[:, k]):
                 self._linear[k] = True
         if self._linear.any():
-            beams = self._beams(steps, sources, at, self._linear)
-            formal = np.sum(
-                [b.mean_intensity(S) for b, S in zip(beams, sources, strict=True)], axis=0
-            )
-            tie = Tie.between(self.J[:, at], formal)
+            beams = self._beams(step, source, at, self._linear)
+            tie = _Tie.between(self.J[:, at], beams.mean_intensity(source).sum(axis=0))
             self._tie.ratio[:, at], self._tie.outside[:, at] = tie.ratio, tie.outside
             for k in np.flatnonzero(self._linear):
-                made = self._operator(step[:, k], source[:, k], tie.ratio[:, k], True)
+                made = self._operator(mean[:, k], around[:, k], tie.ratio[:, k], True)
                 self._factorise(int(k), made, albedo[:, k])
-        return self._scattering(total, steps, sources, self.J[:, at])
+        return self._scattering(total, step, source, self.J[:, at])
 
     def _operator(self, step: Array, source: Array, ratio: Array, linear: bool) -> Array:
         """Return a wavelength's mean intensity per source function, [Nspace, Nspace]."""
@@ -439,6 +371,42 @@ class Radiation:
 
 
 @dataclass(frozen=True)
+class _Entries:
+    """What transitions emit at some wavelengths.
+
+    Attributes
+    ----------
+    waves, place : Array
+        Their indices, [Nsome], and where a wavelength is among them, or -1, [Nwave].
+    start, first, emission, profile
+        As of `lw_rl.host.equations.Transfer`, at these wavelengths.
+    """
+
+    waves: Integers
+    place: Integers
+    start: Integers
+    first: Integers
+    emission: Array
+    profile: Array
+
+    @classmethod
+    def at(cls, t: Transfer, waves: Integers) -> _Entries:
+        """Return the entries at some wavelengths, which are sorted."""
+        place = np.full(len(t.waves), -1)
+        place[waves] = np.arange(len(waves))
+        of = np.arange(t.start[-1]) + np.repeat(t.first - t.start[:-1], np.diff(t.start))
+        kept = place[of] >= 0
+        return cls(
+            waves,
+            place,
+            np.concatenate([[0], np.cumsum(kept)])[t.start],
+            np.searchsorted(waves, t.first),
+            np.ascontiguousarray(t.emission[:, kept]),
+            np.ascontiguousarray(t.profile[:, :, kept]),
+        )
+
+
+@dataclass(frozen=True)
 class LinearisedRadiation:
     """The radiation field of one linearisation.
 
@@ -448,10 +416,10 @@ class LinearisedRadiation:
         Lines and continua.
     plain : Light
         The light where what is scattered stays as it is.
-    scattering : Light or None
+    scattering : _ScatteringLight or None
         The light where it does not.
-    at : Array
-        Indices of these wavelengths.
+    some : _Entries
+        What is emitted there.
     eta : Array
         Emissivity of all but the active atoms and light whose scattering is solved,
         [Nspace, Nwave].
@@ -459,8 +427,8 @@ class LinearisedRadiation:
 
     transfer: Transfer
     plain: Light
-    scattering: Light | None
-    at: Integers
+    scattering: _ScatteringLight | None
+    some: _Entries
     eta: Array
 
     @property
@@ -468,29 +436,35 @@ class LinearisedRadiation:
         """Opacity [m-1], [Nbundle, Nspace, Nwave]."""
         return self.plain.total
 
-    @property
-    def outside(self) -> Array:
-        """Light from outside, [Nspace, Nwave]."""
-        return self.plain.outside
-
-    def bundles(self, emitter: Array) -> Array:
-        """Return what every bundle brings to the mean intensity, [Nbundle, Nspace, Nwave].
+    def rates(self, emitter: Array, rows: Rows) -> tuple[Array, Array]:
+        """Return the rates of every row [s-1], [Nrow, Nspace], and J, [Nspace, Nwave].
 
         Parameters
         ----------
         emitter : Array
             What every transition emits is in proportion to [m-3], [Ntransition, Nspace].
+        rows : Rows
+            The rows.
         """
-        t = self.transfer
-        eta = emitted(t.start, t.first, t.emission, t.profile, emitter, self.eta)
-        J = self.plain.bundles(eta)
+        t, some, plain = self.transfer, self.some, self.plain
+        scattering = np.empty((len(plain.total), len(t.height), 0))
         if self.scattering is not None:
-            J[:, :, self.at] = self.scattering.bundles(eta[:, :, self.at])
-        return J
+            eta = emitted(
+                some.start, some.first, rows.single, some.emission, some.profile, emitter,
+                np.ascontiguousarray(self.eta[:, some.waves]),
+            )  # fmt: skip
+            scattering = self.scattering.bundles(eta)
+        rate, J = np.empty((rows.Nrow, len(t.height))), np.empty_like(self.eta)
+        lit(
+            *plain.beams.arrays, plain.over, plain.tie.ratio, plain.tie.outside, t.start, t.first,
+            t.emission, t.profile, t.up, t.down, rows.up, rows.down, emitter, self.eta, some.place,
+            scattering, rate, J,
+        )  # fmt: skip
+        return rate, J
 
     def diagonal(self) -> Array:
-        """Return the mean intensity at every depth per emissivity there, of the same shape."""
+        """Return the mean intensity at every depth per emissivity there, of the opacity's shape."""
         diagonal = self.plain.diagonal()
         if self.scattering is not None:
-            diagonal[:, :, self.at] = self.scattering.diagonal()
+            diagonal[:, :, self.some.waves] = self.scattering.diagonal()
         return diagonal

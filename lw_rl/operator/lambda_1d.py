@@ -17,6 +17,7 @@ from .bezier_1d import (
     THICK,
     THIN,
     intensities,
+    linear,
     mean_intensity,
     optical_depths,
     stencils,
@@ -24,7 +25,7 @@ from .bezier_1d import (
 )
 from .line_quadrature import Rays, line_rays, profile_rays
 
-__all__ = ["Plane1D"]
+__all__ = ["Medium", "Plane1D"]
 
 
 def _saturation(y: Array, g_ratio: float) -> Array:
@@ -104,6 +105,58 @@ def _responses(
     inward, outward = stencils(step, decay, source, monotone, True)
     Lambda = unit_responses(inward, outward, decay, weight, share)
     return Lambda, mean_intensity(inward, outward, decay, weight, background, incident)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _scattered(
+    step: Array, decay: Array, weight: Array, share: Array, albedo: Array, light: Array
+) -> Array:
+    """Return the mean intensity of light that the background scatters, [Nspace].
+
+    Parameters
+    ----------
+    step, decay, weight, share : Array
+        Steps of optical depth t, exp(-t), quadrature weights, and the line's share of the opacity.
+    albedo : Array
+        Scattering share of the background opacity, [Nspace].
+    light : Array
+        What is scattered at every wavelength, [Nspace, Nwave]; rays of a wavelength side by side.
+    """
+    N, K = share.shape
+    rays = K // light.shape[1]
+    source, beam, J = np.empty((N, K)), np.zeros(K), np.zeros(N)
+    for i in range(N):
+        for k in range(K):
+            source[i, k] = (1.0 - share[i, k]) * albedo[i] * light[i, k // rays]
+    for i in range(1, N):
+        for k in range(K):
+            end, begin = linear(step[i - 1, k], decay[i - 1, k])
+            beam[k] = beam[k] * decay[i - 1, k] + end * source[i, k] + begin * source[i - 1, k]
+            J[i] += 0.5 * weight[i, k] * beam[k]
+    beam[:] = 0.0
+    for i in range(N - 2, -1, -1):
+        for k in range(K):
+            end, begin = linear(step[i, k], decay[i, k])
+            beam[k] = beam[k] * decay[i, k] + end * source[i, k] + begin * source[i + 1, k]
+            J[i] += 0.5 * weight[i, k] * beam[k]
+    return J
+
+
+@dataclass(frozen=True)
+class Medium:
+    """What light meets along rays, shapes [Nspace - 1, Nray] and [Nspace, Nray].
+
+    Attributes
+    ----------
+    step, decay : Array
+        Steps of optical depth t, and exp(-t).
+    share : Array
+        The line's share of the opacity.
+    """
+
+    step: Array
+    decay: Array
+    share: Array
 
 
 @dataclass(frozen=True)
@@ -189,7 +242,7 @@ class Plane1D:
 
     def lambda_operator(
         self, line: LinePhysics, rays: Rays, y: Array | None, linear: bool = False
-    ) -> tuple[Array, Array]:
+    ) -> tuple[Array, Array, Medium]:
         """Return the Lambda operator at fixed opacity and limiter, and what does not depend on S.
 
         Parameters
@@ -206,9 +259,28 @@ class Plane1D:
             Mean intensity per source function, shape [Nspace, Nspace], columns contiguous.
         known : Array
             Mean intensity of background and lower boundary as c^2 J / 2 h nu^3, shape [Nspace].
+        medium : Medium
+            What light meets, for :meth:`scattered`.
         """
         step, decay, share, background, source, incident = self._medium(line, rays, y)
-        found: tuple[Array, Array] = _responses(
+        Lambda, known = _responses(
             step, decay, rays.weight, share, background, source, incident, linear or y is None
         )
-        return found
+        return Lambda, known, Medium(step, decay, share)
+
+    def scattered(self, line: LinePhysics, rays: Rays, medium: Medium, light: Array) -> Array:
+        """Return a line's mean intensity of light that the background scatters, [Nspace].
+
+        Parameters
+        ----------
+        line, rays : LinePhysics, Rays
+            As for :meth:`mean_intensity`.
+        medium : Medium
+            Of :meth:`lambda_operator`.
+        light : Array
+            What is scattered, [Nspace, Nwave]: of one wavelength the same on all of its rays.
+        """
+        J: Array = _scattered(
+            medium.step, medium.decay, rays.weight, medium.share, line.albedo, light
+        )
+        return J

@@ -28,12 +28,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..arrays import Array, Integers, Numbers
+from ..arrays import Array, Numbers
 from ..extrapolation import anderson_mix
 from ..host.equations import Rates, Transfer
 from ..norms import largest, limit_step
-from .coupled_light import LinearisedRadiation, Radiation
-from .coupled_light_2d import PlaneRadiation, Ways2D
+from .coupled_light import LinearisedRadiation, Radiation, Rows
+from .effort import Effort
 from .response_1d import emitters, local_response, seen, sweep
 
 __all__ = ["INVERTED", "CoupledEquilibrium"]
@@ -51,11 +51,10 @@ _FREE = 3
 #: A linearisation is solved to this share of what the populations have moved in all, and made anew
 #: where they have moved by this share of it since, or by more than the last number.
 _SOLVED, _MOVED, _FAR = 1e-2, 0.1, 0.1
+#: Where a correction is smaller, its linearisation is not made anew: the stop is near.
+_NEAR = 3e-4
 #: No tolerance of a linearisation is below the first, nor of their sequence below the second.
 _FLOOR, _STILL = 1e-8, 1e-7
-#: The latter in two dimensions: half of the time of Ca II on 25 x 6 points, the same formal
-#: solutions.
-_NEARLY = 1e-2
 #: Photons are not trapped by more than this.
 _TRAPPED = 1.0 - 1e-10
 #: A transition whose lower level has less than this share left by stimulated emission is taken for
@@ -117,8 +116,8 @@ class CoupledEquilibrium:
     ----------
     transfer : Transfer
         Their lines and continua.
-    ways : Ways2D, optional
-        How light gets about in two dimensions (default: one).
+    effort : Effort, optional
+        How well the equilibrium is found, and what that took.
 
     Attributes
     ----------
@@ -127,20 +126,14 @@ class CoupledEquilibrium:
     """
 
     transfer: Transfer
-    ways: Ways2D | None = None
+    effort: Effort = field(default_factory=Effort)
     made: int = field(default=0, init=False)
     _last: _Response | None = field(default=None, init=False)
-    _memory: dict[tuple[int, bool], Numbers] = field(default_factory=dict, init=False)
-    _first_row: Integers = field(init=False)
-    _second_row: Integers = field(init=False)
-    _Nrow: int = field(init=False)
+    _memory: dict[bool, Numbers] = field(default_factory=dict, init=False)
+    _rows: Rows = field(init=False)
 
     def __post_init__(self) -> None:
-        single = np.isfinite(self.transfer.multiple).all(axis=1)
-        sizes = np.where(single, 1, 2)
-        self._first_row = (np.cumsum(sizes) - sizes).astype(np.int64)
-        self._second_row = self._first_row + sizes - 1
-        self._Nrow = int(sizes.sum())
+        self._rows = Rows.of(self.transfer)
 
     def solve(self, rates: Rates) -> tuple[Array, Array] | None:
         """Return the equilibrium next to a formal solution, None if it is not found.
@@ -158,19 +151,20 @@ class CoupledEquilibrium:
             Mean intensity at the operator's wavelengths, there, [Nwave, Nspace].
         """
         n = rates.n
-        radiation = self._radiation(rates)
+        radiation = Radiation(self.transfer, rates, self._memory, thorough=self.made == 0)
         sums = self._sums(radiation.J)
         anchored = self._anchored(rates, sums)
         factor, J = np.ones_like(sums), np.ascontiguousarray(rates.before.T)
         for build in range(_MOST_BUILDS):
             self.made += 1
-            present = 1.0 if build < _FREE else self._present(build - _FREE)
+            self.effort.did("linearised", J.size)
+            present = 1.0 if build < _FREE else 0.5
             response = self._response(n, radiation.linearised(n, J, present), factor)
             if build == 0:
                 # What the rates are in the radiation field with scattering solved.
                 model, J = self._rates(n, response)
                 aim = self._sums(J)
-                aim[self._first_row] *= rates.up / np.maximum(sums[self._first_row], 1e-300)
+                aim[self._rows.up] *= rates.up / np.maximum(sums[self._rows.up], 1e-300)
                 factor = aim / np.maximum(model, 1e-300)
                 response = response.times(factor)
             self._trap(response, anchored)
@@ -180,7 +174,10 @@ class CoupledEquilibrium:
             moved = largest(np.log(found / n))
             n = found
             _, J = self._rates(n, response)
-            if moved < self._settled(largest(np.log(n / rates.n))):
+            if build == 0 and moved < _NEAR:
+                break
+            near = min(_MOVED * largest(np.log(n / rates.n)), _FAR)
+            if moved < max(self.effort.tolerance * near, _STILL):
                 break
         else:
             if moved > _UNSETTLED:
@@ -188,32 +185,12 @@ class CoupledEquilibrium:
         self._last = response
         return n, np.ascontiguousarray(J.T)
 
-    def _present(self, averaged: int) -> float:
-        """Return the weight of the present source function in that of the limiter.
-
-        In two dimensions, where more points switch, it is the mean of all but the first.
-        """
-        return 0.5 if self.ways is None else 1.0 / (averaged + 2)
-
-    def _settled(self, moved: float) -> float:
-        """Return how little a linearisation moves populations that is the last.
-
-        In two dimensions more points switch, and those near the solution take turns.
-        """
-        least = _STILL if self.ways is None else _NEARLY
-        return max(min(_MOVED * moved, _FAR), least)
-
-    def _radiation(self, rates: Rates) -> Radiation:
-        if self.ways is not None:
-            return PlaneRadiation(self.transfer, rates, self._memory, self.ways)
-        return Radiation(self.transfer, rates, self._memory, thorough=self.made == 0)
-
     def _response(self, n: Array, radiation: LinearisedRadiation, factor: Array) -> _Response:
         """Return one linearisation around some populations, [Nlevel, Nspace]."""
         t = self.transfer
         local, share = local_response(
             t.start, t.first, t.lower, t.upper, t.emission, t.absorption, t.stimulated, t.profile,
-            t.up, t.down, self._first_row, self._second_row, self._Nrow, n, radiation.total,
+            t.up, t.down, self._rows.up, self._rows.down, self._rows.Nrow, n, radiation.total,
             radiation.diagonal(),
         )  # fmt: skip
         net = n[t.lower] - t.inverse * n[t.upper]
@@ -223,16 +200,9 @@ class CoupledEquilibrium:
 
     def _sums(self, J: Array) -> Array:
         """Return the rates of every row in a mean intensity by the entries' sums [s-1]."""
-        return self._seen(J[None], np.zeros_like(J), np.ones((1, 1, 1)))
-
-    def _seen(self, bundles: Array, outside: Array, profile: Array) -> Array:
-        """Return the rates of every row [s-1], [Nrow, Nspace]."""
-        t = self.transfer
-        rate = np.zeros((self._Nrow, len(outside)))
-        seen(
-            t.start, t.first, self._first_row, self._second_row, t.up, t.down, profile, bundles,
-            outside, rate,
-        )  # fmt: skip
+        t, rows = self.transfer, self._rows
+        rate = np.zeros((rows.Nrow, len(J)))
+        seen(t.start, t.first, rows.up, rows.down, t.up, t.down, J, rate)
         return rate
 
     def _anchored(self, rates: Rates, sums: Array) -> _Anchored:
@@ -246,9 +216,9 @@ class CoupledEquilibrium:
             From :meth:`_sums` of its mean intensity, [Nrow, Nspace].
         """
         t = self.transfer
-        two = (self._second_row != self._first_row)[:, None]
+        two = (self._rows.down != self._rows.up)[:, None]
         multiple = np.where(two, 0.0, t.multiple)
-        stimulated = np.where(two, sums[self._second_row], multiple * rates.up)
+        stimulated = np.where(two, sums[self._rows.down], multiple * rates.up)
         spontaneous = np.maximum(rates.down - stimulated, 0.0)
         lost = rates.collisions.sum(axis=0)
         np.add.at(lost, t.lower, rates.up)
@@ -258,8 +228,8 @@ class CoupledEquilibrium:
     def _trap(self, response: _Response, anchored: _Anchored) -> None:
         """Limit the local response: of a line's photons no more than all are absorbed again."""
         local, share = response.local, response.share
-        for k in np.flatnonzero(self._first_row == self._second_row):
-            own = self._first_row[k]
+        for k in np.flatnonzero(self._rows.up == self._rows.down):
+            own = self._rows.up[k]
             most = _TRAPPED * anchored.spontaneous[k] / response.net[k]
             local[own] = np.where(share[k] > 0.0, np.minimum(local[own], most), local[own])
 
@@ -269,7 +239,8 @@ class CoupledEquilibrium:
         """Return the equilibrium of one linearisation, or the last state on the way to it."""
         xs: list[Array] = []
         images: list[Array] = []
-        electrons = self._electrons(n, rates)
+        electrons, older = self._electrons(n, rates), n
+        solved = _SOLVED * self.effort.tolerance
         for made in range(_MOST_SWEEPS):
             # Recombination by more electrons leaves fewer: the mean damps what would oscillate.
             electrons = np.sqrt(electrons * self._electrons(n, rates))
@@ -278,11 +249,13 @@ class CoupledEquilibrium:
             size = largest(change)
             if not np.isfinite(size):
                 return None
-            if size < max(_SOLVED * largest(np.log(new / rates.n)), _FLOOR):
+            if size < max(solved * largest(np.log(new / rates.n)), _FLOOR):
                 return new
             if made < _DELAY or size > _MAX_STEP:
-                # Far away there is nothing to extrapolate.
-                n, xs, images = new, [], []
+                # Far away there is nothing to extrapolate, but some populations take turns.
+                turns = np.abs(np.log(new / older)) < np.abs(change)
+                older, xs, images = n, [], []
+                n = self._normalised(np.where(turns, np.sqrt(n * new), new), rates)
                 continue
             xs, images = (
                 [*xs[-_WINDOW:], np.log(n).ravel()],
@@ -320,9 +293,9 @@ class CoupledEquilibrium:
         if strength is None:
             strength = np.ones((len(t.lower), n.shape[1]))
         emitter = emitters(n, strength, t.lower, t.upper, t.inverse, response.net, response.share)
-        bundles = radiation.bundles(emitter)
-        rate = response.factor * self._seen(bundles, radiation.outside, t.profile)
-        return np.maximum(rate, 0.0), bundles.sum(axis=0) + radiation.outside
+        rate, J = radiation.rates(emitter, self._rows)
+        self.effort.did("swept", J.size)
+        return np.maximum(response.factor * rate, 0.0), J
 
     def _swept(
         self,
@@ -345,13 +318,13 @@ class CoupledEquilibrium:
         ionised = t.charge[:, None] < t.charge
         fixed[ionised] *= electrons
         np.add.at(fixed, (t.lower, t.upper), strength * anchored.spontaneous)
-        down = self._second_row > self._first_row
-        row = np.ones((self._Nrow, len(electrons)))
-        row[self._second_row[down]] = strength[down]
+        down = self._rows.down > self._rows.up
+        row = np.ones((self._rows.Nrow, len(electrons)))
+        row[self._rows.down[down]] = strength[down]
         rate, _ = self._rates(n, response, strength)
         swept: Array = sweep(
             n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect, t.lower, t.upper,
-            self._first_row, self._second_row, anchored.multiple, rate * row, strength,
+            self._rows.up, self._rows.down, anchored.multiple, rate * row, strength,
             response.local * row, t.inverse, response.net, response.share,
         )  # fmt: skip
         return swept

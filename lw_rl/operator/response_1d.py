@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numba import njit
 
-from ..arrays import Array, Integers
+from ..arrays import Array, Integers, Numbers
 
 __all__ = [
     "emitted",
@@ -41,7 +41,7 @@ def scattering_share(step: Array, albedo: Array) -> Array:
     Parameters
     ----------
     step : Array
-        From `lw_rl.operator.beams_1d.optical_steps`, [Nspace - 1, Nwave].
+        From `lw_rl.operator.beams_1d.optical_steps`, of one bundle, [Nspace - 1, Nwave].
     albedo : Array
         [Nspace, Nwave].
     """
@@ -59,6 +59,7 @@ def scattering_share(step: Array, albedo: Array) -> Array:
 def opacities(
     start: Integers,
     first: Integers,
+    single: Numbers,
     lower: Integers,
     upper: Integers,
     absorption: Array,
@@ -73,6 +74,8 @@ def opacities(
     ----------
     start, first, lower, upper, absorption, stimulated, profile
         As of `lw_rl.host.equations.Transfer`.
+    single : Array of bool
+        Whether a transition is a line, whose profile bundles see differently, [Ntransition].
     n : Array
         Populations [m-3], [Nlevel, Nspace].
     chi : Array
@@ -81,11 +84,23 @@ def opacities(
     N, V = chi.shape
     B = profile.shape[0]
     total = np.empty((B, N, V))
-    for r in range(B):
-        for i in range(N):
+    for i in range(N):
+        total[0, i] = chi[i]
+        for t in range(lower.size if B > 1 else 0):
+            # Bundles differ in what they see of lines only.
+            if not single[t]:
+                low, up = n[lower[t], i], n[upper[t], i]
+                at, v, size = start[t], first[t], start[t + 1] - start[t]
+                for e in range(size):
+                    x = absorption[i, at + e] * low - stimulated[i, at + e] * up
+                    total[0, i, v + e] += x
+        for r in range(1, B):
+            total[r, i] = total[0, i]
+        for r in range(B):
             row = total[r, i]
-            row[:] = chi[i]
             for t in range(lower.size):
+                if B > 1 and not single[t]:
+                    continue
                 low, up = n[lower[t], i], n[upper[t], i]
                 at, size = start[t], start[t + 1] - start[t]
                 into = row[first[t] : first[t] + size]
@@ -100,7 +115,13 @@ def opacities(
 
 @_compiled
 def emitted(
-    start: Integers, first: Integers, emission: Array, profile: Array, emitter: Array, eta: Array
+    start: Integers,
+    first: Integers,
+    single: Numbers,
+    emission: Array,
+    profile: Array,
+    emitter: Array,
+    eta: Array,
 ) -> Array:
     """Return the emissivity [J s-1 m-3 sr-1 Hz-1], [Nbundle, Nspace, Nwave].
 
@@ -108,6 +129,8 @@ def emitted(
     ----------
     start, first, emission, profile
         As of `lw_rl.host.equations.Transfer`.
+    single : Array of bool
+        As for :func:`opacities`.
     emitter : Array
         What every transition emits is in proportion to [m-3], [Ntransition, Nspace].
     eta : Array
@@ -116,18 +139,22 @@ def emitted(
     N, V = eta.shape
     B = profile.shape[0]
     total = np.empty((B, N, V))
-    for r in range(B):
-        for i in range(N):
-            row = total[r, i]
-            row[:] = eta[i]
-            for t in range(first.size):
+    for i in range(N):
+        total[0, i] = eta[i]
+        for t in range(first.size):
+            if B == 1 or not single[t]:
                 x, at, size = emitter[t, i], start[t], start[t + 1] - start[t]
-                into, one = row[first[t] : first[t] + size], emission[i, at : at + size]
-                if B == 1:
-                    for e in range(size):
-                        into[e] += one[e] * x
-                else:
-                    phi = profile[r, i, at : at + size]
+                into, one = total[0, i, first[t] : first[t] + size], emission[i, at : at + size]
+                for e in range(size):
+                    into[e] += one[e] * x
+        for r in range(1, B):
+            total[r, i] = total[0, i]
+        for r in range(B if B > 1 else 0):
+            for t in range(first.size):
+                if single[t]:
+                    x, at, size = emitter[t, i], start[t], start[t + 1] - start[t]
+                    into = total[r, i, first[t] : first[t] + size]
+                    one, phi = emission[i, at : at + size], profile[r, i, at : at + size]
                     for e in range(size):
                         into[e] += phi[e] * one[e] * x
     return total
@@ -141,53 +168,31 @@ def seen(
     second_row: Integers,
     up: Array,
     down: Array,
-    profile: Array,
     J: Array,
-    outside: Array,
     rate: Array,
 ) -> None:
-    """Write the rates of every row [s-1], [Nrow, Nspace].
+    """Write the rates of every row in a mean intensity [s-1], [Nrow, Nspace].
 
     Parameters
     ----------
-    start, first, up, down, profile
+    start, first, up, down
         As of `lw_rl.host.equations.Transfer`.
     first_row, second_row : Array
         Rows of a transition's rates up and down, [Ntransition]; where both are the same the
         rate down is a multiple of the rate up.
     J : Array
-        What every bundle brings to the mean intensity, [Nbundle, Nspace, Nwave].
-    outside : Array
-        Mean intensity besides, [Nspace, Nwave].
+        [Nspace, Nwave].
     """
-    B, N, V = J.shape
-    mean = np.empty(V)
-    for i in range(N):
-        mean[:] = outside[i]
-        for r in range(B):
-            for v in range(V):
-                mean[v] += J[r, i, v]
+    for i in range(len(J)):
         for t in range(first.size):
             at, size = start[t], start[t + 1] - start[t]
-            light, weight = mean[first[t] : first[t] + size], up[i, at : at + size]
-            single = first_row[t] == second_row[t]
-            total = 0.0
-            if B == 1 or not single:
-                for e in range(size):
-                    total += weight[e] * light[e]
-            else:
-                light = outside[i, first[t] : first[t] + size]
-                for e in range(size):
-                    total += weight[e] * light[e]
-                for r in range(B):
-                    phi = profile[r, i, at : at + size]
-                    light = J[r, i, first[t] : first[t] + size]
-                    for e in range(size):
-                        total += weight[e] * phi[e] * light[e]
+            light = J[i, first[t] : first[t] + size]
+            weight, total = up[i, at : at + size], 0.0
+            for e in range(size):
+                total += weight[e] * light[e]
             rate[first_row[t], i] = total
-            if not single:
-                weight = down[i, at : at + size]
-                total = 0.0
+            if first_row[t] != second_row[t]:
+                weight, total = down[i, at : at + size], 0.0
                 for e in range(size):
                     total += weight[e] * light[e]
                 rate[second_row[t], i] = total

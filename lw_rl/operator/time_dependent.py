@@ -86,7 +86,7 @@ class CoupledTimeStep(CoupledEquilibrium):
             share=np.where(net > INVERTED * n[t.lower], other._last.share, 0.0),
         )
         aim = self._sums(np.ascontiguousarray(rates.J.T))
-        aim[self._first_row] = rates.up
+        aim[self._rows.up] = rates.up
         response = response.times(aim / np.maximum(self._rates(n, response)[0], 1e-300))
         anchored = self._anchored(rates, aim)
         self._trap(response, anchored)

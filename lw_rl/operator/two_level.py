@@ -23,7 +23,8 @@ from ..arrays import Array
 from ..host.state import LinePhysics, LineProfile
 from ..norms import largest, to_log
 from ..resample import resample, table
-from .lambda_1d import Plane1D
+from .effort import Effort, merged
+from .lambda_1d import Medium, Plane1D
 from .line_quadrature import Rays, coarser
 
 __all__ = ["TwoLevelOperator"]
@@ -57,6 +58,8 @@ class TwoLevelOperator:
         Frequencies and angles (default: those of `geometry`).
     profile : LineProfile, optional
         What the rays were made of, where they are the host's own.
+    effort : Effort, optional
+        How well its own solution is found, and what that took.
 
     Attributes
     ----------
@@ -83,8 +86,10 @@ class TwoLevelOperator:
         geometry: Plane1D | None = None,
         rays: Rays | None = None,
         profile: LineProfile | None = None,
+        effort: Effort | None = None,
     ):
         self.line, self.profile = line, profile
+        self.effort = Effort() if effort is None else effort
         self.geometry = Plane1D(line.height) if geometry is None else geometry
         self.rays = self.geometry.rays(line) if rays is None else rays
         self.y = y
@@ -98,16 +103,19 @@ class TwoLevelOperator:
             self._linearise()
 
     def _linearise(self) -> None:
-        A, self.known = self._equations()
+        A, self.known, self._medium = self._equations()
+        N, K = self.rays.weight.shape
+        self.effort.did("matrix", N * N * K)
+        self.effort.did("factors", N**3)
         self._factors, self._pivots, info = dgetrf(A, overwrite_a=True)
         self.regular = info == 0 and bool(np.isfinite(self._factors.sum()))
 
-    def _equations(self) -> tuple[Array, Array]:
-        """Return ``1 - (1 - epsilon) Lambda``, columns contiguous, and what is known of J."""
-        A, known = self.geometry.lambda_operator(self.line, self.rays, self.y, self.linear)
+    def _equations(self) -> tuple[Array, Array, Medium]:
+        """Return ``1 - (1 - epsilon) Lambda``, columns contiguous, known part of J, and medium."""
+        A, known, medium = self.geometry.lambda_operator(self.line, self.rays, self.y, self.linear)
         A *= (self._epsilon - 1.0)[:, None]
         np.einsum("ii->i", A)[:] += 1.0
-        return A, known
+        return A, known, medium
 
     @classmethod
     def first(
@@ -116,6 +124,7 @@ class TwoLevelOperator:
         geometry: Plane1D | None = None,
         rays: Rays | None = None,
         profile: LineProfile | None = None,
+        effort: Effort | None = None,
     ) -> TwoLevelOperator:
         """Return the operator around its own solution; no formal solution is needed.
 
@@ -127,15 +136,19 @@ class TwoLevelOperator:
         """
         geometry = Plane1D(line.height) if geometry is None else geometry
         rays = geometry.rays(line) if rays is None else rays
+        effort = Effort() if effort is None else effort
+        if profile is not None and effort.fidelity < 1.0:
+            rays, profile = merged(rays, profile.mu.size, effort.fidelity), None
         N = len(line.height)
         if N > 2 * _ROUGH_DEPTHS:
             fewer, on_fewer = coarser(line, rays, table(N, _ROUGH_DEPTHS))
-            y = resample(cls.first(fewer, rays=on_fewer).start(), table(_ROUGH_DEPTHS, N))
+            coarse = cls.first(fewer, rays=on_fewer, effort=effort).start()
+            y = resample(coarse, table(_ROUGH_DEPTHS, N))
         else:
-            y = cls(line, geometry=geometry, rays=rays.rough()).start()
-        operator = cls(line, y, geometry, rays, profile)
+            y = cls(line, geometry=geometry, rays=rays.rough(), effort=effort).start()
+        operator = cls(line, y, geometry, rays, profile, effort)
         for _ in range(_MOST - 1):
-            if not operator.regular or operator.settle() < _SETTLED:
+            if not operator.regular or operator.settle() < _SETTLED * effort.tolerance:
                 break
             again = operator.relinearised(operator.start())
             if not again.regular:
@@ -162,10 +175,11 @@ class TwoLevelOperator:
 
     def relinearised(self, y: Array) -> TwoLevelOperator:
         """Return the operator of the same line linearised around another state."""
-        return type(self)(self.line, y, self.geometry, self.rays, self.profile)
+        return type(self)(self.line, y, self.geometry, self.rays, self.profile, self.effort)
 
     def _mean_intensity(self, y: Array) -> tuple[Array, Array | None]:
         """Return the mean intensity of the line, and at each of the host's wavelengths if known."""
+        self.effort.did("light", self.rays.weight.size)
         if self.profile is None:
             J = self.geometry.mean_intensity(self.line, self.rays, y, self.linear)
             return J, None
@@ -177,6 +191,29 @@ class TwoLevelOperator:
         Shape [Nwave, Nspace], at the host's wavelengths.
         """
         return self._light
+
+    def lit(self, y: Array, lambda_residual: Array, change: Array) -> Array:
+        """Return the residual of Lambda iteration with scattered light that belongs to the state.
+
+        The host scatters in the background what the formal solution before has left. To first order
+        what that has changed since is scattered here.
+
+        Parameters
+        ----------
+        y, lambda_residual : Array
+            As for :meth:`error`.
+        change : Array
+            Change of the mean intensity as c^2 J / 2 h nu^3, [Nwave, Nspace], at the host's
+            wavelengths.
+        """
+        if self.profile is None:
+            light = np.abs(change).max(axis=0)[:, None]
+        else:
+            # Wavelengths lie symmetrically; those of a line at rest are of one half.
+            light = 0.5 * (change + change[::-1])[: self.profile.value.shape[1]].T
+        J = self.geometry.scattered(self.line, self.rays, self._medium, light)
+        iterated = np.exp(y + lambda_residual)
+        return lambda_residual + to_log((1.0 - self._epsilon) * J / iterated)
 
     def solve(self, residual: Array) -> Array:
         """Return the correction of S that removes a residual ``(1 - epsilon) J + epsilon B - S``.
@@ -210,6 +247,7 @@ class TwoLevelOperator:
         y : Array
             ``ln(c^2 S / 2 h nu^3)``, shape [Nspace].
         """
+        self.effort.did("light", self.rays.weight.size)
         J = self.geometry.mean_intensity(self.line, self.rays, y, self.linear)
         return (1.0 - self._epsilon) * J + self._epsilon * self._B - np.exp(y)
 

@@ -25,6 +25,7 @@ from scipy.sparse.linalg import LinearOperator, gmres
 from ..arrays import Array, Single
 from ..host.plane_state import PlaneLine
 from ..norms import largest, to_log
+from .effort import Effort
 from .plane_2d import Plane2D, Transfer2D
 
 __all__ = ["PlaneOperator"]
@@ -96,6 +97,8 @@ class PlaneOperator:
         last formal solution).
     before : PlaneOperator, optional
         One of the same line around another state: what was visited is remembered.
+    effort : Effort, optional
+        How well it is inverted, and what that took.
 
     Attributes
     ----------
@@ -119,8 +122,10 @@ class PlaneOperator:
         scattered: Array | None = None,
         before: PlaneOperator | None = None,
         tolerance: float = _START[0],
+        effort: Effort | None = None,
     ):
         self.line, self.geometry = line, geometry
+        self.effort = Effort() if effort is None else effort
         self._B, self._epsilon = np.exp(line.log_B), line.epsilon
         self.scatters = bool(line.albedo.max() > _DARK)
         self._visited: list[_Visited] = [] if before is None else before._visited
@@ -133,6 +138,7 @@ class PlaneOperator:
     def _linearise(self, y: Array | None, scattered: Array) -> None:
         line, one_less = self.line, 1.0 - self._epsilon
         self.y, self.scattered = y, scattered
+        self.effort.did("plane", scattered.size)
         keep = self.geometry.keeps(line)
         self.transfer = Transfer2D(line, self.geometry, y, scattered, keep)
         #: 1 - (1 - epsilon) Lambda of a point with itself, and MALI's.
@@ -154,13 +160,15 @@ class PlaneOperator:
         return (self.line.albedo * J).astype(np.float32)
 
     @classmethod
-    def first(cls, line: PlaneLine, geometry: Plane2D) -> PlaneOperator:
+    def first(
+        cls, line: PlaneLine, geometry: Plane2D, effort: Effort | None = None
+    ) -> PlaneOperator:
         """Return the operator around its own solution; no formal solution is needed.
 
         As in one dimension a monotone operator, of atoms in the lower level and linear steps, tells
         around what to linearise.
         """
-        operator = cls(line, None, geometry)
+        operator = cls(line, None, geometry, effort=effort)
         for tolerance in _START[1:]:
             if not operator.regular:
                 return operator
@@ -168,18 +176,19 @@ class PlaneOperator:
             if operator.y is not None and largest(y - operator.y) < _SETTLED:
                 break
             scattered = operator._own()[1]
-            operator = cls(line, y, geometry, scattered, tolerance=tolerance)
+            operator = cls(line, y, geometry, scattered, tolerance=tolerance, effort=effort)
         return operator
 
     def relinearised(self, y: Array) -> PlaneOperator:
         """Return the operator of the same line linearised around another state."""
-        return type(self)(self.line, y, self.geometry, before=self)
+        return type(self)(self.line, y, self.geometry, before=self, effort=self.effort)
 
     # ---- solving ----------------------------------------------------------------------------
 
     def _apply(self, S: Array, T: Array) -> tuple[Array, Array]:
         """Return ``A (S, T)``."""
         self.applications += 1
+        self.effort.did("applied", self.scattered.size)
         others, J = self.transfer.mean_intensity(S, T, False)
         return self._local * S - (1.0 - self._epsilon) * others, T - self.line.albedo * J
 
@@ -206,9 +215,10 @@ class PlaneOperator:
             (len(b), len(b)), lambda u: joined(*self._apply(*parts(u)), row), dtype=np.float32
         )
         x0 = None if guess is None else joined(*guess, S0)
-        u, _ = gmres(
-            A, b, x0=x0, rtol=relative, atol=least * np.sqrt(N), restart=_MOST, maxiter=1,
-        )  # fmt: skip
+        # Nothing is left to be found where the tolerance is one.
+        wanted = self.effort.tolerance
+        rtol, atol = min(wanted * relative, _ROUGH), min(wanted * least, _ROUGH) * np.sqrt(N)
+        u, _ = gmres(A, b, x0=x0, rtol=rtol, atol=atol, restart=_MOST, maxiter=1)
         return parts(u)
 
     def _own(self) -> tuple[Array, Array]:
@@ -246,6 +256,7 @@ class PlaneOperator:
             at = self.transfer
             others = at.mean_intensity(S, scattered, True)[0]
         else:
+            self.effort.did("plane", scattered.size)
             at = Transfer2D(self.line, self.geometry, y, scattered, False)
             others = at.nonlinear()
         one_less = 1.0 - self._epsilon

@@ -19,6 +19,7 @@ from ..operator.base import (
     CarriesLight,
     EquilibriumOperator,
     KnowsRadiation,
+    able,
     geometry_for,
     operator_for,
 )
@@ -27,9 +28,11 @@ from ..operator.plane_2d import Plane2D
 from ..operator.two_level import TwoLevelOperator
 from ..policies.base import Policy
 from ..policies.card import card_of
+from ..policies.drive import Driver, FixedDriver
 from ..policies.observation import Frame, Previous, correction, make_frame, observe
 from .anderson import Anderson, AndersonState
 from .base import Step
+from .driving import Driving
 from .multilevel import CoupledStep, coupled_step
 
 __all__ = ["ALONE", "BlockState", "Depthwise", "propose"]
@@ -56,6 +59,8 @@ class BlockState:
         For atoms without an operator.
     history : History
         The states visited.
+    driving : Driving
+        What drives the solve.
     coupled : CoupledStep or None
         The operator of all atoms together, the same for all of them, if one has more levels.
     near, after : float
@@ -93,6 +98,7 @@ class BlockState:
     block: Block
     others: AndersonState
     history: History
+    driving: Driving
     near: float
     after: float = 0.0
     coupled: CoupledStep | None = None
@@ -191,10 +197,13 @@ class Depthwise:
         all to the operator.
     window : int, optional
         States that are combined; 1 turns it off (default: 11, all that are remembered).
+    driver : Driver, optional
+        Decides what is spent (default: the fixed setting).
     """
 
     policy: Policy | None
     window: int = MEMORY
+    driver: Driver = field(default_factory=FixedDriver)
     name: str = field(default="depthwise")
     lambdaIterate: bool = False
     solves_scattering: bool = True
@@ -205,35 +214,43 @@ class Depthwise:
                 f"a policy needs a method predict(obs, deterministic=True); "
                 f"{type(self.policy).__name__} has none"
             )
+        if not isinstance(self.driver, Driver):
+            raise TypeError(
+                f"a driver needs a method decide(situation); {type(self.driver).__name__} has none"
+            )
         if self.window < 1:
             raise ValueError(f"Depthwise needs window >= 1, got {self.window}")
 
     def init(self, adapter: Adapter, history: History) -> list[BlockState]:
         """Prepare operator and observation of every two-level atom."""
         geometry = geometry_for(adapter.grid)
-        coupled = None if adapter.line_sources else coupled_step(adapter, history)
+        driving = Driving(self.driver, adapter, history)
+        driving.decide()
+        coupled = None if adapter.line_sources else coupled_step(adapter, history, driving.effort)
         return [
-            self._prepared(adapter, history, block, geometry, coupled) for block in adapter.blocks
+            self._prepared(adapter, driving, block, geometry, coupled) for block in adapter.blocks
         ]
 
     def _prepared(
         self,
         adapter: Adapter,
-        history: History,
+        driving: Driving,
         block: Block,
         geometry: Plane1D | Plane2D | None,
         coupled: CoupledStep | None,
     ) -> BlockState:
+        history, effort = driving.history, driving.effort
         others = _OTHERS.init(adapter, history)
         # The first formal solution begins without scattered background light.
-        s = BlockState(block, others, history, np.inf, coupled=coupled, since=history.made + 1)
+        since = history.made + 1
+        s = BlockState(block, others, history, driving, np.inf, coupled=coupled, since=since)
         if coupled is not None:
             return s
         atom, y = adapter.atom(block), adapter.read()[block.span]
         lte = adapter.in_lte(block)
         # With a profile that is not that of complete redistribution they are worth more.
         kept = not lte and adapter.redistributes(block)
-        operator = operator_for(atom, geometry, y if kept else None)
+        operator = operator_for(atom, geometry, y if kept else None, effort)
         if operator is None or not operator.regular:
             return s
         first = None if kept else operator.start()
@@ -241,10 +258,10 @@ class Depthwise:
             if largest(first - y) > _ELSEWHERE:
                 s.note = "the populations that it began with are far off: begun as from LTE"
             else:
-                operator, first = operator_for(atom, geometry, y), None
+                operator, first = operator_for(atom, geometry, y, effort), None
                 if operator is None or not operator.regular:
                     return s
-        s.operator, s.carries = operator, isinstance(operator, CarriesLight)
+        s.operator, s.carries = operator, able(operator, CarriesLight)
         if first is not None:
             s.first = first
             # Collisional-radiative switching begins as another problem, from LTE.
@@ -301,8 +318,8 @@ class Depthwise:
         """
         known: dict[Block, Array | None] = {}
         for s in state:
-            if s.first is not None and isinstance(s.operator, KnowsRadiation):
-                known[s.block] = s.operator.start_radiation()
+            if s.first is not None and s.operator is not None and able(s.operator, KnowsRadiation):
+                known[s.block] = cast(KnowsRadiation, s.operator).start_radiation()
         return {block: J for block, J in known.items() if J is not None}
 
     def step(self, evaluation: Evaluation, state: list[BlockState]) -> Step:
@@ -311,13 +328,22 @@ class Depthwise:
             for s in state:
                 s.clear()
             return Step(None, by="mali")
+        driving = state[0].driving
+        moved = self._moved(evaluation, state) if driving.looks else 0.0
+        decision = driving.decide(evaluation, moved)
+        if decision.hand_over:
+            raise PolicyOutputError("the driver decided so")
+        if decision.plain:
+            return Step(None, by="mali", note=driving.noted())
         coupled = state[0].coupled
         if coupled is not None:
-            proposed = coupled.propose(evaluation)
+            proposed = coupled.propose(evaluation, decision)
             if proposed is None:
-                return Step(None, by="mali")
+                return Step(None, by="mali", note=driving.noted())
             y_next, size, image = proposed
-            return Step(y_next, estimate=relative(size), by=ALONE, image=image)
+            driving.stepped(size)
+            note = driving.noted()
+            return Step(y_next, estimate=relative(size), by=ALONE, image=image, note=note)
         if all(s.operator is None and s.others.waits for s in state):
             return Step(None, by="mali")
         assert evaluation.lambda_residual is not None
@@ -333,7 +359,8 @@ class Depthwise:
                 error = relative(largest(proposal - evaluation.y[s.block.span]))
             estimate = max(estimate, error)
             y_next[s.block.span] = proposal
-        note = "; ".join(s.note for s in state if s.note)
+        driving.stepped(estimate)
+        note = "; ".join(n for n in (driving.noted(), *(s.note for s in state)) if n)
         for s in state:
             s.note = ""
         if any(s.by_policy for s in state):
@@ -341,6 +368,15 @@ class Depthwise:
         else:
             by = ALONE if any(s.operator is not None for s in state) else _OTHERS.name
         return Step(y_next, estimate=estimate, by=by, note=note)
+
+    @staticmethod
+    def _moved(evaluation: Evaluation, state: list[BlockState]) -> float:
+        """Return how far the state is from what operators were linearised around."""
+        moved = 0.0
+        for s in state:
+            if s.operator is not None and s.operator.y is not None:
+                moved = max(moved, largest(s.operator.y - evaluation.y[s.block.span]))
+        return moved
 
     def _combined(self, evaluation: Evaluation, s: BlockState) -> tuple[Array, Array, Array, Array]:
         """Return the error of the last state, and the best combination of the states visited.
@@ -371,8 +407,11 @@ class Depthwise:
         it stays, since what is accelerated there has to be one map (`lw_rl.schemes.coupled`).
         """
         assert s.operator is not None and s.operator.y is not None
-        if s.made == 1 or s.redistributed:
+        renew = s.driving.decision.renew
+        if s.redistributed or (s.made == 1 if renew is None else not renew):
             return False
+        if renew:
+            return True
         return largest(s.operator.y - start) > shipped().moved
 
     def _correct(self, evaluation: Evaluation, s: BlockState) -> tuple[Array, float]:
@@ -391,9 +430,10 @@ class Depthwise:
             s.asks = False
         s.by_policy = s.asks and not size < s.after * s.size
         s.size = size
+        decision = s.driving.decision
         if self.policy is None or not s.by_policy:
             s.last = None
-            return start + estimate, size
+            return start + decision.relaxation * estimate, size
         if s.frame is None:
             assert isinstance(s.operator, TwoLevelOperator)
             s.frame = make_frame(s.operator.line)
@@ -405,4 +445,6 @@ class Depthwise:
             s.asks, s.by_policy, s.note = False, False, f"left to the operator: {err}"
             return start + estimate, size
         s.last = step, estimate
-        return start + step, size
+        if decision.weight != 1.0:
+            step = estimate + decision.weight * (step - estimate)
+        return start + decision.relaxation * step, size

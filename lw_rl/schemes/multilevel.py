@@ -14,10 +14,9 @@ from ..host.adapter import Adapter
 from ..host.equations import Equations
 from ..host.state import Evaluation
 from ..norms import largest, limit_step
-from ..operator.base import geometry_for
-from ..operator.coupled_light_2d import Ways2D, fits
+from ..operator.effort import Effort
 from ..operator.multilevel import CoupledEquilibrium
-from ..operator.plane_2d import Plane2D
+from ..policies.drive import Decision
 from .newton import NewtonStep, newton_step
 
 __all__ = ["CoupledStep", "coupled_step"]
@@ -67,7 +66,9 @@ class CoupledStep:
     within: float = 1.0
     slow: bool = False
 
-    def propose(self, evaluation: Evaluation) -> tuple[Array, float, Array | None] | None:
+    def propose(
+        self, evaluation: Evaluation, decision: Decision
+    ) -> tuple[Array, float, Array | None] | None:
         """Return the next unknown, the size of the operator's step, and what that leads to.
 
         The latter is None for a step of complete linearisation, which is not combined with others.
@@ -77,7 +78,8 @@ class CoupledStep:
         the context, for scattered light follows it.
         """
         adapter, y = self.adapter, evaluation.y
-        if self.slow and self.newton is not None:
+        complete = self.slow if decision.renew is None else decision.renew
+        if complete and self.newton is not None:
             found = self.newton.propose(y)
             if found is not None and found[1] < self.within:
                 self.within = found[1]
@@ -91,29 +93,31 @@ class CoupledStep:
         n, J = solved
         image = adapter.unknown(np.split(n, transfer.first_level[1:]))
         step = largest(image - y)
+        self.equations.foresee(J)
         adapter.write_radiation_ahead(transfer.waves, J)
         self.slow = _SLOW * self.last < step < 1.0
         self.last = step
+        if self.equations.redistributes:
+            return image, step, image
         within = shipped().moved
         ys, images = self.history.images(within)
+        if decision.relaxation != 1.0:
+            return y + decision.relaxation * (image - y), step, image
         if not ys or step > within:
             return image, step, image
         return limit_step(y, anderson_mix([*ys, y], [*images, image]), within), step, image
 
 
-def coupled_step(adapter: Adapter, history: History) -> CoupledStep | None:
+def coupled_step(
+    adapter: Adapter, history: History, effort: Effort | None = None
+) -> CoupledStep | None:
     """Return the steps of the coupled operator, None where it does not apply.
 
-    In two dimensions it does where there is memory for it.
+    It is at home in one dimension.
     """
-    geometry = geometry_for(adapter.grid)
-    if geometry is None:
-        return None
-    if isinstance(geometry, Plane2D) and not fits(geometry, *adapter.entries()):
+    if adapter.grid.Ndim != 1:
         return None
     equations = Equations(adapter)
-    ways = None
-    if isinstance(geometry, Plane2D):
-        ways = Ways2D(geometry, adapter.plane_light(equations.transfer.waves))
-    operator = CoupledEquilibrium(equations.transfer, ways)
-    return CoupledStep(adapter, equations, operator, history, newton_step(adapter))
+    effort = Effort() if effort is None else effort
+    operator = CoupledEquilibrium(equations.transfer, effort)
+    return CoupledStep(adapter, equations, operator, history, newton_step(adapter, effort))

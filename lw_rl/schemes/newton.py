@@ -12,6 +12,7 @@ from ..errors import ContextError
 from ..host.adapter import Adapter
 from ..host.medium import Medium, check_differentiable, medium
 from ..norms import largest, limit_step, to_log
+from ..operator.effort import Effort
 from ..operator.linearised import LinearisedEquilibrium, State, scatters
 from .anderson import MAX_STEP
 
@@ -35,9 +36,12 @@ class NewtonStep:
     ----------
     adapter : Adapter
         Access to the context.
+    effort : Effort
+        What it took.
     """
 
     adapter: Adapter
+    effort: Effort = field(default_factory=Effort)
     _medium: Medium | None = field(default=None, repr=False)
     _last: LinearisedEquilibrium | None = field(default=None, repr=False)
 
@@ -78,12 +82,14 @@ class NewtonStep:
         last = self._last
         if last is not None and largest(np.log(state.n / last.state.n)) < shipped().moved:
             return last.solve(state.net(), none)
+        Nwave, Nspace = state.J.shape
+        self.effort.did("complete", Nwave * Nspace * state.n.size)
         self._last = linear = LinearisedEquilibrium(state, (state.lagging(),))
         lagging: Array = linear.respond()[0].sum(axis=0)
         return linear.solve(state.net(), none) + lagging
 
 
-def newton_step(adapter: Adapter) -> NewtonStep | None:
+def newton_step(adapter: Adapter, effort: Effort) -> NewtonStep | None:
     """Return the Newton steps of a context, None where its equations cannot be differentiated."""
     unknowns = sum(p.size for p in adapter.populations())
     if adapter.conserves_charge or unknowns > _MOST_UNKNOWNS:
@@ -92,4 +98,4 @@ def newton_step(adapter: Adapter) -> NewtonStep | None:
         check_differentiable(adapter.ctx)
     except ContextError:
         return None
-    return NewtonStep(adapter)
+    return NewtonStep(adapter, effort)

@@ -241,9 +241,9 @@ class Safeguarded:
             if note and state.best is not None and residual > state.best[1]:
                 return self._go_back(state, note)
         step = self._propose(evaluation, state, estimate)
-        if step.y is not None:
+        if step.y is not None and step.estimate < relative(residual):
             # A scheme that hardly moves, or a policy that says so, is no sign of equilibrium.
-            step = replace(step, estimate=max(step.estimate, relative(residual)))
+            step = replace(step, estimate=relative(residual))
         return step.noted(note)
 
     def _propose(self, evaluation: Evaluation, state: SafeguardState, estimate: float) -> Step:

@@ -169,6 +169,7 @@ def train_control(
         )
     path = Path(folder) if folder is not None else None
     recorder = TrainingRecorder(path, settings.steps, rows, quiet, redraw)
+    model.set_logger(recorder.make_logger())
     # The recorder dumps the log, at equal steps: hence not the algorithm, at episodes' ends.
     try:
         model.learn(settings.steps, callback=recorder, log_interval=10**9)

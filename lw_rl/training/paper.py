@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3 import SAC
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
@@ -271,7 +271,7 @@ def train_sac(
         seed=seed,
         device="cpu",
     )
-    model.set_logger(configure(None, []))
+    model.set_logger(Logger(None, []))
     curve = Curve()
     at = [settings.steps * (k + 1) // evaluations for k in range(evaluations)]
     recorder = CurveRecorder(curve, max(settings.steps // 100, 4), at, rollout_steps)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from stable_baselines3 import SAC
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import Logger, configure
 
 from ..files import write_atomically
 from ..terminal import progress_bar
@@ -65,10 +65,11 @@ class TrainingRecorder(BaseCallback):
         self._shown = 0
         self._bar = progress_bar(quiet, time_left=True)
 
+    def make_logger(self) -> Logger:
+        """Return what the model is to log to, before it learns: without it SB3 makes a folder."""
+        return configure(str(self.folder), ["csv"]) if self.folder else Logger(None, [])
+
     def _on_training_start(self) -> None:
-        self.model.set_logger(
-            configure(str(self.folder), ["csv"]) if self.folder else configure(None, [])
-        )
         self._started = (time.perf_counter(), time.process_time())
         self._drawn = self._started[0]
         self._bar.start()

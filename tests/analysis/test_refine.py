@@ -13,7 +13,7 @@ from plane_helpers import plane_context, reference
 import lw_rl
 from lw_rl import atmospheres
 from lw_rl.analysis.refine import read_populations
-from lw_rl.errors import PopulationsError
+from lw_rl.errors import PopulationsError, UnknownNameError
 from lw_rl.host.adapter import Adapter
 
 
@@ -150,6 +150,18 @@ def test_coordinates_are_checked():
         read_populations(adapter, n, column_mass=mass[::-1])
     with pytest.raises(PopulationsError, match="positive"):
         read_populations(adapter, n, column_mass=-mass)
+    tau = np.append(-np.inf, adapter.log_tau()[1:])
+    with pytest.raises(PopulationsError, match="finite"):
+        read_populations(adapter, n, log_tau=tau)
+
+
+def test_arguments_of_the_solve_that_are_none_leave_the_context_as_it_was():
+    ctx = problem("hydrogen")
+    n, J = populations(ctx), np.array(ctx.spect.J)
+    with pytest.raises(UnknownNameError, match="unknown scheme"):
+        lw_rl.refine(ctx, n[::-1].copy(), repair=True, quiet=True, scheme="none")
+    np.testing.assert_array_equal(populations(ctx), n)
+    np.testing.assert_array_equal(ctx.spect.J, J)
 
 
 def test_several_atoms_are_named():
@@ -178,3 +190,19 @@ def test_a_context_changed_in_place_goes_on_from_what_it_holds():
         cold.append(lw_rl.solve(fresh, quiet=True).Nformal)
         assert np.max(np.abs(populations(ctx) / populations(fresh) - 1.0)) < 2e-3
     assert sum(warm) < sum(cold)
+
+
+@pytest.mark.parametrize("atom", ["CaII", pytest.param("H", marks=pytest.mark.slow)])
+def test_after_a_jump_it_is_no_dearer_than_from_lte(atom):
+    atmosphere = atmospheres.load("FALC")
+    ctx = lw_rl.build_context(atom, atmosphere, Nrays=3)
+    lw_rl.solve(ctx, quiet=True)
+    atmosphere.temperature[:] *= 1.6
+    ctx.update_deps()
+    jumped = pickle.loads(pickle.dumps(ctx))
+    ctx.activeAtoms[0].n[:] = ctx.activeAtoms[0].nStar
+    cold = lw_rl.solve(ctx, quiet=True)
+    warm = lw_rl.solve(jumped, quiet=True)
+    assert warm.converged
+    assert warm.Nformal <= cold.Nformal + 1
+    assert warm.Nformal < 10

@@ -152,6 +152,7 @@ def test_what_the_linearisation_is_wrong_by_is_seen_and_corrected(monkeypatch):
 
 def test_what_cannot_be_answered_is_named():
     ctx = problem("hydrogen")
+    n, J = populations(ctx), np.array(ctx.spect.J)
     with pytest.raises(NotConvergedError, match=r"lw_rl\.solve\(ctx\)"):
         lw_rl.response_functions(ctx, "temperature")
     cases = [
@@ -160,6 +161,7 @@ def test_what_cannot_be_answered_is_named():
         ({"mu": 0.0}, SpectrumError, "mu is the cosine"),
         ({"rtol": -1.0}, SpectrumError, "rtol"),
         ({"wavelengths": [2.0, 1.0]}, SpectrumError, "increasing"),
+        ({"wavelengths": []}, SpectrumError, "increasing"),
         ({"populations": "frozen"}, UnknownNameError, "kind of populations"),
     ]
     for arguments, kind, message in cases:
@@ -167,6 +169,8 @@ def test_what_cannot_be_answered_is_named():
             lw_rl.response_functions(ctx, **arguments)
     with pytest.raises(ContextError, match="lightweaver.Context"):
         lw_rl.response_functions(None, "temperature")
+    np.testing.assert_array_equal(populations(ctx), n)
+    np.testing.assert_array_equal(ctx.spect.J, J)
 
 
 def test_in_partial_redistribution_the_profiles_can_be_held():

@@ -160,3 +160,14 @@ def test_a_beginning_that_is_none_is_named():
         lw_rl.time_step(ctx, 1.0, before=[1.1 * n])
     np.testing.assert_array_equal(populations(ctx), n)
     assert lw_rl.time_step(ctx, 1e-3, before=[n]).converged
+
+
+def test_a_step_before_of_something_else_is_named():
+    ctx = problem("hydrogen")
+    n = populations(ctx)
+    other = lw_rl.time_step(lw_rl.build_context("CaII_K", "FALC", Nrays=3), 0.1)
+    with pytest.raises(TimeStepError, match="other atoms or depths"):
+        lw_rl.time_step(ctx, 1.0, other)
+    with pytest.raises(TimeStepError, match="step before; got 'first'"):
+        lw_rl.time_step(ctx, 1.0, "first")
+    np.testing.assert_array_equal(populations(ctx), n)

@@ -39,7 +39,7 @@ def test_in_two_dimensions_sweeps_are_counted_and_are_the_operators():
     with watched() as clock:
         result = lw_rl.solve(ctx, quiet=True)
     assert result.Nformal == 1 and 20 < clock.calls["Transfer2D.mean_intensity"] < 70
-    assert clock.seconds["operator"] > clock.seconds["certificate"]
+    assert clock.seconds["operator"] > clock.seconds["decision layer"]
 
 
 def test_what_was_watched_is_left_as_it_was(ctx):

@@ -26,7 +26,7 @@ def found():
 
 
 def test_each_estimate_is_compared_with_the_error(found):
-    assert set(found) == set(MEASURED)
+    assert set(found) == {*MEASURED, "trials"}
     for name in FACTORS:
         seen = found[name]
         assert np.all(np.isfinite(seen)) and min(seen, default=1.0) > 0.0
@@ -73,6 +73,8 @@ def test_the_file_is_read_and_says_what_set_each(found, monkeypatch, tmp_path):
 
 
 def test_without_a_stop_there_is_no_factor(monkeypatch):
-    monkeypatch.setattr(settings_calibration, "measure", lambda problem: {n: [] for n in MEASURED})
+    monkeypatch.setattr(
+        settings_calibration, "measure", lambda problem: {n: [] for n in (*MEASURED, "trials")}
+    )
     with pytest.raises(NoReferenceError, match="step, combination, plain, defect"):
         calibrate_settings(1)

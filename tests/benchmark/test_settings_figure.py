@@ -15,14 +15,26 @@ from lw_rl.cli import main
 def test_a_panel_for_each_value_that_was_measured_with_the_value_marked():
     source = resources.files("lw_rl.certificate").joinpath("calibrated.json")
     values = json.loads(source.read_text())["values"]
-    panels = settings_figure({"values": values}).axes
+    values["step"]["rates"] = [
+        {"value": value, "stops": 10, "false": 2, "compared": 5, "over_budget": 1}
+        for value in (1.0, 2.0)
+    ]
+    *panels, legend = settings_figure({"values": values}).axes
+    assert {"false convergence", "over budget", "in use"} <= {
+        text.get_text() for text in legend.get_legend().get_texts()
+    }
     names = [ax.get_title().partition(":")[0] for ax in panels]
-    assert set(names) == {"step", "combination", "plain", "defect", "rough", "moved"}
+    assert set(names) == {"step", "combination", "plain", "defect", "rough", "moved", "allowance"}
     for name, ax in zip(names, panels, strict=True):
-        assert getattr(shipped(), name) in [line.get_xdata()[0] for line in ax.lines]
-        assert len(ax.lines[0].get_xdata()) == len(
-            values[name].get("quantiles") or values[name]["defects"]
-        )
+        marked = next(line for line in ax.lines if line.get_label() == "in use")
+        assert marked.get_xdata()[0] == getattr(shipped(), name)
+        (label,) = ax.texts
+        assert label.get_horizontalalignment() == "right"
+        seen = values[name].get("quantiles") or values[name].get("defects")
+        if seen:
+            assert len(ax.lines[0].get_xdata()) == len(seen)
+    drawn = {line.get_label(): list(line.get_ydata()) for line in panels[names.index("step")].lines}
+    assert drawn["false convergence"] == [0.2, 0.2] and drawn["over budget"] == [0.2, 0.2]
 
 
 def test_the_command_draws_the_settings_that_ship(tmp_path):

@@ -51,7 +51,7 @@ def test_solve_of_an_atom_with_many_levels(command, tmp_path):
     fields = json.loads(done.stdout)
     assert fields["problem"]["atom"] == "CaII"
     assert list(fields["solves"]) == [
-        "lightweaver", "mali", "mali_scattering", "anderson10", "depthwise",
+        "lightweaver", "mali", "mali_scattering", "anderson_scattering", "depthwise",
     ]  # fmt: skip
     counts = {k: v["formal_solutions"]["1e-3"] for k, v in fields["solves"].items()}
     assert counts["mali_scattering"] < 100 and counts["depthwise"] < 100

@@ -10,14 +10,19 @@ from plane_helpers import plane_context
 from solver_helpers import slab
 
 from lw_rl import atmospheres
+from lw_rl.benchmark.robustness_problems import HostileProblem
 from lw_rl.host.adapter import Adapter
 from lw_rl.host.context import build_context
 from lw_rl.host.state import Atom, Grid, Line
+from lw_rl.norms import largest
 from lw_rl.operator.base import (
     EquilibriumOperator,
     Geometry,
+    KnowsScattering,
+    able,
     geometry_for,
     has_operator,
+    lit,
     operator_for,
 )
 from lw_rl.operator.lambda_1d import Plane1D
@@ -33,6 +38,39 @@ def two_level(physics):
 def members(protocol):
     names = {*vars(protocol), *protocol.__annotations__}
     return {n for n in names if not n.startswith("_")}
+
+
+@pytest.mark.parametrize("index", [300, 851])
+def test_scattered_light_of_the_state_is_what_the_host_has_later(index):
+    """Formal solutions at one state differ by the scattered light that each has of the last."""
+    adapter = Adapter(HostileProblem(101, index).context())
+    (block,) = adapter.blocks
+    operator = operator_for(adapter.atom(block), geometry_for(adapter.grid))
+    assert able(operator, KnowsScattering)
+    y = operator.start()
+    first, _, last = (adapter.evaluate(y) for _ in range(3))
+    own = lit(first, {block: operator})
+    lag = largest(last.lambda_residual - first.lambda_residual)
+    assert lag > 1e-4
+    assert largest(last.lambda_residual - own.lambda_residual) < 0.1 * lag
+    # It is done once, and not where an operator is missing.
+    assert lit(own, {block: operator}) is own and lit(first, {}) is first
+
+
+def test_without_the_host_s_rays_the_largest_change_counts(ctx):
+    adapter = Adapter(ctx)
+    (block,) = adapter.blocks
+    physics = adapter.line(block)
+    operator = TwoLevelOperator(physics, adapter.read())
+    evaluation = adapter.evaluate()
+    assert operator.profile is None
+    y, residual = evaluation.y, evaluation.lambda_residual
+    change = np.zeros((7, y.size))
+    np.testing.assert_array_equal(operator.lit(y, residual, change), residual)
+    change[3] = 1e-3 * np.exp(y)
+    more = operator.lit(y, residual, change) - residual
+    assert np.all(more >= 0.0) and more.max() > 0.0
+    np.testing.assert_array_equal(operator.lit(y, residual, -change) - residual, more)
 
 
 def test_a_two_level_atom_in_one_dimension_has_one(ctx):

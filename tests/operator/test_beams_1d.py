@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lw_rl.operator.beams_1d import Beams, DiffuseLight, optical_steps
+from lw_rl.operator.beams_1d import Beams, DiffuseLight, Rays, optical_steps
 from lw_rl.operator.bezier_1d import mean_intensity, stencils, unit_responses
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(5)
 MU, WEIGHT = 0.5 * (1.0 + NODES), 0.5 * WEIGHTS
+RAYS = Rays.of(MU, WEIGHT, 1)
 #: More than one block of wavelengths, the last one not full.
 WAVES = 70
 
@@ -21,13 +22,13 @@ def medium():
     height = np.linspace(1.0, 0.0, 60)
     chi = 10.0 ** (np.linspace(-3.0, 5.0, 60)[:, None] + rng.normal(0.0, 0.7, (60, WAVES)))
     source = np.exp(np.cumsum(rng.normal(0.0, 0.1, chi.shape), axis=0))
-    return optical_steps(chi, height), source, np.repeat([[1.0], [1.2]], WAVES, axis=1)
+    return optical_steps(chi[None], height), source[None], np.repeat([[1.0], [1.2]], WAVES, axis=1)
 
 
 def alone(step, source, v, linear=False):
     """Return the stencils of a wavelength alone, and what is left of light after its steps."""
-    along = step[:, v, None] / MU
-    decay, source = np.exp(-along), np.repeat(source[:, v, None], MU.size, axis=1)
+    along = step[0, :, v, None] / MU
+    decay, source = np.exp(-along), np.repeat(source[0, :, v, None], MU.size, axis=1)
     return *stencils(along, decay, source, linear), decay
 
 
@@ -35,49 +36,65 @@ def alone(step, source, v, linear=False):
 def test_each_wavelength_is_as_it_is_alone(medium, linear):
     step, source, planck = medium
     at = np.arange(WAVES) % 2 == 1 if linear else None
-    beams = Beams.around(step, source, MU, WEIGHT, planck, at)
-    J, diagonal = beams.mean_intensity(source), beams.diagonal()
+    beams = Beams.around(step, source, RAYS, planck, at, precision=np.float64)
+    J, diagonal = beams.mean_intensity(source)[0], beams.diagonal()[0]
     weight = np.broadcast_to(WEIGHT, (60, 5)).copy()
     for v in (0, 1, 31, 32, 69):
         inward, outward, decay = alone(step, source, v, linear and v % 2 == 1)
-        S = np.repeat(source[:, v, None], 5, axis=1)
-        expected = mean_intensity(inward, outward, decay, weight, S, beams.incident[:, v])
+        S = np.repeat(source[0, :, v, None], 5, axis=1)
+        expected = mean_intensity(inward, outward, decay, weight, S, beams.incident[0, :, v])
         # Weights of thin steps are series in both, of which here one is the difference to one.
         np.testing.assert_allclose(J[:, v], expected, rtol=1e-7)
         Lambda = unit_responses(inward, outward, decay, weight, np.ones_like(S))
         np.testing.assert_allclose(diagonal[:, v], np.diag(Lambda), atol=1e-9)
 
 
-def test_directions_add_up(medium):
+def test_weights_of_single_precision_leave_photons_where_they_are(medium):
     step, source, planck = medium
-    both, down, up = (
-        Beams.around(step, source, MU, WEIGHT, planck, down=a, up=b)
-        for a, b in ((True, True), (True, False), (False, True))
-    )
-    sum_of = down.mean_intensity(source) + up.mean_intensity(source)
-    np.testing.assert_allclose(sum_of, both.mean_intensity(source), rtol=1e-13)
-    np.testing.assert_allclose(down.diagonal() + up.diagonal(), both.diagonal(), rtol=1e-13)
+    exact = Beams.around(step, source, RAYS, planck, precision=np.float64)
+    beams = Beams.around(step, source, RAYS, planck)
+    assert beams.weights.dtype == np.float32
+    J = exact.mean_intensity(source)
+    np.testing.assert_allclose(beams.mean_intensity(source), J, rtol=1e-5)
+    np.testing.assert_allclose(beams.diagonal(), exact.diagonal(), atol=1e-6)
+    # What a step adds and what it takes are rounded together: no photon is lost by that.
+    one = np.ones_like(source)
+    lost = 1.0 - Beams.around(step, one, RAYS, one[0, :2]).mean_intensity(one)
+    tau = np.concatenate([np.zeros((1, 1, WAVES)), np.cumsum(step, axis=1)], axis=1)
+    assert np.all(np.abs(lost[tau > 40.0]) < 1e-14)
+
+
+def test_bundles_add_up(medium):
+    step, source, planck = medium
+    both = Beams.around(step, source, RAYS, planck)
+    rays = Rays.of(MU, WEIGHT, 10)
+    assert np.all(rays.down != rays.up)
+    step, source = np.repeat(step, 10, axis=0), np.repeat(source, 10, axis=0)
+    each = Beams.around(step, source, rays, planck)
+    J, diagonal = each.mean_intensity(source).sum(axis=0), each.diagonal().sum(axis=0)
+    np.testing.assert_allclose(J, both.mean_intensity(source[:1])[0], rtol=1e-13)
+    np.testing.assert_allclose(diagonal, both.diagonal()[0], rtol=1e-13)
 
 
 def test_memory_of_others_may_be_written_to(medium):
     step, source, planck = medium
-    first = Beams.around(step, source, MU, WEIGHT, planck)
+    first = Beams.around(step, source, RAYS, planck)
     J = first.mean_intensity(source)
-    other = Beams.around(2.0 * step, source, MU, WEIGHT, planck, into=first.weights)
+    other = Beams.around(2.0 * step, source, RAYS, planck, into=first.weights)
     assert other.weights is first.weights
-    again = Beams.around(step, source, MU, WEIGHT, planck, into=other.weights)
+    again = Beams.around(step, source, RAYS, planck, into=other.weights)
     np.testing.assert_array_equal(again.mean_intensity(source), J)
 
 
 def test_a_constant_source_function_is_the_intensity_where_it_is_thick(medium):
     step = medium[0]
     one = np.ones_like(medium[1])
-    J = Beams.around(step, one, MU, WEIGHT, one[:2]).mean_intensity(one)
-    tau = np.concatenate([np.zeros((1, WAVES)), np.cumsum(step, axis=0)])
+    J = Beams.around(step, one, RAYS, one[0, :2]).mean_intensity(one)
+    tau = np.concatenate([np.zeros((1, 1, WAVES)), np.cumsum(step, axis=1)], axis=1)
     assert np.all(J <= 1.0 + 1e-12)
     np.testing.assert_allclose(J[tau > 40.0], 1.0, rtol=1e-12)
     # Half of the sky is dark.
-    np.testing.assert_allclose(J[0], 0.5, rtol=1e-12)
+    np.testing.assert_allclose(J[0, 0], 0.5, rtol=1e-12)
 
 
 @pytest.mark.parametrize("epsilon", [1.0, 1e-2, 1e-4])

@@ -9,7 +9,8 @@ import pytest
 from multilevel_helpers import Evaluated, problem, solved
 
 from lw_rl.operator import coupled_light
-from lw_rl.operator.coupled_light import Radiation
+from lw_rl.operator.coupled_light import Radiation, Rows
+from lw_rl.operator.response_1d import emitted
 
 
 def around(e, thorough=False, **changes):
@@ -17,6 +18,11 @@ def around(e, thorough=False, **changes):
     rates = replace(e.rates, **changes)
     radiation = Radiation(e.equations.transfer, rates, {}, thorough)
     return radiation, radiation.linearised(rates.n, np.ascontiguousarray(rates.before.T), 1.0)
+
+
+def seen(e, light, emitter):
+    """Return rates and mean intensity."""
+    return light.rates(emitter, Rows.of(e.equations.transfer))
 
 
 def emitters(e):
@@ -28,7 +34,7 @@ def emitters(e):
 def test_intensities_are_the_hosts_where_the_formal_solution_was_made(kind):
     e = Evaluated(solved(kind))
     radiation, light = around(e)
-    J = light.bundles(emitters(e)).sum(axis=0) + light.outside
+    J = seen(e, light, emitters(e))[1]
     np.testing.assert_allclose(J, e.rates.J.T, rtol=1e-4)
     # Before they are tied to it, they are within a per cent nearly everywhere.
     ratio = radiation._tie.ratio
@@ -39,14 +45,37 @@ def test_intensities_are_the_hosts_where_the_formal_solution_was_made(kind):
 def dense(scattering, k):
     """Return a wavelength's operator, made by unit sources."""
     N, V = scattering.J.shape
-    beams, ratio = scattering._beams[0], scattering._tie.ratio[:, k]
-    dark = beams.mean_intensity(np.zeros((N, V)))[:, k]
+    beams, ratio = scattering.beams, scattering.tie.ratio[:, k]
+    dark = beams.mean_intensity(np.zeros((1, N, V)))[0, :, k]
     Lambda = np.empty((N, N))
     for j in range(N):
-        unit = np.zeros((N, V))
-        unit[j] = 1.0
-        Lambda[:, j] = beams.mean_intensity(unit)[:, k] - dark
+        unit = np.zeros((1, N, V))
+        unit[0, j] = 1.0
+        Lambda[:, j] = beams.mean_intensity(unit)[0, :, k] - dark
     return ratio[:, None] * Lambda, ratio * dark
+
+
+@pytest.mark.parametrize("kind", ["moving", "magnesium"])
+def test_rates_are_sums_over_bundles_of_what_each_entry_sees(kind):
+    e = Evaluated(problem(kind))
+    _, light = around(e)
+    t, rows, emitter = e.equations.transfer, Rows.of(e.equations.transfer), 1.1 * emitters(e)
+    plain, at = light.plain, light.some.waves
+    eta = emitted(t.start, t.first, rows.single, t.emission, t.profile, emitter, light.eta)
+    each = plain.tie.ratio * plain.beams.mean_intensity(eta * plain.over)
+    if light.scattering is not None:
+        before = light.scattering.J.copy()
+        each[:, :, at] = light.scattering.bundles(np.ascontiguousarray(eta[:, :, at]))
+        light.scattering.J[:] = before
+    rate, J = seen(e, light, emitter)
+    np.testing.assert_allclose(J, each.sum(axis=0) + plain.tie.outside, rtol=1e-11)
+    for k in range(len(t.lower)):
+        e_k, at_k = t.entries(k), slice(t.first[k], t.first[k] + t.start[k + 1] - t.start[k])
+        sees = (t.profile[:, :, e_k] * each[:, :, at_k]).sum(axis=0) + plain.tie.outside[:, at_k]
+        rises, falls = ((x[:, e_k] * sees).sum(axis=1) for x in (t.up, t.down))
+        np.testing.assert_allclose(rate[rows.up[k]], rises, rtol=1e-11)
+        if rows.up[k] != rows.down[k]:
+            np.testing.assert_allclose(rate[rows.down[k]], falls, rtol=1e-11)
 
 
 @pytest.mark.parametrize("kind", ["magnesium", "calcium"])
@@ -54,14 +83,14 @@ def test_scattering_is_solved(kind):
     e = Evaluated(problem(kind))
     _, light = around(e)
     scattering = light.scattering
-    assert len(light.at) > 10
-    eta = np.repeat(light.eta[None, :, light.at], 1, axis=0)
+    assert len(light.some.waves) > 10
+    eta = np.repeat(light.eta[None, :, light.some.waves], 1, axis=0)
     scattering.iterated(eta, 100, 1e-12)
-    for k in range(0, len(light.at), 5):
+    for k in range(0, len(light.some.waves), 5):
         Lambda, dark = dense(scattering, k)
         A = np.eye(len(Lambda)) - Lambda * scattering._albedo[:, k]
         S = eta[0, :, k] / scattering.total[0, :, k]
-        J = np.linalg.solve(A, Lambda @ S + dark + scattering._tie.outside[:, k])
+        J = np.linalg.solve(A, Lambda @ S + dark + scattering.tie.outside[:, k])
         np.testing.assert_allclose(scattering.J[:, k], J, rtol=1e-6)
 
 
@@ -71,8 +100,8 @@ def test_where_light_does_not_diffuse_its_operator_is_made():
     _, light = around(e, thorough=True)
     scattering = light.scattering
     made = list(scattering._dense)
-    assert made and len(made) < len(light.at)
-    eta = np.repeat(light.eta[None, :, light.at], 1, axis=0)
+    assert made and len(made) < len(light.some.waves)
+    eta = np.repeat(light.eta[None, :, light.some.waves], 1, axis=0)
 
     def left():
         scattering.J = 2.0 * scattering.J
@@ -89,7 +118,7 @@ def test_operators_that_are_not_positive_are_linear():
     e = Evaluated(problem("magnesium"))
     radiation, light = around(e, thorough=True, sca=0.999 * e.rates.chi)
     assert radiation._linear.any() and not radiation._linear.all()
-    assert np.all(np.isfinite(light.bundles(emitters(e))))
+    assert np.all(np.isfinite(seen(e, light, emitters(e))[1]))
     for k in list(light.scattering._dense)[::10]:
         Lambda, _ = dense(light.scattering, k)
         A = np.eye(len(Lambda)) - Lambda * light.scattering._albedo[:, k]
@@ -105,12 +134,12 @@ def test_the_diagonal_is_that_of_the_operator():
     _, light = around(e, sca=np.zeros_like(e.rates.sca))
     assert light.scattering is None
     emitter, diagonal = emitters(e), light.diagonal()
-    base = light.bundles(emitter)
+    base = seen(e, light, emitter)[1]
     eta = light.eta.copy()
     k = 40
     light.eta[k] *= 2.0
-    changed = (light.bundles(emitter) - base)[0, k]
-    above = light.plain._tie.ratio[k] > 1.0
+    changed = (seen(e, light, emitter)[1] - base)[k]
+    above = light.plain.tie.ratio[k] > 1.0
     np.testing.assert_allclose(
         (diagonal[0, k] * eta[k])[~above], changed[~above], rtol=1e-6, atol=1e-12 * base.max()
     )
@@ -119,6 +148,6 @@ def test_the_diagonal_is_that_of_the_operator():
 def test_scattering_is_not_solved_where_it_does_not_matter():
     e = Evaluated(problem("hydrogen"))
     _, light = around(e)
-    share = (e.rates.sca.T / light.total[0])[:, light.at]
+    share = (e.rates.sca.T / light.total[0])[:, light.some.waves]
     assert np.all(share.max(axis=0) > coupled_light._SCATTERS)
-    assert 0 < len(light.at) < 0.1 * light.eta.shape[1]
+    assert 0 < len(light.some.waves) < 0.1 * light.eta.shape[1]

@@ -22,7 +22,7 @@ class Built:
         else:
             self.radiation, J = around.radiation, self_consistent(around)
         linearised = self.radiation.linearised(self.n, J, 1.0)
-        one = np.ones((e.operator._Nrow, self.n.shape[1]))
+        one = np.ones((e.operator._rows.Nrow, self.n.shape[1]))
         self.response = e.operator._response(self.n, linearised, one)
 
     def rates(self, n):
@@ -38,7 +38,7 @@ def self_consistent(built):
 def test_the_light_of_all_makes_the_rates(kind):
     e = Evaluated(solved(kind))
     built = Built(e)
-    up = built.rates(built.n)[e.operator._first_row]
+    up = built.rates(built.n)[e.operator._rows.up]
     np.testing.assert_allclose(up, e.rates.up, rtol=0.1 if kind == "moving" else 1e-4)
 
 
@@ -55,7 +55,7 @@ def test_net_rates_respond_as_the_hosts_do(level):
     there = Built(e, changed, at)
     e.ctx.activeAtoms[0].n[:] = changed
     host = Evaluated(e.ctx, 20)
-    t, rows = e.equations.transfer, e.operator._first_row
+    t, rows = e.equations.transfer, e.operator._rows.up
 
     def balance(n, up, down):
         return n[t.lower] * up / (n[t.upper] * down)
@@ -81,14 +81,15 @@ def test_sums_are_those_of_every_entry():
     B, N, _ = t.profile.shape
     V = len(t.waves)
     rng = np.random.default_rng(0)
-    J, outside = rng.random((B, N, V)), rng.random((N, V))
+    J = rng.random((N, V))
     eta, chi = np.ascontiguousarray(r.eta.T), np.ascontiguousarray(r.chi.T)
     total = opacities(
-        t.start, t.first, t.lower, t.upper, t.absorption, t.stimulated, t.profile, r.n, chi
-    )
-    emission = emitted(t.start, t.first, t.emission, t.profile, r.n[t.upper], eta)
-    rate = np.empty((op._Nrow, N))
-    seen(t.start, t.first, op._first_row, op._second_row, t.up, t.down, t.profile, J, outside, rate)
+        t.start, t.first, op._rows.single, t.lower, t.upper, t.absorption, t.stimulated, t.profile,
+        r.n, chi,
+    )  # fmt: skip
+    emission = emitted(t.start, t.first, op._rows.single, t.emission, t.profile, r.n[t.upper], eta)
+    rate = np.empty((op._rows.Nrow, N))
+    seen(t.start, t.first, op._rows.up, op._rows.down, t.up, t.down, J, rate)
     chi, eta = np.repeat(chi[None], B, axis=0), np.repeat(eta[None], B, axis=0)
     for k in range(len(t.lower)):
         e_k, at = t.entries(k), slice(t.first[k], t.first[k] + t.start[k + 1] - t.start[k])
@@ -96,11 +97,10 @@ def test_sums_are_those_of_every_entry():
         profile = t.profile[:, :, e_k]
         chi[:, :, at] += profile * (t.absorption[:, e_k] * low - t.stimulated[:, e_k] * up)
         eta[:, :, at] += profile * t.emission[:, e_k] * up
-        light = (profile * J[:, :, at]).sum(axis=0) + outside[:, at]
-        rises, falls = ((x[:, e_k] * light).sum(axis=1) for x in (t.up, t.down))
-        np.testing.assert_allclose(rate[op._first_row[k]], rises, rtol=1e-12)
-        if op._second_row[k] != op._first_row[k]:
-            np.testing.assert_allclose(rate[op._second_row[k]], falls, rtol=1e-12)
+        rises, falls = ((x[:, e_k] * J[:, at]).sum(axis=1) for x in (t.up, t.down))
+        np.testing.assert_allclose(rate[op._rows.up[k]], rises, rtol=1e-12)
+        if op._rows.down[k] != op._rows.up[k]:
+            np.testing.assert_allclose(rate[op._rows.down[k]], falls, rtol=1e-12)
     np.testing.assert_allclose(total, chi, rtol=1e-12)
     np.testing.assert_allclose(emission, eta, rtol=1e-12)
 
@@ -126,16 +126,16 @@ def test_the_local_response_is_that_of_the_rates():
     light = built.response.radiation
     local, share = local_response(
         t.start, t.first, t.lower, t.upper, t.emission, t.absorption, t.stimulated, t.profile,
-        t.up, t.down, op._first_row, op._second_row, op._Nrow, built.n, light.total,
+        t.up, t.down, op._rows.up, op._rows.down, op._rows.Nrow, built.n, light.total,
         light.diagonal(),
     )  # fmt: skip
     assert np.all((share >= 0.0) & (share <= 1.0 + 1e-12))
     line, k = int(np.flatnonzero(np.isfinite(t.multiple[:, 0]))[0]), 50
     emitter = built.n[t.upper].copy()
-    before = op._seen(light.bundles(emitter), light.outside, t.profile)
+    before = light.rates(emitter, op._rows)[0]
     emitter[line, k] *= 1.01
-    after = op._seen(light.bundles(emitter), light.outside, t.profile)
-    row = op._first_row[line]
+    after = light.rates(emitter, op._rows)[0]
+    row = op._rows.up[line]
     rises = (after - before)[row, k] / (0.01 * built.n[t.upper[line], k])
     # What is tied by a ratio above one counts as one.
     np.testing.assert_allclose(local[row, k], rises, rtol=0.05)
@@ -146,7 +146,7 @@ def test_sweep_stays_in_equilibrium_and_returns_to_it():
     built = Built(e)
     t, r, op = e.equations.transfer, e.rates, e.operator
     aim = op._sums(np.ascontiguousarray(r.J.T))
-    aim[op._first_row] = r.up
+    aim[op._rows.up] = r.up
     anchored = op._anchored(r, aim)
     fixed = r.collisions.copy()
     np.add.at(fixed, (t.lower, t.upper), anchored.spontaneous)
@@ -157,7 +157,7 @@ def test_sweep_stays_in_equilibrium_and_returns_to_it():
         scale = aim / built.rates(r.n)
         return sweep(
             n, r.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect, t.lower, t.upper,
-            op._first_row, op._second_row, anchored.multiple, built.rates(n) * scale, one,
+            op._rows.up, op._rows.down, anchored.multiple, built.rates(n) * scale, one,
             0.999 * built.response.local, t.inverse, built.response.net, built.response.share,
         )  # fmt: skip
 

@@ -7,7 +7,7 @@ import copy
 import lightweaver as lw
 import numpy as np
 import pytest
-from lightweaver.rh_atoms import H_3_atom, H_6_atom, He_9_atom, MgII_atom
+from lightweaver.rh_atoms import CaII_3D_atom, H_3_atom, H_6_atom, He_9_atom, MgII_atom
 from multilevel_helpers import context, error, populations, problem, solved
 
 import lw_rl
@@ -27,6 +27,23 @@ def test_a_certified_answer_after_a_handful_of_formal_solutions(kind):
     assert result.converged and result.Nformal <= 8
     assert error(ctx, kind) < result.estimate.value < 1e-3
     assert set(result.steps_by) == {"nonlocal"}
+
+
+@pytest.mark.parametrize(
+    ("active", "others"),
+    [
+        pytest.param([H_3_atom], [], id="H, 3 levels"),
+        pytest.param([H_3_atom, atoms.CaII_K], [], id="Ca II K beside H, 3 levels"),
+        pytest.param([CaII_3D_atom], [H_6_atom], id="Ca II, 4", marks=pytest.mark.slow),
+        pytest.param([He_9_atom], [H_6_atom], id="He, 9", marks=pytest.mark.slow),
+    ],
+)
+def test_in_falc_the_host_s_atoms_cost_no_more_than_mali(active, others):
+    ctx = context([model() for model in active], [model() for model in others])
+    mali = lw_rl.solve(copy.deepcopy(ctx), scheme="mali", NmaxIter=300, quiet=True, bound=False)
+    result = lw_rl.solve(ctx, quiet=True, bound=False)
+    # Of a MALI that has not ended after 300 they are a lower limit.
+    assert result.converged and result.Nformal <= 1.1 * mali.Nformal + 3
 
 
 def test_the_host_s_own_driver_takes_the_same_steps():

@@ -7,6 +7,7 @@ from multilevel_helpers import problem, solved
 
 from lw_rl.host.adapter import Adapter
 from lw_rl.norms import largest
+from lw_rl.operator.effort import Effort
 from lw_rl.schemes import newton
 from lw_rl.schemes.anderson import MAX_STEP
 from lw_rl.schemes.newton import newton_step
@@ -16,7 +17,7 @@ def test_it_converges_quadratically():
     ctx = solved("hydrogen")
     adapter = Adapter(ctx)
     exact = adapter.read()
-    step = newton_step(adapter)
+    step = newton_step(adapter, Effort())
     wrong = 0.1 * np.sin(np.arange(exact.size))
     sizes = [largest(wrong)]
     y = exact + wrong
@@ -39,7 +40,7 @@ def test_a_linearisation_serves_while_populations_stay_close(monkeypatch):
     monkeypatch.setattr(
         newton, "LinearisedEquilibrium", lambda *given: made.append(given) or first(*given)
     )
-    step = newton_step(adapter)
+    step = newton_step(adapter, Effort())
     y, _ = step.propose(exact + 0.1 * np.sin(np.arange(exact.size)))
     left = largest(y - exact)
     y, size = step.propose(y)
@@ -55,7 +56,7 @@ def test_a_step_is_limited_and_populations_stay_positive():
     ctx.formal_sol_gamma_matrices()
     adapter = Adapter(ctx)
     y = adapter.read()
-    proposed, size = newton_step(adapter).propose(y)
+    proposed, size = newton_step(adapter, Effort()).propose(y)
     assert size > MAX_STEP
     n = adapter.populations(proposed)[0]
     assert np.all(n > 0.0)
@@ -64,16 +65,16 @@ def test_a_step_is_limited_and_populations_stay_positive():
 
 def test_where_the_equations_are_not_known_there_is_none(monkeypatch):
     adapter = Adapter(problem("hydrogen"))
-    assert newton_step(adapter) is not None
+    assert newton_step(adapter, Effort()) is not None
     monkeypatch.setattr(newton, "_MOST_UNKNOWNS", 10)
-    assert newton_step(adapter) is None
-    assert newton_step(Adapter(problem("charge"))) is None
+    assert newton_step(adapter, Effort()) is None
+    assert newton_step(Adapter(problem("charge")), Effort()) is None
 
 
 def test_no_step_where_a_profile_is_redistributed():
     ctx = problem("magnesium")
     adapter = Adapter(ctx)
-    step = newton_step(adapter)
+    step = newton_step(adapter, Effort())
     ctx.formal_sol_gamma_matrices()
     assert step.propose(adapter.read()) is not None
     ctx.prd_redistribute(maxIter=1)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from small_training import SMALL, quick_problem, small_learner
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import Logger
 
 pytest.importorskip("torch")
 
@@ -17,7 +17,7 @@ from lw_rl.training.follower import Follower
 
 def test_scores_policy_and_checkpoint_at_equal_steps(tmp_path):
     model = small_learner()
-    model.set_logger(configure(None, []))
+    model.set_logger(Logger(None, []))
     before = checkpoint.Spent(seconds=100.0, Nformal=1000)
     follower = Follower(SMALL, tmp_path, before, quick_problem)
     model.learn(80, callback=follower)
