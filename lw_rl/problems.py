@@ -258,6 +258,11 @@ class Problem:
         return isinstance(self.atmosphere, PlaneModel)
 
     @property
+    def columns(self) -> int:
+        """Columns of its atmosphere; 1 in one dimension."""
+        return self.atmosphere.Nx if isinstance(self.atmosphere, PlaneModel) else 1
+
+    @property
     def size(self) -> str:
         """How many depths there are, or rows and columns, where the problem says so."""
         model = self.atmosphere

@@ -58,10 +58,14 @@ def refine(
     the equilibrium is. From there :func:`lw_rl.solve` goes on; or, where LTE is nearer to it than
     what was given, from LTE. So it takes one formal solution more than from LTE at most.
 
+    In two dimensions there is no such operator, and the solve begins with the populations given.
+    Two-level lines begin with their own operator's solution where that is elsewhere; for atoms with
+    more levels nothing says beforehand whether LTE would have been nearer.
+
     Parameters
     ----------
     ctx : lightweaver.Context
-        A context in one dimension; it is solved in place.
+        It is solved in place.
     populations : Array, mapping or xarray.Dataset, optional
         Of the active atoms [m-3]: an array [Nlevel, Ndepth] where there is one atom, arrays by the
         element's symbol (``{"Ca": n}``), or a dataset with variables ``n_Ca`` or ``departure_Ca``
@@ -85,8 +89,8 @@ def refine(
     Returns
     -------
     result : Result
-        As of :func:`lw_rl.solve`, the first formal solution included; its first record has the
-        error of the populations given as ``estimate``.
+        As of :func:`lw_rl.solve`, the first formal solution included; in one dimension its first
+        record has the error of the populations given as ``estimate``.
 
     Raises
     ------
@@ -113,12 +117,12 @@ def refine(
     snapshot = adapter.snapshot()
     try:
         with blas_threads(adapter.Nthreads):
-            record = _begin(adapter, given, snapshot)
+            records = _begin(adapter, given, snapshot)
         result = solve(ctx, popsTol=popsTol, quiet=True, **kwargs)
     except BaseException:
         adapter.restore(snapshot)
         raise
-    records = [record, *(replace(r, Nformal=r.Nformal + 1) for r in result.records)]
+    records += [replace(r, Nformal=r.Nformal + len(records)) for r in result.records]
     result = replace(
         result,
         Nformal=result.Nformal + adapter.Nformal,
@@ -130,40 +134,42 @@ def refine(
     return result
 
 
-def _begin(adapter: Adapter, given: list[Array], untouched: Snapshot) -> Record:
-    """Set the populations where a solve is to begin, by one formal solution at those given.
+def _begin(adapter: Adapter, given: list[Array], untouched: Snapshot) -> list[Record]:
+    """Set the populations where a solve is to begin, and return what that took.
 
-    In LTE it begins with the radiation of the context untouched: that of populations that are
-    nowhere near an equilibrium is of no use, or not even finite.
+    In one dimension that is a formal solution at those given. In LTE it begins with the radiation
+    of the context untouched: that of populations that are nowhere near an equilibrium is of no use,
+    or not even finite.
     """
     adapter.write(adapter.unknown(given))
+    if adapter.grid.Ndim != 1:
+        return []
     given = adapter.populations()
     adapter.formal_solution()
     lte = adapter.lte_populations()
     solved = None
-    if adapter.grid.Ndim == 1:
-        equations = Equations(adapter)
-        operator = CoupledEquilibrium(equations.transfer)
-        # From populations that are far off its equations may be singular.
-        with suppress(np.linalg.LinAlgError):
-            solved = operator.solve(equations.rates(given, adapter.switched))
+    equations = Equations(adapter)
+    operator = CoupledEquilibrium(equations.transfer)
+    # From populations that are far off its equations may be singular.
+    with suppress(np.linalg.LinAlgError):
+        solved = operator.solve(equations.rates(given, adapter.switched))
     if solved is None:
         adapter.restore(untouched)
         adapter.write(adapter.unknown(lte))
         note = "no equilibrium was found from the populations given: begun in LTE"
-        return Record(1, np.inf, np.inf, "operator", False, note)
+        return [Record(1, np.inf, np.inf, "operator", False, note)]
     n, J = solved
     wrong = largest(np.log(np.concatenate(given) / n))
     if largest(np.log(np.concatenate(lte) / n)) < wrong:
         adapter.restore(untouched)
         adapter.write(adapter.unknown(lte))
         note = f"LTE is nearer to equilibrium than the populations given, off by {wrong:.1e}"
-        return Record(1, wrong, wrong, "operator", False, note)
+        return [Record(1, wrong, wrong, "operator", False, note)]
     transfer = equations.transfer
     adapter.write(adapter.unknown(np.split(n, transfer.first_level[1:])))
     adapter.write_radiation_ahead(transfer.waves, J)
     note = f"the populations given were off by {wrong:.1e}"
-    return Record(1, wrong, wrong, "operator", True, note)
+    return [Record(1, wrong, wrong, "operator", True, note)]
 
 
 # ---- what is given --------------------------------------------------------------------------
@@ -246,6 +252,11 @@ def _coordinate(
     """Return where populations are given and where they are wanted, as increasing numbers."""
     if column_mass is None and log_tau is None:
         return None
+    if adapter.grid.Ndim != 1:
+        raise PopulationsError(
+            "populations are interpolated in column mass or log tau in one dimension; in two give "
+            "them at the context's own points"
+        )
     if column_mass is not None:
         given = np.asarray(column_mass, dtype=np.float64)
         if not np.all(given > 0.0):

@@ -227,7 +227,7 @@ def _solve_scheme(
     watched, failure = _Watched(ctx, n_ref, peer, peer.scheme, prd), ""
     levels = not Adapter(ctx).line_sources
     try:
-        if levels and peer.plain:
+        if peer.plain:
             watched.solve(note=True)
         else:
             watched.record(copy.deepcopy(ctx))

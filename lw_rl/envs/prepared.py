@@ -13,6 +13,8 @@ from ..host.adapter import Adapter
 from ..host.state import LinePhysics, Snapshot
 from ..iterate import iterate_ctx_rl
 from ..operator.base import EquilibriumOperator, geometry_for, operator_for
+from ..operator.lambda_1d import Plane1D
+from ..operator.plane_2d import Plane2D
 from ..policies.observation import Frame, make_frame
 from ..problems import Problem
 from ..schemes import Depthwise
@@ -38,6 +40,8 @@ class Prepared:
         The start, in LTE.
     physics : LinePhysics
         Of its line.
+    geometry : Plane1D or Plane2D
+        Where it is.
     operator : EquilibriumOperator
         Around its own solution, which is `first`, shape [Nspace].
     frame : Frame
@@ -51,11 +55,25 @@ class Prepared:
     adapter: Adapter
     start: Snapshot
     physics: LinePhysics
+    geometry: Plane1D | Plane2D
     operator: EquilibriumOperator
     first: Array
     frame: Frame
     solution: Array | None = None
     Nformal: int = 0
+
+    def begin(self) -> None:
+        """Put the context back to its start, and the operator to what it was there.
+
+        In two dimensions the operator is linearised around the states that it sees, and remembers
+        them: an episode must not know of the one before.
+        """
+        self.adapter.restore(self.start)
+        if isinstance(self.geometry, Plane2D):
+            atom = self.adapter.atom(self.adapter.blocks[0])
+            operator = operator_for(atom, self.geometry, self.first)
+            assert operator is not None
+            self.operator = operator
 
 
 def prepare(problem: Problem, Npoints: int, solved: bool) -> Prepared:
@@ -64,7 +82,7 @@ def prepare(problem: Problem, Npoints: int, solved: bool) -> Prepared:
     Parameters
     ----------
     problem : Problem
-        Of one two-level atom in one dimension.
+        Of one two-level atom.
     Npoints : int
         Points of the policy.
     solved : bool
@@ -76,17 +94,16 @@ def prepare(problem: Problem, Npoints: int, solved: bool) -> Prepared:
         If it is another kind of problem.
     """
     adapter = Adapter(problem.context())
-    block = adapter.blocks[0]
-    operator = operator_for(adapter.atom(block), geometry_for(adapter.grid))
-    if len(adapter.blocks) != 1 or operator is None:
-        raise ContextError(
-            f"problem {problem.name!r} is not a single two-level atom in one dimension"
-        )
+    block, geometry = adapter.blocks[0], geometry_for(adapter.grid)
+    operator = operator_for(adapter.atom(block), geometry)
+    if len(adapter.blocks) != 1 or geometry is None or operator is None:
+        raise ContextError(f"problem {problem.name!r} is not a single two-level atom")
     physics = adapter.line_physics(block)
     prepared = Prepared(
         adapter,
         adapter.snapshot(),
         physics,
+        geometry,
         operator,
         operator.start(),
         make_frame(physics, Npoints),

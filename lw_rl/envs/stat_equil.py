@@ -13,6 +13,7 @@ from ..arrays import Array, Single
 from ..files import Json
 from ..host.state import LinePhysics
 from ..norms import to_log
+from ..operator.base import CarriesLight
 from ..policies.observation import (
     MAX_POINTS,
     NCHANNELS,
@@ -73,11 +74,12 @@ class StatEquil(gym.Env[Single, Single]):
 
     ## Action space
     ``Box(-1, 1, (Npoints,))``: one number per point of the policy, resampled from the model's own
-    depths in the index coordinate. See :mod:`lw_rl.policies.observation` for its meaning.
+    depths in the index coordinate. See :mod:`lw_rl.policies.observation` for its meaning. In two
+    dimensions ``Box(-1, 1, (Npoints, Nx))``: the points of every column.
 
     ## Observation space
     ``Box(-inf, inf, (NCHANNELS, Npoints))``, float32; the channels are those of
-    :data:`lw_rl.policies.observation.CHANNELS`.
+    :data:`lw_rl.policies.observation.CHANNELS`. In two dimensions ``(NCHANNELS, Npoints, Nx)``.
 
     ## Reward
     The decrease of the logarithm of the error, averaged over the points (`lw_rl.envs.reward`; the
@@ -96,9 +98,9 @@ class StatEquil(gym.Env[Single, Single]):
 
     ## Info
     Of one shape whatever the problem, so that vectorised environments can stack it: ``problem``,
-    its name; after a step ``reward_map``, shape [Npoints]; with ``reward="error"`` also ``error``,
-    the largest true error of ln S. What depends on the problem's number of depths are attributes of
-    the environment itself: :attr:`physics` and :attr:`visited`.
+    its name; after a step ``reward_map``, of the shape of an action; with ``reward="error"`` also
+    ``error``, the largest true error of ln S. What depends on the problem's number of depths are
+    attributes of the environment itself: :attr:`physics` and :attr:`visited`.
 
     ## Version History
     * v0: initial version
@@ -107,6 +109,7 @@ class StatEquil(gym.Env[Single, Single]):
     ----------
     problems : sequence of Problem or int, optional
         The problems to draw from; a number takes that many of the ``train`` stream (default: 16).
+        All have the same number of columns.
     Npoints : int, optional
         Points of the policy (default: 96).
     reward : {"error", "residual"}, optional
@@ -141,6 +144,12 @@ class StatEquil(gym.Env[Single, Single]):
             problems = [random_problem("train", k) for k in range(problems)]
         if len(problems) == 0:
             raise ValueError("problems must hold at least one problem, got none")
+        columns = sorted({p.columns for p in problems})
+        if len(columns) > 1:
+            raise ValueError(
+                f"the problems have {', '.join(map(str, columns))} columns; those of one "
+                "environment need the same number, because its spaces have one shape"
+            )
         if Npoints % POINT_MULTIPLE or not POINT_MULTIPLE <= Npoints <= MAX_POINTS:
             raise ValueError(
                 f"Npoints must be a multiple of {POINT_MULTIPLE} up to {MAX_POINTS}, got {Npoints}"
@@ -159,8 +168,9 @@ class StatEquil(gym.Env[Single, Single]):
         self.start = start
         self.tolerance = tolerance
         self.sampling = sampling
-        self.action_space = spaces.Box(-1.0, 1.0, (Npoints,), np.float32)
-        self.observation_space = spaces.Box(-np.inf, np.inf, (NCHANNELS, Npoints), np.float32)
+        shape = (Npoints,) if columns == [1] else (Npoints, *columns)
+        self.action_space = spaces.Box(-1.0, 1.0, shape, np.float32)
+        self.observation_space = spaces.Box(-np.inf, np.inf, (NCHANNELS, *shape), np.float32)
         self._prepared: dict[int, Prepared] = {}
         self._next = 0
         self._index = 0
@@ -194,11 +204,11 @@ class StatEquil(gym.Env[Single, Single]):
                 problem, self.Npoints, self.reward_kind == "error"
             )
         prepared = self._present
-        prepared.adapter.restore(prepared.start)
+        prepared.begin()
         self._previous = None
         self._visited = []
         far = self.start == "mixed" and self.np_random.random() < 0.15
-        self._evaluate(None if far else prepared.first, starts=True)
+        self._evaluate(None if far else prepared.first, starts=True, led=not far)
         if self.start == "mixed":
             self._wander(prepared)
         return self._observe(), self._info(None)
@@ -211,11 +221,11 @@ class StatEquil(gym.Env[Single, Single]):
         delta = correction(prepared.frame, action, estimate)
         if size_of(error_before) > SOLVED:
             self._costs[self._index] += 1.0
-        valid = self._evaluate(y_before + delta)
+        valid = self._evaluate(y_before + delta, led=True)
         if not valid:
             # A state without a residual cannot be observed: go back to the last one that has one.
             self._y, self._r, self._error = y_before, r_before, error_before
-            rewards = np.full(self.Npoints, -REWARD_CLIP)
+            rewards = np.full(prepared.frame.shape, -REWARD_CLIP)
             return self._observe(), -REWARD_CLIP, True, False, self._info(rewards)
         self._previous = Previous(delta, estimate, to_log(self._error))
         rewards = self._rewards(prepared, y_before, estimate)
@@ -245,12 +255,15 @@ class StatEquil(gym.Env[Single, Single]):
     def _present(self) -> Prepared:
         return self._prepared[self._index]
 
-    def _evaluate(self, y: Array | None, starts: bool = False) -> bool:
+    def _evaluate(self, y: Array | None, starts: bool = False, led: bool = False) -> bool:
+        """Make a formal solution at a state, to which perhaps the operator has led."""
         prepared = self._present
         adapter = prepared.adapter
         before = adapter.snapshot()
         if y is not None and not np.max(np.abs(y - prepared.frame.log_B)) < _DIVERGED:
             return False
+        if led and y is not None and isinstance(prepared.operator, CarriesLight):
+            prepared.operator.carry(y)
         evaluation = adapter.evaluate(y)
         if not evaluation.valid:
             adapter.restore(before)

@@ -22,8 +22,8 @@ from ..arrays import Array, Integers
 from ..errors import ContextError
 from . import line_physics
 from .names import Named, entry, keywords
-from .plane import mean_opacity, plane_line, plane_of
-from .plane_state import PlaneLine
+from .plane import check_rays, mean_opacity, plane_light, plane_line, plane_of
+from .plane_state import PlaneLight, PlaneLine
 from .state import (
     Atom,
     Block,
@@ -146,6 +146,8 @@ class Adapter:
             validate(self.ctx.kwargs["atmos"])
         except AtmosphereError as err:
             raise ContextError(f"the context's atmosphere is not valid: {err}") from err
+        if self.ctx.kwargs["atmos"].Ndim == 2:
+            check_rays(self.ctx.kwargs["atmos"])
 
     # ---- the unknown ------------------------------------------------------------------------
 
@@ -682,6 +684,15 @@ class Adapter:
         if physics is None:
             raise ContextError("line physics is defined for two-level atoms with one line only")
         return physics
+
+    def entries(self) -> tuple[int, int]:
+        """Return the number of wavelengths of the active atoms, and those of every transition."""
+        each = [np.asarray(t.wavelength) for atom in self._active for t in atom.trans]
+        return len(np.unique(np.concatenate(each))), sum(map(len, each))
+
+    def plane_light(self, waves: Integers) -> PlaneLight:
+        """Return what enters an atmosphere of two dimensions at some wavelengths."""
+        return plane_light(self.ctx, waves)
 
     def _line_in_plane(self, index: int) -> PlaneLine:
         return plane_line(

@@ -39,13 +39,14 @@ class Transfer:
     Attributes
     ----------
     height : Array
-        Height of the depths, downwards [m], [Nspace].
+        Height of the depths, downwards [m], [Nspace]; in two dimensions of the rows.
     mu, weight : Array
         Cosines of the rays' angles and their weights, which sum to one, [Nray].
     waves : Array
         Indices of the wavelengths in the context's grid, [Nwave].
     planck : Array
-        Planck function at the two lowest depths [J s-1 m-2 sr-1 Hz-1], [Nwave, 2].
+        Planck function at the two lowest depths [J s-1 m-2 sr-1 Hz-1], [Nwave, 2]; in two
+        dimensions `PlaneLight` has what enters.
     first_level, Nlevel : Array
         Of every atom, [Natom].
     charge : Array
@@ -159,7 +160,7 @@ class _Transition:
 
 
 class Equations:
-    """Access to a context's transfer and rates in one dimension.
+    """Access to a context's transfer and rates in one or two dimensions.
 
     Parameters
     ----------
@@ -348,7 +349,7 @@ class Equations:
 def _transitions(atom: Any, first: int, atmos: Any, grid: Array) -> list[_Transition]:
     """Return an atom's transitions."""
     lines = len(atom.atomic_model.lines)
-    at_rest = not np.any(atmos.vz)
+    at_rest = not (np.any(atmos.vz) or (atmos.Ndim > 1 and np.any(atmos.vx)))
     angles = 0.5 * np.asarray(atmos.wmu) / np.sum(atmos.wmu)
     found = []
     for k, t in enumerate(atom.trans):

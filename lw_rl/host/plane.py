@@ -16,16 +16,27 @@ from lightweaver.constants import HC, CLight, HPlanck, KBoltzmann
 from ..arrays import Array, Integers
 from ..errors import ContextError
 from .names import Named, entry
-from .plane_state import Plane, PlaneLine
+from .plane_state import Plane, PlaneLight, PlaneLine
 from .state import Block, LinePhysics
 
-__all__ = ["Radiation", "ScatteredLight", "mean_opacity", "plane_line", "plane_of"]
+__all__ = [
+    "Radiation",
+    "ScatteredLight",
+    "check_rays",
+    "mean_opacity",
+    "plane_light",
+    "plane_line",
+    "plane_of",
+]
 
 #: No opacity is below this [m-1].
 _TRANSPARENT = 1e-30
 
 #: Wavelengths are even to this part of their extent, and the background to this part of itself.
 _EVEN, _ALIKE = 1e-6, 0.1
+
+#: Mean of mux and of its square at which a quadrature is one of two dimensions.
+_UPRIGHT = 1e-6
 
 #: Formal solvers in two dimensions, and whether their steps are of the BESSER method.
 _SOLVERS = {"piecewise_besser_2d": True, "piecewise_linear_2d": False}
@@ -105,6 +116,37 @@ class ScatteredLight:
     def _points(self, J: Array) -> Array:
         J = J.reshape(*self.waves.shape, -1).mean(axis=0)
         return np.ascontiguousarray(J.T / self.unit, dtype=np.float32)
+
+
+def check_rays(atmos: Any) -> None:
+    """Check that the rays of an atmosphere of two dimensions are a quadrature over the sphere.
+
+    The host takes what is given to ``atmos.rays`` for granted: without weights there is no mean
+    intensity, and where all rays keep to one column, or lean to one side, it is that of another
+    problem.
+
+    Raises
+    ------
+    ContextError
+        If they are not.
+    """
+    mux, weight = np.asarray(atmos.mux), np.asarray(atmos.wmu)
+    total = float(np.sum(weight))
+    if not total > 0.0:
+        wrong = f"the weights of the {len(mux)} rays add up to {total:g}"
+    elif np.sum(weight * mux**2) < _UPRIGHT * total:
+        wrong = f"the quadrature has one dimension: of {len(mux)} rays none leaves its column"
+    elif abs(np.sum(weight * mux)) > _UPRIGHT * total:
+        wrong = (
+            f"the quadrature has one dimension: its {len(mux)} rays lean to one side, the mean of "
+            f"mux is {np.sum(weight * mux) / total:.2g}"
+        )
+    else:
+        return
+    raise ContextError(
+        f"{wrong}; in two dimensions the host has atmos.quadrature(3), (6), (7), (10) and (11), "
+        "rays per octant"
+    )
 
 
 def plane_of(ctx: Any) -> Plane:
@@ -259,7 +301,18 @@ def _add_transitions(ctx: Any, but: Any | None, waves: Integers, chi: Array, eta
                         eta[m] += w * n[t.j] * Uji
 
 
-def _entering(ctx: Any, waves: Integers, unit: float) -> tuple[Any, Any, Any, Any]:
+def plane_light(ctx: Any, waves: Integers) -> PlaneLight:
+    """Return what enters a plane at some wavelengths of the context's grid, [Nwave]."""
+    wavelength = np.asarray(ctx.spect.wavelength)[waves] * 1e-9
+    temperature = np.array(ctx.kwargs["atmos"].temperature)
+    excitation = HC / (KBoltzmann * wavelength)
+    hot = np.expm1(np.minimum(excitation / temperature.max(), 700.0))
+    scale = 2.0 * HC / wavelength**3 / hot
+    entering = _entering(ctx, np.stack([waves, waves]), scale)
+    return PlaneLight(scale, excitation, temperature, entering)
+
+
+def _entering(ctx: Any, waves: Integers, unit: float | Array) -> tuple[Any, Any, Any, Any]:
     """Return what enters at the upper and lower edge and at the left and right side."""
     atmos = ctx.kwargs["atmos"]
     names = Named(atmos)

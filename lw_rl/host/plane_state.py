@@ -16,7 +16,7 @@ import numpy as np
 
 from ..arrays import Array, Integers, Numbers
 
-__all__ = ["Light", "Plane", "PlaneLine"]
+__all__ = ["Light", "Plane", "PlaneLight", "PlaneLine"]
 
 
 class Light(Protocol):
@@ -145,3 +145,43 @@ class PlaneLine:
         x = self.excitation * self.frequency / temperature[..., None]
         planck: Array = self.frequency**3 / np.expm1(np.minimum(x, 700.0))
         return planck
+
+
+@dataclass(frozen=True)
+class PlaneLight:
+    """Intensities in a plane at some wavelengths, in units in which they are of order one or less.
+
+    Attributes
+    ----------
+    scale : Array
+        The unit: the Planck function where it is hottest [J s-1 m-2 sr-1 Hz-1], [Nwave].
+    excitation : Array
+        Energy of the photons as a temperature [K], [Nwave].
+    temperature : Array
+        [Nspace].
+    entering : tuple
+        What enters at the edges, as in `PlaneLine`.
+    """
+
+    scale: Array
+    excitation: Array
+    temperature: Array
+    entering: tuple[Any, Any, Any, Any]
+
+    def planck(self, temperature: Array) -> Array:
+        """Return the Planck function, shape [..., Nwave]."""
+        hot = np.expm1(np.minimum(self.excitation / self.temperature.max(), 700.0))
+        planck: Array = hot / np.expm1(np.minimum(self.excitation / temperature[..., None], 700.0))
+        return planck
+
+    def at(self, waves: Integers) -> PlaneLight:
+        """Return it at some of the wavelengths."""
+
+        def some(edge: Any) -> Any:
+            if isinstance(edge, dict):
+                return {ray: np.ascontiguousarray(light[:, waves]) for ray, light in edge.items()}
+            return edge
+
+        top, bottom, left, right = map(some, self.entering)
+        edges = top, bottom, left, right
+        return PlaneLight(self.scale[waves], self.excitation[waves], self.temperature, edges)

@@ -485,7 +485,7 @@ def sweep(
     chi, around : array
         Opacity and source function of which they are made then, [Nspace, Nwave].
     source : array
-        Source function, [Nspace, Nwave].
+        Source function, [Nspace, Nwave]; intensities are of its precision.
     rest : array
         The part of it that does not come of the line at the point itself, [Nspace, Nwave].
     weight : array
@@ -499,7 +499,7 @@ def sweep(
         Added to: the mean intensity, [Nspace, Nwave], or [0, Nwave].
     """
     N, K = source.shape
-    beams, beam = np.zeros((2 * Nx, K), np.float32), np.zeros(K, np.float32)
+    beams, beam = np.zeros((2 * Nx, K), source.dtype), np.zeros(K, source.dtype)
     ends, made = np.zeros((8, K), np.float32), np.zeros((1, 3, K), np.float32)
     one, factor = np.float32(1.0), np.float32(angle)
     keeps = len(kept) > 0

@@ -12,6 +12,7 @@ limiter is one on intensities as well, there is no operator.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -32,12 +33,13 @@ from .characteristics_2d import (
     thermalised,
 )
 
-__all__ = ["Plane2D", "Transfer2D", "available_memory"]
+__all__ = ["Plane2D", "Transfer2D", "available_memory", "entering_light"]
 
 #: Share of the memory that is there which weights may take, and which all may.
 _KEPT, _ALL = 0.5, 0.9
-#: Vectors of the size of the unknown that are needed besides (`lw_rl.operator.two_level_2d`).
-_VECTORS = 40
+#: Vectors of the size of the unknown that are needed besides, half of them for the directions of
+#: GMRES (`lw_rl.operator.two_level_2d`).
+_VECTORS = 128
 
 
 def available_memory() -> int:
@@ -100,6 +102,15 @@ class Plane2D:
             return room.reshape(steps, COEFFICIENTS, waves)
         return np.zeros((0, COEFFICIENTS, waves), np.float32)
 
+    def needs(self, line: PlaneLine) -> tuple[int, int]:
+        """Return the memory that a solve takes without weights, and that of the weights [bytes].
+
+        Both are in proportion to the points and to the line's wavelengths (half of them for a line
+        at rest), the second one also to the rays.
+        """
+        unknowns = line.chi.size * np.dtype(np.float32).itemsize
+        return _VECTORS * unknowns, COEFFICIENTS * self.plane.Nray * unknowns
+
     def keeps(self, line: PlaneLine) -> bool:
         """Return whether the weights of all steps are kept in memory.
 
@@ -109,9 +120,7 @@ class Plane2D:
             If there is too little memory even without them.
         """
         there = available_memory() if self.memory is None else self.memory
-        unknowns = line.chi.size * np.dtype(np.float32).itemsize
-        least = _VECTORS * unknowns
-        weights = COEFFICIENTS * self.plane.Nray * unknowns
+        least, weights = self.needs(line)
         if least > _ALL * there:
             raise MemoryLimitError(
                 f"the operator needs {least / 2**20:.0f} MiB for {self.plane.Nspace} points and "
@@ -119,6 +128,54 @@ class Plane2D:
                 'smaller grid, or scheme="anderson"'
             )
         return least + weights <= _KEPT * there
+
+
+def entering_light(
+    plane: Plane,
+    steps: Segments,
+    edges: tuple[Any, Any, Any, Any],
+    temperature: Numbers,
+    planck: Callable[[Numbers], Numbers],
+    ray: int,
+    chi: Numbers,
+) -> Numbers:
+    """Return what enters where a ray begins, [Nspace, Nwave], nothing elsewhere.
+
+    Parameters
+    ----------
+    plane : Plane
+        Grid and rays.
+    steps : Segments
+        Their steps.
+    edges : tuple
+        What enters at the upper and lower edge and at the left and right side, as in `PlaneLine`.
+    temperature : array
+        [Nspace].
+    planck : callable
+        Returns the Planck function, [..., Nwave], of temperatures.
+    ray : int
+        Which ray.
+    chi : array
+        Opacity [m-1], [Nspace, Nwave].
+    """
+    Nx, Nz, K = len(plane.x), len(plane.z), chi.shape[1]
+    top, bottom, left, right = edges
+    outward = ray % 2 == 1
+    mux = float(plane.mux[ray // 2]) * (1.0 if outward else -1.0)
+    row, edge = (Nz - 1, bottom) if outward else (0, top)
+    entering = np.zeros((Nz, Nx, K), np.float32)
+    if edge == "thermalised":
+        point, share, length = (values[ray] for values in steps.entry)
+        T = temperature
+        downwind = (1.0 - share) * T[point[:, 0]] + share * T[point[:, 1]]
+        B = planck(np.stack([T.reshape(Nz, Nx)[row], downwind]))
+        thermalised(point, share, length, row, chi, B, entering.reshape(Nz * Nx, -1))
+    elif edge is not None:
+        entering[row] = edge[ray]
+    if not plane.periodic and mux != 0.0:
+        column, side = (0, left) if mux > 0.0 else (-1, right)
+        entering[:, column] = side[ray]
+    return entering.reshape(Nz * Nx, -1)
 
 
 class Transfer2D:
@@ -278,7 +335,12 @@ class Transfer2D:
             if source is None or self._moving:
                 source, rest = self._source(share, S, scattered, known)
             around = chi if len(weights) else self._reference(share)
-            entering = self._entering(ray, chi) if known else self._none
+            entering = self._none
+            if known:
+                entering = entering_light(
+                    self._plane, self._steps, self._line.entering, self._line.temperature,
+                    self._line.planck, ray, chi,
+                )  # fmt: skip
             order, first, point, part, length = self._path(ray)
             sweep(
                 order, first, point, part, length, len(self._plane.x), entering, base, weights, chi,
@@ -303,25 +365,3 @@ class Transfer2D:
                 source, source, source, rest, weight, self._angle[ray], others, J,
             )  # fmt: skip
         return others, J
-
-    def _entering(self, ray: int, chi: Numbers) -> Numbers:
-        """Return what enters where a ray begins, [Nspace, Nwave]."""
-        line, plane = self._line, self._plane
-        Nx, Nz = len(plane.x), len(plane.z)
-        top, bottom, left, right = line.entering
-        outward = ray % 2 == 1
-        mux = float(plane.mux[ray // 2]) * (1.0 if outward else -1.0)
-        row, edge = (Nz - 1, bottom) if outward else (0, top)
-        entering = np.zeros((Nz, Nx, self._K), np.float32)
-        if edge == "thermalised":
-            point, share, length = (values[ray] for values in self._steps.entry)
-            T = line.temperature
-            downwind = (1.0 - share) * T[point[:, 0]] + share * T[point[:, 1]]
-            planck = line.planck(np.stack([T.reshape(Nz, Nx)[row], downwind]))
-            thermalised(point, share, length, row, chi, planck, entering.reshape(Nz * Nx, -1))
-        elif edge is not None:
-            entering[row] = edge[ray]
-        if not plane.periodic and mux != 0.0:
-            column, side = (0, left) if mux > 0.0 else (-1, right)
-            entering[:, column] = side[ray]
-        return entering.reshape(Nz * Nx, -1)

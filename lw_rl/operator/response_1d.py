@@ -445,15 +445,21 @@ def sweep(
             emitter = 0.0 if inverted[t] else worth[t] * strength[t, k]
             # What of the rates is made here is in proportion to the new upper population.
             here = emitter * n[upper[t], k]
-            rises = max(rate[one, k] - local[one, k] * here, 0.0)
+            # It is not more than all: what is cut off would be missing at the solution.
+            up, down = local[one, k], local[other, k]
+            if up * here > rate[one, k]:
+                up = rate[one, k] / here
+            if down * here > rate[other, k]:
+                down = rate[other, k] / here
+            rises = rate[one, k] - up * here
             P[upper[t], lower[t]] += rises
-            x = local[one, k] * n[lower[t], k]
+            x = up * n[lower[t], k]
             if one == other:
                 P[lower[t], upper[t]] += multiple[t, k] * rises
-                x -= local[one, k] * multiple[t, k] * n[upper[t], k]
+                x -= up * multiple[t, k] * n[upper[t], k]
             else:
-                P[lower[t], upper[t]] += max(rate[other, k] - local[other, k] * here, 0.0)
-                x -= local[other, k] * n[upper[t], k]
+                P[lower[t], upper[t]] += rate[other, k] - down * here
+                x -= down * n[upper[t], k]
             P[lower[t], upper[t]] -= emitter * x
         _solve(P, n, nTotal, first_level, Nlevel, gain, k, new)
     return new

@@ -99,14 +99,15 @@ class Actor:
         Parameters
         ----------
         observation : Array
-            float32, shape [NCHANNELS, Npoints].
+            float32, shape [NCHANNELS, Npoints], in two dimensions [NCHANNELS, Npoints, Nx]: the
+            network sees one column after the other.
         state, episode_start, deterministic
             Present for stable-baselines3's signature; a shipped policy is deterministic.
 
         Returns
         -------
         action : Array
-            Values in [-1, 1], shape [Npoints].
+            Values in [-1, 1], shape [Npoints] or [Npoints, Nx].
         state : None
 
         Raises
@@ -115,7 +116,7 @@ class Actor:
             If the card has the range that the policy was trained on, and this is outside.
         """
         self._check_range(observation)
-        size = 10.0 ** (4.0 * float(observation[1, 0]))
+        size = 10.0 ** (4.0 * float(observation[1].flat[0]))
         output = self.network(observation).astype(np.float64)
         return points_to_action(self.gain * size * output, size), None
 
@@ -123,7 +124,8 @@ class Actor:
         if self.card.observation_range is None:
             return
         low, high = self.card.observation_range
-        lowest, highest = observation.min(axis=1), observation.max(axis=1)
+        values = observation.reshape(len(observation), -1)
+        lowest, highest = values.min(axis=1), values.max(axis=1)
         # A value that is not a number is outside too.
         outside = ~((lowest >= low) & (highest <= high))
         if outside.any():

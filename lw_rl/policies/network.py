@@ -108,18 +108,21 @@ class Network:
         Parameters
         ----------
         observation : Single
-            float32, shape [channels, Npoints], Npoints a multiple of ``2 ** (levels + 1)``.
+            float32, shape [channels, Npoints], Npoints a multiple of ``2 ** (levels + 1)``; of a
+            plane [channels, Npoints, columns], whose columns share the weights.
 
         Returns
         -------
         output : Single
-            float32, shape [Npoints].
+            float32, shape [Npoints] or [Npoints, columns].
 
         Raises
         ------
         ValueError
             If the observation has another shape.
         """
+        if observation.ndim == 3:
+            return np.stack([self(column) for column in np.moveaxis(observation, 2, 0)], axis=1)
         C, N = observation.shape
         multiple = 2 ** (self.architecture.levels + 1)
         if C != self.architecture.channels or N == 0 or N % multiple:

@@ -137,6 +137,11 @@ class Frame:
     to_depths: Table
     columns: int = 1
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of an action: [Npoints], in two dimensions [Npoints, Nx]."""
+        return self.static.shape[1:]
+
     def at_points(self, values: Array) -> Array:
         """Return a quantity of the model, shape [Nspace], at the policy's points."""
         if self.columns > 1:

@@ -129,6 +129,8 @@ def propose(
 ) -> Array:
     """Return the correction that a policy proposes, shape [Nspace].
 
+    In two dimensions it is asked for one number per point of every column.
+
     This is the step that environment, training and solver share.
 
     Raises
@@ -148,9 +150,9 @@ def propose(
         raise
     except Exception as err:
         raise PolicyOutputError(f"the policy failed: {type(err).__name__}: {err}") from err
-    if action.shape != (frame.Npoints,):
+    if action.shape != frame.shape:
         raise PolicyOutputError(
-            f"the policy returned an action of shape {action.shape}, expected ({frame.Npoints},)"
+            f"the policy returned an action of shape {action.shape}, expected {frame.shape}"
         )
     if not np.isfinite(action.sum()):
         raise PolicyOutputError("the policy returned an action that is not finite")
@@ -185,8 +187,8 @@ class Depthwise:
     Two-level atoms get this, in two dimensions with an operator that is applied without being made
     (`lw_rl.operator.two_level_2d`) and without a policy. Where an atom has more levels, all of them
     get the equilibrium of their coupled lines and continua (`lw_rl.schemes.multilevel`) and, where
-    that does not apply, as in two dimensions, what `Anderson` does. In partial redistribution these
-    two get the plain update (:class:`Safeguarded`).
+    that does not apply, what `Anderson` does. In partial redistribution these two get the plain
+    update (:class:`Safeguarded`).
 
     Parameters
     ----------

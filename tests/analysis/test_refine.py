@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pytest
 from multilevel_helpers import error, populations, problem, solved
+from plane_helpers import plane_context, reference
 
 import lw_rl
 from lw_rl import atmospheres
@@ -32,6 +33,26 @@ def test_populations_are_corrected_for_at_most_one_more_formal_solution(amplitud
     assert error(ctx, "hydrogen") < 1e-3
     assert 0.5 * amplitude < result.records[0].estimate < 2.5 * amplitude
     assert [r.Nformal for r in result.records] == list(range(1, result.Nformal + 1))
+
+
+@pytest.mark.parametrize("amplitude", [0.0, 0.3])
+def test_in_two_dimensions_a_solve_goes_on_from_them(amplitude):
+    truth = reference(plane_context())
+    ctx = plane_context()
+    Adapter(ctx).write(truth)
+    given = wrong(populations(ctx), amplitude)
+    ctx = plane_context()
+    result = lw_rl.refine(ctx, given, quiet=True)
+    assert result.converged
+    assert result.Nformal <= lw_rl.solve(plane_context(), quiet=True).Nformal
+    assert np.abs(np.expm1(Adapter(ctx).read() - truth)).max() < 1e-3
+
+
+def test_populations_of_a_plane_are_not_interpolated():
+    adapter = Adapter(plane_context())
+    n = adapter.populations()[0]
+    with pytest.raises(PopulationsError, match="in two give them at the context's own points"):
+        read_populations(adapter, n, log_tau=np.linspace(-5.0, 1.0, n.shape[1]))
 
 
 def test_where_lte_is_nearer_it_is_begun_there():

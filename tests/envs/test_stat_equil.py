@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-import lw_rl  # noqa: F401 (registers the environments)
+import lw_rl.policies.actor  # and registers the environments
 from lw_rl.envs.prepared import prepare
 from lw_rl.envs.reward import REWARD_CLIP
 from lw_rl.envs.stat_equil import StatEquil
@@ -21,7 +21,7 @@ from lw_rl.policies.observation import (
     points_to_action,
     size_of,
 )
-from lw_rl.problems import random_problem, shipped_problem
+from lw_rl.problems import plane_problem, random_problem, shipped_problem
 
 PROBLEMS = [random_problem("train", 4), random_problem("train", 10)]
 
@@ -192,3 +192,50 @@ def test_a_state_that_is_not_physical_ends_the_episode(env):
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         StatEquil(**{"problems": PROBLEMS, **arguments})
+
+
+# ---- two dimensions -----
+
+
+@pytest.fixture(scope="module")
+def plane_env():
+    return StatEquil([plane_problem("CaII_K", "slab2d-threads", 24)], 32, reward="residual")
+
+
+def test_a_plane_has_the_points_of_every_column(plane_env):
+    observation, _ = plane_env.reset(seed=1)
+    columns = plane_env.problems[0].columns
+    assert columns == 9 and plane_env.action_space.shape == (32, columns)
+    assert plane_env.observation_space.contains(observation)
+    silence = np.zeros(plane_env.action_space.shape, np.float32)
+    observation, _, _, _, info = plane_env.step(silence)
+    assert plane_env.observation_space.contains(observation)
+    assert info["reward_map"].shape == (32, columns)
+    first, second = (np.abs(visit.error).max() for visit in plane_env.visited)
+    assert second < 0.3 * first
+
+
+def test_an_episode_in_a_plane_does_not_know_of_the_one_before(plane_env):
+    rollouts = []
+    for _ in range(2):
+        plane_env.reset(seed=1)
+        plane_env.action_space.seed(3)
+        steps = [plane_env.step(0.3 * plane_env.action_space.sample()) for _ in range(2)]
+        rollouts.append((plane_env.visited[-1].y, steps[-1][1]))
+    np.testing.assert_array_equal(rollouts[0][0], rollouts[1][0])
+    assert rollouts[0][1] == rollouts[1][1]
+
+
+def test_a_policy_acts_on_every_column_with_the_same_weights(plane_env):
+    actor = lw_rl.policies.actor.load_shipped("default").without_limits()
+    observation, _ = plane_env.reset(seed=1)
+    action, _ = actor.predict(observation)
+    assert plane_env.action_space.contains(action.astype(np.float32))
+    one, _ = actor.predict(observation[:, :, 4])
+    np.testing.assert_array_equal(action[:, 4], one)
+
+
+def test_planes_of_one_environment_have_the_same_number_of_columns():
+    problems = [plane_problem("CaII_K", "slab2d", rows) for rows in (12, 24)]
+    with pytest.raises(ValueError, match="the problems have 5, 9 columns"):
+        StatEquil(problems, 32)

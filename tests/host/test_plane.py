@@ -139,6 +139,24 @@ def test_so_it_is_where_the_host_made_the_context():
         lw_rl.solve(ctx, quiet=True)
 
 
+@pytest.mark.parametrize(
+    "rays, message",
+    [
+        ({}, "the weights of the 2 rays add up to 0"),
+        ({"mux": [0.0, 0.0], "wmu": [0.5, 0.5]}, "of 2 rays none leaves its column"),
+        ({"wmu": [0.5, 0.5]}, "2 rays lean to one side, the mean of mux is 0.66"),
+    ],
+)
+def test_a_quadrature_of_one_dimension_is_refused(rays, message):
+    atmos = bad_plane()
+    atmos.rays([0.8, 0.7], **rays)
+    radset = lw.RadiativeSet([atoms.make("CaII_K"), atoms.background_atom("H")])
+    radset.set_active("Ca")
+    ctx = lw.Context(atmos, radset.compute_wavelength_grid(), radset.compute_eq_pops(atmos))
+    with pytest.raises(ContextError, match=rf"{message}.*atmos.quadrature\(3\), \(6\)"):
+        lw_rl.solve(ctx, quiet=True)
+
+
 def test_memory_that_is_not_there_is_said_before_anything_is_changed(monkeypatch):
     ctx = plane_context()
     n = np.array(ctx.activeAtoms[0].n)

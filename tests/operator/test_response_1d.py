@@ -167,3 +167,18 @@ def test_sweep_stays_in_equilibrium_and_returns_to_it():
         n = swept(r.n * np.exp(size * rng.standard_normal(r.n.shape)))
         assert np.all(n > 0.0) and np.all(np.isfinite(n))
         np.testing.assert_allclose(n.sum(axis=0), r.nTotal[0], rtol=1e-12)
+
+
+def test_a_rate_that_is_less_than_its_own_part_leaves_an_equilibrium_alone():
+    """As where the light of the neighbours is negative, which curves of interpolation allow."""
+    n, rate, spontaneous, C = np.array([[4.0], [1.0]]), 0.2, 1.0, 0.3
+    fixed = np.zeros((2, 2, 1))
+    fixed[0, 1], fixed[1, 0] = spontaneous + C, (spontaneous + C - 4.0 * rate) / 4.0
+    one, none = np.ones((1, 1)), np.zeros((1, 1))
+    first = np.zeros(1, np.int64)
+    new = sweep(
+        n, np.array([[5.0]]), first, np.array([2]), fixed, np.zeros((2, 1)), first,
+        np.array([1]), first, first, none, rate * one, one, 1.5 * rate * one, none,
+        n[:1].copy(), one,
+    )  # fmt: skip
+    np.testing.assert_allclose(new, n, rtol=1e-12)
