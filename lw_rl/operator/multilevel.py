@@ -28,11 +28,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..arrays import Array, Numbers
+from ..arrays import Array
 from ..extrapolation import anderson_mix
 from ..host.equations import Rates, Transfer
 from ..norms import largest, limit_step
-from .coupled_light import LinearisedRadiation, Radiation, Rows
+from .coupled_light import LinearisedRadiation, Rows, Ways
+from .coupled_light_1d import Ways1D
 from .effort import Effort
 from .response_1d import emitters, local_response, seen, sweep
 
@@ -53,8 +54,8 @@ _FREE = 3
 _SOLVED, _MOVED, _FAR = 1e-2, 0.1, 0.1
 #: Where a correction is smaller, its linearisation is not made anew: the stop is near.
 _NEAR = 3e-4
-#: No tolerance of a linearisation is below the first, nor of their sequence below the second.
-_FLOOR, _STILL = 1e-8, 1e-7
+#: No tolerance of a linearisation is below this.
+_FLOOR = 1e-8
 #: Photons are not trapped by more than this.
 _TRAPPED = 1.0 - 1e-10
 #: A transition whose lower level has less than this share left by stimulated emission is taken for
@@ -118,6 +119,8 @@ class CoupledEquilibrium:
         Their lines and continua.
     effort : Effort, optional
         How well the equilibrium is found, and what that took.
+    ways : Ways, optional
+        How light gets about (default: in one dimension).
 
     Attributes
     ----------
@@ -127,9 +130,9 @@ class CoupledEquilibrium:
 
     transfer: Transfer
     effort: Effort = field(default_factory=Effort)
+    ways: Ways = field(default_factory=Ways1D)
     made: int = field(default=0, init=False)
     _last: _Response | None = field(default=None, init=False)
-    _memory: dict[bool, Numbers] = field(default_factory=dict, init=False)
     _rows: Rows = field(init=False)
 
     def __post_init__(self) -> None:
@@ -151,14 +154,14 @@ class CoupledEquilibrium:
             Mean intensity at the operator's wavelengths, there, [Nwave, Nspace].
         """
         n = rates.n
-        radiation = Radiation(self.transfer, rates, self._memory, thorough=self.made == 0)
+        radiation = self.ways.radiation(self.transfer, rates, first=self.made == 0)
         sums = self._sums(radiation.J)
         anchored = self._anchored(rates, sums)
         factor, J = np.ones_like(sums), np.ascontiguousarray(rates.before.T)
         for build in range(_MOST_BUILDS):
             self.made += 1
             self.effort.did("linearised", J.size)
-            present = 1.0 if build < _FREE else 0.5
+            present = 1.0 if build < _FREE else self.ways.present(build - _FREE)
             response = self._response(n, radiation.linearised(n, J, present), factor)
             if build == 0:
                 # What the rates are in the radiation field with scattering solved.
@@ -177,7 +180,7 @@ class CoupledEquilibrium:
             if build == 0 and moved < _NEAR:
                 break
             near = min(_MOVED * largest(np.log(n / rates.n)), _FAR)
-            if moved < max(self.effort.tolerance * near, _STILL):
+            if moved < max(self.effort.tolerance * near, self.ways.still):
                 break
         else:
             if moved > _UNSETTLED:

@@ -14,8 +14,13 @@ from ..host.adapter import Adapter
 from ..host.equations import Equations
 from ..host.state import Evaluation
 from ..norms import largest, limit_step
+from ..operator.base import geometry_for
+from ..operator.coupled_light import Ways
+from ..operator.coupled_light_1d import Ways1D
+from ..operator.coupled_light_2d import Ways2D, fits
 from ..operator.effort import Effort
 from ..operator.multilevel import CoupledEquilibrium
+from ..operator.plane_2d import Plane2D
 from ..policies.drive import Decision
 from .newton import NewtonStep, newton_step
 
@@ -112,11 +117,17 @@ def coupled_step(
 ) -> CoupledStep | None:
     """Return the steps of the coupled operator, None where it does not apply.
 
-    It is at home in one dimension.
+    In two dimensions it does where there is memory for it.
     """
-    if adapter.grid.Ndim != 1:
+    geometry = geometry_for(adapter.grid)
+    if geometry is None:
+        return None
+    if isinstance(geometry, Plane2D) and not fits(geometry, *adapter.entries()):
         return None
     equations = Equations(adapter)
+    ways: Ways = Ways1D()
+    if isinstance(geometry, Plane2D):
+        ways = Ways2D(geometry, adapter.plane_light(equations.transfer.waves))
     effort = Effort() if effort is None else effort
-    operator = CoupledEquilibrium(equations.transfer, effort)
+    operator = CoupledEquilibrium(equations.transfer, effort, ways)
     return CoupledStep(adapter, equations, operator, history, newton_step(adapter, effort))

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from multilevel_helpers import Evaluated, problem
 
-from lw_rl.operator.coupled_light import Radiation, Rows
+from lw_rl.operator.coupled_light import Rows
+from lw_rl.operator.coupled_light_1d import ColumnRadiation
 from lw_rl.operator.response_1d import emitted
 
 
 @pytest.mark.parametrize("kind", ["moving", "magnesium"])
 def test_rates_are_sums_over_bundles_of_what_each_entry_sees(kind):
     e = Evaluated(problem(kind))
-    radiation = Radiation(e.equations.transfer, e.rates, {}, thorough=False)
+    radiation = ColumnRadiation(e.equations.transfer, e.rates, {}, thorough=False)
     light = radiation.linearised(e.rates.n, np.ascontiguousarray(e.rates.before.T), 1.0)
     t, rows, emitter = (
         e.equations.transfer,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from multilevel_helpers import Evaluated, problem, solved
 
-from lw_rl.operator.coupled_light import Radiation
+from lw_rl.operator.coupled_light_1d import ColumnRadiation
 from lw_rl.operator.response_1d import emitted, emitters, local_response, opacities, seen, sweep
 
 
@@ -17,7 +17,7 @@ class Built:
         self.e, r = e, e.rates
         self.n = r.n if n is None else n
         if around is None:
-            self.radiation = Radiation(e.equations.transfer, r, {}, thorough=False)
+            self.radiation = ColumnRadiation(e.equations.transfer, r, {}, thorough=False)
             J = np.ascontiguousarray(r.before.T)
         else:
             self.radiation, J = around.radiation, self_consistent(around)

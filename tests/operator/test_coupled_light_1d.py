@@ -9,13 +9,14 @@ import pytest
 from multilevel_helpers import Evaluated, problem, solved
 
 from lw_rl.operator import coupled_light
-from lw_rl.operator.coupled_light import Radiation, Rows
+from lw_rl.operator.coupled_light import Rows
+from lw_rl.operator.coupled_light_1d import ColumnRadiation
 
 
 def around(e, thorough=False, **changes):
     """Return the radiation field of an evaluated context and its first linearisation."""
     rates = replace(e.rates, **changes)
-    radiation = Radiation(e.equations.transfer, rates, {}, thorough)
+    radiation = ColumnRadiation(e.equations.transfer, rates, {}, thorough)
     return radiation, radiation.linearised(rates.n, np.ascontiguousarray(rates.before.T), 1.0)
 
 

@@ -1,0 +1,364 @@
+"""The light that coupled transitions exchange in one dimension, coherent scattering solved.
+
+As `lw_rl.operator.coupled_light`, by cubic Bezier short characteristics
+(`lw_rl.operator.beams_1d`).
+
+Scattered light is found by iteration. What the light of one iteration lacks is diffused (diffusion
+synthetic acceleration), with the length of the step that leaves least. Where that leads nowhere,
+``1 - q Lambda a`` is made and factorised at the formal solution, and is what the iterations are
+preconditioned with; the interpolation is linear, hence monotone, at a wavelength where that
+operator is not positive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg.lapack import dgetrf, dgetrs
+
+from ..arrays import Array, Integers, Numbers
+from ..host.equations import Rates, Transfer
+from .beams_1d import Beams, DiffuseLight, Rays, optical_steps
+from .bezier_1d import stencils, unit_responses
+from .coupled_light import Light, LinearisedRadiation, Radiation, Rows, Tie
+from .light_1d import lit, scattered
+from .response_1d import emitted, scattering_share
+
+__all__ = ["ColumnRadiation", "Ways1D"]
+
+#: Albedo times optical depth, or albedo where thick, from which on the operator of scattering is
+#: looked at before the first step.
+_STRONGLY = 0.5
+#: Iterations over scattered light, and the share of the first change, or the change of J, that
+#: they may leave: the populations are iterated, too.
+_MOST_ITERATIONS, _LEFT, _STILL = 2, 0.1, 1e-8
+#: Where they leave more, the operator of a wavelength is made; one that has more negative responses
+#: than this, of the largest, to some sources, is not trusted.
+_HARD, _NEGATIVE, _SOURCES = 3e-2, 0.1, 32
+#: Iterations after which that is judged.
+_TRIED = 4
+#: How little a linearisation moves populations that is the last, in the logarithm.
+_SETTLED = 1e-7
+
+
+@dataclass(frozen=True)
+class Ways1D:
+    """How light gets about in a column.
+
+    Attributes
+    ----------
+    still : float
+        See `lw_rl.operator.coupled_light.Ways`.
+    """
+
+    still: float = _SETTLED
+    _memory: dict[bool, Numbers] = field(default_factory=dict)
+
+    def radiation(self, transfer: Transfer, rates: Rates, first: bool) -> ColumnRadiation:
+        """Return the radiation field; the first time it is looked at thoroughly."""
+        return ColumnRadiation(transfer, rates, self._memory, thorough=first)
+
+    def present(self, averaged: int) -> float:
+        """Return one half."""
+        return 0.5
+
+
+class _ScatteringLight(Light[Beams]):
+    """Light whose scattered part follows it, at wavelengths where that matters.
+
+    Parameters
+    ----------
+    total, beams, tie
+        As for :class:`Light`.
+    sca : Array
+        Scattering opacity [m-1], [Nspace, Nwave].
+    diffuse : DiffuseLight
+        What scattered light does in about.
+    dense : dict
+        Factors of the operator at wavelengths where it does something else.
+    J : Array
+        Mean intensity to begin with, [Nspace, Nwave]; afterwards the last one found.
+    """
+
+    def __init__(
+        self,
+        total: Array,
+        beams: Beams,
+        tie: Tie,
+        sca: Array,
+        diffuse: DiffuseLight,
+        dense: dict[int, tuple[Array, Integers]],
+        J: Array,
+    ):
+        super().__init__(total, beams, tie)
+        self.J = np.ascontiguousarray(J)
+        self._sca, self._diffuse, self._dense = sca, diffuse, dense
+        self._albedo = sca * self.over.mean(axis=0)
+
+    def bundles(self, eta: Array) -> Array:
+        return self.iterated(eta, _MOST_ITERATIONS, _LEFT)[0]
+
+    def diagonal(self) -> Array:
+        diagonal = super().diagonal()
+        seen = (diagonal * self.total).sum(axis=0)
+        diagonal /= np.maximum(1.0 - self._albedo * seen, _HARD)
+        return diagonal
+
+    def iterated(self, eta: Array, most: int, share: float) -> tuple[Array, Array, Array]:
+        """Iterate until no more than a share is left.
+
+        Returns
+        -------
+        bundles : Array
+            As :meth:`bundles`.
+        first, left : Array
+            Relative change of the mean intensity by the first iteration, and by the next one, the
+            largest over depth, [Nwave].
+        """
+        N, M = len(self.J), len(self._dense)
+        factors, pivots = np.empty((M, N, N)), np.empty((M, N), np.int64)
+        for m, (matrix, order) in enumerate(self._dense.values()):
+            factors[m], pivots[m] = matrix.T, order
+        at = np.array(list(self._dense), np.int64)
+        each: Array
+        each, first, left = scattered(
+            *self.beams.arrays, self.over, self.tie.ratio, self.tie.outside, self._sca,
+            self._albedo, *self._diffuse.factors, at, factors, pivots, eta, most, share, _STILL,
+            self.J,
+        )  # fmt: skip
+        return each, first, left
+
+
+class ColumnRadiation(Radiation[Beams]):
+    """The radiation field around a formal solution of the host's in one dimension.
+
+    Parameters
+    ----------
+    transfer, rates
+        As for `Radiation`.
+    memory : dict
+        What is kept from one formal solution to the next: memory of beams that are not needed any
+        more.
+    thorough : bool
+        Look at the operator at all wavelengths where scattering is strong, not only where
+        iterations over scattered light lead nowhere.
+    """
+
+    def __init__(
+        self,
+        transfer: Transfer,
+        rates: Rates,
+        memory: dict[bool, Numbers],
+        thorough: bool,
+    ):
+        super().__init__(transfer, rates)
+        self._memory, self._thorough = memory, thorough
+        self._rays = Rays.of(transfer.mu, transfer.weight, transfer.profile.shape[0])
+        self._linear = np.zeros(0, bool)
+        self._dense: dict[int, tuple[Array, Integers]] = {}
+
+    @cached_property
+    def _some(self) -> _Entries:
+        """What is emitted where scattering is solved."""
+        return _Entries.at(self._transfer, self._scattered)
+
+    def _steps(self, total: Array) -> Array:
+        """Return the vertical steps of optical depth."""
+        steps: Array = optical_steps(total, self._transfer.height)
+        return steps
+
+    def _scattering_share(self, step: Array, albedo: Array) -> Array:
+        share: Array = scattering_share(step, albedo)
+        return share
+
+    def _scattered_light(
+        self, own: Array | None, total: Array, step: Array, source: Array, J: Array
+    ) -> _ScatteringLight:
+        at = self._scattered
+        if own is None:
+            return self._scattering(total, step, source, J)
+        self._linear = np.zeros(len(at), bool)
+        scattering = self._scattering(total, step, source, J)
+        _, first, left = scattering.iterated(own, _TRIED, _LEFT)
+        hard = left > np.maximum(_HARD * first, _STILL)
+        if self._thorough:
+            hard |= self._scattering_share(step[0], self._sca[:, at] / total[0]) > _STRONGLY
+        if hard.any():
+            scattering = self._factorised(np.flatnonzero(hard), total, step, source)
+        scattering.iterated(own, _TRIED, _LEFT)
+        return scattering
+
+    def _complete(
+        self, plain: Light[Beams], scattering: Light[Beams] | None
+    ) -> LinearisedRadiation:
+        return LinearisedColumn(self._transfer, plain, scattering, self._some, self._fixed)
+
+    def _beams(
+        self,
+        step: Array,
+        source: Array,
+        at: Integers | slice = slice(None),
+        linear: Numbers | None = None,
+    ) -> Beams:
+        """Return the beams at some wavelengths."""
+        whole = linear is None
+        planck = np.ascontiguousarray(self._planck[:, at])
+        found = Beams.around(step, source, self._rays, planck, linear, self._memory.get(whole))
+        self._memory[whole] = found.weights
+        return found
+
+    def _scattering(self, total: Array, step: Array, source: Array, J: Array) -> _ScatteringLight:
+        """Return the light at the wavelengths where scattering is solved."""
+        assert self._tie is not None
+        at = self._scattered
+        sca = np.ascontiguousarray(self._sca[:, at])
+        diffuse = DiffuseLight(step.mean(axis=0), sca / total.mean(axis=0))
+        beams = self._beams(step, source, at, self._linear)
+        return _ScatteringLight(total, beams, self._tie.at(at), sca, diffuse, self._dense, J)
+
+    def _factorised(
+        self, hard: Integers, total: Array, step: Array, source: Array
+    ) -> _ScatteringLight:
+        """Return the light with the operators of some wavelengths made, positive or linear."""
+        assert self._tie is not None
+        at = self._scattered
+        mean, around = step.mean(axis=0), source.mean(axis=0)
+        albedo = self._sca[:, at] / total.mean(axis=0)
+        for k in hard:
+            made = self._operator(mean[:, k], around[:, k], self._tie.ratio[:, at[k]], False)
+            if not self._factorise(int(k), made, albedo[:, k]):
+                self._linear[k] = True
+        if self._linear.any():
+            beams = self._beams(step, source, at, self._linear)
+            tie = Tie.between(self.J[:, at], beams.mean_intensity(source).sum(axis=0))
+            self._tie.ratio[:, at], self._tie.outside[:, at] = tie.ratio, tie.outside
+            for k in np.flatnonzero(self._linear):
+                made = self._operator(mean[:, k], around[:, k], tie.ratio[:, k], True)
+                self._factorise(int(k), made, albedo[:, k])
+        return self._scattering(total, step, source, self.J[:, at])
+
+    def _operator(self, step: Array, source: Array, ratio: Array, linear: bool) -> Array:
+        """Return a wavelength's mean intensity per source function, [Nspace, Nspace]."""
+        t = self._transfer
+        along = step[:, None] / t.mu
+        source = np.repeat(source[:, None], t.mu.size, axis=1)
+        ones = np.ones_like(source)
+        decay = np.exp(-along)
+        Lambda = unit_responses(
+            *stencils(along, decay, source, linear), decay, t.weight * ones, ones
+        )
+        made: Array = Lambda * ratio[:, None]
+        return made
+
+    def _factorise(self, k: int, Lambda: Array, albedo: Array) -> bool:
+        """Factorise a wavelength's operator, and return whether its responses are positive."""
+        A = -Lambda * albedo
+        A.flat[:: len(A) + 1] += 1.0
+        factors, pivots, _ = dgetrf(A)
+        self._dense[k] = factors, pivots
+        some = np.asfortranarray(Lambda[:, :: max(1, len(A) // _SOURCES)])
+        responses = dgetrs(factors, pivots, some)[0]
+        positive: bool = responses.min() >= -_NEGATIVE * responses.max()
+        return positive
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """What transitions emit at some wavelengths.
+
+    Attributes
+    ----------
+    waves, place : Array
+        Their indices, [Nsome], and where a wavelength is among them, or -1, [Nwave].
+    start, first, emission, profile
+        As of `lw_rl.host.equations.Transfer`, at these wavelengths.
+    """
+
+    waves: Integers
+    place: Integers
+    start: Integers
+    first: Integers
+    emission: Array
+    profile: Array
+
+    @classmethod
+    def at(cls, t: Transfer, waves: Integers) -> _Entries:
+        """Return the entries at some wavelengths, which are sorted."""
+        place = np.full(len(t.waves), -1)
+        place[waves] = np.arange(len(waves))
+        of = np.arange(t.start[-1]) + np.repeat(t.first - t.start[:-1], np.diff(t.start))
+        kept = place[of] >= 0
+        return cls(
+            waves,
+            place,
+            np.concatenate([[0], np.cumsum(kept)])[t.start],
+            np.searchsorted(waves, t.first),
+            np.ascontiguousarray(t.emission[:, kept]),
+            np.ascontiguousarray(t.profile[:, :, kept]),
+        )
+
+
+@dataclass(frozen=True)
+class LinearisedColumn:
+    """The radiation field of one linearisation in a column.
+
+    Attributes
+    ----------
+    transfer : Transfer
+        Lines and continua.
+    plain : Light
+        The light where what is scattered stays as it is.
+    scattering : Light or None
+        The light where it does not.
+    some : _Entries
+        What is emitted there.
+    eta : Array
+        Emissivity of all but the active atoms and light whose scattering is solved,
+        [Nspace, Nwave].
+    """
+
+    transfer: Transfer
+    plain: Light[Beams]
+    scattering: Light[Beams] | None
+    some: _Entries
+    eta: Array
+
+    @property
+    def total(self) -> Array:
+        """Opacity [m-1], [Nbundle, Nspace, Nwave]."""
+        return self.plain.total
+
+    def rates(self, emitter: Array, rows: Rows) -> tuple[Array, Array]:
+        """Return the rates of every row [s-1], [Nrow, Nspace], and J, [Nspace, Nwave].
+
+        Parameters
+        ----------
+        emitter : Array
+            What every transition emits is in proportion to [m-3], [Ntransition, Nspace].
+        rows : Rows
+            The rows.
+        """
+        t, some, plain = self.transfer, self.some, self.plain
+        scattering = np.empty((len(plain.total), len(t.height), 0))
+        if self.scattering is not None:
+            eta = emitted(
+                some.start, some.first, rows.single, some.emission, some.profile, emitter,
+                np.ascontiguousarray(self.eta[:, some.waves]),
+            )  # fmt: skip
+            scattering = self.scattering.bundles(eta)
+        rate, J = np.empty((rows.Nrow, len(t.height))), np.empty_like(self.eta)
+        lit(
+            *plain.beams.arrays, plain.over, plain.tie.ratio, plain.tie.outside, t.start, t.first,
+            t.emission, t.profile, t.up, t.down, rows.up, rows.down, emitter, self.eta, some.place,
+            scattering, rate, J,
+        )  # fmt: skip
+        return rate, J
+
+    def diagonal(self) -> Array:
+        """Return the mean intensity at every depth per emissivity there, of the opacity's shape."""
+        diagonal = self.plain.diagonal()
+        if self.scattering is not None:
+            diagonal[:, :, self.some.waves] = self.scattering.diagonal()
+        return diagonal

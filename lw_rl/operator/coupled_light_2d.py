@@ -1,0 +1,388 @@
+"""The light that coupled transitions exchange in two dimensions, coherent scattering solved.
+
+As `lw_rl.operator.coupled_light`, with mean intensities along the host's own short characteristics
+(`lw_rl.operator.characteristics_2d`): the limiter has the form that it has around the present
+source function. The weights of steps are of single precision; what is done with them is not,
+because rounding of mean intensities would count as often as photons scatter. Scattered light is
+found by GMRES, all wavelengths at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator, gmres
+
+from ..arrays import Array, Integers, Numbers
+from ..host.equations import Rates, Transfer
+from ..host.plane_state import PlaneLight
+from .beams_1d import optical_steps
+from .characteristics_2d import COEFFICIENTS, coefficients, local_escape, sweep
+from .coupled_light import Light, LinearisedRadiation, Radiation, Rows, Tie
+from .plane_2d import Plane2D, available_memory, entering_light
+from .response_1d import emitted, scattering_share, seen
+
+__all__ = ["PlaneRadiation", "Ways2D", "fits", "plane_bytes"]
+
+#: Applications of Lambda for scattered light at most, and what they may leave of its change, root
+#: mean square: at the formal solution, and in each iteration of the populations.
+_BEGIN, _GO_ON = (40, 1e-2), (2, 0.1)
+#: Light does not become less than this share of itself by a step.
+_LEAST_LIGHT = 1e-2
+#: Mean intensity below which single precision knows nothing, over the largest of a wavelength.
+_DARK = 1e-30
+#: The part of what is scattered on the spot that is taken out of the rows, at the most.
+_OWN = 1.0 - 1e-6
+#: Share of the memory that is there which the operator may take.
+_SHARE = 0.5
+#: Double numbers per point that are kept for every wavelength, and for every entry of a transition.
+_PER_WAVE, _PER_ENTRY = 24, 8
+#: How little a linearisation moves populations that is the last, in the logarithm: half of the time
+#: of Ca II on 25 x 6 points, the same formal solutions. Some points near the solution take turns.
+_SETTLED = 1e-2
+
+
+@dataclass(frozen=True)
+class Ways2D:
+    """How light gets from one point of a plane to another.
+
+    Attributes
+    ----------
+    geometry : Plane2D
+        Where the points are.
+    light : PlaneLight
+        What enters.
+    still : float
+        See `lw_rl.operator.coupled_light.Ways`.
+    """
+
+    geometry: Plane2D
+    light: PlaneLight
+    still: float = _SETTLED
+    _memory: dict[tuple[int, bool], Numbers] = field(default_factory=dict)
+
+    def radiation(self, transfer: Transfer, rates: Rates, first: bool) -> PlaneRadiation:
+        """Return the radiation field around a formal solution."""
+        return PlaneRadiation(transfer, rates, self._memory, self)
+
+    def present(self, averaged: int) -> float:
+        """Return the weight in a mean of all but the first, for more points switch than in 1D."""
+        return 1.0 / (averaged + 2)
+
+
+def plane_bytes(geometry: Plane2D, Nwave: int, Nentry: int) -> int:
+    """Return the memory that the operator takes at most [bytes].
+
+    Parameters
+    ----------
+    geometry : Plane2D
+        Where the points are.
+    Nwave, Nentry : int
+        Wavelengths, and those of every transition.
+    """
+    weights = len(geometry.steps.point) * COEFFICIENTS * Nwave * np.dtype(np.float32).itemsize
+    return weights + 8 * geometry.plane.Nspace * (_PER_WAVE * Nwave + _PER_ENTRY * Nentry)
+
+
+def fits(geometry: Plane2D, Nwave: int, Nentry: int) -> bool:
+    """Return whether there is memory for the operator."""
+    there = available_memory() if geometry.memory is None else geometry.memory
+    return plane_bytes(geometry, Nwave, Nentry) <= _SHARE * there
+
+
+class _Bundle:
+    """Some rays of a plane, with what each step adds to their intensities.
+
+    Parameters
+    ----------
+    geometry : Plane2D
+        Where they are.
+    light : PlaneLight
+        What enters, at the wavelengths of the arrays.
+    rays : sequence of int
+        Which rays, one after the other.
+    chi, source : array
+        Opacity [m-1] and the source function around which the limiter is linearised,
+        [Nspace, Nwave].
+    into : array, optional
+        Memory of that size that is not needed any more.
+    """
+
+    def __init__(
+        self,
+        geometry: Plane2D,
+        light: PlaneLight,
+        rays: Sequence[int],
+        chi: Numbers,
+        source: Array,
+        into: Numbers | None = None,
+    ):
+        self._steps, self._plane = geometry.steps, geometry.plane
+        self._N, self._K = chi.shape
+        self._rays, self._light = rays, light
+        self._angle = 0.5 * np.repeat(self._plane.weight, 2)
+        first = self._steps.first
+        self._base = int(first[rays[0] * self._N])
+        stop = int(first[(rays[-1] + 1) * self._N])
+        shape = (stop - self._base, COEFFICIENTS, self._K)
+        self.weights = np.empty(shape, np.float32) if into is None or into.shape != shape else into
+        coefficients(
+            self._steps.point, self._steps.share, self._steps.length, chi,
+            self._scaled(source).astype(np.float32),
+            self._base, stop, self._base, self.weights,
+        )  # fmt: skip
+        self._entering = [self._light_at_edges(ray, chi) for ray in rays]
+
+    def _scaled(self, source: Array) -> Array:
+        scaled: Array = source / self._light.scale
+        return scaled
+
+    def _light_at_edges(self, ray: int, chi: Numbers) -> tuple[Integers, Numbers]:
+        """Return the points where light enters along a ray, and its intensity there."""
+        entering = entering_light(
+            self._plane, self._steps, self._light.entering, self._light.temperature,
+            self._light.planck, ray, chi,
+        )  # fmt: skip
+        lit = np.flatnonzero(entering.any(axis=1))
+        return lit, entering[lit]
+
+    def _path(self, ray: int) -> tuple[Numbers, Numbers]:
+        return self._steps.order[ray], self._steps.first[ray * self._N : (ray + 1) * self._N + 1]
+
+    def mean_intensity(self, source: Array, known: bool = True) -> Array:
+        """Return the mean intensity of a source function, both [Nspace, Nwave].
+
+        Parameters
+        ----------
+        source : array
+            Source function.
+        known : bool, optional
+            Whether what enters is included (default: True).
+        """
+        S = self._scaled(source)
+        J, unused = np.zeros_like(S), np.zeros(self._N)
+        steps = self._steps
+        for ray, (lit, intensity) in zip(self._rays, self._entering, strict=True):
+            entering = np.zeros((self._N if known else 0, self._K))
+            if known:
+                entering[lit] = intensity
+            sweep(
+                *self._path(ray), steps.point, steps.share, steps.length, len(self._plane.x),
+                entering, self._base, self.weights, S, S, S, S, S, self._angle[ray], unused, J,
+            )  # fmt: skip
+        found: Array = J * self._light.scale
+        return found
+
+    def diagonal(self) -> Array:
+        """Return the mean intensity at every point per source function there, [Nspace, Nwave]."""
+        escape = np.zeros((self._N, self._K), np.float32)
+        for ray in self._rays:
+            order, first = self._path(ray)
+            local_escape(order, first - self._base, self.weights, self._angle[ray], escape)
+        found: Array = sum(self._angle[ray] for ray in self._rays) - escape.astype(np.float64)
+        return found
+
+
+class _PlaneBeams:
+    """Bundles of rays of a plane.
+
+    Parameters
+    ----------
+    bundles : sequence of _Bundle
+        The bundles.
+    """
+
+    def __init__(self, bundles: Sequence[_Bundle]):
+        self._bundles = bundles
+
+    def mean_intensity(self, source: Array, known: bool = True) -> Array:
+        """Return the mean intensity of a source function, both [Nbundle, Nspace, Nwave].
+
+        With `known`, what enters is included.
+        """
+        pairs = zip(self._bundles, source, strict=True)
+        return np.stack([bundle.mean_intensity(S, known) for bundle, S in pairs])
+
+    def diagonal(self) -> Array:
+        """Return the mean intensity at every point per source function there, of that shape."""
+        return np.stack([bundle.diagonal() for bundle in self._bundles])
+
+
+class _PlaneScatteringLight(Light[_PlaneBeams]):
+    """Light whose scattered part follows it, at wavelengths where that matters.
+
+    Parameters
+    ----------
+    total, beams, tie
+        As for `Light`.
+    sca : Array
+        Scattering opacity [m-1], [Nspace, Nwave].
+    J : Array
+        Mean intensity to begin with, [Nspace, Nwave]; afterwards the last one found.
+    """
+
+    def __init__(self, total: Array, beams: _PlaneBeams, tie: Tie, sca: Array, J: Array):
+        super().__init__(total, beams, tie)
+        self._sca, self.J = sca, self._lit(J, 0.0)
+        seen = (super().diagonal() * total).sum(axis=0)
+        albedo = sca * self.over.mean(axis=0)
+        self._left = 1.0 - np.minimum(albedo * seen, _OWN)
+
+    def bundles(self, eta: Array) -> Array:
+        return self.solved(eta, *_GO_ON)
+
+    def diagonal(self) -> Array:
+        diagonal: Array = super().diagonal() / self._left
+        return diagonal
+
+    def solved(self, eta: Array, most: int, share: float) -> Array:
+        """Return what bundles bring, scattered light solved to a share of its change."""
+        J, shape = self.J, self.J.shape
+        left = self._once(eta, J).sum(axis=0) + self.tie.outside - J
+        row = J * self._left
+
+        def apply(u: Numbers) -> Numbers:
+            change = J * u.reshape(shape)
+            once = self.beams.mean_intensity(self._sca * change * self.over, known=False)
+            result: Numbers = (change - self.tie.ratio * once.sum(axis=0)) / row
+            return result.astype(np.float32).ravel()
+
+        b = (left / row).astype(np.float32).ravel()
+        A = LinearOperator((b.size, b.size), apply, dtype=np.float32)
+        u, _ = gmres(A, b, rtol=share, restart=most, maxiter=1)
+        each = self._once(eta, J * np.maximum(1.0 + u.reshape(shape), _LEAST_LIGHT))
+        self.J = self._lit(each.sum(axis=0) + self.tie.outside, _LEAST_LIGHT * J)
+        return each
+
+    @staticmethod
+    def _lit(J: Array, least: Array | float) -> Array:
+        """Return a mean intensity that is not less than rounding lets it be."""
+        lit: Array = np.maximum(np.maximum(J, least), _DARK * J.max(axis=0))
+        return lit
+
+    def _once(self, eta: Array, J: Array) -> Array:
+        return super().bundles(eta + self._sca * J)
+
+
+class PlaneRadiation(Radiation[_PlaneBeams]):
+    """The radiation field around a formal solution of the host's in two dimensions.
+
+    Parameters
+    ----------
+    transfer, rates
+        As for `Radiation`.
+    memory : dict
+        What is kept from one formal solution to the next: memory of beams that are not needed any
+        more.
+    ways : Ways2D
+        How light gets from one point to another.
+    """
+
+    def __init__(
+        self,
+        transfer: Transfer,
+        rates: Rates,
+        memory: dict[tuple[int, bool], Numbers],
+        ways: Ways2D,
+    ):
+        super().__init__(transfer, rates)
+        self._ways, self._memory = ways, memory
+
+    def _steps(self, total: Array) -> Array:
+        """Return the opacities, in single precision."""
+        return total.astype(np.float32)
+
+    def _scattering_share(self, step: Array, albedo: Array) -> Array:
+        """Return how much scattering matters by what is above each point, [Nwave]."""
+        plane, V = self._ways.geometry.plane, albedo.shape[1]
+        shape = len(plane.z), len(plane.x) * V
+        tau = optical_steps(step.astype(np.float64).reshape(1, *shape), plane.z)[0]
+        share = scattering_share(tau, np.ascontiguousarray(albedo.reshape(shape)))
+        largest: Array = share.reshape(-1, V).max(axis=0)
+        return largest
+
+    def _beams(self, step: Array, source: Array, at: Integers | slice = slice(None)) -> _PlaneBeams:
+        geometry, light, whole = self._ways.geometry, self._ways.light, isinstance(at, slice)
+        if not isinstance(at, slice):
+            light = light.at(at)
+        bundles = []
+        for r, (chi, S) in enumerate(zip(step, source, strict=True)):
+            rays = range(geometry.plane.Nray) if len(step) == 1 else [r]
+            into = self._memory.get((r, whole))
+            bundles.append(_Bundle(geometry, light, rays, chi, S, into))
+            self._memory[r, whole] = bundles[-1].weights
+        return _PlaneBeams(bundles)
+
+    def _scattered_light(
+        self, own: Array | None, total: Array, step: Array, source: Array, J: Array
+    ) -> _PlaneScatteringLight:
+        assert self._tie is not None
+        at = self._scattered
+        beams = self._beams(step, source, at)
+        light = _PlaneScatteringLight(total, beams, self._tie.at(at), self._sca[:, at], J)
+        if own is not None:
+            light.solved(own, *_BEGIN)
+        return light
+
+    def _complete(
+        self, plain: Light[_PlaneBeams], scattering: Light[_PlaneBeams] | None
+    ) -> LinearisedRadiation:
+        return LinearisedPlane(self._transfer, plain, scattering, self._scattered, self._fixed)
+
+
+@dataclass(frozen=True)
+class LinearisedPlane:
+    """The radiation field of one linearisation in a plane.
+
+    Attributes
+    ----------
+    transfer : Transfer
+        Lines and continua.
+    plain : Light
+        The light where what is scattered stays as it is.
+    scattering : Light or None
+        The light where it does not.
+    at : Array
+        Indices of these wavelengths.
+    eta : Array
+        Emissivity of all but the active atoms and light whose scattering is solved,
+        [Nspace, Nwave].
+    """
+
+    transfer: Transfer
+    plain: Light[_PlaneBeams]
+    scattering: Light[_PlaneBeams] | None
+    at: Integers
+    eta: Array
+
+    @property
+    def total(self) -> Array:
+        """Opacity [m-1], [Nbundle, Nspace, Nwave]."""
+        return self.plain.total
+
+    def rates(self, emitter: Array, rows: Rows) -> tuple[Array, Array]:
+        """Return the rates of every row and the mean intensity (`LinearisedRadiation`)."""
+        t, outside = self.transfer, self.plain.tie.outside
+        eta = emitted(t.start, t.first, rows.single, t.emission, t.profile, emitter, self.eta)
+        each = self.plain.bundles(eta)
+        if self.scattering is not None:
+            each[:, :, self.at] = self.scattering.bundles(eta[:, :, self.at])
+        J = each.sum(axis=0) + outside
+        rate = np.zeros((rows.Nrow, len(J)))
+        seen(t.start, t.first, rows.up, rows.down, t.up, t.down, J, rate)
+        # Bundles see a line differently where gas moves; what comes from outside is as it was.
+        for k in np.flatnonzero(rows.single) if len(each) > 1 else []:
+            at = t.entries(int(k))
+            waves = slice(t.first[k], t.first[k] + at.stop - at.start)
+            light = np.einsum("rie,rie->ie", t.profile[:, :, at], each[:, :, waves])
+            rate[rows.up[k]] = (t.up[:, at] * (light + outside[:, waves])).sum(axis=1)
+        return rate, J
+
+    def diagonal(self) -> Array:
+        """Return the mean intensity at every point per emissivity there, of the opacity's shape."""
+        diagonal = self.plain.diagonal()
+        if self.scattering is not None:
+            diagonal[:, :, self.at] = self.scattering.diagonal()
+        return diagonal

@@ -1,0 +1,111 @@
+"""Atoms with many levels in two dimensions: their light is the host's, and solves with it."""
+
+import copy
+from functools import cache
+
+import numpy as np
+import pytest
+
+import lw_rl
+from lw_rl import atmospheres
+from lw_rl.host.adapter import Adapter
+from lw_rl.host.equations import Equations
+from lw_rl.operator import coupled_light_2d
+from lw_rl.operator.base import geometry_for
+from lw_rl.operator.coupled_light import Rows
+from lw_rl.operator.coupled_light_2d import PlaneRadiation, Ways2D, fits, plane_bytes
+from lw_rl.operator.plane_2d import Plane2D
+from lw_rl.operator.response_1d import emitted
+from lw_rl.schemes import multilevel
+
+
+@cache
+def _built(kind):
+    return lw_rl.build_context("CaII", atmospheres.slab_2d(kind, 25, 6, seed=3), Nrays=3)
+
+
+def context(kind="smooth"):
+    return copy.deepcopy(_built(kind))
+
+
+@cache
+def reference(kind):
+    """Populations by Anderson acceleration of MALI, tenfold more precise than what is tested."""
+    ctx = context(kind)
+    assert lw_rl.solve(ctx, scheme="anderson", popsTol=5e-5, quiet=True).converged
+    return np.array(ctx.activeAtoms[0].n)
+
+
+def radiation(kind="smooth"):
+    """Return the light around a formal solution of LTE, and the host's rates there."""
+    adapter = Adapter(context(kind))
+    equations = Equations(adapter)
+    adapter.formal_solution()
+    rates = equations.rates(adapter.populations(), adapter.switched)
+    geometry = geometry_for(adapter.grid)
+    ways = Ways2D(geometry, adapter.plane_light(equations.transfer.waves))
+    found = PlaneRadiation(equations.transfer, rates, {}, ways)
+    return found, rates, np.ascontiguousarray(rates.before.T)
+
+
+@pytest.mark.parametrize("kind", ["smooth", "prominence", "threads"])
+def test_its_mean_intensities_are_the_hosts(kind):
+    made, rates, before = radiation(kind)
+    light = made.linearised(rates.n, before, 1.0)
+    ratio = made._tie.ratio
+    # But where what is left is less than single precision has of the largest.
+    assert np.mean(np.abs(ratio - 1.0) > 1e-3) < 0.01
+    assert light.total.shape[0] == (12 if kind == "threads" else 1)
+
+
+def test_scattered_light_is_that_which_is_scattered():
+    made, rates, before = radiation()
+    light = made.linearised(rates.n, before, 1.0)
+    scattering, at = light.scattering, light.at
+    assert len(at)
+    t = made._transfer
+    eta = emitted(
+        t.start, t.first, Rows.of(t).single, t.emission, t.profile, rates.n[t.upper], light.eta
+    )[:, :, at]
+    scattering.solved(eta, 60, 1e-5)
+    J = scattering.J.copy()
+    once = scattering._once(eta, J).sum(axis=0) + scattering.tie.outside
+    assert np.all(np.abs(once - J).max(axis=0) < 1e-3 * J.max(axis=0))
+    plain = scattering._once(eta, np.zeros_like(J)).sum(axis=0) + scattering.tie.outside
+    assert np.abs(plain / J - 1.0).max() > 0.1, "scattering matters here"
+
+
+def test_what_a_point_sees_of_itself_is_the_diagonal_but_for_its_neighbours():
+    made, rates, before = radiation()
+    light = made.linearised(rates.n, before, 1.0).plain
+    point, eta = 70, np.zeros_like(light.total)
+    dark = light.bundles(eta)
+    eta[:, point] = light.total[:, point]
+    seen = (light.bundles(eta) - dark)[:, point]
+    own = light.diagonal()[:, point] * light.total[:, point]
+    # The curve of a step knows what is downwind of it.
+    np.testing.assert_allclose(own, seen, atol=0.1)
+    assert own.max() > 0.9
+
+
+@pytest.mark.parametrize("kind", ["smooth", "prominence", "threads"])
+def test_a_default_solve_is_right_after_few_formal_solutions(kind):
+    ctx = context(kind)
+    result = lw_rl.solve(ctx, quiet=True)
+    assert result.converged and result.Nformal <= 8
+    assert "by the coupled operator of all lines and continua" in " ".join(str(result).split())
+    assert np.abs(np.asarray(ctx.activeAtoms[0].n) / reference(kind) - 1.0).max() < 1e-3
+
+
+def test_without_memory_there_is_acceleration_without_an_operator(monkeypatch):
+    geometry = geometry_for(Adapter(context()).grid)
+    entries = Adapter(context()).entries()
+    needed = plane_bytes(geometry, *entries)
+    assert fits(Plane2D(geometry.plane, memory=4 * needed), *entries)
+    assert not fits(Plane2D(geometry.plane, memory=needed), *entries)
+    monkeypatch.setattr(coupled_light_2d, "available_memory", lambda: needed)
+    ctx = context()
+    assert multilevel.coupled_step(Adapter(ctx), None) is None
+    result = lw_rl.solve(ctx, quiet=True, NmaxIter=30)
+    said = " ".join(str(result).split())
+    assert "Anderson acceleration" in said and "there is no memory for it" in said
