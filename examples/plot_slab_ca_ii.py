@@ -3,7 +3,7 @@ Ca II in a slab of two dimensions
 =================================
 
 Lightweaver's own example (``plot_2dSlab.py``): six levels in equal columns of FAL-C, one line of it
-changed. Atoms with many levels have no operator here; the result says what was done instead.
+changed. The result says what was done: the coupled operator of all lines and continua.
 """
 
 import lightweaver as lw

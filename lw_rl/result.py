@@ -210,8 +210,8 @@ class Task:
     def _why_no_operator(self, fast: Mapping[str, int]) -> str:
         if self.scheme not in ("depthwise", _OPERATOR) or _ANDERSON not in fast:
             return ""
-        if self.Ndim > 1 and not self.two_level:
-            return "the coupled operator is for one dimension"
+        if self.Ndim > 1 and _OPERATOR not in fast:
+            return "no operator: there is no memory for it, or interpolation is not linear"
         return "the operator was left where its steps no longer helped"
 
     def _why_no_policy(self, fast: Mapping[str, int]) -> str:

@@ -159,7 +159,7 @@ def test_a_solve_says_what_was_accelerated_by_what(ctx):
         ({"redistribution": True}, {"nonlocal": 9}, "policies are for complete redistribution"),
         ({}, {"nonlocal": 9}, "the policy was not asked: little was left"),
         ({"two_level": False, "Ndim": 2}, {"anderson": 30}, "by Anderson acceleration (30 steps); "
-         "the coupled operator is for one dimension"),
+         "no operator: there is no memory for it, or interpolation is not linear"),
         ({"two_level": False}, {"nonlocal": 9, "anderson": 30}, "the operator was left where its "
          "steps no longer helped"),
         ({"scheme": "mali"}, {"mali": 114}, "not accelerated: Ca, 114 steps of MALI; that is what "

@@ -278,6 +278,16 @@ class Ways(Protocol):
         """How little a linearisation moves populations that is the last, in the logarithm."""
         ...
 
+    @property
+    def builds(self) -> int:
+        """How many linearisations a correction has at the most."""
+        ...
+
+    @property
+    def patience(self) -> float:
+        """After how many corrections in vain, one after the other, the operator is given up."""
+        ...
+
     def radiation(self, transfer: Transfer, rates: Rates, first: bool) -> Radiation[Any]:
         """Return the radiation field around a formal solution.
 

@@ -39,8 +39,8 @@ _MOST_ITERATIONS, _LEFT, _STILL = 2, 0.1, 1e-8
 _HARD, _NEGATIVE, _SOURCES = 3e-2, 0.1, 32
 #: Iterations after which that is judged.
 _TRIED = 4
-#: How little a linearisation moves populations that is the last, in the logarithm.
-_SETTLED = 1e-7
+#: Of `Ways1D`: here a correction in vain is cheap, and there is complete linearisation.
+_SETTLED, _MOST_BUILDS, _PATIENCE = 1e-7, 10, float("inf")
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,13 @@ class Ways1D:
 
     Attributes
     ----------
-    still : float
+    still, builds, patience
         See `lw_rl.operator.coupled_light.Ways`.
     """
 
     still: float = _SETTLED
+    builds: int = _MOST_BUILDS
+    patience: float = _PATIENCE
     _memory: dict[bool, Numbers] = field(default_factory=dict)
 
     def radiation(self, transfer: Transfer, rates: Rates, first: bool) -> ColumnRadiation:

@@ -28,7 +28,7 @@ __all__ = ["PlaneRadiation", "Ways2D", "fits", "plane_bytes"]
 
 #: Applications of Lambda for scattered light at most, and what they may leave of its change, root
 #: mean square: at the formal solution, and in each iteration of the populations.
-_BEGIN, _GO_ON = (40, 1e-2), (2, 0.1)
+_BEGIN, _GO_ON = (40, 1e-2), (8, 3e-2)
 #: Light does not become less than this share of itself by a step.
 _LEAST_LIGHT = 1e-2
 #: Mean intensity below which single precision knows nothing, over the largest of a wavelength.
@@ -42,6 +42,9 @@ _PER_WAVE, _PER_ENTRY = 24, 8
 #: How little a linearisation moves populations that is the last, in the logarithm: half of the time
 #: of Ca II on 25 x 6 points, the same formal solutions. Some points near the solution take turns.
 _SETTLED = 1e-2
+#: Linearisations of a correction at the most, and corrections in vain: Mg II on 31 x 8 points is
+#: not found by any, and each takes as long as many formal solutions.
+_MOST_BUILDS, _PATIENCE = 5, 2
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,15 @@ class Ways2D:
         Where the points are.
     light : PlaneLight
         What enters.
-    still : float
+    still, builds, patience
         See `lw_rl.operator.coupled_light.Ways`.
     """
 
     geometry: Plane2D
     light: PlaneLight
     still: float = _SETTLED
+    builds: int = _MOST_BUILDS
+    patience: float = _PATIENCE
     _memory: dict[tuple[int, bool], Numbers] = field(default_factory=dict)
 
     def radiation(self, transfer: Transfer, rates: Rates, first: bool) -> PlaneRadiation:
@@ -240,20 +245,22 @@ class _PlaneScatteringLight(Light[_PlaneBeams]):
     def solved(self, eta: Array, most: int, share: float) -> Array:
         """Return what bundles bring, scattered light solved to a share of its change."""
         J, shape = self.J, self.J.shape
-        left = self._once(eta, J).sum(axis=0) + self.tie.outside - J
-        row = J * self._left
+        once = self._once(eta, J).sum(axis=0) + self.tie.outside
+        # A dark point may get far more light than it had, or less than none by the limiter's form.
+        unit = np.maximum(J, np.abs(once))
+        row = unit * self._left
 
         def apply(u: Numbers) -> Numbers:
-            change = J * u.reshape(shape)
-            once = self.beams.mean_intensity(self._sca * change * self.over, known=False)
-            result: Numbers = (change - self.tie.ratio * once.sum(axis=0)) / row
-            return result.astype(np.float32).ravel()
+            change = unit * u.reshape(shape)
+            J = self.beams.mean_intensity(self._sca * change * self.over, known=False).sum(axis=0)
+            result: Numbers = ((change - self.tie.ratio * J) / row).astype(np.float32)
+            return result.ravel()
 
-        b = (left / row).astype(np.float32).ravel()
+        b = ((once - J) / row).astype(np.float32).ravel()
         A = LinearOperator((b.size, b.size), apply, dtype=np.float32)
         u, _ = gmres(A, b, rtol=share, restart=most, maxiter=1)
-        each = self._once(eta, J * np.maximum(1.0 + u.reshape(shape), _LEAST_LIGHT))
-        self.J = self._lit(each.sum(axis=0) + self.tie.outside, _LEAST_LIGHT * J)
+        each = self._once(eta, np.maximum(J + unit * u.reshape(shape), _LEAST_LIGHT * unit))
+        self.J = self._lit(each.sum(axis=0) + self.tie.outside, _LEAST_LIGHT * unit)
         return each
 
     @staticmethod

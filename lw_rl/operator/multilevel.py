@@ -43,9 +43,9 @@ __all__ = ["INVERTED", "CoupledEquilibrium"]
 _MOST_SWEEPS, _DELAY = 20, 3
 #: Iterations that are combined, and the limit of a combined step in the logarithm.
 _WINDOW, _MAX_STEP = 8, 1.0
-#: Linearisations of one correction, and by how much the last may still move the populations, in the
+#: By how much the last linearisation of a correction may still move the populations, in the
 #: logarithm.
-_MOST_BUILDS, _UNSETTLED = 10, 0.5
+_UNSETTLED = 0.5
 #: Linearisations after which the limiter of the interpolation is linearised around the mean of the
 #: last source functions, because its switches make them take turns.
 _FREE = 3
@@ -158,7 +158,7 @@ class CoupledEquilibrium:
         sums = self._sums(radiation.J)
         anchored = self._anchored(rates, sums)
         factor, J = np.ones_like(sums), np.ascontiguousarray(rates.before.T)
-        for build in range(_MOST_BUILDS):
+        for build in range(self.ways.builds):
             self.made += 1
             self.effort.did("linearised", J.size)
             present = 1.0 if build < _FREE else self.ways.present(build - _FREE)

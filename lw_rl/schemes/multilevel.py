@@ -9,6 +9,7 @@ import numpy as np
 from ..arrays import Array
 from ..certificate.history import History
 from ..certificate.settings import shipped
+from ..errors import PolicyOutputError
 from ..extrapolation import anderson_mix
 from ..host.adapter import Adapter
 from ..host.equations import Equations
@@ -60,6 +61,9 @@ class CoupledStep:
         Whether complete linearisation is next.
     within : float
         Its step has to be smaller than this.
+    vain : int
+        Corrections of the operator, one after the other, that were not found, or not smaller
+        than the one before.
     """
 
     adapter: Adapter
@@ -70,6 +74,7 @@ class CoupledStep:
     last: float = np.inf
     within: float = 1.0
     slow: bool = False
+    vain: int = 0
 
     def propose(
         self, evaluation: Evaluation, decision: Decision
@@ -81,6 +86,11 @@ class CoupledStep:
         None where no equilibrium is found, as from LTE where that is another ionisation stage
         altogether: a plain step or two help. The mean intensity at the next unknown is written to
         the context, for scattered light follows it.
+
+        Raises
+        ------
+        PolicyOutputError
+            After too many corrections in vain (`Ways.patience`): another scheme is to take over.
         """
         adapter, y = self.adapter, evaluation.y
         complete = self.slow if decision.renew is None else decision.renew
@@ -94,15 +104,17 @@ class CoupledStep:
         self.operator.transfer = transfer = self.equations.transfer
         solved = self.operator.solve(rates)
         if solved is None:
+            self._note(helps=False)
             return None
         n, J = solved
         image = adapter.unknown(np.split(n, transfer.first_level[1:]))
-        step = largest(image - y)
+        step, within = largest(image - y), shipped().moved
+        # Nearby, where the limiter's switches take turns, it is the budget that looks.
+        self._note(helps=step < max(self.last, within))
         self.equations.foresee(J)
         adapter.write_radiation_ahead(transfer.waves, J)
         self.slow = _SLOW * self.last < step < 1.0
         self.last = step
-        within = shipped().moved
         ys, images = self.history.images(within)
         if decision.relaxation != 1.0:
             return y + decision.relaxation * (image - y), step, image
@@ -110,6 +122,12 @@ class CoupledStep:
         if not ys or step > within or self.equations.redistributes:
             return image, step, image
         return limit_step(y, anderson_mix([*ys, y], [*images, image]), within), step, image
+
+    def _note(self, helps: bool) -> None:
+        """Note whether a correction helps; give up where too many did not."""
+        self.vain = 0 if helps else self.vain + 1
+        if self.vain >= self.operator.ways.patience:
+            raise PolicyOutputError(f"{self.vain} corrections in vain, one after the other")
 
 
 def coupled_step(
