@@ -5,10 +5,9 @@ atom                                operator
 =================================== ==================================================
 two levels and one line, 1D         `lw_rl.operator.two_level.TwoLevelOperator`
 the same, 2D                        `lw_rl.operator.two_level_2d.PlaneOperator`, without a matrix
-any other, and all atoms beside it, `lw_rl.operator.multilevel.CoupledEquilibrium`, one for
-1D                                  all of them; it is not linear, and has a protocol of
+any other, and all atoms beside it  `lw_rl.operator.multilevel.CoupledEquilibrium`, one for
+                                    all of them; it is not linear, and has a protocol of
                                     its own (`lw_rl.schemes.multilevel`)
-any other                           none: its populations are accelerated without one
 =================================== ==================================================
 
 A new kind of atom or geometry is a module beside `two_level` and `lambda_1d`, and a row here.

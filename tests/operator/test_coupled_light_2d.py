@@ -14,6 +14,7 @@ from lw_rl.operator import coupled_light_2d
 from lw_rl.operator.base import geometry_for
 from lw_rl.operator.coupled_light import Rows
 from lw_rl.operator.coupled_light_2d import PlaneRadiation, Ways2D, fits, plane_bytes
+from lw_rl.operator.multilevel import CoupledEquilibrium
 from lw_rl.operator.plane_2d import Plane2D
 from lw_rl.operator.response_1d import emitted
 from lw_rl.schemes import multilevel
@@ -109,3 +110,23 @@ def test_without_memory_there_is_acceleration_without_an_operator(monkeypatch):
     result = lw_rl.solve(ctx, quiet=True, NmaxIter=30)
     said = " ".join(str(result).split())
     assert "Anderson acceleration" in said and "there is no memory for it" in said
+
+
+def test_an_operator_that_finds_nothing_is_given_up(monkeypatch):
+    monkeypatch.setattr(CoupledEquilibrium, "solve", lambda self, rates: None)
+    result = lw_rl.solve(context(), quiet=True, NmaxIter=12)
+    notes = [record.note for record in result.records if record.note]
+    assert any("2 corrections in vain" in note for note in notes)
+    assert result.steps_by["mali"] < 12 and "anderson" in result.steps_by
+
+
+def test_a_dark_point_gets_light():
+    made, rates, before = radiation()
+    scattering = made.linearised(rates.n, before, 1.0).scattering
+    eta = 1e-3 * scattering.total
+    scattering.solved(eta, 60, 1e-5)
+    J = scattering.J.copy()
+    scattering.J[:, ::2] *= 1e-25
+    with np.errstate(all="raise", under="ignore"):
+        scattering.solved(eta, 60, 1e-5)
+    assert np.abs(scattering.J - J).max() < 1e-2 * J.max()
