@@ -13,7 +13,7 @@ from lw_rl.cube.settings import CubeSettings
 from lw_rl.host.adapter import Adapter
 from lw_rl.host.state import LinePhysics
 from lw_rl.iterate import accelerate
-from lw_rl.operator.base import geometry_for, operator_for
+from lw_rl.operator.base import geometry_for, lit, operator_for
 from lw_rl.schemes import Anderson, Depthwise, Safeguarded
 
 COLUMN = {"z": np.linspace(1e6, 0.0, 4), "vz": np.zeros(4)}
@@ -51,7 +51,7 @@ def test_what_is_recorded_is_what_the_scheme_saw(ctx):
     np.testing.assert_allclose(visited.y[0], first.start(), rtol=1e-9)
     adapter.write_line_radiation(block, first.start_radiation())
     for k in range(4):
-        evaluation = adapter.evaluate(visited.y[k])
+        evaluation = lit(adapter.evaluate(visited.y[k]), {block: first})
         np.testing.assert_allclose(visited.r[k], evaluation.r, atol=1e-10)
         np.testing.assert_allclose(
             visited.lambda_residual[k], evaluation.lambda_residual, atol=1e-10

@@ -7,16 +7,18 @@ import pytest
 from lightweaver.atomic_model import LineType
 from multilevel_helpers import KINDS, Evaluated, problem, solved
 
+from lw_rl.operator.coupled_light import Rows
 from lw_rl.operator.response_1d import emitted, opacities, seen
 
 
 def totals(e):
     t, r = e.equations.transfer, e.rates
     chi, eta = (np.ascontiguousarray(x.T) for x in (r.chi, r.eta))
+    single = Rows.of(t).single
     total = opacities(
-        t.start, t.first, t.lower, t.upper, t.absorption, t.stimulated, t.profile, r.n, chi
+        t.start, t.first, single, t.lower, t.upper, t.absorption, t.stimulated, t.profile, r.n, chi
     )
-    return total, emitted(t.start, t.first, t.emission, t.profile, r.n[t.upper], eta)
+    return total, emitted(t.start, t.first, single, t.emission, t.profile, r.n[t.upper], eta)
 
 
 @pytest.mark.parametrize("kind", ["hydrogen", "moving", "detailed", "two atoms", "calcium"])
@@ -39,9 +41,8 @@ def test_rates_follow_from_mean_intensities(kind):
     up, down = np.zeros_like(r.up), np.zeros_like(r.up)
     J = np.ascontiguousarray(r.J.T)
     row = np.arange(len(t.lower))
-    one = np.ones((1, 1, 1))
     for rate, weight in ((up, t.up), (down, t.down)):
-        seen(t.start, t.first, row, row, weight, weight, one, J[None], np.zeros_like(J), rate)
+        seen(t.start, t.first, row, row, weight, weight, J, rate)
     np.testing.assert_allclose(up, r.up, rtol=1e-5)
     spontaneous = r.down - down
     lines = np.isfinite(t.multiple[:, 0])

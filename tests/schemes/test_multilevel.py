@@ -16,6 +16,7 @@ from lw_rl.certificate.history import History, Visit
 from lw_rl.host.adapter import Adapter
 from lw_rl.norms import largest
 from lw_rl.operator.scattering import SolvedScattering
+from lw_rl.policies.drive import FIXED
 from lw_rl.problems import random_problem
 from lw_rl.schemes.multilevel import coupled_step
 
@@ -106,10 +107,10 @@ def test_a_newton_step_that_does_not_shrink_is_not_taken():
             return y + 1.0, 0.9
 
     step.newton, step.slow = Newton(), True
-    proposed, size, image = step.propose(evaluation)
+    proposed, size, image = step.propose(evaluation, FIXED)
     assert size == 0.9 and image is None
     np.testing.assert_array_equal(proposed, evaluation.y + 1.0)
-    _, size, _ = step.propose(evaluation)
+    _, size, _ = step.propose(evaluation, FIXED)
     assert len(asked) == 2
     assert size != 0.9
     # The operator has to be slow again before it is asked once more.
@@ -123,7 +124,7 @@ def test_states_are_combined_close_to_the_solution_only():
         step = coupled_step(adapter, history)
         for _ in range(2):
             evaluation = adapter.evaluate()
-            y, _, image = step.propose(evaluation)
+            y, _, image = step.propose(evaluation, FIXED)
             history.add(Visit(evaluation, False, image=image))
             adapter.write(y)
         steps.append((largest(image - evaluation.y), np.array_equal(y, image)))
