@@ -141,9 +141,10 @@ def test_the_radiation_field_of_the_certified_state_is_put_back():
     assert np.median(change) < 1e-6
 
 
-def test_not_at_home_in_two_dimensions():
+def test_not_at_home_where_the_host_interpolates_otherwise():
     class Flat:
-        grid = type("Grid", (), {"Ndim": 2})
+        plane = type("Plane", (), {"between": False})
+        grid = type("Grid", (), {"Ndim": 2, "plane": plane})
 
     assert coupled_step(Flat(), History()) is None
 
