@@ -45,7 +45,8 @@ def source_files(folder, pattern):
         ("lw_rl/envs", "lw_rl/envs", "*.py"),
         ("lw_rl/schemes", "lw_rl/schemes", "*.py"),
         ("lw_rl/training", "lw_rl/training", "*.py"),
-        ("lw_rl/policies", "lw_rl/policies", "*"),
+        ("lw_rl/policies", "lw_rl/policies", "*.*"),
+        ("lw_rl/policies/drivers", "lw_rl/policies/drivers", "*.json"),
     ],
 )
 def test_every_source_file_is_in_the_wheel(wheel, folder, inside, pattern):
@@ -77,7 +78,8 @@ def test_metadata(wheel):
 
 def test_every_policy_is_weights_and_a_card(wheel):
     files = [n for n in wheel.namelist() if n.startswith("lw_rl/policies/")]
-    cards = {n.removesuffix(".json") for n in files if n.endswith(".json")}
+    costs = "lw_rl/policies/drivers/costs.json"
+    cards = {n.removesuffix(".json") for n in files if n.endswith(".json") and n != costs}
     weights = {n.removesuffix(".safetensors") for n in files if n.endswith(".safetensors")}
     assert cards == weights
     assert not any(n.endswith((".pkl", ".pt", ".pth", ".zip")) for n in files)

@@ -329,6 +329,6 @@ class CoupledEquilibrium:
         swept: Array = sweep(
             n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect, t.lower, t.upper,
             self._rows.up, self._rows.down, anchored.multiple, rate * row, strength,
-            response.local * row, t.inverse, response.net, response.share,
+            response.local * row, t.inverse, response.net, response.share, self.ways.capped,
         )  # fmt: skip
         return swept

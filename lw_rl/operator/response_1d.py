@@ -386,6 +386,7 @@ def sweep(
     inverse: Array,
     net: Array,
     share: Array,
+    capped: bool,
 ) -> Array:
     """Return the populations in equilibrium with rates whose local part follows them.
 
@@ -413,6 +414,9 @@ def sweep(
         Factor on what every transition emits, [Ntransition, Nspace].
     local : Array
         From :func:`local_response`, times what there is on every row, [Nrow, Nspace].
+    capped : bool
+        Whether a rate's local part is not more than the rate. Else such a rate is taken to be zero,
+        which is more damped but shifts the solution where that happens there.
 
     Returns
     -------
@@ -445,20 +449,19 @@ def sweep(
             emitter = 0.0 if inverted[t] else worth[t] * strength[t, k]
             # What of the rates is made here is in proportion to the new upper population.
             here = emitter * n[upper[t], k]
-            # It is not more than all: what is cut off would be missing at the solution.
             up, down = local[one, k], local[other, k]
-            if up * here > rate[one, k]:
+            if capped and up * here > rate[one, k]:
                 up = rate[one, k] / here
-            if down * here > rate[other, k]:
+            if capped and down * here > rate[other, k]:
                 down = rate[other, k] / here
-            rises = rate[one, k] - up * here
+            rises = max(rate[one, k] - up * here, 0.0)
             P[upper[t], lower[t]] += rises
             x = up * n[lower[t], k]
             if one == other:
                 P[lower[t], upper[t]] += multiple[t, k] * rises
                 x -= up * multiple[t, k] * n[upper[t], k]
             else:
-                P[lower[t], upper[t]] += rate[other, k] - down * here
+                P[lower[t], upper[t]] += max(rate[other, k] - down * here, 0.0)
                 x -= down * n[upper[t], k]
             P[lower[t], upper[t]] -= emitter * x
         _solve(P, n, nTotal, first_level, Nlevel, gain, k, new)

