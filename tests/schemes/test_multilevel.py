@@ -71,7 +71,7 @@ def test_partial_redistribution():
         if change < 1e-7:
             break
     assert change < 1e-7
-    # With the rates of the formal solution before, two sub-iterations take 17.
+    # With the rates of the formal solution before, two sub-iterations take 16.
     for maxPrdSubIter, most in ((3, 11), (2, 13)):
         ctx = problem("magnesium")
         result = lw_rl.solve(ctx, prd=True, maxPrdSubIter=maxPrdSubIter, NmaxIter=40, quiet=True)
