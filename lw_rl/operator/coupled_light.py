@@ -141,14 +141,37 @@ class Light(Generic[_Beams]):
         return diagonal
 
 
-class LinearisedRadiation(Protocol):
-    """The radiation field of one linearisation."""
+@dataclass(frozen=True)
+class LinearisedRadiation(ABC, Generic[_Beams]):
+    """The radiation field of one linearisation.
+
+    Attributes
+    ----------
+    transfer : Transfer
+        Lines and continua.
+    plain : Light
+        The light where what is scattered stays as it is.
+    scattering : Light or None
+        The light where it does not.
+    at : Array
+        Indices of these wavelengths.
+    eta : Array
+        Emissivity of all but the active atoms and light whose scattering is solved,
+        [Nspace, Nwave].
+    """
+
+    transfer: Transfer
+    plain: Light[_Beams]
+    scattering: Light[_Beams] | None
+    at: Integers
+    eta: Array
 
     @property
     def total(self) -> Array:
         """Opacity [m-1], [Nbundle, Nspace, Nwave]."""
-        ...
+        return self.plain.total
 
+    @abstractmethod
     def rates(self, emitter: Array, rows: Rows) -> tuple[Array, Array]:
         """Return the rates of every row [s-1], [Nrow, Nspace], and J, [Nspace, Nwave].
 
@@ -159,11 +182,13 @@ class LinearisedRadiation(Protocol):
         rows : Rows
             The rows.
         """
-        ...
 
     def diagonal(self) -> Array:
-        """Return the mean intensity at every depth per emissivity there, of the opacity's shape."""
-        ...
+        """Return the mean intensity at every point per emissivity there, of the opacity's shape."""
+        diagonal = self.plain.diagonal()
+        if self.scattering is not None:
+            diagonal[:, :, self.at] = self.scattering.diagonal()
+        return diagonal
 
 
 class Radiation(ABC, Generic[_Beams]):
@@ -195,7 +220,7 @@ class Radiation(ABC, Generic[_Beams]):
         self._tie: Tie | None = None
         self._scattered: Integers = np.zeros(0, np.intp)
 
-    def linearised(self, n: Array, J: Array, present: float) -> LinearisedRadiation:
+    def linearised(self, n: Array, J: Array, present: float) -> LinearisedRadiation[_Beams]:
         """Return the light around some populations.
 
         Parameters
@@ -266,7 +291,7 @@ class Radiation(ABC, Generic[_Beams]):
     @abstractmethod
     def _complete(
         self, plain: Light[_Beams], scattering: Light[_Beams] | None
-    ) -> LinearisedRadiation:
+    ) -> LinearisedRadiation[_Beams]:
         """Return the radiation field, with the light at these wavelengths if there are any."""
 
 

@@ -195,10 +195,9 @@ class ColumnRadiation(Radiation[Beams]):
         scattering.iterated(own, _TRIED, _LEFT)
         return scattering
 
-    def _complete(
-        self, plain: Light[Beams], scattering: Light[Beams] | None
-    ) -> LinearisedRadiation:
-        return LinearisedColumn(self._transfer, plain, scattering, self._some, self._fixed)
+    def _complete(self, plain: Light[Beams], scattering: Light[Beams] | None) -> LinearisedColumn:
+        at, some = self._scattered, self._some
+        return LinearisedColumn(self._transfer, plain, scattering, at, self._fixed, some)
 
     def _beams(
         self,
@@ -275,13 +274,12 @@ class _Entries:
 
     Attributes
     ----------
-    waves, place : Array
-        Their indices, [Nsome], and where a wavelength is among them, or -1, [Nwave].
+    place : Array
+        Where a wavelength is among them, or -1, [Nwave].
     start, first, emission, profile
         As of `lw_rl.host.equations.Transfer`, at these wavelengths.
     """
 
-    waves: Integers
     place: Integers
     start: Integers
     first: Integers
@@ -296,7 +294,6 @@ class _Entries:
         of = np.arange(t.start[-1]) + np.repeat(t.first - t.start[:-1], np.diff(t.start))
         kept = place[of] >= 0
         return cls(
-            waves,
             place,
             np.concatenate([[0], np.cumsum(kept)])[t.start],
             np.searchsorted(waves, t.first),
@@ -306,51 +303,25 @@ class _Entries:
 
 
 @dataclass(frozen=True)
-class LinearisedColumn:
+class LinearisedColumn(LinearisedRadiation[Beams]):
     """The radiation field of one linearisation in a column.
 
     Attributes
     ----------
-    transfer : Transfer
-        Lines and continua.
-    plain : Light
-        The light where what is scattered stays as it is.
-    scattering : Light or None
-        The light where it does not.
     some : _Entries
-        What is emitted there.
-    eta : Array
-        Emissivity of all but the active atoms and light whose scattering is solved,
-        [Nspace, Nwave].
+        What is emitted where scattering is solved.
     """
 
-    transfer: Transfer
-    plain: Light[Beams]
-    scattering: Light[Beams] | None
     some: _Entries
-    eta: Array
-
-    @property
-    def total(self) -> Array:
-        """Opacity [m-1], [Nbundle, Nspace, Nwave]."""
-        return self.plain.total
 
     def rates(self, emitter: Array, rows: Rows) -> tuple[Array, Array]:
-        """Return the rates of every row [s-1], [Nrow, Nspace], and J, [Nspace, Nwave].
-
-        Parameters
-        ----------
-        emitter : Array
-            What every transition emits is in proportion to [m-3], [Ntransition, Nspace].
-        rows : Rows
-            The rows.
-        """
+        """Return the rates of every row and the mean intensity (`LinearisedRadiation`)."""
         t, some, plain = self.transfer, self.some, self.plain
         scattering = np.empty((len(plain.total), len(t.height), 0))
         if self.scattering is not None:
             eta = emitted(
                 some.start, some.first, rows.single, some.emission, some.profile, emitter,
-                np.ascontiguousarray(self.eta[:, some.waves]),
+                np.ascontiguousarray(self.eta[:, self.at]),
             )  # fmt: skip
             scattering = self.scattering.bundles(eta)
         rate, J = np.empty((rows.Nrow, len(t.height))), np.empty_like(self.eta)
@@ -360,10 +331,3 @@ class LinearisedColumn:
             scattering, rate, J,
         )  # fmt: skip
         return rate, J
-
-    def diagonal(self) -> Array:
-        """Return the mean intensity at every depth per emissivity there, of the opacity's shape."""
-        diagonal = self.plain.diagonal()
-        if self.scattering is not None:
-            diagonal[:, :, self.some.waves] = self.scattering.diagonal()
-        return diagonal

@@ -338,39 +338,12 @@ class PlaneRadiation(Radiation[_PlaneBeams]):
 
     def _complete(
         self, plain: Light[_PlaneBeams], scattering: Light[_PlaneBeams] | None
-    ) -> LinearisedRadiation:
+    ) -> LinearisedPlane:
         return LinearisedPlane(self._transfer, plain, scattering, self._scattered, self._fixed)
 
 
-@dataclass(frozen=True)
-class LinearisedPlane:
-    """The radiation field of one linearisation in a plane.
-
-    Attributes
-    ----------
-    transfer : Transfer
-        Lines and continua.
-    plain : Light
-        The light where what is scattered stays as it is.
-    scattering : Light or None
-        The light where it does not.
-    at : Array
-        Indices of these wavelengths.
-    eta : Array
-        Emissivity of all but the active atoms and light whose scattering is solved,
-        [Nspace, Nwave].
-    """
-
-    transfer: Transfer
-    plain: Light[_PlaneBeams]
-    scattering: Light[_PlaneBeams] | None
-    at: Integers
-    eta: Array
-
-    @property
-    def total(self) -> Array:
-        """Opacity [m-1], [Nbundle, Nspace, Nwave]."""
-        return self.plain.total
+class LinearisedPlane(LinearisedRadiation[_PlaneBeams]):
+    """The radiation field of one linearisation in a plane."""
 
     def rates(self, emitter: Array, rows: Rows) -> tuple[Array, Array]:
         """Return the rates of every row and the mean intensity (`LinearisedRadiation`)."""
@@ -389,10 +362,3 @@ class LinearisedPlane:
             light = np.einsum("rie,rie->ie", t.profile[:, :, at], each[:, :, waves])
             rate[rows.up[k]] = (t.up[:, at] * (light + outside[:, waves])).sum(axis=1)
         return rate, J
-
-    def diagonal(self) -> Array:
-        """Return the mean intensity at every point per emissivity there, of the opacity's shape."""
-        diagonal = self.plain.diagonal()
-        if self.scattering is not None:
-            diagonal[:, :, self.at] = self.scattering.diagonal()
-        return diagonal

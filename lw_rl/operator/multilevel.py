@@ -25,6 +25,7 @@ from its rates (its quadrature of overlapping transitions) is carried along.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -97,7 +98,7 @@ class _Response:
         As in `lw_rl.operator.response_1d.sweep` and `emitters`.
     """
 
-    radiation: LinearisedRadiation
+    radiation: LinearisedRadiation[Any]
     factor: Array
     local: Array
     net: Array
@@ -188,7 +189,7 @@ class CoupledEquilibrium:
         self._last = response
         return n, np.ascontiguousarray(J.T)
 
-    def _response(self, n: Array, radiation: LinearisedRadiation, factor: Array) -> _Response:
+    def _response(self, n: Array, radiation: LinearisedRadiation[Any], factor: Array) -> _Response:
         """Return one linearisation around some populations, [Nlevel, Nspace]."""
         t = self.transfer
         local, share = local_response(

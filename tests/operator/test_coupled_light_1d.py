@@ -60,10 +60,10 @@ def test_scattering_is_solved(kind):
     e = Evaluated(problem(kind))
     _, light = around(e)
     scattering = light.scattering
-    assert len(light.some.waves) > 10
-    eta = np.repeat(light.eta[None, :, light.some.waves], 1, axis=0)
+    assert len(light.at) > 10
+    eta = np.repeat(light.eta[None, :, light.at], 1, axis=0)
     scattering.iterated(eta, 100, 1e-12)
-    for k in range(0, len(light.some.waves), 5):
+    for k in range(0, len(light.at), 5):
         Lambda, dark = dense(scattering, k)
         A = np.eye(len(Lambda)) - Lambda * scattering._albedo[:, k]
         S = eta[0, :, k] / scattering.total[0, :, k]
@@ -77,8 +77,8 @@ def test_where_light_does_not_diffuse_its_operator_is_made():
     _, light = around(e, thorough=True)
     scattering = light.scattering
     made = list(scattering._dense)
-    assert made and len(made) < len(light.some.waves)
-    eta = np.repeat(light.eta[None, :, light.some.waves], 1, axis=0)
+    assert made and len(made) < len(light.at)
+    eta = np.repeat(light.eta[None, :, light.at], 1, axis=0)
 
     def left():
         scattering.J = 2.0 * scattering.J
@@ -125,6 +125,6 @@ def test_the_diagonal_is_that_of_the_operator():
 def test_scattering_is_not_solved_where_it_does_not_matter():
     e = Evaluated(problem("hydrogen"))
     _, light = around(e)
-    share = (e.rates.sca.T / light.total[0])[:, light.some.waves]
+    share = (e.rates.sca.T / light.total[0])[:, light.at]
     assert np.all(share.max(axis=0) > coupled_light._SCATTERS)
-    assert 0 < len(light.some.waves) < 0.1 * light.eta.shape[1]
+    assert 0 < len(light.at) < 0.1 * light.eta.shape[1]

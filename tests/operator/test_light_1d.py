@@ -21,7 +21,7 @@ def test_rates_are_sums_over_bundles_of_what_each_entry_sees(kind):
         Rows.of(e.equations.transfer),
         1.1 * e.rates.n[e.equations.transfer.upper],
     )
-    plain, at = light.plain, light.some.waves
+    plain, at = light.plain, light.at
     eta = emitted(t.start, t.first, rows.single, t.emission, t.profile, emitter, light.eta)
     each = plain.tie.ratio * plain.beams.mean_intensity(eta * plain.over)
     if light.scattering is not None:
