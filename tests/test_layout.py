@@ -6,6 +6,7 @@ A list of exceptions is one of faults: an entry that is none any more fails as w
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -127,6 +128,29 @@ def external(name: str) -> set[str]:
 def test_everything_has_its_place():
     tops = {top(name) for name in modules()}
     assert tops - OUTSIDE == set(LEAF)
+
+
+def test_every_package_and_its_data_are_installed():
+    settings = tomllib.loads((TESTS.parent / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = {
+        ".".join(("lw_rl", *folder.relative_to(PACKAGE).parts)): folder
+        for folder in (path.parent for path in PACKAGE.rglob("__init__.py"))
+    } | {f"lw_rl.{folder.name}": folder for folder in BESIDE}
+    assert set(settings["packages"]) == set(folders)
+    installed = {
+        path
+        for name, patterns in settings["package-data"].items()
+        for pattern in patterns
+        for path in folders[name].glob(pattern)
+    }
+    written_here = {".py", ".pyc", ".nbi", ".nbc"}
+    data = {
+        path
+        for folder in (PACKAGE, *BESIDE)
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix not in written_here
+    }
+    assert installed == data
 
 
 def test_imports_go_down():
