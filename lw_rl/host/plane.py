@@ -208,10 +208,11 @@ def plane_line(adapter: Any, block: Block, atom: Any, physics: LinePhysics) -> P
     chi = np.maximum(chi, _TRANSPARENT)
     moving = bool(np.any(atmos.vx) or np.any(atmos.vz))
     sides = _sides(wavelength - line.lambda0, chi, eta, moving)
+    alone = len(sides[0]) == len(wavelength)
 
     def mean(values: Array) -> Array:
-        """Return the mean of both sides."""
-        taken: Array = values[sides].mean(axis=0)
+        """Return the mean of both sides, which is a copy of a profile on all rays otherwise."""
+        taken: Array = values if alone else values[sides].mean(axis=0)
         return taken
 
     def points(values: Array) -> Array:
@@ -220,13 +221,19 @@ def plane_line(adapter: Any, block: Block, atom: Any, physics: LinePhysics) -> P
     # The host's profile is per frequency; opacity is too, in units of the line's centre.
     phi = np.asarray(trans.phi)
     phi = phi.reshape(len(wavelength), -1, phi.shape[-1]) if moving else phi[:, :1, 0]
-    profile = np.ascontiguousarray(mean(phi).transpose(1, 2, 0).astype(np.float32))
     weight = _trapezoid(wavelength) / wavelength**2
     # What the sides have in common counts once.
     weight = np.array([weight[np.unique(pair)].sum() for pair in sides.T])
     weight /= weight.sum()
     angles = np.repeat(0.5 * np.asarray(atmos.wmu) / np.sum(atmos.wmu), 2) if moving else [1.0]
-    norm = 1.0 / np.einsum("rpw,w,r->p", profile, weight, angles, optimize=True)
+    phi = mean(phi)
+    profile = np.empty((phi.shape[1], phi.shape[2], phi.shape[0]), np.float32)
+    norm = np.zeros(phi.shape[2])
+    # Ray by ray: all of them at once are many times the memory that is near.
+    for ray, angle in enumerate(angles):
+        profile[ray] = phi[:, ray].T
+        norm += angle * (profile[ray].astype(float) @ weight)
+    norm = 1.0 / norm
 
     return PlaneLine(
         waves=waves[sides],
