@@ -309,6 +309,11 @@ class Ways(Protocol):
         ...
 
     @property
+    def smoothing(self) -> int:
+        """How many plain iterations, around where a correction led to, are its end."""
+        ...
+
+    @property
     def patience(self) -> float:
         """After how many corrections in vain, one after the other, the operator is given up."""
         ...

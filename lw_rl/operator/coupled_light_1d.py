@@ -49,12 +49,13 @@ class Ways1D:
 
     Attributes
     ----------
-    still, builds, patience, capped
+    still, builds, smoothing, patience, capped
         See `lw_rl.operator.coupled_light.Ways`.
     """
 
     still: float = _SETTLED
     builds: int = _MOST_BUILDS
+    smoothing: int = 0
     patience: float = _PATIENCE
     # With it three levels of hydrogen beside Ca II take 58 formal solutions on 20 depths, without
     # it 7.

@@ -186,6 +186,14 @@ class CoupledEquilibrium:
         else:
             if moved > _UNSETTLED:
                 return None
+        if self.ways.smoothing:
+            # Where the limiter switches a linearisation errs at single points, which the next one
+            # may do the other way round: plain iterations around where it led damp that.
+            response = self._response(n, radiation.linearised(n, J, 1.0), factor)
+            self._trap(response, anchored)
+            for _ in range(self.ways.smoothing):
+                n = self._swept(n, rates, anchored, response, self._electrons(n, rates))
+            _, J = self._rates(n, response)
         self._last = response
         return n, np.ascontiguousarray(J.T)
 
