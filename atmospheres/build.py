@@ -55,7 +55,7 @@ def _require(ok: np.ndarray, name: str, values: np.ndarray, condition: str) -> N
     if not ok.all():
         k = int(np.argmin(ok))
         raise AtmosphereError(
-            f"{name} must be {condition} at every depth; it is {values[k]!r} at depth index {k}"
+            f"{name} must be {condition} at every depth; it is {values[k].item()!r} at depth index {k}"
         )
 
 
