@@ -133,6 +133,7 @@ class CoupledEquilibrium:
     effort: Effort = field(default_factory=Effort)
     ways: Ways = field(default_factory=Ways1D)
     made: int = field(default=0, init=False)
+    _last: _Response | None = field(default=None, init=False)
     _linear: bool = field(default=False, init=False)
     _rows: Rows = field(init=False)
 
@@ -207,6 +208,7 @@ class CoupledEquilibrium:
             for _ in range(self.ways.smoothing):
                 n = self._swept(n, rates, anchored, response, self._electrons(n, rates))
             _, J = self._rates(n, response)
+        self._last = response
         return n, np.ascontiguousarray(J.T)
 
     def _response(self, n: Array, radiation: LinearisedRadiation[Any], factor: Array) -> _Response:

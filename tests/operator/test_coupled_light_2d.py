@@ -57,9 +57,7 @@ def corrected(monkeypatch, hidden=False, **changes):
     """Return what two corrections from LTE found, and whether the steps of each try were linear."""
     adapter = Adapter(context())
     equations = Equations(adapter)
-    operator = CoupledEquilibrium(
-        equations.transfer, ways=ways_of(adapter, equations, **changes)
-    )
+    operator = CoupledEquilibrium(equations.transfer, ways=ways_of(adapter, equations, **changes))
     found, tried, made = CoupledEquilibrium._found, [], []
 
     def watch(self, rates, linear):
