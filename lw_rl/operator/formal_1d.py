@@ -20,13 +20,13 @@ from numba import njit
 
 from ..arrays import Array
 
-__all__ = ["REACH", "derivatives", "emergent_derivatives", "intensity"]
+__all__ = ["AFTER", "BEFORE", "REACH", "derivatives", "intensity", "propagated", "seen"]
 
 #: Relative step of the finite differences, one-sided: at fixed opacity light is then exactly linear
 #: in the source function, which lines whose photons scatter a million times need.
 _STEP = 1e-6
 #: How far a step sees opacities: from the third point before its end to the second after it.
-_BEFORE, _AFTER = 3, 2
+BEFORE, AFTER = 3, 2
 #: The diagonal at a depth depends on opacities up to this many depths away.
 REACH = 3
 
@@ -107,6 +107,26 @@ def _last_step(distance: Array, chi: Array, S: Array) -> tuple[float, float, flo
 
 
 @_compiled
+def _of(weights: Array) -> tuple[float, float, float, float, float]:
+    return weights[0], weights[1], weights[2], weights[3], weights[4]
+
+
+@_compiled
+def _curved(m: int, t: Array, S: Array, weights: tuple[float, float, float, float, float]) -> float:
+    """Return what a step that is not the last adds to the light, with its weights."""
+    here = t[m - 1]
+    alpha, beta, gamma, delta, _ = weights
+    if m == 1:
+        before = (S[1] - S[0]) / here
+    else:
+        before = _slope(t[m - 2], here, S[m - 2], S[m - 1], S[m])
+    after = _slope(here, t[m], S[m - 1], S[m], S[m + 1])
+    begin, end = S[m - 1] + here / 3.0 * before, S[m] - here / 3.0 * after
+    added: float = alpha * S[m - 1] + beta * S[m] + gamma * begin + delta * end
+    return added
+
+
+@_compiled
 def _step(m: int, t: Array, distance: Array, chi: Array, S: Array) -> tuple[float, float, float]:
     """Return what the step that ends at `m` adds to the light, and what it leaves of it.
 
@@ -115,15 +135,8 @@ def _step(m: int, t: Array, distance: Array, chi: Array, S: Array) -> tuple[floa
     """
     if m == S.size - 1:
         return _last_step(distance, chi, S)
-    here = t[m - 1]
-    alpha, beta, gamma, delta, e = _weights(here)
-    if m == 1:
-        before = (S[1] - S[0]) / here
-    else:
-        before = _slope(t[m - 2], here, S[m - 2], S[m - 1], S[m])
-    after = _slope(here, t[m], S[m - 1], S[m], S[m + 1])
-    begin, end = S[m - 1] + here / 3.0 * before, S[m] - here / 3.0 * after
-    return alpha * S[m - 1] + beta * S[m] + gamma * begin + delta * end, e, beta + delta
+    weights = _weights(t[m - 1])
+    return _curved(m, t, S, weights), weights[4], weights[1] + weights[3]
 
 
 @_compiled
@@ -158,60 +171,12 @@ def intensity(distance: Array, chi: Array, S: Array, incident: float) -> tuple[A
 
 
 @_compiled
-def _local(
-    distance: Array, chi: Array, S: Array, incident: float
-) -> tuple[Array, Array, Array, Array, Array]:
-    """Return how each point changes the light at the ends of the steps that see it.
-
-    Returns
-    -------
-    by_chi, by_S, psi_by_chi : Array
-        Derivative of what the step that ends at ``j - _AFTER + w`` gives, and of the diagonal there
-        per emissivity, by the value at ``j``, [Nspace, _BEFORE + _AFTER + 1].
-    left : Array
-        What each step leaves of the light, [Nspace], the first without meaning.
-    light : Array
-        The intensity, [Nspace].
-    """
-    N, W = S.size, _BEFORE + _AFTER + 1
-    t = _optical_steps(distance, chi)
-    light, left, added, psi = np.empty(N), np.ones(N), np.zeros(N), np.zeros(N)
-    light[0] = incident
-    for m in range(1, N):
-        added[m], left[m], psi[m] = _step(m, t, distance, chi, S)
-        light[m] = light[m - 1] * left[m] + added[m]
-    by_chi, by_S, psi_by_chi = np.zeros((N, W)), np.zeros((N, W)), np.zeros((N, W))
-    changed = t.copy()
-    for j in range(N):
-        first, last = max(1, j - _AFTER), min(N - 1, j + _BEFORE)
-        value = S[j]
-        h = _STEP * value
-        S[j] += h
-        for m in range(max(1, j - 1), min(N - 1, j + 2) + 1):
-            new, _, _ = _step(m, t, distance, chi, S)
-            by_S[j, m - j + _AFTER] = (new - added[m]) / h
-        S[j] = value
-        value = chi[j]
-        h = _STEP * value
-        chi[j] += h
-        for m in range(max(1, j - 1), min(N - 1, j + 2) + 1):
-            changed[m - 1] = _optical_step(m, distance, chi)
-        for m in range(first, last + 1):
-            new, kept, own = _step(m, changed, distance, chi, S)
-            w = m - j + _AFTER
-            by_chi[j, w] = (new - added[m] + light[m - 1] * (kept - left[m])) / h
-            psi_by_chi[j, w] = (own / chi[m] - psi[m] / (value if m == j else chi[m])) / h
-        chi[j] = value
-        for m in range(max(1, j - 1), min(N - 1, j + 2) + 1):
-            changed[m - 1] = t[m - 1]
-    return by_chi, by_S, psi_by_chi, left, light
-
-
-@_compiled
 def derivatives(
     distance: Array, chi: Array, S: Array, incident: float
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """Return the intensity along a ray and its derivatives.
+    """Return how each point of a ray changes the light at the ends of the steps that see it.
+
+    Further on that is only attenuated: :func:`propagated` and :func:`seen` follow it.
 
     Parameters
     ----------
@@ -220,51 +185,112 @@ def derivatives(
 
     Returns
     -------
-    by_chi, by_S : Array
-        Derivative of the intensity at the second index by the value at the first one,
-        [Nspace, Nspace].
-    psi_by_chi : Array
-        The same of the diagonal of the Lambda operator, by the opacity.
-    by_incident : Array
-        The same by the incident intensity, [Nspace].
+    by_chi, by_S, psi_by_chi : Array
+        Derivative of what the step that ends at ``j - AFTER + w`` gives, and of the diagonal there
+        per emissivity, by the value at ``j``, [Nspace, BEFORE + AFTER + 1].
+    left : Array
+        What each step leaves of the light, [Nspace], the first without meaning.
     light : Array
         The intensity, [Nspace].
     """
-    N = S.size
-    near_chi, near_S, near_psi, left, light = _local(distance, chi, S, incident)
-    by_chi, by_S, by_incident = np.zeros((N, N)), np.zeros((N, N)), np.ones(N)
-    psi_by_chi = np.zeros((N, N))
+    N, W = S.size, BEFORE + AFTER + 1
+    t = _optical_steps(distance, chi)
+    light, left, added, psi = np.empty(N), np.ones(N), np.zeros(N), np.zeros(N)
+    weights = np.empty((N, 5))
+    light[0] = incident
     for m in range(1, N):
-        by_incident[m] = by_incident[m - 1] * left[m]
+        if m < N - 1:
+            weights[m] = _weights(t[m - 1])
+            added[m] = _curved(m, t, S, _of(weights[m]))
+            left[m], psi[m] = weights[m, 4], weights[m, 1] + weights[m, 3]
+        else:
+            added[m], left[m], psi[m] = _last_step(distance, chi, S)
+        light[m] = light[m - 1] * left[m] + added[m]
+    by_chi, by_S, psi_by_chi = np.zeros((N, W)), np.zeros((N, W)), np.zeros((N, W))
+    changed = t.copy()
     for j in range(N):
-        for m in range(max(1, j - _AFTER), N):
-            w = m - j + _AFTER
-            by_chi[j, m] = by_chi[j, m - 1] * left[m]
-            by_S[j, m] = by_S[j, m - 1] * left[m]
-            if w < near_chi.shape[1]:
-                by_chi[j, m] += near_chi[j, w]
-                by_S[j, m] += near_S[j, w]
-                psi_by_chi[j, m] = near_psi[j, w]
-    return by_chi, by_S, psi_by_chi, by_incident, light
+        # The optical thicknesses that a point changes are those of the steps whose source
+        # function it changes; the steps before and behind see them in their slopes.
+        first, last = max(1, j - 1), min(N - 1, j + 2)
+        value = S[j]
+        h = _STEP * value
+        S[j] += h
+        for m in range(first, last + 1):
+            if m < N - 1:
+                new = _curved(m, t, S, _of(weights[m]))
+            else:
+                new, _, _ = _last_step(distance, chi, S)
+            by_S[j, m - j + AFTER] = (new - added[m]) / h
+        S[j] = value
+        value = chi[j]
+        h = _STEP * value
+        chi[j] += h
+        for m in range(first, last + 1):
+            changed[m - 1] = _optical_step(m, distance, chi)
+        for m in range(max(1, j - AFTER), min(N - 1, j + BEFORE) + 1):
+            if m < N - 1 and not first <= m <= last:
+                new, kept, own = _curved(m, changed, S, _of(weights[m])), left[m], psi[m]
+            else:
+                new, kept, own = _step(m, changed, distance, chi, S)
+            w = m - j + AFTER
+            by_chi[j, w] = (new - added[m] + light[m - 1] * (kept - left[m])) / h
+            psi_by_chi[j, w] = (own / chi[m] - psi[m] / (value if m == j else chi[m])) / h
+        chi[j] = value
+        for m in range(first, last + 1):
+            changed[m - 1] = t[m - 1]
+    return by_chi, by_S, psi_by_chi, left, light
 
 
 @_compiled
-def emergent_derivatives(
-    distance: Array, chi: Array, S: Array, incident: float
-) -> tuple[Array, Array, float, float]:
-    """Return the intensity at the end of a ray and its derivatives.
+def propagated(near: Array, left: Array, first: float, by: Array) -> None:
+    """Write the derivatives of the intensity at every point of a ray.
 
-    Takes and returns what :func:`derivatives` does, at the last point only: ``by_chi`` and
-    ``by_S``, [Nspace], ``by_incident`` and the intensity.
+    Parameters
+    ----------
+    near, left : Array
+        From :func:`derivatives`.
+    first : float
+        Derivative of the incident intensity by the values at the first two points.
+    by : Array
+        Written: derivative at the first index by the value at the second one, [Nspace, Nspace].
     """
-    N = S.size
-    near_chi, near_S, _, left, light = _local(distance, chi, S, incident)
-    by_chi, by_S = np.zeros(N), np.zeros(N)
-    beyond = 1.0
+    N = left.size
+    by[0] = 0.0
+    by[0, :2] = first
+    for m in range(1, N):
+        end = min(N - 1, m + AFTER) + 1
+        for j in range(end):
+            by[m, j] = by[m - 1, j] * left[m]
+        by[m, end:] = 0.0
+        for j in range(max(0, m - BEFORE), end):
+            by[m, j] += near[j, m - j + AFTER]
+
+
+@_compiled
+def seen(near: Array, left: Array, weight: Array, by: Array) -> float:
+    """Write the derivatives of a weighted sum of the intensity along a ray.
+
+    Parameters
+    ----------
+    near, left : Array
+        From :func:`derivatives`.
+    weight : Array
+        Of the points, [Nspace].
+    by : Array
+        Written: derivative by the value at every point, [Nspace].
+
+    Returns
+    -------
+    by_incident : float
+        That by the incident intensity.
+    """
+    N = left.size
+    by[:] = 0.0
+    beyond = 0.0
     for m in range(N - 1, 0, -1):
-        for j in range(max(0, m - _BEFORE), min(N - 1, m + _AFTER) + 1):
-            w = m - j + _AFTER
-            by_chi[j] += beyond * near_chi[j, w]
-            by_S[j] += beyond * near_S[j, w]
+        beyond += weight[m]
+        for j in range(max(0, m - BEFORE), min(N - 1, m + AFTER) + 1):
+            by[j] += beyond * near[j, m - j + AFTER]
         beyond *= left[m]
-    return by_chi, by_S, beyond, light[N - 1]
+    found: float = beyond + weight[0]
+    return found
