@@ -517,22 +517,32 @@ def responses(
 
 
 @_compiled
-def _mean_operator(
+def _beams(
     height: Array, mu: Array, weight: Array, planck: Array, total: Array, S: Array
-) -> Array:
-    """Return the derivative of the mean intensity by emissivity, [depth, source]."""
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Return what :func:`_beam` does of every ray inward and outward, and the mean operator.
+
+    Returns
+    -------
+    by_eta, by_chi, left, edge : Array
+        [2 Nray, Nspace, Nstep], [2 Nray, Nspace] and [2 Nray, 3].
+    mean : Array
+        Derivative of the mean intensity by emissivity, [depth, source].
+    """
     B, N = total.shape
+    K = 2 * mu.size
+    by_eta, by_chi = np.empty((K, N, AFTER + BEFORE + 1)), np.empty((K, N, AFTER + BEFORE + 1))
+    left, edge = np.empty((K, N)), np.empty((K, 3))
     mean, of_eta = np.zeros((N, N)), np.empty((N, N))
-    for r in range(mu.size):
-        for d in range(2):
-            b = 0 if B == 1 else 2 * r + d
-            near_eta, _, _, left, _, _, _ = _beam(
-                height, mu[r], d == 1, planck, total[b], S[b]
-            )  # fmt: skip
-            propagated(near_eta, left, 0.0, of_eta)
-            for p in range(N):
-                mean[N - 1 - p if d == 1 else p] += 0.5 * weight[r] * _ray(of_eta[p], d == 1)
-    return mean
+    for x in range(K):
+        r, outward, b = x // 2, x % 2 == 1, 0 if B == 1 else x
+        by_eta[x], by_chi[x], _, left[x], edge[x, 0], edge[x, 1], edge[x, 2] = _beam(
+            height, mu[r], outward, planck, total[b], S[b]
+        )
+        propagated(by_eta[x], left[x], 0.0, of_eta)
+        for p in range(N):
+            mean[N - 1 - p if outward else p] += 0.5 * weight[r] * _ray(of_eta[p], outward)
+    return by_eta, by_chi, left, edge, mean
 
 
 @_compiled
@@ -551,35 +561,28 @@ def radiation(
     d_planck : Array
         [2].
     """
-    B, N = total.shape
-    G = d_eta.shape[0]
+    N, G = sca.size, d_eta.shape[0]
     S = (emitted + sca * source) / total
+    by_eta, by_chi, left, edge, mean = _beams(height, mu, weight, planck, total, S)
     J, change = np.zeros(N), np.zeros(N)
-    for r in range(mu.size):
-        for d in range(2):
-            outward = d == 1
-            b, f = 0 if B == 1 else 2 * r + d, 0 if G == 1 else 2 * r + d
-            near_eta, near_chi, _, left, by_upper, by_lower, by_opacity = _beam(
-                height, mu[r], outward, planck, total[b], S[b]
-            )
-            eta, chi = _ray(d_eta[f], outward), _ray(d_chi[f], outward)
-            change[:] = 0.0
-            change[0] = by_upper * d_planck[0] + by_lower * d_planck[1]
-            change[0] += by_opacity * (chi[0] + chi[1])
-            for m in range(1, N):
-                change[m] = change[m - 1] * left[m]
-                for j in range(max(0, m - BEFORE), min(N - 1, m + AFTER) + 1):
-                    w = m - j + AFTER
-                    change[m] += near_eta[j, w] * eta[j] + near_chi[j, w] * chi[j]
-            J += 0.5 * weight[r] * _ray(change, outward)
-    mean = _mean_operator(height, mu, weight, planck, total, S)
-    return np.linalg.solve(_scattering_matrix(mean[None], np.ones(1), sca), J)
+    for x in range(2 * mu.size):
+        outward, f = x % 2 == 1, 0 if G == 1 else x
+        eta, chi = _ray(d_eta[f], outward), _ray(d_chi[f], outward)
+        change[0] = edge[x, 0] * d_planck[0] + edge[x, 1] * d_planck[1]
+        change[0] += edge[x, 2] * (chi[0] + chi[1])
+        for m in range(1, N):
+            change[m] = change[m - 1] * left[x, m]
+            for j in range(max(0, m - BEFORE), min(N - 1, m + AFTER) + 1):
+                w = m - j + AFTER
+                change[m] += by_eta[x, j, w] * eta[j] + by_chi[x, j, w] * chi[j]
+        J += 0.5 * weight[x // 2] * _ray(change, outward)
+    return np.linalg.solve(_scattering_matrix(mean.reshape((1, N, N)), np.ones(1), sca), J)
 
 
 @_compiled
 def scattered_light(
     height: Array, mu: Array, weight: Array, sca: Array, planck: Array, total: Array,
-    emitted: Array, source: Array, seen_of: Array, bundles: int,
+    emitted: Array, source: Array, of: Array, bundles: int,
 ) -> tuple[Array, Array, Array]:  # fmt: skip
     """Return how weighted sums of the mean intensity at one wavelength respond.
 
@@ -589,7 +592,7 @@ def scattered_light(
     ----------
     height, mu, weight, sca, planck, total, emitted, source
         As for :func:`responses`, at one wavelength.
-    seen_of : Array
+    of : Array
         Weights of the depths in the sums, [Nsum, Nspace].
     bundles : int
         How many ways what changes is seen, those of `total` or as many as there are rays.
@@ -601,30 +604,23 @@ def scattered_light(
     by_planck : Array
         By the Planck functions at the two lowest depths, [Nsum, 2].
     """
-    B, N = total.shape
-    P = len(seen_of)
+    N, P = sca.size, len(of)
     S = (emitted + sca * source) / total
-    mean = _mean_operator(height, mu, weight, planck, total, S)
-    A = _scattering_matrix(mean[None], np.ones(1), sca)
-    J = np.linalg.solve(np.ascontiguousarray(A.T), np.ascontiguousarray(seen_of.T)).T
+    near_eta, near_chi, left, edge, mean = _beams(height, mu, weight, planck, total, S)
+    A = _scattering_matrix(mean.reshape((1, N, N)), np.ones(1), sca)
+    J = np.linalg.solve(np.ascontiguousarray(A.T), np.ascontiguousarray(of.T)).T
     by_eta, by_chi = np.zeros((P, bundles, N)), np.zeros((P, bundles, N))
     by_planck, by = np.zeros((P, 2)), np.empty(N)
-    for r in range(mu.size):
-        for d in range(2):
-            outward = d == 1
-            b, f = 0 if B == 1 else 2 * r + d, 0 if bundles == 1 else 2 * r + d
-            near_eta, near_chi, _, left, by_upper, by_lower, by_opacity = _beam(
-                height, mu[r], outward, planck, total[b], S[b]
-            )
-            for p in range(P):
-                along = 0.5 * weight[r] * _ray(J[p], outward)
-                seen(near_eta, left, along, by)
-                by_eta[p, f] += _ray(by, outward)
-                by_incident = seen(near_chi, left, along, by)
-                by[:2] += by_incident * by_opacity
-                by_chi[p, f] += _ray(by, outward)
-                by_planck[p, 0] += by_incident * by_upper
-                by_planck[p, 1] += by_incident * by_lower
+    for x in range(2 * mu.size):
+        outward, f = x % 2 == 1, 0 if bundles == 1 else x
+        for p in range(P):
+            along = 0.5 * weight[x // 2] * _ray(J[p], outward)
+            seen(near_eta[x], left[x], along, by)
+            by_eta[p, f] += _ray(by, outward)
+            by_incident = seen(near_chi[x], left[x], along, by)
+            by[:2] += by_incident * edge[x, 2]
+            by_chi[p, f] += _ray(by, outward)
+            by_planck[p] += by_incident * edge[x, :2]
     return by_eta, by_chi, by_planck
 
 
