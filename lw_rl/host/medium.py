@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import lightweaver as lw
@@ -410,22 +411,30 @@ def media_by_hydrogen(
     first = 0
     for which, atom in enumerate(map(Named, Named(ctx).active_atoms)):
         if atom.element.name == "H":
-            n = np.array(atom.n)
-            other = copy.deepcopy(ctx)
-            changed = Named(other).active_atoms[which].n
-            step = QUANTITIES["nHTot"][1] * n
-
-            def raised(levels: list[int], changed=changed, n=n, step=step, other=other) -> Medium:
-                changed[:] = n
-                changed[levels] += step[levels]
-                return medium(ray_context(other, mu, wavelengths), outward_only=True)
-
-            ends, between = [0, len(n) - 1], list(range(1, len(n) - 1))
-            if between and not _same(raised(between), ray):
-                ends = list(range(len(n)))
-            found += [(first + level, raised([level]), step[level]) for level in ends]
+            other, step = copy.deepcopy(ctx), QUANTITIES["nHTot"][1] * np.array(atom.n)
+            raised = partial(_raised, other, Named(other).active_atoms[which].n, step)
+            ends, between = [0, len(step) - 1], list(range(1, len(step) - 1))
+            if between and not _same(raised(between, mu, wavelengths), ray):
+                ends = list(range(len(step)))
+            found += [(first + k, raised([k], mu, wavelengths), step[k]) for k in ends]
         first += int(atom.Nlevel)
     return found
+
+
+def _raised(
+    ctx: lw.Context,
+    n: Array,
+    step: Array,
+    levels: list[int],
+    mu: float,
+    wavelengths: Array | None,
+) -> Medium:
+    """Return what a ray passes through with the populations of some levels raised by steps."""
+    before = np.array(n)
+    n[levels] += step[levels]
+    ray = medium(ray_context(ctx, mu, wavelengths), outward_only=True)
+    n[:] = before
+    return ray
 
 
 def _same(one: Medium, other: Medium) -> bool:

@@ -280,18 +280,14 @@ class LinearisedEquilibrium:
         s, m = self.state, self.state.medium
         W, N, Q = len(s.total), s.n.shape[1], len(self.fields)
         bundles = max([len(m.share), *(f.eta.shape[1] for f in self.fields)])
+        eta, chi = np.empty((2, Q, W, bundles, N))
+        for q, f in enumerate(self.fields):
+            eta[q], chi[q] = f.eta, f.chi
+        planck = np.array([f.planck for f in self.fields]).reshape(Q, W, 2)
         found: Array = responses(
             m.height, m.mu, m.weight, m.share, m.start, m.transition, m.lower, m.upper,
             m.of_atom, m.V, m.g, m.u, m.w, m.sca, m.planck, s.n, s.total, s.emitted, s.psi,
-            s.source,
-            scatters(m.height, s.total, m.sca),
-            *(
-                np.array([np.broadcast_to(x, (W, bundles, N)) for x in change]).reshape(
-                    Q, W, bundles, N
-                )
-                for change in ([f.eta for f in self.fields], [f.chi for f in self.fields])
-            ),
-            np.array([f.planck for f in self.fields]).reshape(Q, W, 2),
+            s.source, scatters(m.height, s.total, m.sca), eta, chi, planck,
         )  # fmt: skip
         self._response = found[:, len(s.n) :]
         self._factorise(found[:, : len(s.n)])

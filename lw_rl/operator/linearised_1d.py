@@ -576,7 +576,8 @@ def radiation(
                 w = m - j + AFTER
                 change[m] += by_eta[x, j, w] * eta[j] + by_chi[x, j, w] * chi[j]
         J += 0.5 * weight[x // 2] * _ray(change, outward)
-    return np.linalg.solve(_scattering_matrix(mean.reshape((1, N, N)), np.ones(1), sca), J)
+    A = _scattering_matrix(mean.reshape((1, N, N)), np.ones(1), sca)
+    return np.linalg.solve(A, J).astype(np.float64)
 
 
 @_compiled

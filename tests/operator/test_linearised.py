@@ -100,8 +100,9 @@ def test_populations_are_seen_through_opacity_and_emissivity():
 
 def test_sums_of_the_light_change_as_the_light_does():
     # Where every ray sees a change another way, and where all see the same.
-    s = linear(problem("hydrogen"), *(lambda c: (populations(c), np.array(c.spect.J)))(
-        solved("hydrogen")))[0].state
+    s = linear(
+        problem("hydrogen"), *(lambda c: (populations(c), np.array(c.spect.J)))(solved("hydrogen"))
+    )[0].state
     rng, v = np.random.default_rng(0), int(np.argmax(s.medium.sca.max(axis=1)))
     weight, none = rng.normal(size=(2, 82)), np.zeros_like(s.n)
     for bundles in (1, 2 * len(s.medium.mu)):
