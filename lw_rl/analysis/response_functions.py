@@ -78,7 +78,8 @@ def response_functions(
         A converged context in one dimension; it is not changed. Where it conserves charge the
         electrons are a quantity like others, held while others change.
     quantities : sequence of str, optional
-        Of ``"temperature"``, ``"vlos"``, ``"vturb"``, ``"ne"``, ``"nHTot"`` (default: all).
+        Of ``"temperature"``, ``"vlos"``, ``"vturb"``, ``"ne"``, ``"nHTot"``, each once (default:
+        all).
     mu : float, optional
         Cosine of the angle with the vertical (default: 1, disc centre).
     wavelengths : Array, optional
@@ -131,7 +132,8 @@ def _checked(
     """Check the arguments and return the quantities."""
     if find_spec("xarray") is None:
         raise MissingExtraError.of("response functions need", "cube", ["xarray"])
-    quantities = (quantities,) if isinstance(quantities, str) else tuple(quantities)
+    # Each once, in the order in which they are asked for.
+    quantities = (quantities,) if isinstance(quantities, str) else tuple(dict.fromkeys(quantities))
     for quantity in quantities:
         if quantity not in QUANTITIES:
             raise UnknownNameError("quantity", quantity, QUANTITIES)

@@ -101,6 +101,12 @@ def test_several_quantities_cost_a_formal_solution_each():
     np.testing.assert_array_equal(ctx.spect.J, J)
 
 
+def test_a_quantity_that_is_asked_for_twice_is_there_once():
+    ctx = solved("hydrogen")
+    ds = lw_rl.response_functions(ctx, ["ne", "ne"], populations="departure coefficients")
+    assert list(ds.quantity.values) == ["ne"]
+
+
 def test_a_proxy_and_wavelengths_of_ones_own():
     ctx = solved("hydrogen")
     wavelengths = np.linspace(121.4, 121.8, 21)
