@@ -19,7 +19,7 @@ from .anderson import MAX_STEP
 __all__ = ["NewtonStep", "newton_step"]
 
 #: Unknowns above which it is left: hydrogen with six levels at 328 depths, 1968 of them, takes the
-#: time of 300 formal solutions for a linearisation, at 82 depths that of 100. Random problem 5012
+#: time of 120 formal solutions for a linearisation, at 82 depths that of 20. Random problem 5012
 #: of the suite atoms, with 1728, takes 7 formal solutions, without it 23.
 _MOST_UNKNOWNS = 2000
 
