@@ -134,6 +134,7 @@ class CoupledEquilibrium:
     ways: Ways = field(default_factory=Ways1D)
     made: int = field(default=0, init=False)
     _last: _Response | None = field(default=None, init=False)
+    _linear: bool = field(default=False, init=False)
     _rows: Rows = field(init=False)
 
     def __post_init__(self) -> None:
@@ -154,8 +155,18 @@ class CoupledEquilibrium:
         J : Array
             Mean intensity at the operator's wavelengths, there, [Nwave, Nspace].
         """
+        first = self.made == 0
+        found = None if self._linear else self._found(rates, linear=False)
+        if found is None and self.ways.far < np.inf:
+            found = self._found(rates, linear=True)
+            away = found is not None and largest(np.log(found[0] / rates.n)) > _MAX_STEP
+            self._linear = away and not first
+        return found
+
+    def _found(self, rates: Rates, linear: bool) -> tuple[Array, Array] | None:
+        """Do it, with linear steps or those of the host."""
         n = rates.n
-        radiation = self.ways.radiation(self.transfer, rates, first=self.made == 0)
+        radiation = self.ways.radiation(self.transfer, rates, self.made == 0, linear)
         sums = self._sums(radiation.J)
         anchored = self._anchored(rates, sums)
         factor, J = np.ones_like(sums), np.ascontiguousarray(rates.before.T)
@@ -176,6 +187,9 @@ class CoupledEquilibrium:
             if found is None:
                 return None
             moved = largest(np.log(found / n))
+            # The first of all may have LTE to leave.
+            if moved > self.ways.far and not linear and self.made > 1:
+                return None
             n = found
             _, J = self._rates(n, response)
             if build == 0 and moved < _NEAR:
@@ -186,6 +200,14 @@ class CoupledEquilibrium:
         else:
             if moved > _UNSETTLED:
                 return None
+        if self.ways.smoothing and not linear:
+            # Where the limiter switches a linearisation errs at single points, which the next one
+            # may do the other way round: plain iterations around where it led damp that.
+            response = self._response(n, radiation.linearised(n, J, 1.0), factor)
+            self._trap(response, anchored)
+            for _ in range(self.ways.smoothing):
+                n = self._swept(n, rates, anchored, response, self._electrons(n, rates))
+            _, J = self._rates(n, response)
         self._last = response
         return n, np.ascontiguousarray(J.T)
 
