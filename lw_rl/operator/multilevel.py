@@ -31,7 +31,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..extrapolation import anderson_mix
-from ..host.equations import Rates, Transfer
+from ..host.equations import Rates, Redistribution, Transfer
 from ..norms import largest, limit_step
 from .coupled_light import LinearisedRadiation, Rows, Ways
 from .coupled_light_1d import Ways1D
@@ -104,10 +104,72 @@ class _Response:
     net: Array
     share: Array
 
+    def emitting(self, transfer: Transfer) -> _Response:
+        """Return the response with other emission profiles of lines."""
+        return replace(self, radiation=self.radiation.emitting(transfer))
+
     def times(self, factor: Array) -> _Response:
         """Return the response with a factor on every row, [Nrow, Nspace]."""
         # What is local is never more than the operator itself says.
         return replace(self, factor=factor, local=self.local * np.minimum(factor, 1.0))
+
+
+@dataclass
+class _Emission:
+    """Emission profiles along the iterations of one linearisation, if they follow.
+
+    Attributes
+    ----------
+    redistribution : Redistribution or None
+        How they follow.
+    now : Array
+        Those of the present iteration, flattened.
+    weight : float
+        Of theirs where they are combined with populations: these count at every depth, they by
+        their mean square over wavelengths.
+    """
+
+    redistribution: Redistribution | None
+    now: Array
+    weight: float
+
+    @classmethod
+    def of(
+        cls, redistribution: Redistribution | None, transfer: Transfer, n: Array
+    ) -> _Emission:
+        """Return those of lines and continua as they are."""
+        if redistribution is None:
+            return cls(None, np.zeros(0), 0.0)
+        now = redistribution.present(transfer)
+        return cls(redistribution, now, float(np.sqrt(n.size / now.size)))
+
+    def following(self, n: Array, J: Array) -> Array:
+        """Return those in a mean intensity, [Nspace, Nwave]."""
+        if self.redistribution is None:
+            return self.now
+        return self.redistribution.profiles(n, J)
+
+    def change(self, following: Array) -> float:
+        """Return the root of the mean square of their change."""
+        return float(np.sqrt(np.mean((following - self.now) ** 2))) if self.now.size else 0.0
+
+    def emit(self, profiles: Array, response: _Response) -> _Response:
+        """Return the response with others."""
+        if self.redistribution is None:
+            return response
+        self.now = profiles
+        return response.emitting(self.redistribution.emitting(profiles))
+
+    def joined(self, n: Array, profiles: Array) -> Array:
+        """Return populations and profiles as one vector."""
+        return np.append(np.log(n), self.weight * profiles)
+
+    def parted(self, mixed: Array, following: Array) -> Array:
+        """Return the profiles of a combination, none below a tenth of what it is made of."""
+        if self.redistribution is None:
+            return self.now
+        least: Array = np.minimum(following, 0.1 * following)
+        return np.maximum(mixed / self.weight, least)
 
 
 @dataclass
@@ -139,13 +201,17 @@ class CoupledEquilibrium:
     def __post_init__(self) -> None:
         self._rows = Rows.of(self.transfer)
 
-    def solve(self, rates: Rates) -> tuple[Array, Array] | None:
+    def solve(
+        self, rates: Rates, redistribution: Redistribution | None = None
+    ) -> tuple[Array, Array] | None:
         """Return the equilibrium next to a formal solution, None if it is not found.
 
         Parameters
         ----------
         rates : Rates
             What it told.
+        redistribution : Redistribution, optional
+            How emission profiles follow the radiation field (default: they stay).
 
         Returns
         -------
@@ -172,11 +238,12 @@ class CoupledEquilibrium:
                 factor = aim / np.maximum(model, 1e-300)
                 response = response.times(factor)
             self._trap(response, anchored)
-            found = self._equilibrium(n, rates, anchored, response)
+            found = self._equilibrium(n, rates, anchored, response, redistribution)
             if found is None:
                 return None
-            moved = largest(np.log(found / n))
-            n = found
+            moved = largest(np.log(found[0] / n))
+            n, response = found
+            radiation.emit(response.radiation.transfer)
             _, J = self._rates(n, response)
             if build == 0 and moved < _NEAR:
                 break
@@ -238,40 +305,54 @@ class CoupledEquilibrium:
             local[own] = np.where(share[k] > 0.0, np.minimum(local[own], most), local[own])
 
     def _equilibrium(
-        self, n: Array, rates: Rates, anchored: _Anchored, response: _Response
-    ) -> Array | None:
-        """Return the equilibrium of one linearisation, or the last state on the way to it."""
+        self,
+        n: Array,
+        rates: Rates,
+        anchored: _Anchored,
+        response: _Response,
+        redistribution: Redistribution | None,
+    ) -> tuple[Array, _Response] | None:
+        """Return the equilibrium of one linearisation, or the last state on the way to it.
+
+        Emission profiles are iterated with the populations.
+        """
         xs: list[Array] = []
         images: list[Array] = []
         electrons, older = self._electrons(n, rates), n
         solved = _SOLVED * self.effort.tolerance
+        emission = _Emission.of(redistribution, response.radiation.transfer, n)
         for made in range(_MOST_SWEEPS):
             # Recombination by more electrons leaves fewer: the mean damps what would oscillate.
             electrons = np.sqrt(electrons * self._electrons(n, rates))
-            new = self._swept(n, rates, anchored, response, electrons)
+            new, J = self._swept(n, rates, anchored, response, electrons)
+            emitted = emission.following(n, J)
             change = np.log(new / n)
             size = largest(change)
             if not np.isfinite(size):
                 return None
-            if size < max(solved * largest(np.log(new / rates.n)), _FLOOR):
-                return new
+            changed = max(size, emission.change(emitted))
+            if changed < max(solved * largest(np.log(new / rates.n)), _FLOOR):
+                return new, response
             if made < _DELAY or size > _MAX_STEP:
                 # Far away there is nothing to extrapolate, but some populations take turns.
                 back = np.abs(np.log(new / older))
                 turns = (size > _MAX_STEP) & (back < np.abs(change))
                 older, xs, images = n, [], []
                 n = self._normalised(np.where(turns, np.sqrt(n * new), new), rates)
+                response = emission.emit(emitted, response)
                 continue
             xs, images = (
-                [*xs[-_WINDOW:], np.log(n).ravel()],
-                [*images[-_WINDOW:], np.log(new).ravel()],
+                [*xs[-_WINDOW:], emission.joined(n, emission.now)],
+                [*images[-_WINDOW:], emission.joined(new, emitted)],
             )
             if len(xs) == 1:
-                n = new
+                n, response = new, emission.emit(emitted, response)
                 continue
-            mixed = limit_step(xs[-1], anderson_mix(xs, images), _MAX_STEP)
-            n = self._normalised(np.exp(mixed).reshape(n.shape), rates)
-        return n
+            mixed = anderson_mix(xs, images)
+            log = limit_step(xs[-1][: n.size], mixed[: n.size], _MAX_STEP)
+            n = self._normalised(np.exp(log).reshape(n.shape), rates)
+            response = emission.emit(emission.parted(mixed[n.size :], emitted), response)
+        return n, response
 
     def _normalised(self, n: Array, rates: Rates) -> Array:
         """Return populations that sum to the atoms there are."""
@@ -309,8 +390,8 @@ class CoupledEquilibrium:
         anchored: _Anchored,
         response: _Response,
         electrons: Array,
-    ) -> Array:
-        """Return the populations after one iteration.
+    ) -> tuple[Array, Array]:
+        """Return the populations after one iteration, and the mean intensity before it.
 
         Collisions are in proportion to the electrons, recombination in three-body collisions to
         their square, and what recombination emits to themselves; `electrons` is their number over
@@ -326,10 +407,10 @@ class CoupledEquilibrium:
         down = self._rows.down > self._rows.up
         row = np.ones((self._rows.Nrow, len(electrons)))
         row[self._rows.down[down]] = strength[down]
-        rate, _ = self._rates(n, response, strength)
+        rate, J = self._rates(n, response, strength)
         swept: Array = sweep(
             n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect, t.lower, t.upper,
             self._rows.up, self._rows.down, anchored.multiple, rate * row, strength,
             response.local * row, t.inverse, response.net, response.share, self.ways.capped,
         )  # fmt: skip
-        return swept
+        return swept, J

@@ -90,9 +90,9 @@ class CoupledTimeStep(CoupledEquilibrium):
         response = response.times(aim / np.maximum(self._rates(n, response)[0], 1e-300))
         anchored = self._anchored(rates, aim)
         self._trap(response, anchored)
-        found = self._equilibrium(n, rates, anchored, response)
+        found = self._equilibrium(n, rates, anchored, response, None)
         self._last = other._last
-        return None if found is None else (found, rates.J)
+        return None if found is None else (found[0], rates.J)
 
     def _swept(
         self,
@@ -101,7 +101,7 @@ class CoupledTimeStep(CoupledEquilibrium):
         anchored: _Anchored,
         response: _Response,
         electrons: Array,
-    ) -> Array:
+    ) -> tuple[Array, Array]:
         # Collisions follow the electrons, time does not.
         charge = self.transfer.charge
         follows = np.where((charge[:, None] < charge)[..., None], electrons**2, electrons)

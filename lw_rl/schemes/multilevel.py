@@ -102,7 +102,8 @@ class CoupledStep:
             self.within = 1.0
         rates = self.equations.rates(adapter.populations(y), adapter.switched)
         self.operator.transfer = transfer = self.equations.transfer
-        solved = self.operator.solve(rates)
+        redistribution = self.equations.redistribution(rates)
+        solved = self.operator.solve(rates, redistribution)
         if solved is None:
             self._note(helps=False)
             return None
