@@ -11,6 +11,7 @@ Levels of all active atoms are numbered one after the other. Opacity is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -167,14 +168,17 @@ class Redistribution:
         Lines and continua as in complete redistribution.
     lines : dict
         The lines, by transition.
+    formal : Array
+        Emission profiles of the formal solution, as :meth:`profiles` returns them.
     before : Array
-        Mean intensity of the formal solution, [Nwave, Nspace].
+        Its mean intensity, [Nwave, Nspace].
     up : Array
-        Radiative rates of absorption there [s-1], [Ntransition, Nspace].
+        Its radiative rates of absorption [s-1], [Ntransition, Nspace].
     """
 
     transfer: Transfer
     lines: dict[int, LineRedistribution]
+    formal: Array
     before: Array
     up: Array
 
@@ -204,14 +208,27 @@ class Redistribution:
 
     def emitting(self, profiles: Array) -> Transfer:
         """Return lines and continua with some emission profiles."""
+        scale = np.ones_like(self.transfer.emission)
+        for k, rho in self._parted(profiles):
+            scale[:, self.transfer.entries(k)] = rho
+        return self.transfer.emitting(scale)
+
+    def sums(self, profiles: Array) -> Array:
+        """Return the sum over each emission profile, one for other lines, [Ntransition, Nspace]."""
         t = self.transfer
-        scale = np.ones_like(t.emission)
-        end = 0
+        sums = np.ones((len(t.lower), len(t.up)))
+        for k, rho in self._parted(profiles):
+            up = t.up[:, t.entries(k)]
+            sums[k] = (up * rho).sum(axis=1) / up.sum(axis=1)
+        return sums
+
+    def _parted(self, profiles: Array) -> Iterator[tuple[int, Array]]:
+        """Return every line and its emission profile, [Nspace, Nwave]."""
+        N, end = len(self.transfer.up), 0
         for k in self.lines:
-            into = scale[:, t.entries(k)]
-            into[:] = profiles[end : end + into.size].reshape(into.shape)
-            end += into.size
-        return t.emitting(scale)
+            entries = self.transfer.entries(k)
+            begin, end = end, end + N * (entries.stop - entries.start)
+            yield k, profiles[begin:end].reshape(N, -1)
 
 
 @dataclass(frozen=True)
@@ -303,7 +320,8 @@ class Equations:
             of = {t: atom for atom in self._active for t in atom.trans}
             self._lines = {k: line_redistribution(t, of[t]) for k, t in self._redistributed}
         transfer = self._complete.emitting(self._recombination())
-        return Redistribution(transfer, self._lines, rates.J, rates.up)
+        rho = [np.asarray(Named(t).rho_prd).T.ravel() for _, t in self._redistributed]
+        return Redistribution(transfer, self._lines, np.concatenate(rho), rates.J, rates.up)
 
     def foresee(self, J: Array) -> None:
         """Write the rates that lines in partial redistribution have in a mean intensity ahead.

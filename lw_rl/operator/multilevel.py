@@ -127,11 +127,14 @@ class _Emission:
     weight : float
         Of theirs where they are combined with populations: these count at every depth, they by
         their mean square over wavelengths.
+    sums : Array
+        Sums over them in the formal solution, [Ntransition, Nspace].
     """
 
     redistribution: Redistribution | None
     now: Array
     weight: float
+    sums: Array
 
     @classmethod
     def of(
@@ -139,15 +142,31 @@ class _Emission:
     ) -> _Emission:
         """Return those of lines and continua as they are."""
         if redistribution is None:
-            return cls(None, np.zeros(0), 0.0)
-        now = redistribution.present(transfer)
-        return cls(redistribution, now, float(np.sqrt(n.size / now.size)))
+            return cls(None, np.zeros(0), 0.0, np.ones(0))
+        now, sums = redistribution.present(transfer), redistribution.sums(redistribution.formal)
+        return cls(redistribution, now, float(np.sqrt(n.size / now.size)), sums)
 
     def following(self, n: Array, J: Array) -> Array:
         """Return those in a mean intensity, [Nspace, Nwave]."""
         if self.redistribution is None:
             return self.now
         return self.redistribution.profiles(n, J)
+
+    def anchored(self, formal: _Anchored) -> _Anchored:
+        """Return what ties the operator to the host's rates with the present profiles.
+
+        The host's spontaneous emission is in proportion to the sum over an emission profile, which
+        is one only where lines are in equilibrium with their own light.
+
+        Parameters
+        ----------
+        formal : _Anchored
+            That with the profiles of the formal solution.
+        """
+        if self.redistribution is None:
+            return formal
+        grown = self.redistribution.sums(self.now) / self.sums
+        return replace(formal, spontaneous=formal.spontaneous * grown)
 
     def change(self, following: Array) -> float:
         """Return the root of the mean square of their change."""
@@ -324,7 +343,7 @@ class CoupledEquilibrium:
         for made in range(_MOST_SWEEPS):
             # Recombination by more electrons leaves fewer: the mean damps what would oscillate.
             electrons = np.sqrt(electrons * self._electrons(n, rates))
-            new, J = self._swept(n, rates, anchored, response, electrons)
+            new, J = self._swept(n, rates, emission.anchored(anchored), response, electrons)
             emitted = emission.following(n, J)
             change = np.log(new / n)
             size = largest(change)
