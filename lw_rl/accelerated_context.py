@@ -257,7 +257,8 @@ class AcceleratedContext:
         report = Named(update)
         if state is not None and update is not None and report.drho:
             mixed = self._scheme.redistribute(report.drho_max, before, state)
-            self.certificate.redistribute(report.drho_max, mixed)
+            if not self._scheme.foresees(state):
+                self.certificate.redistribute(report.drho_max, mixed)
             self._remember()
         return update
 

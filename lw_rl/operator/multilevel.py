@@ -29,14 +29,14 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, Integers
 from ..extrapolation import anderson_mix
 from ..host.equations import Rates, Redistribution, Transfer
 from ..norms import largest, limit_step
 from .coupled_light import LinearisedRadiation, Rows, Ways
 from .coupled_light_1d import Ways1D
 from .effort import Effort
-from .response_1d import emitters, local_response, seen, sweep
+from .response_1d import emitters, local_response, seen, sweep, unbalanced
 
 __all__ = ["INVERTED", "CoupledEquilibrium"]
 
@@ -76,7 +76,8 @@ class _Anchored:
     spontaneous : Array
         Rate down of every transition less what is stimulated [s-1], [Ntransition, Nspace].
     defect : Array
-        By what share of a level's losses the host's own equations differ, [Nlevel, Nspace].
+        By what share of a level's losses the host's own equations differ besides,
+        [Nlevel, Nspace].
     """
 
     multiple: Array
@@ -96,6 +97,9 @@ class _Response:
         Factor on the rates of every row, [Nrow, Nspace].
     local, net, share : Array
         As in `lw_rl.operator.response_1d.sweep` and `emitters`.
+    own : Array
+        Mean intensity at every depth per emissivity there, no light scattered,
+        [Nbundle, Nspace, Nwave].
     """
 
     radiation: LinearisedRadiation[Any]
@@ -103,6 +107,7 @@ class _Response:
     local: Array
     net: Array
     share: Array
+    own: Array
 
     def emitting(self, transfer: Transfer) -> _Response:
         """Return the response with other emission profiles of lines."""
@@ -216,9 +221,11 @@ class CoupledEquilibrium:
     made: int = field(default=0, init=False)
     _last: _Response | None = field(default=None, init=False)
     _rows: Rows = field(init=False)
+    _shared: tuple[Integers, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self._rows = Rows.of(self.transfer)
+        self._shared = _shared(self.transfer)
 
     def solve(
         self, rates: Rates, redistribution: Redistribution | None = None
@@ -242,7 +249,6 @@ class CoupledEquilibrium:
         n = rates.n
         radiation = self.ways.radiation(self.transfer, rates, first=self.made == 0)
         sums = self._sums(radiation.J)
-        anchored = self._anchored(rates, sums)
         factor, J = np.ones_like(sums), np.ascontiguousarray(rates.before.T)
         for build in range(self.ways.builds):
             self.made += 1
@@ -256,6 +262,7 @@ class CoupledEquilibrium:
                 aim[self._rows.up] *= rates.up / np.maximum(sums[self._rows.up], 1e-300)
                 factor = aim / np.maximum(model, 1e-300)
                 response = response.times(factor)
+                anchored = self._anchored(rates, sums, response)
             self._trap(response, anchored)
             found = self._equilibrium(n, rates, anchored, response, redistribution)
             if found is None:
@@ -286,7 +293,8 @@ class CoupledEquilibrium:
         net = n[t.lower] - t.inverse * n[t.upper]
         share = np.where(net > INVERTED * n[t.lower], np.minimum(share, 1.0), 0.0)
         net = np.where(net > 0.0, net, 1.0)
-        return _Response(radiation, np.ones_like(factor), local, net, share).times(factor)
+        own = radiation.plain.diagonal()
+        return _Response(radiation, np.ones_like(factor), local, net, share, own).times(factor)
 
     def _sums(self, J: Array) -> Array:
         """Return the rates of every row in a mean intensity by the entries' sums [s-1]."""
@@ -295,7 +303,7 @@ class CoupledEquilibrium:
         seen(t.start, t.first, rows.up, rows.down, t.up, t.down, J, rate)
         return rate
 
-    def _anchored(self, rates: Rates, sums: Array) -> _Anchored:
+    def _anchored(self, rates: Rates, sums: Array, response: _Response) -> _Anchored:
         """Return what ties the operator to the host's rates.
 
         Parameters
@@ -304,6 +312,8 @@ class CoupledEquilibrium:
             Of the formal solution.
         sums : Array
             From :meth:`_sums` of its mean intensity, [Nrow, Nspace].
+        response : _Response
+            The linearisation around it.
         """
         t = self.transfer
         two = (self._rows.down != self._rows.up)[:, None]
@@ -313,7 +323,21 @@ class CoupledEquilibrium:
         lost = rates.collisions.sum(axis=0)
         np.add.at(lost, t.lower, rates.up)
         np.add.at(lost, t.upper, rates.down)
-        return _Anchored(multiple, spontaneous, rates.defect / lost)
+        # What is not left out between transitions that share wavelengths stays as it is.
+        defect = rates.defect - self._unbalanced(rates.n, response) / rates.n
+        defect[rates.defect == 0.0] = 0.0
+        return _Anchored(multiple, spontaneous, defect / lost)
+
+    def _unbalanced(self, n: Array, response: _Response) -> Array:
+        """Return what the host's own equations leave unbalanced [m-3 s-1], [Nlevel, Nspace]."""
+        if not len(self._shared[0]):
+            return np.zeros_like(n)
+        t = response.radiation.transfer
+        gain: Array = unbalanced(
+            *self._shared, t.start, t.first, t.lower, t.upper, _atoms(t), t.emission, t.absorption,
+            t.stimulated, t.profile, t.up, response.own, n,
+        )  # fmt: skip
+        return gain
 
     def _trap(self, response: _Response, anchored: _Anchored) -> None:
         """Limit the local response: of a line's photons no more than all are absorbed again."""
@@ -428,8 +452,35 @@ class CoupledEquilibrium:
         row[self._rows.down[down]] = strength[down]
         rate, J = self._rates(n, response, strength)
         swept: Array = sweep(
-            n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect, t.lower, t.upper,
-            self._rows.up, self._rows.down, anchored.multiple, rate * row, strength,
+            n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect,
+            self._unbalanced(n, response), t.lower, t.upper, self._rows.up, self._rows.down,
+            anchored.multiple, rate * row, strength,
             response.local * row, t.inverse, response.net, response.share, self.ways.capped,
         )  # fmt: skip
         return swept, J
+
+
+def _atoms(t: Transfer) -> Integers:
+    """Return the atom of every level, [Nlevel]."""
+    return np.repeat(np.arange(len(t.Nlevel)), t.Nlevel)
+
+
+def _shared(t: Transfer) -> tuple[Integers, ...]:
+    """Return the wavelengths that transitions of one atom with different upper levels share.
+
+    As `lw_rl.operator.response_1d.unbalanced` takes them.
+    """
+    of_atom = _atoms(t)
+    first, last, at, where = [], [], [], []
+    end = t.first + np.diff(t.start)
+    for v in range(len(t.waves)):
+        active = np.flatnonzero((t.first <= v) & (v < end))
+        atoms = of_atom[t.lower[active]]
+        several = [a for a in set(atoms) if len(set(t.upper[active[atoms == a]])) > 1]
+        active = active[np.isin(atoms, several)]
+        if len(active):
+            first.append(len(where))
+            where.extend(active)
+            last.append(len(where))
+            at.append(v)
+    return tuple(np.array(x, np.int64) for x in (first, last, at, where))

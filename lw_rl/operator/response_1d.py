@@ -22,6 +22,7 @@ __all__ = [
     "scattering_share",
     "seen",
     "sweep",
+    "unbalanced",
 ]
 
 #: The total opacity is not taken for less than this share of the background's.
@@ -269,6 +270,81 @@ def local_response(
 
 
 @_compiled
+def unbalanced(
+    first: Integers,
+    last: Integers,
+    at: Integers,
+    where: Integers,
+    start: Integers,
+    first_wave: Integers,
+    lower: Integers,
+    upper: Integers,
+    of_atom: Integers,
+    emission: Array,
+    absorption: Array,
+    stimulated: Array,
+    profile: Array,
+    up: Array,
+    diagonal: Array,
+    n: Array,
+) -> Array:
+    """Return what the host's preconditioned equations leave unbalanced [m-3 s-1].
+
+    Gains of every level, [Nlevel, Nspace]: what pairs of levels without a transition would exchange
+    at a wavelength that transitions of one atom share, see `lw_rl.operator.linearised_1d`.
+
+    Parameters
+    ----------
+    first, last, at, where : Array
+        Wavelengths that transitions of one atom with different upper levels share: where their
+        transitions begin and end in `where`, [Nshared], their places, [Nshared], and the
+        transitions.
+    start, first_wave, lower, upper, emission, absorption, stimulated, profile, up
+        As of `lw_rl.host.equations.Transfer`.
+    of_atom : Array
+        Atom of every level, [Nlevel].
+    diagonal : Array
+        Mean intensity at every depth per emissivity there, [Nbundle, Nspace, Nwave].
+    n : Array
+        Populations [m-3], [Nlevel, Nspace].
+    """
+    B, N, _ = diagonal.shape
+    gain = np.zeros_like(n)
+    L = len(n)
+    opacity, emits, eta = np.zeros(L), np.zeros(L), np.zeros(L)
+    for k in range(N):
+        for m in range(first.size):
+            v = at[m]
+            for r in range(B):
+                if diagonal[r, k, v] == 0.0:
+                    continue
+                for x in range(first[m], last[m]):
+                    t = where[x]
+                    i, j = lower[t], upper[t]
+                    e = start[t] + v - first_wave[t]
+                    phi = profile[r, k, e]
+                    chi = phi * (absorption[k, e] * n[i, k] - stimulated[k, e] * n[j, k])
+                    opacity[i] += chi
+                    opacity[j] -= chi
+                    emits[j] += phi * emission[k, e]
+                    eta[of_atom[i]] += phi * emission[k, e] * n[j, k]
+                for x in range(first[m], last[m]):
+                    t = where[x]
+                    i, j = lower[t], upper[t]
+                    e = start[t] + v - first_wave[t]
+                    chi = absorption[k, e] * n[i, k] - stimulated[k, e] * n[j, k]
+                    left = profile[r, k, e] * chi * eta[of_atom[i]]
+                    left += opacity[j] * emits[i] * n[i, k] - opacity[i] * emits[j] * n[j, k]
+                    left *= diagonal[r, k, v] * up[k, e] / max(absorption[k, e], 1e-300)
+                    gain[i, k] += left
+                    gain[j, k] -= left
+                for x in range(first[m], last[m]):
+                    i, j = lower[where[x]], upper[where[x]]
+                    opacity[i] = opacity[j] = emits[j] = eta[of_atom[i]] = 0.0
+    return gain
+
+
+@_compiled
 def _thinning(
     t: int, k: int, n: Array, lower: Integers, upper: Integers, inverse: Array, net: Array,
     share: Array,
@@ -375,6 +451,7 @@ def sweep(
     Nlevel: Integers,
     fixed: Array,
     defect: Array,
+    gained: Array,
     lower: Integers,
     upper: Integers,
     first_row: Integers,
@@ -406,6 +483,8 @@ def sweep(
         [Nlevel, Nlevel, Nspace].
     defect : Array
         Share of what a level loses by which the host's own equations differ, [Nlevel, Nspace].
+    gained : Array
+        What a level gains in them besides [m-3 s-1], [Nlevel, Nspace].
     multiple : Array
         Rate down over rate up where these are one row, [Ntransition, Nspace].
     rate : Array
@@ -440,6 +519,7 @@ def sweep(
             else:
                 gain[upper[t]] += rate[second_row[t], k]
         gain *= defect[:, k]
+        gain += gained[:, k] / n[:, k]
         for t in range(T):
             worth[t] = _thinning(t, k, n, lower, upper, inverse, net, share)
             inverted[t] = n[lower[t], k] <= inverse[t, k] * n[upper[t], k]

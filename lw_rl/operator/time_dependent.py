@@ -88,7 +88,7 @@ class CoupledTimeStep(CoupledEquilibrium):
         aim = self._sums(np.ascontiguousarray(rates.J.T))
         aim[self._rows.up] = rates.up
         response = response.times(aim / np.maximum(self._rates(n, response)[0], 1e-300))
-        anchored = self._anchored(rates, aim)
+        anchored = self._anchored(rates, aim, response)
         self._trap(response, anchored)
         found = self._equilibrium(n, rates, anchored, response, None)
         self._last = other._last

@@ -120,7 +120,8 @@ class CoupledStep:
         if decision.relaxation != 1.0:
             return y + decision.relaxation * (image - y), step, image
         # Populations and emission profiles are combined together (`lw_rl.schemes.coupled`).
-        if not ys or step > within or self.equations.redistributes:
+        mixed = self.equations.redistributes and not self.equations.foresees
+        if not ys or step > within or mixed:
             return image, step, image
         return limit_step(y, anderson_mix([*ys, y], [*images, image]), within), step, image
 

@@ -363,7 +363,7 @@ class Safeguarded:
             accelerates.redistribute(change, state.scheme)
         plain = state.rest == math.inf or state.plain or accelerates is None
         image = adapter.profiles()
-        if plain or not image.size or not adapter.valid():
+        if plain or self.foresees(state) or not image.size or not adapter.valid():
             return None
         y = state.history.last.evaluation.y
         before, after = np.append(y, profiles), np.append(adapter.read(), image)
