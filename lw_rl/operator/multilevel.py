@@ -57,6 +57,8 @@ _SOLVED, _MOVED, _FAR = 1e-2, 0.1, 0.1
 _NEAR = 3e-4
 #: No tolerance of a linearisation is below this.
 _FLOOR = 1e-8
+#: Wavelengths that bring less than this share of what a level loses, all together, do not count.
+_NEGLIGIBLE = 1e-5
 #: Photons are not trapped by more than this.
 _TRAPPED = 1.0 - 1e-10
 #: A transition whose lower level has less than this share left by stimulated emission is taken for
@@ -78,11 +80,14 @@ class _Anchored:
     defect : Array
         By what share of a level's losses the host's own equations differ besides,
         [Nlevel, Nspace].
+    shared : _Shared
+        Where they differ by what follows the populations.
     """
 
     multiple: Array
     spontaneous: Array
     defect: Array
+    shared: _Shared
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,77 @@ class _Response:
         """Return the response with a factor on every row, [Nrow, Nspace]."""
         # What is local is never more than the operator itself says.
         return replace(self, factor=factor, local=self.local * np.minimum(factor, 1.0))
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Wavelengths that transitions of one atom with different upper levels share.
+
+    Attributes
+    ----------
+    first, last : Array
+        Where their transitions begin and end in `where`, [Nshared].
+    at : Array
+        Their places, [Nshared].
+    where : Array
+        Transitions, those of one wavelength after those of another.
+    """
+
+    first: Integers
+    last: Integers
+    at: Integers
+    where: Integers
+
+    @classmethod
+    def of(cls, t: Transfer) -> _Shared:
+        """Return those of lines and continua."""
+        first, last, at, where = [], [], [], []
+        of_atom, end = _atoms(t), t.first + np.diff(t.start)
+        for v in range(len(t.waves)):
+            active = np.flatnonzero((t.first <= v) & (v < end))
+            atoms = of_atom[t.lower[active]]
+            several = [a for a in set(atoms) if len(set(t.upper[active[atoms == a]])) > 1]
+            active = active[np.isin(atoms, several)]
+            if len(active):
+                first.append(len(where))
+                where.extend(active)
+                last.append(len(where))
+                at.append(v)
+        return cls(*(np.array(x, np.int64) for x in (first, last, at, where)))
+
+    def gain(self, n: Array, response: _Response, lost: Array) -> tuple[Array, _Shared]:
+        """Return what the host's own equations leave unbalanced there, and where that matters.
+
+        Parameters
+        ----------
+        n : Array
+            Populations [m-3], [Nlevel, Nspace].
+        response : _Response
+            A linearisation.
+        lost : Array
+            What every level loses [m-3 s-1], [Nlevel, Nspace].
+
+        Returns
+        -------
+        gain : Array
+            Of every level [m-3 s-1], [Nlevel, Nspace].
+        shared : _Shared
+            All wavelengths but those that together bring less than `_NEGLIGIBLE` of it.
+        """
+        t = response.radiation.transfer
+        gain, share = unbalanced(
+            self.first, self.last, self.at, self.where, t.start, t.first, t.lower, t.upper,
+            _atoms(t), t.emission, t.absorption, t.stimulated, t.profile, t.up, response.own, n,
+            lost,
+        )  # fmt: skip
+        order = np.argsort(share)
+        kept = np.sort(order[np.cumsum(share[order]) > _NEGLIGIBLE])
+        return gain, _Shared(self.first[kept], self.last[kept], self.at[kept], self.where)
+
+
+def _atoms(t: Transfer) -> Integers:
+    """Return the atom of every level, [Nlevel]."""
+    return np.repeat(np.arange(len(t.Nlevel)), t.Nlevel)
 
 
 @dataclass
@@ -221,11 +297,11 @@ class CoupledEquilibrium:
     made: int = field(default=0, init=False)
     _last: _Response | None = field(default=None, init=False)
     _rows: Rows = field(init=False)
-    _shared: tuple[Integers, ...] = field(init=False)
+    _shared: _Shared = field(init=False)
 
     def __post_init__(self) -> None:
         self._rows = Rows.of(self.transfer)
-        self._shared = _shared(self.transfer)
+        self._shared = _Shared.of(self.transfer)
 
     def solve(
         self, rates: Rates, redistribution: Redistribution | None = None
@@ -323,21 +399,10 @@ class CoupledEquilibrium:
         lost = rates.collisions.sum(axis=0)
         np.add.at(lost, t.lower, rates.up)
         np.add.at(lost, t.upper, rates.down)
+        gain, shared = self._shared.gain(rates.n, response, rates.n * lost)
         # What is not left out between transitions that share wavelengths stays as it is.
-        defect = rates.defect - self._unbalanced(rates.n, response) / rates.n
-        defect[rates.defect == 0.0] = 0.0
-        return _Anchored(multiple, spontaneous, defect / lost)
-
-    def _unbalanced(self, n: Array, response: _Response) -> Array:
-        """Return what the host's own equations leave unbalanced [m-3 s-1], [Nlevel, Nspace]."""
-        if not len(self._shared[0]):
-            return np.zeros_like(n)
-        t = response.radiation.transfer
-        gain: Array = unbalanced(
-            *self._shared, t.start, t.first, t.lower, t.upper, _atoms(t), t.emission, t.absorption,
-            t.stimulated, t.profile, t.up, response.own, n,
-        )  # fmt: skip
-        return gain
+        defect = np.where(rates.defect == 0.0, 0.0, rates.defect - gain / rates.n)
+        return _Anchored(multiple, spontaneous, defect / lost, shared)
 
     def _trap(self, response: _Response, anchored: _Anchored) -> None:
         """Limit the local response: of a line's photons no more than all are absorbed again."""
@@ -453,34 +518,8 @@ class CoupledEquilibrium:
         rate, J = self._rates(n, response, strength)
         swept: Array = sweep(
             n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect,
-            self._unbalanced(n, response), t.lower, t.upper, self._rows.up, self._rows.down,
-            anchored.multiple, rate * row, strength,
-            response.local * row, t.inverse, response.net, response.share, self.ways.capped,
+            anchored.shared.gain(n, response, n)[0], t.lower, t.upper, self._rows.up,
+            self._rows.down, anchored.multiple, rate * row, strength, response.local * row,
+            t.inverse, response.net, response.share, self.ways.capped,
         )  # fmt: skip
         return swept, J
-
-
-def _atoms(t: Transfer) -> Integers:
-    """Return the atom of every level, [Nlevel]."""
-    return np.repeat(np.arange(len(t.Nlevel)), t.Nlevel)
-
-
-def _shared(t: Transfer) -> tuple[Integers, ...]:
-    """Return the wavelengths that transitions of one atom with different upper levels share.
-
-    As `lw_rl.operator.response_1d.unbalanced` takes them.
-    """
-    of_atom = _atoms(t)
-    first, last, at, where = [], [], [], []
-    end = t.first + np.diff(t.start)
-    for v in range(len(t.waves)):
-        active = np.flatnonzero((t.first <= v) & (v < end))
-        atoms = of_atom[t.lower[active]]
-        several = [a for a in set(atoms) if len(set(t.upper[active[atoms == a]])) > 1]
-        active = active[np.isin(atoms, several)]
-        if len(active):
-            first.append(len(where))
-            where.extend(active)
-            last.append(len(where))
-            at.append(v)
-    return tuple(np.array(x, np.int64) for x in (first, last, at, where))

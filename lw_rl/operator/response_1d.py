@@ -287,11 +287,12 @@ def unbalanced(
     up: Array,
     diagonal: Array,
     n: Array,
-) -> Array:
-    """Return what the host's preconditioned equations leave unbalanced [m-3 s-1].
+    lost: Array,
+) -> tuple[Array, Array]:
+    """Return what the host's preconditioned equations leave unbalanced.
 
-    Gains of every level, [Nlevel, Nspace]: what pairs of levels without a transition would exchange
-    at a wavelength that transitions of one atom share, see `lw_rl.operator.linearised_1d`.
+    What pairs of levels without a transition would exchange at a wavelength that transitions of one
+    atom share, see `lw_rl.operator.linearised_1d`.
 
     Parameters
     ----------
@@ -307,9 +308,18 @@ def unbalanced(
         Mean intensity at every depth per emissivity there, [Nbundle, Nspace, Nwave].
     n : Array
         Populations [m-3], [Nlevel, Nspace].
+    lost : Array
+        What every level loses [m-3 s-1], [Nlevel, Nspace].
+
+    Returns
+    -------
+    gain : Array
+        What every level gains [m-3 s-1], [Nlevel, Nspace].
+    share : Array
+        The largest share of what a level loses at every such wavelength, [Nshared].
     """
     B, N, _ = diagonal.shape
-    gain = np.zeros_like(n)
+    gain, share = np.zeros_like(n), np.zeros(first.size)
     L = len(n)
     opacity, emits, eta = np.zeros(L), np.zeros(L), np.zeros(L)
     for k in range(N):
@@ -338,10 +348,11 @@ def unbalanced(
                     left *= diagonal[r, k, v] * up[k, e] / max(absorption[k, e], 1e-300)
                     gain[i, k] += left
                     gain[j, k] -= left
+                    share[m] = max(share[m], abs(left) / min(lost[i, k], lost[j, k]))
                 for x in range(first[m], last[m]):
                     i, j = lower[where[x]], upper[where[x]]
                     opacity[i] = opacity[j] = emits[j] = eta[of_atom[i]] = 0.0
-    return gain
+    return gain, share
 
 
 @_compiled
