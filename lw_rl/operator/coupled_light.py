@@ -321,11 +321,6 @@ class Ways(Protocol):
         """After how many corrections in vain, one after the other, the operator is given up."""
         ...
 
-    @property
-    def capped(self) -> bool:
-        """Whether the local part of a rate is capped (`lw_rl.operator.response_1d.sweep`)."""
-        ...
-
     def radiation(self, transfer: Transfer, rates: Rates, first: bool) -> Radiation[Any]:
         """Return the radiation field around a formal solution.
 

@@ -49,16 +49,13 @@ class Ways1D:
 
     Attributes
     ----------
-    still, builds, patience, capped
+    still, builds, patience
         See `lw_rl.operator.coupled_light.Ways`.
     """
 
     still: float = _SETTLED
     builds: int = _MOST_BUILDS
     patience: float = _PATIENCE
-    # With it three levels of hydrogen beside Ca II take 58 formal solutions on 20 depths, without
-    # it 7.
-    capped: bool = False
     _memory: dict[bool, Numbers] = field(default_factory=dict)
 
     def radiation(self, transfer: Transfer, rates: Rates, first: bool) -> ColumnRadiation:

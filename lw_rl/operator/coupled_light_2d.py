@@ -58,7 +58,7 @@ class Ways2D:
         Where the points are.
     light : PlaneLight
         What enters.
-    still, builds, patience, capped
+    still, builds, patience
         See `lw_rl.operator.coupled_light.Ways`.
     """
 
@@ -67,8 +67,6 @@ class Ways2D:
     still: float = _SETTLED
     builds: int = _MOST_BUILDS
     patience: float = _PATIENCE
-    # Without it hydrogen's solution is missed, and plain steps go on.
-    capped: bool = True
     _memory: dict[tuple[int, bool], Numbers] = field(default_factory=dict)
 
     def radiation(self, transfer: Transfer, rates: Rates, first: bool) -> PlaneRadiation:

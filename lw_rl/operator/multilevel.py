@@ -58,7 +58,7 @@ _NEAR = 3e-4
 #: No tolerance of a linearisation is below this.
 _FLOOR = 1e-8
 #: Wavelengths that bring less than this share of what a level loses, all together, do not count.
-_NEGLIGIBLE = 1e-5
+_NEGLIGIBLE = 1e-3
 #: Photons are not trapped by more than this.
 _TRAPPED = 1.0 - 1e-10
 #: A transition whose lower level has less than this share left by stimulated emission is taken for
@@ -399,8 +399,9 @@ class CoupledEquilibrium:
         lost = rates.collisions.sum(axis=0)
         np.add.at(lost, t.lower, rates.up)
         np.add.at(lost, t.upper, rates.down)
-        gain, shared = self._shared.gain(rates.n, response, rates.n * lost)
-        # What is not left out between transitions that share wavelengths stays as it is.
+        shared = self._shared.gain(rates.n, response, rates.n * lost)[1]
+        gain, _ = shared.gain(rates.n, response, rates.n * lost)
+        # What else there is stays the same share of the losses.
         defect = np.where(rates.defect == 0.0, 0.0, rates.defect - gain / rates.n)
         return _Anchored(multiple, spontaneous, defect / lost, shared)
 
@@ -520,6 +521,6 @@ class CoupledEquilibrium:
             n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect,
             anchored.shared.gain(n, response, n)[0], t.lower, t.upper, self._rows.up,
             self._rows.down, anchored.multiple, rate * row, strength, response.local * row,
-            t.inverse, response.net, response.share, self.ways.capped,
+            t.inverse, response.net, response.share,
         )  # fmt: skip
         return swept, J
