@@ -326,6 +326,7 @@ class CoupledEquilibrium:
         radiation = self.ways.radiation(self.transfer, rates, first=self.made == 0)
         sums = self._sums(radiation.J)
         factor, J = np.ones_like(sums), np.ascontiguousarray(rates.before.T)
+        moved = np.inf
         for build in range(self.ways.builds):
             self.made += 1
             self.effort.did("linearised", J.size)
@@ -343,7 +344,10 @@ class CoupledEquilibrium:
             found = self._equilibrium(n, rates, anchored, response, redistribution)
             if found is None:
                 return None
-            moved = largest(np.log(found[0] / n))
+            last, moved = moved, largest(np.log(found[0] / n))
+            if last < min(moved, _MAX_STEP):
+                # Linearisations around their own solutions lead away: the host is to tell.
+                break
             n, response = found
             radiation.emit(response.radiation.transfer)
             _, J = self._rates(n, response)
