@@ -1,8 +1,8 @@
 """Emission profiles of lines in partial redistribution, in any mean intensity.
 
 The host redistributes in the mean intensity of its last formal solution only
-(``Context.prd_redistribute``). This is the same map, for light that an operator foresees: Gouttebroze
-(1986, A&A 160, 195) for the redistribution function, on the host's quadrature (its
+(``Context.prd_redistribute``). This is the same map, for light that an operator foresees: the
+redistribution function of Gouttebroze (1986, A&A 160, 195) on the host's quadrature (its
 ``Source/Prd.cpp``), angle-averaged.
 """
 
@@ -34,6 +34,8 @@ class LineRedistribution:
 
     Attributes
     ----------
+    line, atom
+        The host's transition, and its atom.
     first, start : Array
         First wavelength that scatters into one of the line's, [Nspace, Nwave], and where its
         weights begin, [Nspace * Nwave + 1].
@@ -145,13 +147,14 @@ def _weights(q: Array, a: Array) -> tuple[Integers, Integers, Array]:
         Damping, [Nspace].
     """
     N, W = q.shape
-    first, start = np.zeros((N, W), np.int64), np.zeros(N * W + 1, np.int64)
+    first: Integers = np.zeros((N, W), np.int64)
+    start: Integers = np.zeros(N * W + 1, np.int64)
     for k in range(N):
         for w in range(W):
             low, high = _range(q[k, w])
             last = low + (int((high - low) / _STEP) + 1) * _STEP
-            one = max(np.searchsorted(q[k], low, "right") - 1, 0)
-            other = min(np.searchsorted(q[k], last, "right"), W - 1)
+            one = max(int(np.searchsorted(q[k], low, "right")) - 1, 0)
+            other = min(int(np.searchsorted(q[k], last, "right")), W - 1)
             first[k, w] = one
             start[k * W + w + 1] = start[k * W + w] + other - one + 1
     weight = np.zeros(start[-1])

@@ -146,7 +146,10 @@ class _Shared:
     @classmethod
     def of(cls, t: Transfer) -> _Shared:
         """Return those of lines and continua."""
-        first, last, at, where = [], [], [], []
+        first: list[int] = []
+        last: list[int] = []
+        at: list[int] = []
+        where: list[int] = []
         of_atom, end = _atoms(t), t.first + np.diff(t.start)
         for v in range(len(t.waves)):
             active = np.flatnonzero((t.first <= v) & (v < end))
@@ -218,9 +221,7 @@ class _Emission:
     sums: Array
 
     @classmethod
-    def of(
-        cls, redistribution: Redistribution | None, transfer: Transfer, n: Array
-    ) -> _Emission:
+    def of(cls, redistribution: Redistribution | None, transfer: Transfer, n: Array) -> _Emission:
         """Return those of lines and continua as they are."""
         if redistribution is None:
             return cls(None, np.zeros(0), 0.0, np.ones(0))

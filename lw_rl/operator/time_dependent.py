@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..arrays import Array
-from ..host.equations import Rates, Transfer
+from ..host.equations import Rates, Redistribution, Transfer
 from .multilevel import INVERTED, CoupledEquilibrium, _Anchored, _Response
 
 __all__ = ["LARGE", "LEAVES", "CoupledTimeStep"]
@@ -48,12 +48,15 @@ class CoupledTimeStep(CoupledEquilibrium):
         super().__post_init__()
         self._renewal = _renewal(self.transfer, self.before, self.dt)
 
-    def solve(self, rates: Rates) -> tuple[Array, Array] | None:
+    def solve(
+        self, rates: Rates, redistribution: Redistribution | None = None
+    ) -> tuple[Array, Array] | None:
         """Return populations and mean intensity at the end of the step, None if not found.
 
         Takes and returns what `CoupledEquilibrium.solve` does.
         """
-        return super().solve(replace(rates, collisions=rates.collisions + self._renewal))
+        rates = replace(rates, collisions=rates.collisions + self._renewal)
+        return super().solve(rates, redistribution)
 
     def alike(self, other: CoupledTimeStep) -> bool:
         """Return whether another step is of the same transitions at as many depths."""

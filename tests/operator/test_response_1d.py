@@ -183,3 +183,12 @@ def test_a_rate_that_is_less_than_its_own_part_leaves_an_equilibrium_alone():
         n[:1].copy(), one,
     )  # fmt: skip
     np.testing.assert_allclose(swept, n, rtol=1e-12)
+
+
+def test_what_the_host_leaves_unbalanced_is_what_its_equations_differ_by():
+    e = Evaluated(solved("magnesium"))
+    built = Built(e)
+    gain, kept = e.operator._shared.gain(built.n, built.response, built.n)
+    host = e.rates.defect * e.rates.n
+    assert np.abs(gain - host).max() < 5e-3 * np.abs(host).max()
+    assert 0 < len(kept.at) <= len(e.operator._shared.at)
