@@ -54,8 +54,9 @@ def _si(name: str, value: Any, unit: u.UnitBase, Nspace: int | None = None) -> n
 def _require(ok: np.ndarray, name: str, values: np.ndarray, condition: str) -> None:
     if not ok.all():
         k = int(np.argmin(ok))
+        value = values[k].item()
         raise AtmosphereError(
-            f"{name} must be {condition} at every depth; it is {values[k]!r} at depth index {k}"
+            f"{name} must be {condition} at every depth; it is {value!r} at depth index {k}"
         )
 
 

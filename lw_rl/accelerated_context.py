@@ -10,6 +10,7 @@ import numpy as np
 
 from .arrays import Array
 from .certificate.certificate import Certificate
+from .certificate.convergence import HasCertificate
 from .certificate.settings import shipped
 from .host.adapter import Adapter
 from .host.names import Named, both_spellings, keywords
@@ -46,7 +47,7 @@ class _Running:
         return {} if self.state is None else self.scheme.operators(self.state)
 
 
-class AcceleratedContext:
+class AcceleratedContext(HasCertificate):
     """A context whose ``stat_equil`` is an accelerated scheme; everything else is the context's.
 
     Made by :func:`accelerate`. Attributes are read from and set on the context. Every formal

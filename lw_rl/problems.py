@@ -68,6 +68,9 @@ RANDOM_ATOMS = ("CaII", "H", "MgII", "HeI", "H+CaII")
 #: Range of its number of depths, drawn uniformly in the logarithm.
 RANDOM_DEPTHS = (40, 160)
 
+#: The same of the many problems of :func:`random_atoms`, and their rays.
+SMALL_DEPTHS, SMALL_RAYS = (24, 60), 2
+
 #: Depths of the suite ``"atoms-grid"``.
 LEVELS_DEPTHS = (41, 82, 164, 328)
 
@@ -235,6 +238,8 @@ class Problem:
     hprd : bool
         Whether partial redistribution is that of Leenaarts et al. (2012, A&A 543, A109), in the
         frame of the moving gas.
+    Nrays : int or None
+        Rays of its quadrature (default: those of :func:`lw_rl.build_context`).
     """
 
     name: str
@@ -246,6 +251,7 @@ class Problem:
     background: tuple[str, ...] = ()
     lte_ne: bool = False
     hprd: bool = False
+    Nrays: int | None = None
 
     @property
     def two_level(self) -> bool:
@@ -274,7 +280,7 @@ class Problem:
         Parameters
         ----------
         Nrays, Nthreads, **ctx_kwargs
-            As for :func:`lw_rl.build_context`.
+            As for :func:`lw_rl.build_context`; `Nrays` goes before its own.
         """
         if self.conserve_charge:
             ctx_kwargs = {"conserve_charge": True, **ctx_kwargs}
@@ -283,7 +289,7 @@ class Problem:
         return build_context(
             atoms.make_all(self.atom, prd=self.prd, collision_scale=self.collision_scale),
             self.atmosphere.make(),
-            Nrays=Nrays,
+            Nrays=self.Nrays if Nrays is None else Nrays,
             Nthreads=Nthreads,
             background=self.background,
             lte_ne=self.lte_ne,
@@ -415,9 +421,10 @@ def random_problem(stream: str, index: int) -> Problem:
 
 
 def random_atoms(index: int) -> Problem:
-    """Return a problem of the stream ``"atoms"``, some of them harder.
+    """Return a problem of the stream ``"atoms"`` on few depths and rays, some of them harder.
 
-    Of every eight one is in partial redistribution and one conserves charge.
+    Thousands can be solved by MALI as well. Of every eight one is in partial redistribution and one
+    conserves charge.
 
     Parameters
     ----------
@@ -425,6 +432,11 @@ def random_atoms(index: int) -> Problem:
         Number of the problem, from 0.
     """
     problem = random_problem("atoms", index)
+    assert isinstance(problem.atmosphere, RandomModel)
+    seed = np.random.SeedSequence(ENTROPY, spawn_key=(STREAMS["atoms"].number, index, 2))
+    Nspace = round(float(np.exp(np.random.default_rng(seed).uniform(*np.log(SMALL_DEPTHS)))))
+    model = replace(problem.atmosphere, Nspace=Nspace)
+    problem = replace(problem, atmosphere=model, Nrays=SMALL_RAYS)
     if index % 8 == 6:
         return _redistributed(problem)
     return _conserving(problem) if index % 8 == 7 else problem

@@ -87,7 +87,12 @@ def test_some_random_atoms_are_in_partial_redistribution_or_conserve_charge():
     some = [problems.random_atoms(index) for index in range(16)]
     assert [p.prd for p in some] == [k % 8 == 6 for k in range(16)]
     assert [p.conserve_charge for p in some] == [k % 8 == 7 for k in range(16)]
-    assert some[3] == problems.random_problem("atoms", 3)
+    # The same atoms, on fewer depths and rays.
+    assert all(p.atom == problems.random_problem("atoms", k).atom for k, p in enumerate(some))
+    low, high = problems.SMALL_DEPTHS
+    assert all(low <= p.atmosphere.Nspace <= high for p in some)
+    assert len(some[3].context().kwargs["atmos"].muz) == problems.SMALL_RAYS
+    assert len(some[3].context(Nrays=3).kwargs["atmos"].muz) == 3
 
 
 def test_hybrid_redistribution_and_a_flow_are_the_contexts():

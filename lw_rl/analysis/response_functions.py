@@ -11,7 +11,7 @@ import lightweaver as lw
 import numpy as np
 
 from ..accelerated_context import AcceleratedContext
-from ..arrays import Array, Integers
+from ..arrays import Array
 from ..errors import (
     MissingExtraError,
     NotConvergedError,
@@ -78,7 +78,8 @@ def response_functions(
         A converged context in one dimension; it is not changed. Where it conserves charge the
         electrons are a quantity like others, held while others change.
     quantities : sequence of str, optional
-        Of ``"temperature"``, ``"vlos"``, ``"vturb"``, ``"ne"``, ``"nHTot"`` (default: all).
+        Of ``"temperature"``, ``"vlos"``, ``"vturb"``, ``"ne"``, ``"nHTot"``, each once (default:
+        all).
     mu : float, optional
         Cosine of the angle with the vertical (default: 1, disc centre).
     wavelengths : Array, optional
@@ -131,7 +132,8 @@ def _checked(
     """Check the arguments and return the quantities."""
     if find_spec("xarray") is None:
         raise MissingExtraError.of("response functions need", "cube", ["xarray"])
-    quantities = (quantities,) if isinstance(quantities, str) else tuple(quantities)
+    # Each once, in the order in which they are asked for.
+    quantities = (quantities,) if isinstance(quantities, str) else tuple(dict.fromkeys(quantities))
     for quantity in quantities:
         if quantity not in QUANTITIES:
             raise UnknownNameError("quantity", quantity, QUANTITIES)
@@ -193,8 +195,8 @@ class _Ray:
         """Find the derivatives by the populations, [Nwave, Nlevel, Nspace]."""
         mu = float(self.medium.mu[0])
         self.by_n = opacity_derivatives(self.medium, self.by_eta[:, None], self.by_chi[:, None])
-        for level, plus, minus, step in media_by_hydrogen(ctx, mu, wavelengths):
-            self.by_n[:, level] += self.local(plus, minus, step)
+        for level, other, step in media_by_hydrogen(ctx, mu, wavelengths, self.medium):
+            self.by_n[:, level] += self.local(other, self.medium, 0.5 * step)
 
     def opacities(self, m: Medium) -> tuple[Array, Array]:
         """Return opacity and emissivity in a medium of the same populations, [Nwave, Nspace]."""
@@ -248,6 +250,8 @@ class _Responses:
         self._perturbed: dict[str, list[lw.Context]] = {}
         if populations == "non-LTE":
             self._equilibrium()
+        else:
+            self.dn = np.zeros((len(quantities), self.Nspace, *self.n.shape))
         set_state(self.base, self.n, self.J)
         self.ray = _Ray.of(self.base, mu, wavelengths)
         self.ray.differentiate(self.base, wavelengths)
@@ -265,11 +269,15 @@ class _Responses:
     def _equilibrium(self) -> None:
         """Linearise the equilibrium, around populations that are improved where need be."""
         base = self.base
-        media = {q: [self._medium(side) for side in self._sides(q)] for q in self.quantities}
+        # A velocity is seen by every ray as another shift.
+        media = {
+            q: [medium(side, by_ray=q == "vlos") for side in self._sides(q)]
+            for q in self.quantities
+        }  # fmt: skip
         for attempt in range(_MOST):
             net, J = evaluate(base, self.n, self.J)
             self.Nformal += 1
-            state = State(self._medium(base), self.n, self.J)
+            state = State(medium(base), self.n, self.J)
             fields = [state.field(media[q][0], media[q][1], self.steps[q]) for q in self.quantities]
             linear = LinearisedEquilibrium(state, (state.lagging(), *fields))
             dn = linear.respond()
@@ -294,28 +302,21 @@ class _Responses:
             self._perturbed[quantity] = [perturbed(self.base, quantity, x) for x in (step, -step)]
         return self._perturbed[quantity]
 
-    def _medium(self, ctx: lw.Context) -> Medium:
-        # A velocity is seen by every ray as another shift.
-        return medium(ctx, by_ray="vlos" in self.quantities)
-
     # ---- the responses ----------------------------------------------------------------------
 
     def _respond(self) -> None:
         """Find all responses without a formal solution."""
-        ray, Q, N = self.ray, len(self.quantities), self.Nspace
-        self.local = np.empty((Q, len(ray.intensity), N))
+        ray = self.ray
+        self.local = np.empty((len(self.quantities), len(ray.intensity), self.Nspace))
         for k, q in enumerate(self.quantities):
             step = self.steps[q]
             plus, minus = map(self._ray_side, self._sides(q))
             self.local[k] = ray.local(plus, minus, step)
-            if self.linear is None and k == 0:
-                self.dn = np.zeros((Q, N, *self.n.shape))
             if self.linear is None:
                 self._follow_lte(k, plus, minus, step)
-        self.waves = self._scattering()
-        self.dJ = np.zeros((len(self.waves), Q, N, N))
-        for k in range(Q):
-            self._respond_radiation(k)
+        self.waves = np.empty(0, dtype=np.int64)
+        if self.linear is not None:
+            self._scatter(self.linear)
 
     def _ray_side(self, side: lw.Context) -> Medium:
         set_state(side, self.n, self.J)
@@ -326,46 +327,55 @@ class _Responses:
         change = 0.5 * np.log(plus.n_star / minus.n_star) / step
         self.dn[k, depth, :, depth] = (self.n * change).T
 
-    def _scattering(self) -> Integers:
-        """Return the context's wavelengths at which scattered light is seen to leave."""
-        if self.linear is None:
-            return np.empty(0, dtype=np.int64)
-        ray = self.ray
-        share = (ray.by_eta * ray.medium.sca * ray.source).sum(axis=1) / ray.intensity
-        grid = self.linear.state.medium.wavelength
-        return np.flatnonzero(np.interp(grid, ray.medium.wavelength, share) > _SCATTERED)
+    def _scatter(self, linear: LinearisedEquilibrium) -> None:
+        """Add what light that is scattered into the ray brings where anything changes."""
+        ray, state = self.ray, linear.state
+        grid, seen = state.medium.wavelength, ray.by_eta * ray.medium.sca
+        share = (seen * ray.source).sum(axis=1) / ray.intensity
+        # The host interpolates the scattered light of its own wavelengths.
+        above = np.searchsorted(grid, ray.medium.wavelength).clip(1, len(grid) - 1)
+        width = grid[above] - grid[above - 1]
+        x = np.clip((ray.medium.wavelength - grid[above - 1]) / width, 0.0, 1.0)
+        from_wave = np.concatenate([above - 1, above])
+        weight = np.concatenate([1.0 - x, x])
+        to = np.tile(np.arange(len(x)), 2)
+        counts = weight * share[to] > _SCATTERED
+        self.waves = np.unique(from_wave[counts])
+        bundles = max(f.eta.shape[1] for f in self.fields)
+        for v in self.waves:
+            of = np.flatnonzero(counts & (from_wave == v))
+            by_eta, by_chi, by_planck = state.light_seen(
+                int(v), weight[of][:, None] * seen[to[of]], bundles
+            )
+            ray.by_n[to[of]] += opacity_derivatives(
+                state.medium, by_eta, by_chi, np.full(len(of), v)
+            )
+            for k, f in enumerate(self.fields):
+                brought = (by_eta * f.eta[v] + by_chi * f.chi[v]).sum(axis=1)
+                if f.eta.shape[1] == 1:
+                    brought = by_eta.sum(axis=1) * f.eta[v, 0] + by_chi.sum(axis=1) * f.chi[v, 0]
+                brought[:, -2:] += by_planck * f.planck[v]
+                self.local[k][to[of]] += brought
 
-    def _respond_radiation(self, k: int) -> None:
+    def _scattered(self, k: int, change: Array) -> Array:
+        """Return the scattered light where all follow a change, [Nwave, Nspace]."""
+        J = self.J.copy()
         if self.linear is not None:
-            found = self.linear.radiation(self.waves, (self.fields[k],), self.dn[k : k + 1])
-            self.dJ[:, k] = found[:, 0]
+            f, n = self.fields[k], np.tensordot(change, self.dn[k], 1)
+            for v in self.waves:
+                J[v] += self.linear.state.change_of_light(
+                    int(v), n, f.eta[v] * change, f.chi[v] * change, f.planck[v] * change[-2:]
+                )
+        return J
 
-    def _emergent(self, dn: Array, dJ: Array) -> Array:
-        """Return what populations and scattered light bring, [..., Nwave].
-
-        Parameters
-        ----------
-        dn : Array
-            [..., Nlevel, Nspace].
-        dJ : Array
-            At `waves`, [Nwaves, ..., Nspace].
-        """
-        ray = self.ray
-        change: Array = np.tensordot(dn, ray.by_n, axes=((-2, -1), (1, 2)))
-        if len(self.waves) and self.linear is not None:
-            grid = self.linear.state.medium.wavelength[self.waves]
-            seen = ray.by_eta * ray.medium.sca
-            for w, wave in enumerate(ray.medium.wavelength):
-                below = min(max(int(np.searchsorted(grid, wave)) - 1, 0), max(len(grid) - 2, 0))
-                above = min(below + 1, len(grid) - 1)
-                x = 0.0 if above == below else (wave - grid[below]) / (grid[above] - grid[below])
-                x = min(max(x, 0.0), 1.0)
-                change[..., w] += ((1.0 - x) * dJ[below] + x * dJ[above]) @ seen[w]
+    def _emergent(self, dn: Array) -> Array:
+        """Return what changes of the populations bring, [..., Nlevel, Nspace], as [..., Nwave]."""
+        change: Array = np.tensordot(dn, self.ray.by_n, axes=((-2, -1), (1, 2)))
         return change
 
     def response(self, k: int) -> Array:
         """Return the response of the intensity to a quantity, [Nwave, depth]."""
-        found: Array = self.local[k] + self._emergent(self.dn[k], self.dJ[:, k]).T
+        found: Array = self.local[k] + self._emergent(self.dn[k]).T
         return found
 
     # ---- what they are wrong by -------------------------------------------------------------
@@ -375,8 +385,7 @@ class _Responses:
         q = self.quantities[k]
         trial = perturbed(self.base, q, change)
         n = self.n + np.tensordot(change, self.dn[k], 1)
-        J = self.J.copy()
-        J[self.waves] += np.einsum("d,wdk->wk", change, self.dJ[:, k])
+        J = self._scattered(k, change)
         if self.linear is None:
             set_state(trial, n, J)
             return np.zeros_like(n), trial
@@ -393,7 +402,7 @@ class _Responses:
         wrong, trial = self._trial(k, change)
         expected = self.response(k) @ change
         made = _Ray.of(trial, self.mu, self.wavelengths).intensity - self.ray.intensity
-        missing = self._emergent(wrong, np.zeros((len(self.waves), self.Nspace)))
+        missing = self._emergent(wrong)
         size = largest(expected)
         return (largest(made - expected) + largest(missing)) / size if size > 0.0 else 0.0
 
@@ -404,7 +413,6 @@ class _Responses:
             change = np.zeros(self.Nspace)
             change[depth] = step[depth]
             self.dn[k, depth] += self._trial(k, change)[0] / step[depth]
-        self._respond_radiation(k)
 
     # ---- the result -------------------------------------------------------------------------
 

@@ -1,17 +1,20 @@
 """What response functions, refined populations, steps in time and sequences cost, beside the host.
 
 Run as ``python -m lw_rl.benchmark.beyond RESULT.json [PAGE.md]``: half an hour of one core, most of
-it finite differences. What the file has already is not measured again; with a page its block
-``beyond`` is written from the file. References are made by MALI with the
+it finite differences. What the file has already is not measured again, nor are differences of a
+response that was begun, which are kept beside it; with a page its block ``beyond`` is written from
+the file. References are made by MALI with the
 background's scattering solved, or by the host's own loops, never by what is measured. Times are
 processor times of this process.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from time import process_time
@@ -27,7 +30,7 @@ from ..analysis.response_functions import response_functions
 from ..analysis.time_step import TimeStep, time_step
 from ..arrays import Array
 from ..extrapolation import anderson_mix
-from ..files import Json, versions, write_json
+from ..files import Json, versions, write_atomically, write_json
 from ..host.adapter import Adapter
 from ..host.context import build_context
 from ..host.medium import QUANTITIES, perturbed
@@ -39,8 +42,10 @@ from .readme import renew_block
 __all__ = ["LINES", "main", "markdown", "refined", "responses", "sequence", "time_series"]
 
 #: Change at which a solution for differences ends, and that at which it is counted, the steps being
-#: these times those of the derivatives.
-_SETTLED, _COUNTED, _STEPS = 1e-10, 1e-6, 10.0
+#: these times those of the derivatives, and shares of them at kinks.
+_SETTLED, _COUNTED, _STEPS, _SHORTER = 1e-10, 1e-6, 10.0, (0.1, 0.01)
+#: Depths of the atmosphere.
+_DEPTHS = 82
 #: Iterates that are combined on the way to the former.
 _WINDOW = 10
 #: How wrong the populations are that are refined, in the logarithm.
@@ -86,32 +91,124 @@ def _settle(ctx: lw.Context) -> tuple[int, float]:
     return counted
 
 
-def _differences(
-    ctx: lw.Context, quantity: str, step: Array, depths: list[int], light: Array
-) -> tuple[Array, int, float]:
-    """Return differences to both sides, [2, Nwave, depth], formal solutions and seconds they cost.
+@dataclass
+class _Kept:
+    """Differences at depths that were made already, in a file.
+
+    Parameters
+    ----------
+    path : Path or None
+        The file; None for none.
+    advance : callable, optional
+        Called once for every depth (default: nothing is).
+    """
+
+    path: Path | None = None
+    advance: Callable[[], object] = lambda: None
+    _made: dict[str, Array] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.path is not None and self.path.exists():
+            with np.load(self.path) as file:
+                self._made = dict(file)
+
+    def made(self, name: str, make: Callable[[], Array]) -> Array:
+        """Return what has a name, made if it is not there."""
+        if name not in self._made:
+            self._made[name] = make()
+            if self.path is not None:
+                content = io.BytesIO()
+                np.savez(content, **self._made)  # type: ignore[arg-type]
+                write_atomically(self.path, content.getvalue())
+        self.advance()
+        return self._made[name]
+
+    def done(self) -> None:
+        """Remove the file."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+
+def _difference(
+    ctx: lw.Context, quantity: str, step: Array, depth: int, light: Array
+) -> Array:  # fmt: skip
+    """Return differences to both sides at a depth, formal solutions and seconds they cost, flat.
 
     What is counted is the way to a change of `_COUNTED`; the differences are of solutions to
-    `_SETTLED`.
+    `_SETTLED`. The seconds are those of copies of the context, solutions, and emergent intensities.
+    """
+    sides, counted, spent = [], 0, 0.0
+    for sign in (1.0, -1.0):
+        change = np.zeros_like(step)
+        change[depth] = sign * step[depth]
+        start = process_time()
+        other = perturbed(ctx, quantity, change)
+        spent += process_time() - start
+        formal, cost = _settle(other)
+        start = process_time()
+        difference = np.asarray(other.compute_rays(mus=1.0)) - light
+        counted, spent = counted + formal, spent + cost + process_time() - start
+        sides.append(sign * difference / step[depth])
+    return np.concatenate([*sides, [counted, spent]])
+
+
+def _differences(
+    ctx: lw.Context, quantity: str, step: Array, depths: list[int], light: Array, kept: _Kept
+) -> tuple[Array, int, float]:
+    """Return differences to both sides, [2, Nwave, depth], and what they cost.
+
+    See :func:`_difference`.
     """
     sides = np.zeros((2, len(light), len(step)))
     counted, spent = 0, 0.0
     for depth in depths:
-        for side, sign in enumerate((1.0, -1.0)):
-            change = np.zeros_like(step)
-            change[depth] = sign * step[depth]
-            start = process_time()
-            other = perturbed(ctx, quantity, change)
-            spent += process_time() - start
-            formal, cost = _settle(other)
-            start = process_time()
-            difference = np.asarray(other.compute_rays(mus=1.0)) - light
-            counted, spent = counted + formal, spent + cost + process_time() - start
-            sides[side, :, depth] = sign * difference / step[depth]
+        found = kept.made(
+            f"{depth} {step[depth]!r}", partial(_difference, ctx, quantity, step, depth, light)
+        )
+        sides[:, :, depth] = found[:-2].reshape(2, -1)
+        counted, spent = counted + int(found[-2]), spent + float(found[-1])
     return sides, counted, spent
 
 
-def responses(atom: str, quantity: str, atmosphere: str = "FALC", every: int = 1) -> Json:
+def _closer(
+    make: Callable[[Array, list[int]], Array],
+    sides: Array,
+    step: Array,
+    size: Array,
+    depths: list[int],
+) -> None:
+    """Make differences again with shorter steps where those to the two sides do not agree.
+
+    Parameters
+    ----------
+    make : callable
+        Returns differences to both sides with some steps at some depths.
+    sides : Array
+        Those that were made; changed in place, [2, Nwave, depth].
+    step : Array
+        The steps, [depth].
+    size : Array
+        Largest response of the line of every wavelength, infinite where there is none, [Nwave].
+    depths : list of int
+        Depths at which there are any.
+    """
+    for shorter in _SHORTER:
+        again = np.abs(sides[0] - sides[1]) > _KINK * size[:, None]
+        kinked = [depth for depth in depths if again[:, depth].any()]
+        if not kinked:
+            break
+        closer = make(step * shorter, kinked)
+        sides[:, again] = closer[:, again]
+
+
+def responses(
+    atom: str,
+    quantity: str,
+    atmosphere: str = "FALC",
+    every: int = 1,
+    kept: Path | None = None,
+    advance: Callable[[], object] = lambda: None,
+) -> Json:
     """Measure response functions against central differences of solutions at every so many depths.
 
     Parameters
@@ -120,6 +217,10 @@ def responses(atom: str, quantity: str, atmosphere: str = "FALC", every: int = 1
         Names.
     every : int, optional
         Depths that are compared: one of so many (default: 1). What differences cost is that of all.
+    kept : Path, optional
+        A file in which differences that are made are kept until all are (default: none).
+    advance : callable, optional
+        Called once for every depth (default: nothing is).
 
     Returns
     -------
@@ -127,7 +228,7 @@ def responses(atom: str, quantity: str, atmosphere: str = "FALC", every: int = 1
         Errors relative to a line's largest response: ``error`` everywhere, ``smooth`` where the
         differences to both sides agree, ``outside`` how far the response is from lying between
         them, ``sum`` that of the sum over depths against one perturbation of all; ``kinks`` is the
-        share of points where they do not agree, with steps of a tenth either.
+        share of points where they do not agree, with steps of a tenth and a hundredth either.
     """
     ctx = build_context(atom, atmosphere)
     solve(ctx, quiet=True)
@@ -143,14 +244,18 @@ def responses(atom: str, quantity: str, atmosphere: str = "FALC", every: int = 1
     same = perturbed(ctx, quantity, np.zeros_like(value))
     _settle(same)
     light, depths = np.asarray(same.compute_rays(mus=1.0)), list(range(0, len(value), every))
-    sides, counted, spent = _differences(ctx, quantity, step, depths, light)
-    again = np.zeros(R.shape, dtype=bool)
+    file = _Kept(kept, advance)
+    sides, counted, spent = _differences(ctx, quantity, step, depths, light, file)
+    size = np.full(len(light), np.inf)
     for centre in LINES[atom].values():
         seen = np.abs(ds.wavelength.values - centre) < _WIDTH
-        again[seen] = np.abs(sides[0] - sides[1])[seen] > _KINK * np.abs(R[seen]).max()
-    kinked = [depth for depth in depths if again[:, depth].any()]
-    closer, _, _ = _differences(ctx, quantity, step / _STEPS, kinked, light)
-    sides[:, again] = closer[:, again]
+        size[seen] = np.abs(R[seen]).max()
+    shorter = _Kept(kept.with_suffix(".shorter.npz") if kept else None)
+
+    def make(steps: Array, at: list[int]) -> Array:
+        return _differences(ctx, quantity, steps, at, light, shorter)[0]
+
+    _closer(make, sides, step, size, depths)
     both = []
     for sign in (1.0, -1.0):
         other = perturbed(ctx, quantity, sign * step)
@@ -181,6 +286,8 @@ def responses(atom: str, quantity: str, atmosphere: str = "FALC", every: int = 1
             "outside": float(max(beyond.max(), 0.0) / size),
             "sum": float(np.abs(summed - uniform[seen]).max() / np.abs(uniform[seen]).max()),
         }
+    file.done()
+    shorter.done()
     return found
 
 
@@ -349,6 +456,11 @@ def markdown(found: Json) -> str:
     return "\n".join(lines)
 
 
+def _beside(file: Path, atom: str, quantity: str) -> Path:
+    """Return where differences that are made are kept."""
+    return file.with_name(f"{file.stem}.{atom}.{quantity}.npz")
+
+
 def main(path: str, page: str = "", every: int = 1, quiet: bool = False) -> None:
     """Measure what the result lacks, and write it as it goes.
 
@@ -368,21 +480,29 @@ def main(path: str, page: str = "", every: int = 1, quiet: bool = False) -> None
     command = f"python -m lw_rl.benchmark.beyond {file.name}"
     found: Json = {"command": command, "versions": versions()}
     found |= {k: begun.get(k, {}) for k in ("refined", "sequence", "time_series", "responses")}
-    parts: list[tuple[str, str, Callable[[], Json]]] = [
+    parts: list[tuple[str, str, Callable[..., Json]]] = [
         (kind, atom, partial(measure, atom))
         for kind, measure in (("refined", refined), ("sequence", sequence))
         for atom in ("CaII_K", "CaII", "H", "MgII")
     ]
     parts.append(("time_series", "H", time_series))
     parts += [
-        ("responses", f"{atom} {quantity}", partial(responses, atom, quantity, every=every))
+        (
+            "responses",
+            f"{atom} {quantity}",
+            partial(responses, atom, quantity, every=every, kept=_beside(file, atom, quantity)),
+        )
         for atom in ("CaII", "H", "MgII")
         for quantity in ("temperature", "vlos")
     ]
     with progress_bar(quiet) as bar:
-        task = bar.add_task("", total=len(parts))
+        task, depths = bar.add_task("", total=len(parts)), bar.add_task("depths", visible=False)
         for kind, name, measure in parts:
+            bar.update(task, description=f"{kind} {name}")
             if name not in found[kind]:
+                if kind == "responses":
+                    bar.reset(depths, total=len(range(0, _DEPTHS, every)), visible=True)
+                    measure = partial(measure, advance=partial(bar.advance, depths))
                 found[kind][name] = measure()
                 write_json(file, found)
             bar.advance(task)

@@ -64,7 +64,8 @@ def fingerprint(problem: Problem, ctx: lw.Context) -> str:
     ctx : lightweaver.Context
         What the host made of it, in LTE.
     """
-    recipe = {k: v for k, v in asdict(problem).items() if k != "name"}
+    # Rays are among the arrays.
+    recipe = {k: v for k, v in asdict(problem).items() if k not in ("name", "Nrays")}
     text = json.dumps([_FORMAT, recipe, versions()], sort_keys=True)
     digest = hashlib.sha256(text.encode())
     radset = Named(Named(entry(ctx.kwargs, "spect")).rad_set)

@@ -6,7 +6,7 @@ the error where convergence is slow. What the error is, `lw_rl.certificate` esti
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import lightweaver as lw
 import numpy as np
@@ -20,14 +20,16 @@ from .certificate import Certificate
 __all__ = ["Certified", "HasCertificate"]
 
 
-@runtime_checkable
-class HasCertificate(Protocol):
-    """A context that knows the error along its own solve."""
+class HasCertificate:
+    """A context that knows the error along its own solve.
 
-    @property
-    def certificate(self) -> Certificate:
-        """What is known of the error."""
-        ...
+    Attributes
+    ----------
+    certificate : Certificate
+        What is known of the error.
+    """
+
+    certificate: Certificate
 
 
 class Certified(lw.ConvergenceCriteria):  # type: ignore[misc]

@@ -28,10 +28,10 @@ from ..operator.base import (
     EquilibriumOperator,
     fits,
     geometry_for,
-    has_operator,
     lit,
     operator_for,
 )
+from ..operator.lambda_1d import Plane1D
 from .history import NOISE
 from .settings import shipped
 
@@ -69,9 +69,9 @@ class DefectCorrection:
     """
 
     def __init__(self, adapter: Adapter, operators: Operators):
+        self._adapter = adapter
         self._geometry = geometry_for(adapter.grid)
-        self._atoms: dict[Block, Atom] = {b: adapter.atom(b) for b in adapter.blocks}
-        self.blocks = tuple(self._atoms)
+        self.blocks = adapter.blocks
         self._of_scheme = operators
         # Of this object alone: no answer depends on what was asked before.
         self._own: dict[Block, EquilibriumOperator] = {}
@@ -79,13 +79,18 @@ class DefectCorrection:
         self._seen: tuple[Evaluation, bool, tuple[float, bool]] | None = None
 
     @cached_property
+    def _atoms(self) -> dict[Block, Atom]:
+        return {block: self._adapter.atom(block) for block in self.blocks}
+
+    @cached_property
     def complete(self) -> bool:
         """Whether every active atom has an operator, and there is memory for it."""
+        if not self._adapter.line_sources or self._geometry is None:
+            return False
+        if isinstance(self._geometry, Plane1D):
+            return True
         made = self._of_scheme()
-        return all(
-            has_operator(a, self._geometry) and (b in made or fits(a, self._geometry))
-            for b, a in self._atoms.items()
-        )
+        return all(b in made or fits(self._atoms[b], self._geometry) for b in self.blocks)
 
     @property
     def copies_host(self) -> bool:
@@ -106,7 +111,7 @@ class DefectCorrection:
         evaluation = self._lit(evaluation)
         assert evaluation.lambda_residual is not None
         errors = []
-        for block in self._atoms:
+        for block in self.blocks:
             y, lambda_residual = evaluation.y[block.span], evaluation.lambda_residual[block.span]
             errors.append(self.operator(block, y).error(y, lambda_residual))
         joined = np.concatenate(errors)
@@ -149,7 +154,7 @@ class DefectCorrection:
         known, evaluation = evaluation, self._lit(evaluation)
         assert evaluation.lambda_residual is not None
         switches, errors = False, []
-        for block in self._atoms:
+        for block in self.blocks:
             y, lambda_residual = evaluation.y[block.span], evaluation.lambda_residual[block.span]
             operator = self.operator(block, y)
             error, across = self._two_steps(operator, y, lambda_residual)

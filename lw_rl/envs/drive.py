@@ -253,12 +253,22 @@ class Drive(gym.Env[Single, Single]):
         self._cancel()
         self._last = self._node()
         assert self._last.observation is not None
-        return self._last.observation, self._info()
+        return self._last.observation.copy(), self._info()
 
     def step(self, action: Single) -> tuple[Single, SupportsFloat, bool, bool, Json]:
-        """Decide, and go on to the next decision or the end."""
+        """Decide, and go on to the next decision or the end.
+
+        Raises
+        ------
+        gymnasium.error.ResetNeeded
+            If the episode has ended.
+        """
         before = self._last
-        assert before.observation is not None, "reset the environment after the end of an episode"
+        if before.observation is None:
+            raise gym.error.ResetNeeded(
+                f"the solve of {self._problem.name} has ended after {len(self._path)} decisions: "
+                "call reset()"
+            )
         decision = self.decision(action)
         if decision.stop and self.stops and self._path:
             return self._stopped(before)
@@ -271,7 +281,8 @@ class Drive(gym.Env[Single, Single]):
         if done and self.is_false(node):
             reward += FALSE_STOP
         observation = before.observation if node.observation is None else node.observation
-        return observation, float(reward), done, False, self._info()
+        # A copy: what is remembered of a solve stays as it was, whatever a learner does to it.
+        return observation.copy(), float(reward), done, False, self._info()
 
     def close(self) -> None:
         """End a solve that is under way."""
@@ -398,7 +409,7 @@ class Drive(gym.Env[Single, Single]):
         self._last = Node(None, before.cost, "converged", error, before.Nformal)
         reward = FALSE_STOP if error > self.tolerance else 0.0
         self._cancel()
-        return before.observation, reward, True, False, self._info()
+        return before.observation.copy(), reward, True, False, self._info()
 
     def _run_to_live(self, path: tuple[Decision, ...]) -> None:
         """Have a solve that stands after these decisions."""

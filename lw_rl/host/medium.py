@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import lightweaver as lw
@@ -188,18 +189,19 @@ def medium(ctx: lw.Context, outward_only: bool = False, by_ray: bool = False) ->
     mu = np.array(atmos.muz)
     weight = np.ones(1) if outward_only else np.array(atmos.wmu) / np.sum(atmos.wmu)
     parts = [
-        (first, t, _entries(atom, k, t, atmos, together, outward_only))
+        (first, t, _entries(atom, t, atmos, together, outward_only))
         for atom, first in zip(active, first_level, strict=True)
-        for k, t in enumerate(map(Named, atom.trans))
+        for t in map(Named, atom.trans)
     ]
-    where = np.concatenate(
-        [np.searchsorted(grid, np.asarray(t.wavelength)) for _, t, _ in parts]
-    )  # fmt: skip
+    found = [(np.searchsorted(grid, np.asarray(t.wavelength)), *made) for _, t, made in parts]
+    if not found:
+        # Wavelengths of one's own may have no transitions.
+        N, bundles = int(atmos.Nspace), 1 if together else 2 * len(mu)
+        nothing = np.zeros((0, N))
+        found = [(np.zeros(0, int), np.zeros((0, bundles, N)), nothing, np.zeros(0), nothing)]
+    where, *stacked = (np.concatenate(each) for each in zip(*found, strict=True))
     order = np.argsort(where, kind="stable")
-    stacked = [
-        np.ascontiguousarray(np.concatenate([part[2][k] for part in parts])[order])
-        for k in range(4)
-    ]  # fmt: skip
+    stacked = [np.ascontiguousarray(each[order]) for each in stacked]
     of = np.repeat(np.arange(len(parts)), [len(part[2][2]) for part in parts])[order]
     collisions = np.zeros((counts.sum(), counts.sum(), int(atmos.Nspace)))
     for atom, first, size in zip(active, first_level, counts, strict=True):
@@ -237,19 +239,22 @@ def medium(ctx: lw.Context, outward_only: bool = False, by_ray: bool = False) ->
 
 
 def _entries(
-    atom: Any, k: int, t: Any, atmos: Any, together: bool, outward_only: bool
+    atom: Any, t: Any, atmos: Any, together: bool, outward_only: bool
 ) -> tuple[Array, Array, Array, Array]:
-    """Return V, g, u and w of the transition `k` of an atom, wavelength by wavelength."""
+    """Return V, g, u and w of a transition of an atom, wavelength by wavelength."""
     wavelength = np.asarray(t.wavelength)
-    width = np.gradient(wavelength)
-    width[[0, -1]] *= 0.5
-    if k < len(atom.atomic_model.lines):
+    width = np.ones(1)
+    if len(wavelength) > 1:
+        width = np.gradient(wavelength)
+        width[[0, -1]] *= 0.5
+    # The transitions are those that are seen: at wavelengths of one's own not all of the model's.
+    if t.type == "Line":
         phi = np.asarray(t.phi)
         N = phi.shape[-1]
         seen = phi[:, :1, int(outward_only)] if together else phi.reshape(len(phi), -1, N)
         V = HC / (4.0 * np.pi) * (t.lambda0 / wavelength)[:, None, None] * t.Bij * seen
         g = np.full((len(phi), N), t.Bji / t.Bij)
-        if atom.atomic_model.lines[k].type == LineType.PRD:
+        if t.trans_model.type == LineType.PRD:
             # In partial redistribution emission, spontaneous or stimulated, has its own profile.
             g *= np.asarray(t.rho_prd)
         u = np.full(len(phi), t.Aji / t.Bji)
@@ -272,8 +277,8 @@ def _add_detailed(
     atmos, grid = ctx.kwargs["atmos"], np.asarray(ctx.spect.wavelength)
     for atom in map(Named, Named(ctx).detailed_atoms):
         n = np.asarray(atom.n)
-        for k, t in enumerate(map(Named, atom.trans)):
-            V, g, u, _ = _entries(atom, k, t, atmos, together, outward_only)
+        for t in map(Named, atom.trans):
+            V, g, u, _ = _entries(atom, t, atmos, together, outward_only)
             V = V.mean(axis=1)
             where = np.searchsorted(grid, np.asarray(t.wavelength))
             chi[where] += V * (n[t.i] - g * n[t.j])
@@ -381,36 +386,58 @@ def in_lte(ctx: lw.Context) -> lw.Context:
 
 
 def media_by_hydrogen(
-    ctx: lw.Context, mu: float, wavelengths: Array | None
-) -> list[tuple[int, Medium, Medium, Array]]:
+    ctx: lw.Context, mu: float, wavelengths: Array | None, ray: Medium
+) -> list[tuple[int, Medium, Array]]:
     """Return what a ray passes through at other populations of hydrogen, if that is active.
 
     The host makes background and damping of `ray_context` with hydrogen as it is, and does not
-    follow it in those of a context that it solves.
+    follow it in those of a context that it solves. It takes them from the ground level and the
+    protons: the levels between are looked at one by one only if all of them together matter.
 
     Parameters
     ----------
     ctx, mu, wavelengths
         As for :func:`ray_context`.
+    ray : Medium
+        What the ray passes through at the populations of the context.
 
     Returns
     -------
-    sides : list of tuple
-        For every level of hydrogen its number among those of all active atoms, media with its
-        population raised and lowered, and by how much [m-3], [Nspace].
+    found : list of tuple
+        For every level of hydrogen that matters its number among those of all active atoms, the
+        medium with its population raised, and by how much [m-3], [Nspace].
     """
-    sides, first = [], 0
+    found: list[tuple[int, Medium, Array]] = []
+    first = 0
     for which, atom in enumerate(map(Named, Named(ctx).active_atoms)):
         if atom.element.name == "H":
-            other = copy.deepcopy(ctx)
-            changed = Named(other).active_atoms[which].n
-            for level, n in enumerate(np.array(atom.n)):
-                step = QUANTITIES["nHTot"][1] * n
-                media = []
-                for change in (step, -step):
-                    changed[level] = n + change
-                    media.append(medium(ray_context(other, mu, wavelengths), outward_only=True))
-                changed[level] = n
-                sides.append((first + level, *media, step))
+            other, step = copy.deepcopy(ctx), QUANTITIES["nHTot"][1] * np.array(atom.n)
+            raised = partial(_raised, other, Named(other).active_atoms[which].n, step)
+            ends, between = [0, len(step) - 1], list(range(1, len(step) - 1))
+            if between and not _same(raised(between, mu, wavelengths), ray):
+                ends = list(range(len(step)))
+            found += [(first + k, raised([k], mu, wavelengths), step[k]) for k in ends]
         first += int(atom.Nlevel)
-    return sides
+    return found
+
+
+def _raised(
+    ctx: lw.Context,
+    n: Array,
+    step: Array,
+    levels: list[int],
+    mu: float,
+    wavelengths: Array | None,
+) -> Medium:
+    """Return what a ray passes through with the populations of some levels raised by steps."""
+    before = np.array(n)
+    n[levels] += step[levels]
+    ray = medium(ray_context(ctx, mu, wavelengths), outward_only=True)
+    n[:] = before
+    return ray
+
+
+def _same(one: Medium, other: Medium) -> bool:
+    """Return whether light passes through two media in the same way, given its populations."""
+    names = ("chi", "eta", "sca", "V", "g")
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)

@@ -208,10 +208,11 @@ def plane_line(adapter: Any, block: Block, atom: Any, physics: LinePhysics) -> P
     chi = np.maximum(chi, _TRANSPARENT)
     moving = bool(np.any(atmos.vx) or np.any(atmos.vz))
     sides = _sides(wavelength - line.lambda0, chi, eta, moving)
+    alone = len(sides[0]) == len(wavelength)
 
     def mean(values: Array) -> Array:
-        """Return the mean of both sides."""
-        taken: Array = values[sides].mean(axis=0)
+        """Return the mean of both sides, which is a copy of a profile on all rays otherwise."""
+        taken: Array = values if alone else values[sides].mean(axis=0)
         return taken
 
     def points(values: Array) -> Array:
@@ -220,13 +221,19 @@ def plane_line(adapter: Any, block: Block, atom: Any, physics: LinePhysics) -> P
     # The host's profile is per frequency; opacity is too, in units of the line's centre.
     phi = np.asarray(trans.phi)
     phi = phi.reshape(len(wavelength), -1, phi.shape[-1]) if moving else phi[:, :1, 0]
-    profile = np.ascontiguousarray(mean(phi).transpose(1, 2, 0).astype(np.float32))
     weight = _trapezoid(wavelength) / wavelength**2
     # What the sides have in common counts once.
     weight = np.array([weight[np.unique(pair)].sum() for pair in sides.T])
     weight /= weight.sum()
     angles = np.repeat(0.5 * np.asarray(atmos.wmu) / np.sum(atmos.wmu), 2) if moving else [1.0]
-    norm = 1.0 / np.einsum("rpw,w,r->p", profile, weight, angles, optimize=True)
+    phi = mean(phi)
+    profile = np.empty((phi.shape[1], phi.shape[2], phi.shape[0]), np.float32)
+    norm = np.zeros(phi.shape[2])
+    # Ray by ray: all of them at once are many times the memory that is near.
+    for ray, angle in enumerate(angles):
+        profile[ray] = phi[:, ray].T
+        norm += angle * (profile[ray].astype(float) @ weight)
+    norm = 1.0 / norm
 
     return PlaneLine(
         waves=waves[sides],
@@ -328,7 +335,7 @@ def _entering(ctx: Any, waves: Integers, unit: float | Array) -> tuple[Any, Any,
         elif isinstance(bc, lw.ThermalisedRadiation) and sign is None:
             found.append("thermalised")
         else:
-            data = np.asarray(bc.compute_bc(atmos, ctx.spect))
+            data = _given_light(bc, ctx, len(atmos.z if sign else atmos.x))
             given = {
                 2 * mu + outward: np.ascontiguousarray(
                     data[waves, bc.indexVector[mu, outward]].mean(axis=0).T / unit,
@@ -340,6 +347,32 @@ def _entering(ctx: Any, waves: Integers, unit: float | Array) -> tuple[Any, Any,
             }
             found.append(given)
     return found[0], found[1], found[2], found[3]
+
+
+def _given_light(bc: Any, ctx: Any, along: int) -> Array:
+    """Return what a boundary condition of the user's own lets in, [Nwave, Nbcmu, along].
+
+    Raises
+    ------
+    ContextError
+        If it is not what the host expects.
+    """
+    data = np.asarray(bc.compute_bc(ctx.kwargs["atmos"], ctx.spect), dtype=float)
+    shape = len(ctx.spect.wavelength), int(np.max(bc.indexVector)) + 1, along
+    kind = type(bc).__name__
+    if data.shape != shape:
+        raise ContextError(
+            f"compute_bc of the boundary condition {kind} returns an array of shape {data.shape}; "
+            f"the host expects intensities of shape {shape}: wavelengths, entries of indexVector, "
+            "points along the edge"
+        )
+    if not np.all(data >= 0.0) or not np.all(np.isfinite(data)):
+        bad = float(data[~(np.isfinite(data) & (data >= 0.0))][0])
+        raise ContextError(
+            f"compute_bc of the boundary condition {kind} returns {bad!r}; the host expects "
+            "intensities that are finite and not negative [J s-1 m-2 sr-1 Hz-1]"
+        )
+    return data
 
 
 def _trapezoid(x: Array) -> Array:

@@ -312,8 +312,23 @@ class Ways(Protocol):
         ...
 
     @property
+    def far(self) -> float:
+        """How far a linearisation may move populations before steps are taken to be linear.
+
+        Where populations are far off, the limiter has another form nearly everywhere, and in the
+        form that it has there intensities can be less than none: linear steps are monotone.
+        Infinite where that is not done.
+        """
+        ...
+
+    @property
     def builds(self) -> int:
         """How many linearisations a correction has at the most."""
+        ...
+
+    @property
+    def smoothing(self) -> int:
+        """How many plain iterations, around where it led to, end a correction after the first."""
         ...
 
     @property
@@ -321,7 +336,9 @@ class Ways(Protocol):
         """After how many corrections in vain, one after the other, the operator is given up."""
         ...
 
-    def radiation(self, transfer: Transfer, rates: Rates, first: bool) -> Radiation[Any]:
+    def radiation(
+        self, transfer: Transfer, rates: Rates, first: bool, linear: bool
+    ) -> Radiation[Any]:
         """Return the radiation field around a formal solution.
 
         Parameters
@@ -330,6 +347,8 @@ class Ways(Protocol):
             As for :class:`Radiation`.
         first : bool
             Whether it is the first of a solve.
+        linear : bool
+            Whether the source function is linear along steps.
         """
         ...
 

@@ -49,16 +49,20 @@ class Ways1D:
 
     Attributes
     ----------
-    still, builds, patience
+    still, far, builds, smoothing, patience
         See `lw_rl.operator.coupled_light.Ways`.
     """
 
     still: float = _SETTLED
+    far: float = float("inf")
     builds: int = _MOST_BUILDS
+    smoothing: int = 0
     patience: float = _PATIENCE
     _memory: dict[bool, Numbers] = field(default_factory=dict)
 
-    def radiation(self, transfer: Transfer, rates: Rates, first: bool) -> ColumnRadiation:
+    def radiation(
+        self, transfer: Transfer, rates: Rates, first: bool, linear: bool
+    ) -> ColumnRadiation:
         """Return the radiation field; the first time it is looked at thoroughly."""
         return ColumnRadiation(transfer, rates, self._memory, thorough=first)
 

@@ -3,9 +3,9 @@
 ``piecewise_bezier3_1d``: cubic Bezier short characteristics of source function and opacity (de la
 Cruz Rodriguez and Piskunov 2013, ApJ 764, 33), with the limited derivatives of Steffen (1990, A&A
 239, 443) and a linear last step. A change of opacity or source function at one depth changes what
-a few steps add, which is found by finite differences of those steps; the rest of the ray only
-attenuates it. `lw_rl.operator.bezier_1d` has the simpler ones, linear in the source function, of
-the operators that solve.
+a few steps add; the rest of the ray only attenuates it. Where a limit is crossed the derivatives
+are those of the side on which the values are. `lw_rl.operator.bezier_1d` has the simpler ones,
+linear in the source function, of the operators that solve.
 
 A ray is a sequence of points in the direction in which light goes. `distance` is the geometric
 length of its steps [m], [Nspace - 1]; opacity [m-1] and source function have shape [Nspace].
@@ -20,13 +20,10 @@ from numba import njit
 
 from ..arrays import Array
 
-__all__ = ["REACH", "derivatives", "emergent_derivatives", "intensity"]
+__all__ = ["AFTER", "BEFORE", "REACH", "derivatives", "intensity", "propagated", "seen"]
 
-#: Relative step of the finite differences, one-sided: at fixed opacity light is then exactly linear
-#: in the source function, which lines whose photons scatter a million times need.
-_STEP = 1e-6
 #: How far a step sees opacities: from the third point before its end to the second after it.
-_BEFORE, _AFTER = 3, 2
+BEFORE, AFTER = 3, 2
 #: The diagonal at a depth depends on opacities up to this many depths away.
 REACH = 3
 
@@ -34,37 +31,33 @@ _compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_compiled
-def _slope(a: float, b: float, y0: float, y1: float, y2: float) -> float:
-    """Return the limited derivative at the middle one of three points, steps `a` and `b` apart."""
+def _slope(
+    a: float, b: float, y0: float, y1: float, y2: float
+) -> tuple[float, float, float, float, float, float]:
+    """Return the limited slope at the middle one of three points, steps `a` and `b` apart.
+
+    And its derivatives by the points and by the steps.
+    """
     after, before = (y2 - y1) / b, (y1 - y0) / a
     if after * before <= 0.0:
-        return 0.0
-    parabolic = abs((before * b + after * a) / (a + b))
-    size = min(abs(before), min(abs(after), 0.5 * parabolic))
-    slope: float = 2.0 * size if after > 0.0 else -2.0 * size
-    return slope
-
-
-@_compiled
-def _slope_at(m: int, distance: Array, y: Array) -> float:
-    """Return the derivative of a quantity at a point of a ray, one-sided at its ends."""
-    N = y.size
-    slope: float = (y[1] - y[0]) / distance[0]
-    if m == N - 1:
-        slope = (y[N - 1] - y[N - 2]) / distance[N - 2]
-    elif m > 0:
-        slope = _slope(distance[m - 1], distance[m], y[m - 1], y[m], y[m + 1])
-    return slope
-
-
-@_compiled
-def _optical_step(m: int, distance: Array, chi: Array) -> float:
-    """Return the optical thickness of the step that ends at point `m`."""
-    s = distance[m - 1]
-    begin = chi[m - 1] + s / 3.0 * _slope_at(m - 1, distance, chi)
-    end = chi[m] - s / 3.0 * _slope_at(m, distance, chi)
-    t: float = 0.25 * s * (chi[m - 1] + chi[m] + begin + end)
-    return t
+        return 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    mean = (before * b + after * a) / (a + b)
+    if abs(before) < min(abs(after), 0.5 * abs(mean)):
+        by = 2.0 / a
+        return 2.0 * before, -by, by, 0.0, -by * before, 0.0
+    if abs(after) < 0.5 * abs(mean):
+        by = 2.0 / b
+        return 2.0 * after, 0.0, -by, by, 0.0, -by * after
+    one = 1.0 / (a + b)
+    by_before, by_after = b * one / a, a * one / b
+    return (
+        mean,
+        -by_before,
+        by_before - by_after,
+        by_after,
+        (after - mean) * one - by_before * before,
+        (before - mean) * one - by_after * after,
+    )
 
 
 @_compiled
@@ -120,18 +113,38 @@ def _step(m: int, t: Array, distance: Array, chi: Array, S: Array) -> tuple[floa
     if m == 1:
         before = (S[1] - S[0]) / here
     else:
-        before = _slope(t[m - 2], here, S[m - 2], S[m - 1], S[m])
-    after = _slope(here, t[m], S[m - 1], S[m], S[m + 1])
+        before = _slope(t[m - 2], here, S[m - 2], S[m - 1], S[m])[0]
+    after = _slope(here, t[m], S[m - 1], S[m], S[m + 1])[0]
     begin, end = S[m - 1] + here / 3.0 * before, S[m] - here / 3.0 * after
     return alpha * S[m - 1] + beta * S[m] + gamma * begin + delta * end, e, beta + delta
 
 
 @_compiled
-def _optical_steps(distance: Array, chi: Array) -> Array:
-    t = np.empty(chi.size - 1)
-    for m in range(1, chi.size):
-        t[m - 1] = _optical_step(m, distance, chi)
-    return t
+def _optical_steps(distance: Array, chi: Array) -> tuple[Array, Array]:
+    """Return optical thicknesses and their derivatives by the opacities from two points before.
+
+    Shapes [Nspace - 1] and [Nspace - 1, 4]: the step that ends at ``m``, at index ``m - 1``, sees
+    the points from ``m - 2`` to ``m + 1``.
+    """
+    N = chi.size
+    t, by = np.empty(N - 1), np.zeros((N - 1, 4))
+    # Slopes at the beginning of a step and at its end, with derivatives.
+    one = 1.0 / distance[0]
+    begin, b0, b1, b2 = (chi[1] - chi[0]) * one, 0.0, -one, one
+    for m in range(1, N):
+        s = distance[m - 1]
+        if m < N - 1:
+            end, e0, e1, e2, _, _ = _slope(s, distance[m], chi[m - 1], chi[m], chi[m + 1])
+        else:
+            end, e0, e1, e2 = (chi[m] - chi[m - 1]) / s, -1.0 / s, 1.0 / s, 0.0
+        bend = s * s / 12.0
+        t[m - 1] = 0.5 * s * (chi[m - 1] + chi[m]) + bend * (begin - end)
+        by[m - 1, 0] = bend * b0
+        by[m - 1, 1] = 0.5 * s + bend * (b1 - e0)
+        by[m - 1, 2] = 0.5 * s + bend * (b2 - e1)
+        by[m - 1, 3] = -bend * e2
+        begin, b0, b1, b2 = end, e0, e1, e2
+    return t, by
 
 
 @_compiled
@@ -147,7 +160,7 @@ def intensity(distance: Array, chi: Array, S: Array, incident: float) -> tuple[A
     incident : float
         Intensity at its first point.
     """
-    t = _optical_steps(distance, chi)
+    t, _ = _optical_steps(distance, chi)
     light, psi = np.empty(S.size), np.zeros(S.size)
     light[0] = incident
     for m in range(1, S.size):
@@ -158,60 +171,63 @@ def intensity(distance: Array, chi: Array, S: Array, incident: float) -> tuple[A
 
 
 @_compiled
-def _local(
-    distance: Array, chi: Array, S: Array, incident: float
-) -> tuple[Array, Array, Array, Array, Array]:
-    """Return how each point changes the light at the ends of the steps that see it.
+def _weights_by(
+    t: float, alpha: float, beta: float, gamma: float, delta: float, e: float
+) -> tuple[float, float, float, float, float]:
+    """Return the derivatives of :func:`_weights`, whose values are given."""
+    if t < 5e-2:
+        t2 = t * t
+        return (
+            0.25 - 0.4 * t + 0.25 * t2,
+            0.25 - 0.1 * t + t2 / 40.0,
+            0.25 - 0.3 * t + 0.15 * t2,
+            0.25 - 0.2 * t + 0.075 * t2,
+            -1.0 + t - 0.5 * t2,
+        )
+    one = 3.0 / t
+    cubed = 3.0 / (t * t * t)
+    return (
+        e - one * alpha,
+        1.0 - beta - one * beta,
+        cubed * (2.0 - e * (2.0 + 2.0 * t + t * t)) - one * gamma,
+        cubed * (2.0 * t - 4.0 + e * (4.0 + 2.0 * t)) - one * delta,
+        -e,
+    )
 
-    Returns
-    -------
-    by_chi, by_S, psi_by_chi : Array
-        Derivative of what the step that ends at ``j - _AFTER + w`` gives, and of the diagonal there
-        per emissivity, by the value at ``j``, [Nspace, _BEFORE + _AFTER + 1].
-    left : Array
-        What each step leaves of the light, [Nspace], the first without meaning.
-    light : Array
-        The intensity, [Nspace].
+
+@_compiled
+def _last_step_by(
+    distance: Array, chi: Array, S: Array
+) -> tuple[float, float, float, float, float, float, float, float]:
+    """Return what :func:`_last_step` does, and its derivatives.
+
+    Those of what it adds by the source functions at its beginning and end, and of what it adds,
+    leaves and has on the diagonal by its optical thickness.
     """
-    N, W = S.size, _BEFORE + _AFTER + 1
-    t = _optical_steps(distance, chi)
-    light, left, added, psi = np.empty(N), np.ones(N), np.zeros(N), np.zeros(N)
-    light[0] = incident
-    for m in range(1, N):
-        added[m], left[m], psi[m] = _step(m, t, distance, chi, S)
-        light[m] = light[m - 1] * left[m] + added[m]
-    by_chi, by_S, psi_by_chi = np.zeros((N, W)), np.zeros((N, W)), np.zeros((N, W))
-    changed = t.copy()
-    for j in range(N):
-        first, last = max(1, j - _AFTER), min(N - 1, j + _BEFORE)
-        value = S[j]
-        h = _STEP * value
-        S[j] += h
-        for m in range(max(1, j - 1), min(N - 1, j + 2) + 1):
-            new, _, _ = _step(m, t, distance, chi, S)
-            by_S[j, m - j + _AFTER] = (new - added[m]) / h
-        S[j] = value
-        value = chi[j]
-        h = _STEP * value
-        chi[j] += h
-        for m in range(max(1, j - 1), min(N - 1, j + 2) + 1):
-            changed[m - 1] = _optical_step(m, distance, chi)
-        for m in range(first, last + 1):
-            new, kept, own = _step(m, changed, distance, chi, S)
-            w = m - j + _AFTER
-            by_chi[j, w] = (new - added[m] + light[m - 1] * (kept - left[m])) / h
-            psi_by_chi[j, w] = (own / chi[m] - psi[m] / (value if m == j else chi[m])) / h
-        chi[j] = value
-        for m in range(max(1, j - 1), min(N - 1, j + 2) + 1):
-            changed[m - 1] = t[m - 1]
-    return by_chi, by_S, psi_by_chi, left, light
+    N = S.size
+    added, left, psi = _last_step(distance, chi, S)
+    t = 0.5 * (chi[N - 1] + chi[N - 2]) * distance[N - 2]
+    own = 1.0 - left
+    share = own - psi
+    if t < 5e-4:
+        own_by, share_by = 1.0 - t, 0.5 - 2.0 * t / 3.0
+    elif t > 50.0:
+        own_by, share_by = 0.0, -share / t
+    else:
+        own_by = left
+        share_by = left - share / t
+    change = S[N - 1] - S[N - 2]
+    by_t = own_by * S[N - 1] - share_by * change
+    return added, left, psi, share, own - share, by_t, -own_by, own_by - share_by
 
 
 @_compiled
 def derivatives(
     distance: Array, chi: Array, S: Array, incident: float
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """Return the intensity along a ray and its derivatives.
+    """Return how each point of a ray changes the light at the ends of the steps that see it.
+
+    Further on that is only attenuated: :func:`propagated` and :func:`seen` follow it.
 
     Parameters
     ----------
@@ -220,51 +236,120 @@ def derivatives(
 
     Returns
     -------
-    by_chi, by_S : Array
-        Derivative of the intensity at the second index by the value at the first one,
-        [Nspace, Nspace].
-    psi_by_chi : Array
-        The same of the diagonal of the Lambda operator, by the opacity.
-    by_incident : Array
-        The same by the incident intensity, [Nspace].
+    by_chi, by_S, psi_by_chi : Array
+        Derivative of what the step that ends at ``j - AFTER + w`` gives, and of the diagonal there
+        per emissivity, by the value at ``j``, [Nspace, BEFORE + AFTER + 1].
+    left : Array
+        What each step leaves of the light, [Nspace], the first without meaning.
     light : Array
         The intensity, [Nspace].
     """
-    N = S.size
-    near_chi, near_S, near_psi, left, light = _local(distance, chi, S, incident)
-    by_chi, by_S, by_incident = np.zeros((N, N)), np.zeros((N, N)), np.ones(N)
-    psi_by_chi = np.zeros((N, N))
-    for m in range(1, N):
-        by_incident[m] = by_incident[m - 1] * left[m]
-    for j in range(N):
-        for m in range(max(1, j - _AFTER), N):
-            w = m - j + _AFTER
-            by_chi[j, m] = by_chi[j, m - 1] * left[m]
-            by_S[j, m] = by_S[j, m - 1] * left[m]
-            if w < near_chi.shape[1]:
-                by_chi[j, m] += near_chi[j, w]
-                by_S[j, m] += near_S[j, w]
-                psi_by_chi[j, m] = near_psi[j, w]
-    return by_chi, by_S, psi_by_chi, by_incident, light
+    N, W = S.size, BEFORE + AFTER + 1
+    t, t_by = _optical_steps(distance, chi)
+    light, left = np.empty(N), np.ones(N)
+    by_chi, by_S, psi_by_chi = np.zeros((N, W)), np.zeros((N, W)), np.zeros((N, W))
+    light[0] = incident
+    for m in range(1, N - 1):
+        here, third = t[m - 1], t[m - 1] / 3.0
+        alpha, beta, gamma, delta, e = _weights(here)
+        alpha_by, beta_by, gamma_by, delta_by, e_by = _weights_by(
+            here, alpha, beta, gamma, delta, e
+        )
+        if m == 1:
+            before, b1, b2 = (S[1] - S[0]) / here, -1.0 / here, 1.0 / here
+            b0 = by_before = 0.0
+            by_here = -before / here
+        else:
+            before, b0, b1, b2, by_before, by_here = _slope(
+                t[m - 2], here, S[m - 2], S[m - 1], S[m]
+            )
+        after, a0, a1, a2, also_here, by_after = _slope(
+            here, t[m], S[m - 1], S[m], S[m + 1]
+        )  # fmt: skip
+        begin, end = S[m - 1] + third * before, S[m] - third * after
+        left[m] = e
+        light[m] = light[m - 1] * e + alpha * S[m - 1] + beta * S[m] + gamma * begin + delta * end
+        near, far = delta * third, gamma * third
+        if m > 1:
+            by_S[m - 2, AFTER + 2] = far * b0
+        by_S[m - 1, AFTER + 1] = alpha + gamma + far * b1 - near * a0
+        by_S[m, AFTER] = beta + delta + far * b2 - near * a1
+        by_S[m + 1, AFTER - 1] = -near * a2
+        by_t = alpha_by * S[m - 1] + beta_by * S[m] + gamma_by * begin + delta_by * end
+        by_t += (gamma * before - delta * after) / 3.0 + far * by_here - near * also_here
+        by_t += light[m - 1] * e_by
+        for c in range(4):
+            j = m - 2 + c
+            if 0 <= j < N:
+                by_chi[j, m - j + AFTER] += by_t * t_by[m - 1, c]
+                psi_by_chi[j, m - j + AFTER] += (beta_by + delta_by) / chi[m] * t_by[m - 1, c]
+            if m > 1 and j > 0:
+                by_chi[j - 1, m - j + 1 + AFTER] += far * by_before * t_by[m - 2, c]
+            if j + 1 < N:
+                by_chi[j + 1, m - j - 1 + AFTER] -= near * by_after * t_by[m, c]
+        psi_by_chi[m, AFTER] -= (beta + delta) / chi[m] ** 2
+    m = N - 1
+    added, left[m], psi, b0, b1, by_t, e_by, psi_by = _last_step_by(distance, chi, S)
+    light[m] = light[m - 1] * left[m] + added
+    by_S[m - 1, AFTER + 1], by_S[m, AFTER] = b0, b1
+    for j in range(m - 1, m + 1):
+        half = 0.5 * distance[m - 1]
+        by_chi[j, m - j + AFTER] = (by_t + light[m - 1] * e_by) * half
+        psi_by_chi[j, m - j + AFTER] = psi_by * half / chi[m]
+    psi_by_chi[m, AFTER] -= psi / chi[m] ** 2
+    return by_chi, by_S, psi_by_chi, left, light
 
 
 @_compiled
-def emergent_derivatives(
-    distance: Array, chi: Array, S: Array, incident: float
-) -> tuple[Array, Array, float, float]:
-    """Return the intensity at the end of a ray and its derivatives.
+def propagated(near: Array, left: Array, first: float, by: Array) -> None:
+    """Write the derivatives of the intensity at every point of a ray.
 
-    Takes and returns what :func:`derivatives` does, at the last point only: ``by_chi`` and
-    ``by_S``, [Nspace], ``by_incident`` and the intensity.
+    Parameters
+    ----------
+    near, left : Array
+        From :func:`derivatives`.
+    first : float
+        Derivative of the incident intensity by the values at the first two points.
+    by : Array
+        Written: derivative at the first index by the value at the second one, [Nspace, Nspace].
     """
-    N = S.size
-    near_chi, near_S, _, left, light = _local(distance, chi, S, incident)
-    by_chi, by_S = np.zeros(N), np.zeros(N)
-    beyond = 1.0
+    N = left.size
+    by[0] = 0.0
+    by[0, :2] = first
+    for m in range(1, N):
+        end = min(N - 1, m + AFTER) + 1
+        for j in range(end):
+            by[m, j] = by[m - 1, j] * left[m]
+        by[m, end:] = 0.0
+        for j in range(max(0, m - BEFORE), end):
+            by[m, j] += near[j, m - j + AFTER]
+
+
+@_compiled
+def seen(near: Array, left: Array, weight: Array, by: Array) -> float:
+    """Write the derivatives of a weighted sum of the intensity along a ray.
+
+    Parameters
+    ----------
+    near, left : Array
+        From :func:`derivatives`.
+    weight : Array
+        Of the points, [Nspace].
+    by : Array
+        Written: derivative by the value at every point, [Nspace].
+
+    Returns
+    -------
+    by_incident : float
+        That by the incident intensity.
+    """
+    N = left.size
+    by[:] = 0.0
+    beyond = 0.0
     for m in range(N - 1, 0, -1):
-        for j in range(max(0, m - _BEFORE), min(N - 1, m + _AFTER) + 1):
-            w = m - j + _AFTER
-            by_chi[j] += beyond * near_chi[j, w]
-            by_S[j] += beyond * near_S[j, w]
+        beyond += weight[m]
+        for j in range(max(0, m - BEFORE), min(N - 1, m + AFTER) + 1):
+            by[j] += beyond * near[j, m - j + AFTER]
         beyond *= left[m]
-    return by_chi, by_S, beyond, light[N - 1]
+    found: float = beyond + weight[0]
+    return found

@@ -15,7 +15,14 @@ from scipy.linalg import lu_factor, lu_solve
 
 from ..arrays import Array, Integers
 from ..host.medium import Medium
-from .linearised_1d import mean_intensities, net_rates, opacities, radiation, responses
+from .linearised_1d import (
+    mean_intensities,
+    net_rates,
+    opacities,
+    radiation,
+    responses,
+    scattered_light,
+)
 
 __all__ = [
     "Field",
@@ -37,7 +44,8 @@ class Field:
     Attributes
     ----------
     eta, chi : Array
-        Emissivity, with scattering, and opacity of every bundle, [Nwave, Nbundle, Nspace].
+        Emissivity, with scattering, and opacity of every bundle, [Nwave, Nbundle, Nspace]; of
+        every ray inward and outward where these see it another way, in an atmosphere at rest too.
     planck : Array
         Planck function at the two lowest depths, [Nwave, 2].
     rates : Array
@@ -56,8 +64,9 @@ class Field:
 def into_levels(lower: Integers, upper: Integers, net: Array, Nlevel: int) -> Array:
     """Return the sums over transitions of net rates into the levels, [Nlevel, ...]."""
     into = np.zeros((Nlevel, *net.shape[1:]))
-    np.add.at(into, upper, net)
-    np.add.at(into, lower, -net)
+    for low, high, rate in zip(lower, upper, net, strict=True):
+        into[high] += rate
+        into[low] -= rate
     return into
 
 
@@ -117,12 +126,18 @@ class State:
     J: Array = field(init=False)
 
     def __post_init__(self) -> None:
+        self.total, self.emitted = _opacities(self.medium, self.n)
+        self.light, self.psi = self._light(len(self.medium.share))
+        self.J = np.einsum("b,wbk->wk", self.medium.share, self.light)
+
+    def _light(self, bundles: int) -> tuple[Array, Array]:
+        """Return the mean intensity of every bundle and its diagonal, of so many bundles."""
         m = self.medium
-        self.total, self.emitted = _opacities(m, self.n)
-        self.light, self.psi = mean_intensities(
-            m.height, m.mu, m.weight, m.sca, m.planck, self.total, self.emitted, self.source
-        )
-        self.J = np.einsum("b,wbk->wk", m.share, self.light)
+        light, psi = mean_intensities(
+            m.height, m.mu, m.weight, m.sca, m.planck, self.total, self.emitted, self.source,
+            bundles,
+        )  # fmt: skip
+        return light, psi
 
     def field(self, plus: Medium, minus: Medium, step: Array) -> Field:
         """Return the field of a perturbation, by central differences, per unit of it.
@@ -130,15 +145,18 @@ class State:
         Parameters
         ----------
         plus, minus : Medium
-            Media with a quantity raised and lowered at all depths.
+            Media with a quantity raised and lowered at all depths; those of one that every ray sees
+            another way have the rays as bundles.
         step : Array
             By how much, [Nspace].
         """
         half = 0.5 / step
-        sides = []
+        sides, bundles = [], len(plus.share)
+        alike = bundles == len(self.medium.share)
+        light, psi = (self.light, self.psi) if alike else self._light(bundles)
         for m in (plus, minus):
             chi, emitted = _opacities(m, self.n)
-            net = _net_rates(m, self.n, self.light, self.psi)[2]
+            net = _net_rates(m, self.n, light, psi)[2]
             rates = into_levels(m.lower, m.upper, net, len(self.n)) + _collisional(m, self.n)
             scattered = (m.sca * self.source)[:, None]
             sides.append((emitted + scattered, chi, m.planck, rates, m.nTotal))
@@ -177,31 +195,57 @@ class State:
         J : Array
             [Nwave, Nspace].
         """
-        m, shape = self.medium, (1, self.medium.V.shape[1], self.n.shape[1])
+        m = self.medium
         J = self.J[waves]
         for x, v in enumerate(waves):
-            eta = np.broadcast_to(m.sca[v] * (self.J[v] - self.source[v]), shape).copy()
-            none = np.zeros(shape), np.zeros((1, 2))
-            J[x] += self.change_of_light(int(v), dn[None], eta, *none)[0]
+            eta = np.repeat((m.sca[v] * (self.J[v] - self.source[v]))[None], len(m.share), 0)
+            J[x] += self.change_of_light(int(v), dn, eta, np.zeros_like(eta), np.zeros(2))
         return J
 
     def change_of_light(self, v: int, dn: Array, eta: Array, chi: Array, planck: Array) -> Array:
-        """Return the change of the mean intensity at a wavelength, [Nfield, Nspace].
+        """Return the change of the mean intensity at a wavelength, [Nspace].
 
-        By populations, [Nfield, Nlevel, Nspace], and whatever else changes emissivity and opacity,
-        [Nfield, Nbundle, Nspace], to which theirs is added, and the Planck function, [Nfield, 2].
+        By populations, [Nlevel, Nspace], and whatever else changes emissivity and opacity,
+        [Nbundle, Nspace] as of a `Field`, and the Planck function, [2].
         """
         m = self.medium
+        eta, chi = eta.copy(), chi.copy()
         for e in range(m.start[v], m.start[v + 1]):
             low, high = m.lower[m.transition[e]], m.upper[m.transition[e]]
-            stimulated = (m.g[e] * dn[:, high])[:, None]
-            chi += m.V[e] * (dn[:, low][:, None] - stimulated)
+            stimulated = m.g[e] * dn[high]
+            chi += m.V[e] * (dn[low] - stimulated)
             eta += m.u[e] * m.V[e] * stimulated
         change: Array = radiation(
-            m.height, m.mu, m.weight, m.share, m.sca[v], m.planck[v], self.total[v],
-            self.emitted[v], self.source[v], eta, chi, planck,
+            m.height, m.mu, m.weight, m.sca[v], m.planck[v], self.total[v], self.emitted[v],
+            self.source[v], eta, chi, planck,
         )  # fmt: skip
         return change
+
+    def light_seen(self, v: int, seen: Array, bundles: int) -> tuple[Array, Array, Array]:
+        """Return the derivatives of weighted sums of the mean intensity at a wavelength.
+
+        Parameters
+        ----------
+        v : int
+            The wavelength's index.
+        seen : Array
+            Weights of the depths, [Nsum, Nspace].
+        bundles : int
+            Of the fields that are to be seen.
+
+        Returns
+        -------
+        by_eta, by_chi : Array
+            By emissivity and opacity, [Nsum, Nbundle, Nspace].
+        by_planck : Array
+            By the Planck function at the two lowest depths, [Nsum, 2].
+        """
+        m = self.medium
+        by_eta, by_chi, by_planck = scattered_light(
+            m.height, m.mu, m.weight, m.sca[v], m.planck[v], self.total[v], self.emitted[v],
+            self.source[v], seen, bundles,
+        )  # fmt: skip
+        return by_eta, by_chi, by_planck
 
 
 def scatters(height: Array, total: Array, sca: Array) -> Array:
@@ -234,15 +278,16 @@ class LinearisedEquilibrium:
 
     def __post_init__(self) -> None:
         s, m = self.state, self.state.medium
-        shape, Q = s.total.shape, len(self.fields)
+        W, N, Q = len(s.total), s.n.shape[1], len(self.fields)
+        bundles = max([len(m.share), *(f.eta.shape[1] for f in self.fields)])
+        eta, chi = np.empty((2, Q, W, bundles, N))
+        for q, f in enumerate(self.fields):
+            eta[q], chi[q] = f.eta, f.chi
+        planck = np.array([f.planck for f in self.fields]).reshape(Q, W, 2)
         found: Array = responses(
             m.height, m.mu, m.weight, m.share, m.start, m.transition, m.lower, m.upper,
             m.of_atom, m.V, m.g, m.u, m.w, m.sca, m.planck, s.n, s.total, s.emitted, s.psi,
-            s.source,
-            scatters(m.height, s.total, m.sca),
-            np.array([f.eta for f in self.fields]).reshape(Q, *shape),
-            np.array([f.chi for f in self.fields]).reshape(Q, *shape),
-            np.array([f.planck for f in self.fields]).reshape(Q, shape[0], 2),
+            s.source, scatters(m.height, s.total, m.sca), eta, chi, planck,
         )  # fmt: skip
         self._response = found[:, len(s.n) :]
         self._factorise(found[:, : len(s.n)])
@@ -254,7 +299,7 @@ class LinearisedEquilibrium:
         L, N = n.shape
         up, down, _ = _net_rates(m, n, self.state.light, self.state.psi)
         A = into_levels(m.lower, m.upper, response, L)
-        A = np.ascontiguousarray(A.transpose(0, 3, 1, 2))  # level, depth, of level, of depth
+        A = np.ascontiguousarray(A.transpose(0, 2, 1, 3))  # level, depth, of level, of depth
         depth = np.arange(N)
         for t, (low, high) in enumerate(zip(m.lower, m.upper, strict=True)):
             A[high, depth, low, depth] += up[t]
@@ -316,8 +361,8 @@ class LinearisedEquilibrium:
             [Nfield, depth of the field, Nlevel, Nspace].
         """
         m, (L, N), Q = self.state.medium, self.state.n.shape, len(self.fields)
-        into = into_levels(m.lower, m.upper, self._response, L)  # level, field, source, depth
-        rates = into.transpose(0, 3, 1, 2).copy()
+        into = into_levels(m.lower, m.upper, self._response, L)  # level, field, depth, source
+        rates = into.transpose(0, 2, 1, 3).copy()
         total = np.zeros((len(m.Nlevel), N, Q, N))
         depth = np.arange(N)
         for q, f in enumerate(self.fields):
@@ -325,40 +370,10 @@ class LinearisedEquilibrium:
             total[:, depth, q, depth] = f.nTotal
         return self.solve(rates, total).transpose(2, 3, 0, 1)
 
-    def radiation(self, waves: Integers, fields: tuple[Field, ...], dn: Array) -> Array:
-        """Return how the mean intensity at some wavelengths responds to fields.
 
-        Parameters
-        ----------
-        waves : Array
-            Indices of the wavelengths, [Nwave].
-        fields : tuple of Field
-            Of those that are given to the class.
-        dn : Array
-            Response of the populations to them, from :meth:`respond`.
-
-        Returns
-        -------
-        J : Array
-            [Nwave, Nfield, depth of the field, Nspace].
-        """
-        (L, N), B, Q = self.state.n.shape, self.state.medium.V.shape[1], len(fields)
-        change = dn.reshape(Q * N, L, N)
-        depth = np.arange(N)
-        J = np.empty((len(waves), Q, N, N))
-        for x, v in enumerate(waves):
-            eta, chi = np.zeros((Q * N, B, N)), np.zeros((Q * N, B, N))
-            planck = np.zeros((Q * N, 2))
-            for q, f in enumerate(fields):
-                at = q * N + depth
-                eta[at, :, depth] += f.eta[v].T
-                chi[at, :, depth] += f.chi[v].T
-                planck[at[-2:], [0, 1]] += f.planck[v]
-            J[x] = self.state.change_of_light(int(v), change, eta, chi, planck).reshape(Q, N, N)
-        return J
-
-
-def opacity_derivatives(m: Medium, by_eta: Array, by_chi: Array) -> Array:
+def opacity_derivatives(
+    m: Medium, by_eta: Array, by_chi: Array, waves: Integers | None = None
+) -> Array:
     """Return the derivative by populations of what is known by emissivity and opacity.
 
     Parameters
@@ -367,16 +382,20 @@ def opacity_derivatives(m: Medium, by_eta: Array, by_chi: Array) -> Array:
         The medium.
     by_eta, by_chi : Array
         Derivatives of something at every wavelength, [Nwave, Nbundle, Nspace].
+    waves : Array, optional
+        Indices of the medium's wavelengths that are meant, [Nwave] (default: all).
 
     Returns
     -------
     by_n : Array
         [Nwave, Nlevel, Nspace].
     """
-    by_n = np.zeros((len(m.wavelength), len(m.n), m.n.shape[1]))
-    wave = np.repeat(np.arange(len(m.wavelength)), np.diff(m.start))
-    absorbed = np.einsum("ebk,ebk->ek", by_chi[wave], m.V)
-    emitted = np.einsum("ebk,ebk->ek", by_eta[wave], m.V) * m.u[:, None]
-    np.add.at(by_n, (wave, m.lower[m.transition]), absorbed)
-    np.add.at(by_n, (wave, m.upper[m.transition]), m.g * (emitted - absorbed))
+    waves = np.arange(len(m.wavelength)) if waves is None else waves
+    by_n = np.zeros((len(waves), len(m.n), m.n.shape[1]))
+    for x, v in enumerate(waves):
+        for e in range(m.start[v], m.start[v + 1]):
+            absorbed = (by_chi[x] * m.V[e]).sum(axis=0)
+            emitted = (by_eta[x] * m.V[e]).sum(axis=0) * m.u[e]
+            by_n[x, m.lower[m.transition[e]]] += absorbed
+            by_n[x, m.upper[m.transition[e]]] += m.g[e] * (emitted - absorbed)
     return by_n

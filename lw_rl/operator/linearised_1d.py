@@ -22,9 +22,17 @@ import numpy as np
 from numba import njit
 
 from ..arrays import Array, Integers
-from .formal_1d import REACH, derivatives, emergent_derivatives, intensity
+from .formal_1d import AFTER, BEFORE, REACH, derivatives, intensity, propagated, seen
 
-__all__ = ["emergent", "mean_intensities", "net_rates", "opacities", "radiation", "responses"]
+__all__ = [
+    "emergent",
+    "mean_intensities",
+    "net_rates",
+    "opacities",
+    "radiation",
+    "responses",
+    "scattered_light",
+]
 
 _compiled = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -195,7 +203,7 @@ def _incident(
 @_compiled
 def mean_intensities(
     height: Array, mu: Array, weight: Array, sca: Array, planck: Array, total: Array,
-    emitted: Array, source: Array,
+    emitted: Array, source: Array, bundles: int,
 ) -> tuple[Array, Array]:  # fmt: skip
     """Return the mean intensity of every bundle, [Nwave, Nbundle, Nspace], and its diagonal.
 
@@ -206,18 +214,21 @@ def mean_intensities(
     height, mu, weight, sca, planck
         As of `lw_rl.host.medium.Medium`.
     total, emitted : Array
-        From :func:`opacities`.
+        From :func:`opacities`; where they are those of one bundle, all rays see them.
     source : Array
         Mean intensity that is scattered, [Nwave, Nspace].
+    bundles : int
+        Bundles of which the light is returned.
     """
     W, B, N = total.shape
-    light, psi = np.zeros((W, B, N)), np.zeros((W, B, N))
+    light, psi = np.zeros((W, bundles, N)), np.zeros((W, bundles, N))
     for v in range(W):
         for r in range(mu.size):
             for d in range(2):
                 outward = d == 1
                 b = 0 if B == 1 else 2 * r + d
-                share = 0.5 * weight[r] if B == 1 else 1.0
+                to = 0 if bundles == 1 else 2 * r + d
+                share = 0.5 * weight[r] if bundles == 1 else 1.0
                 distance = (height[:-1] - height[1:]) / mu[r]
                 incident = 0.0
                 if outward:
@@ -228,15 +239,51 @@ def mean_intensities(
                 )
                 for p in range(N):
                     i = N - 1 - p if outward else p
-                    light[v, b, i] += share * beam[p]
-                    psi[v, b, i] += share * own[p]
+                    light[v, to, i] += share * beam[p]
+                    psi[v, to, i] += share * own[p]
     return light, psi
 
 
 @_compiled
+def _beam(
+    height: Array, mu: float, outward: bool, planck: Array, chi: Array, S: Array
+) -> tuple[Array, Array, Array, Array, float, float, float]:
+    """Return how each point of a ray changes the light at the ends of the steps that see it.
+
+    Parameters
+    ----------
+    planck : Array
+        At the two lowest depths, [2].
+    chi, S : Array
+        Opacity and source function, [Nspace].
+
+    Returns
+    -------
+    by_eta, by_chi, psi_by_chi, left : Array
+        As from `lw_rl.operator.formal_1d.derivatives`, by emissivity in the place of the source
+        function, and by the opacity where emissivity is held.
+    by_upper, by_lower, by_opacity : float
+        Derivatives of the incident intensity by the Planck function at the last depth but one and
+        at the last, and by the opacity at either of them.
+    """
+    incident = by_upper = by_lower = by_opacity = 0.0
+    if outward:
+        incident, by_upper, by_lower, by_opacity = _incident(planck, chi, height, mu)
+    chi, S = _ray(chi, outward), _ray(S, outward)
+    distance = _ray((height[:-1] - height[1:]) / mu, outward)
+    by_chi, by_eta, psi_by_chi, left, _ = derivatives(distance, chi, S, incident)
+    for m in range(chi.size):
+        for w in range(by_eta.shape[1]):
+            by_eta[m, w] /= chi[m]
+            by_chi[m, w] -= by_eta[m, w] * S[m]
+    return by_eta, by_chi, psi_by_chi, left, by_upper, by_lower, by_opacity
+
+
+@_compiled
 def _operators(
-    height: Array, mu: Array, weight: Array, planck: Array, chi: Array, S: Array, by_eta: Array,
-    by_chi: Array, by_planck: Array, psi_by_chi: Array,
+    height: Array, mu: Array, weight: Array, planck: Array, chi: Array, S: Array, d_eta: Array,
+    d_chi: Array, by_eta: Array, by_chi: Array, by_planck: Array, psi_by_chi: Array, light: Array,
+    psi: Array,
 ) -> None:  # fmt: skip
     """Write the derivatives of the mean intensity of every bundle at one wavelength.
 
@@ -246,48 +293,62 @@ def _operators(
         Of the rays, their sum one, [Nray].
     chi, S : Array
         Opacity and source function of every bundle, [Nbundle, Nspace].
+    d_eta, d_chi : Array
+        Fields that every ray sees another way, [Nfield, 2 Nray, Nspace], where the bundle is one.
     by_eta, by_chi : Array
-        Written: by emissivity and by opacity at the second index, [Nbundle, source, depth].
+        Written: by emissivity and by opacity at the last index, [Nbundle, depth, source].
     by_planck : Array
-        Written: by the Planck functions at the two lowest depths, [Nbundle, 2, Nspace].
+        Written: by the Planck functions at the two lowest depths, [Nbundle, Nspace, 2].
     psi_by_chi : Array
-        Written: of the diagonal of the Lambda operator by opacity, [Nbundle, source, depth].
+        Written: of the diagonal of the Lambda operator by opacity, [Nbundle, source, depth], where
+        the depths are those from ``source - REACH`` on.
+    light, psi : Array
+        Written: the mean intensity by the fields at the last index, [Nfield, depth, source], and
+        the diagonal, [Nfield, source, depth], in the same way.
     """
     B, N = chi.shape
     by_eta[:] = 0.0
     by_chi[:] = 0.0
     by_planck[:] = 0.0
     psi_by_chi[:] = 0.0
+    light[:] = 0.0
+    psi[:] = 0.0
+    of_eta, of_chi = np.empty((N, N)), np.empty((N, N))
     for r in range(mu.size):
         for d in range(2):
             outward = d == 1
             b = 0 if B == 1 else 2 * r + d
             share = 0.5 * weight[r] if B == 1 else 1.0
-            distance = np.empty(N - 1)
-            for k in range(N - 1):
-                distance[k] = (height[k] - height[k + 1]) / mu[r]
-            incident = b_upper = b_lower = by_opacity = 0.0
-            if outward:
-                incident, b_upper, b_lower, by_opacity = _incident(planck, chi[b], height, mu[r])
-            chi_ray, S_ray = _ray(chi[b], outward), _ray(S[b], outward)
-            of_chi, of_S, psi_of_chi, of_incident, _ = derivatives(
-                _ray(distance, outward), chi_ray, S_ray, incident
+            near_eta, near_chi, near_psi, left, by_upper, by_lower, by_opacity = _beam(
+                height, mu[r], outward, planck, chi[b], S[b]
             )
-            for m in range(N):
-                j = N - 1 - m if outward else m
-                source = S_ray[m] / chi_ray[m]
-                edge = by_opacity if m < 2 else 0.0
-                for p in range(N):
-                    i = N - 1 - p if outward else p
-                    by_eta[b, j, i] += share * of_S[m, p] / chi_ray[m]
-                    psi_by_chi[b, j, i] += share * psi_of_chi[m, p]
-                    by_chi[b, j, i] += share * (
-                        of_chi[m, p] - of_S[m, p] * source + edge * of_incident[p]
-                    )
+            propagated(near_eta, left, 0.0, of_eta)
+            propagated(near_chi, left, by_opacity, of_chi)
+            incident = share
             for p in range(N):
                 i = N - 1 - p if outward else p
-                by_planck[b, 0, i] += share * of_incident[p] * b_upper
-                by_planck[b, 1, i] += share * of_incident[p] * b_lower
+                incident *= left[p]
+                by_planck[b, i, 0] += incident * by_upper
+                by_planck[b, i, 1] += incident * by_lower
+                # Along the ray, or against it: what is written is in the order of the depths.
+                row_eta, row_chi = _ray(of_eta[p], outward), _ray(of_chi[p], outward)
+                for j in range(N):
+                    by_eta[b, i, j] += share * row_eta[j]
+                    by_chi[b, i, j] += share * row_chi[j]
+                for q in range(len(d_eta)):
+                    eta, opacity = d_eta[q, 2 * r + d], d_chi[q, 2 * r + d]
+                    for j in range(N):
+                        seen_here = row_eta[j] * eta[j] + row_chi[j] * opacity[j]
+                        light[q, i, j] += share * seen_here
+            for m in range(N):
+                j = N - 1 - m if outward else m
+                for w in range(AFTER + BEFORE + 1):
+                    # From `m - AFTER` to `m + BEFORE` along the ray.
+                    x = AFTER - w + REACH if outward else w - AFTER + REACH
+                    by = share * near_psi[m, w]
+                    psi_by_chi[b, j, x] += by
+                    for q in range(len(d_eta)):
+                        psi[q, j, x] += by * d_chi[q, 2 * r + d, j]
 
 
 @_compiled
@@ -296,43 +357,34 @@ def _scattering_matrix(by_eta: Array, share: Array, sca: Array) -> Array:
     B, N = by_eta.shape[0], sca.size
     A = np.zeros((N, N))
     for b in range(B):
-        for j in range(N):
-            for i in range(N):
-                A[i, j] -= share[b] * by_eta[b, j, i] * sca[j]
+        for i in range(N):
+            for j in range(N):
+                A[i, j] -= share[b] * by_eta[b, i, j] * sca[j]
     for i in range(N):
         A[i, i] += 1.0
     return A
 
 
 @_compiled
-def _scattered(by_eta: Array, by_chi: Array, by_planck: Array, sca: Array) -> None:
-    """Add what is scattered to the operators of all rays together, in place, [..., Nspace]."""
-    A = _scattering_matrix(by_eta.reshape((1, *by_eta.shape)), np.ones(1), sca)
-    made = np.concatenate((by_eta, by_chi, by_planck))
-    light = np.linalg.solve(A, np.ascontiguousarray(made.T))
-    N = sca.size
-    by_eta[:] = light[:, :N].T
-    by_chi[:] = light[:, N : 2 * N].T
-    by_planck[:] = light[:, 2 * N :].T
-
-
-@_compiled
 def _scatter(X: Array, by_eta: Array, share: Array, sca: Array) -> None:
-    """Add to the light of every field, [Nfield, Nbundle, source, depth], what is scattered."""
+    """Add to the light of every field, [Nfield, Nbundle, depth, source], what is scattered."""
     F, B, N = X.shape[0], X.shape[1], sca.size
     J = np.zeros((N, F * N))
     for f in range(F):
         for b in range(B):
-            for j in range(N):
-                for i in range(N):
-                    J[i, f * N + j] += share[b] * X[f, b, j, i]
+            for i in range(N):
+                for j in range(N):
+                    J[i, f * N + j] += share[b] * X[f, b, i, j]
     J = np.linalg.solve(_scattering_matrix(by_eta, share, sca), J)
     for f in range(F):
-        mean = np.ascontiguousarray(J[:, f * N : (f + 1) * N].T)
-        for j in range(N):
-            mean[j] *= sca
+        mean = np.ascontiguousarray(J[:, f * N : (f + 1) * N])
+        if B == 1:
+            X[f, 0] = mean
+            continue
+        for i in range(N):
+            mean[i] *= sca[i]
         for b in range(B):
-            X[f, b] += mean @ by_eta[b]
+            X[f, b] += by_eta[b] @ mean
 
 
 @_compiled
@@ -359,7 +411,8 @@ def responses(
     scatters : Array of bool
         Wavelengths at which scattering is solved, [Nwave].
     d_eta, d_chi : Array
-        Fields, [Nfield, Nwave, Nbundle, Nspace].
+        Fields, [Nfield, Nwave, Nbundle, Nspace]; in an atmosphere at rest also those that every
+        ray sees another way, [Nfield, Nwave, 2 Nray, Nspace].
     d_planck : Array
         Their changes of the Planck function at the two lowest depths, [Nfield, Nwave, 2].
 
@@ -367,16 +420,19 @@ def responses(
     -------
     response : Array
         Of the net rate of a transition at a depth to a level or field at another,
-        [Ntransition, Nlevel + Nfield, source, depth].
+        [Ntransition, Nlevel + Nfield, depth, source].
     """
     W, B, N = total.shape
     T, L, Q = lower.size, n.shape[0], d_eta.shape[0]
+    by_ray = Q if d_eta.shape[2] > B else 0
     response = np.zeros((T, L + Q, N, N))
     most = np.diff(start).max()
     a, by_n = np.empty((most, N)), np.empty((most, L, N))
-    psi_by_chi = np.empty((B, N, N))
+    width = 2 * REACH + 1
+    psi_by_chi, psi_by_field = np.empty((B, N, width)), np.empty((by_ray, N, width))
     by_eta, by_chi = np.empty((B, N, N)), np.empty((B, N, N))
-    by_planck, factor = np.empty((B, 2, N)), np.empty(N)
+    light = np.empty((by_ray, N, N))
+    by_planck, factor = np.empty((B, N, 2)), np.empty(N)
     which, S = np.empty(L + Q, np.int64), np.empty((B, N))
     for v in range(W):
         first, last = start[v], start[v + 1]
@@ -386,11 +442,9 @@ def responses(
             for k in range(N):
                 S[b, k] = (emitted[v, b, k] + sca[v, k] * source[v, k]) / total[v, b, k]
         _operators(
-            height, mu, weight, planck[v], total[v], S, by_eta, by_chi, by_planck, psi_by_chi
-        )
-        # Where there is one bundle, what is scattered is in the operators already.
-        if scatters[v] and B == 1:
-            _scattered(by_eta[0], by_chi[0], by_planck[0], sca[v])
+            height, mu, weight, planck[v], total[v], S, d_eta[:by_ray, v], d_chi[:by_ray, v],
+            by_eta, by_chi, by_planck, psi_by_chi, light, psi_by_field,
+        )  # fmt: skip
         F = 0
         for level in range(L):
             for e in range(first, last):
@@ -401,30 +455,33 @@ def responses(
         for q in range(Q):
             which[F] = L + q
             F += 1
-        X, opacity = np.zeros((F, B, N, N)), np.empty((F, B, N))
+        X, opacity, emissivity = np.empty((F, B, N, N)), np.zeros((F, B, N)), np.zeros(N)
         for f in range(F):
+            q = which[f] - L
             for b in range(B):
-                for j in range(N):
-                    of_eta = of_chi = 0.0
-                    if which[f] >= L:
-                        q = which[f] - L
-                        of_eta, of_chi = d_eta[q, v, b, j], d_chi[q, v, b, j]
+                if q >= 0 and by_ray:
+                    X[f, b] = light[q]
+                else:
+                    if q >= 0:
+                        emissivity[:] = d_eta[q, v, b]
+                        opacity[f, b] = d_chi[q, v, b]
                     else:
+                        emissivity[:] = 0.0
                         for e in range(first, last):
-                            if lower[transition[e]] == which[f]:
-                                of_chi += V[e, b, j]
-                            if upper[transition[e]] == which[f]:
-                                of_chi -= g[e, j] * V[e, b, j]
-                                of_eta += u[e] * g[e, j] * V[e, b, j]
-                    opacity[f, b, j] = of_chi
+                            for j in range(N):
+                                if lower[transition[e]] == which[f]:
+                                    opacity[f, b, j] += V[e, b, j]
+                                if upper[transition[e]] == which[f]:
+                                    opacity[f, b, j] -= g[e, j] * V[e, b, j]
+                                    emissivity[j] += u[e] * g[e, j] * V[e, b, j]
                     for i in range(N):
-                        X[f, b, j, i] = by_eta[b, j, i] * of_eta + by_chi[b, j, i] * of_chi
-                if which[f] >= L:
+                        for j in range(N):
+                            of_eta, of_chi = by_eta[b, i, j], by_chi[b, i, j]
+                            X[f, b, i, j] = of_eta * emissivity[j] + of_chi * opacity[f, b, j]
+                if q >= 0:
                     for j in range(2):
-                        x = d_planck[which[f] - L, v, j]
-                        for i in range(N):
-                            X[f, b, N - 2 + j, i] += x * by_planck[b, j, i]
-        if scatters[v] and B > 1:
+                        X[f, b, :, N - 2 + j] += d_planck[q, v, j] * by_planck[b, :, j]
+        if scatters[v]:
             _scatter(X, by_eta, share, sca[v])
         for e in range(first, last):
             t = transition[e]
@@ -433,9 +490,9 @@ def responses(
                     net = n[lower[t], i] - g[e, i] * n[upper[t], i]
                     factor[i] = share[b] * w[e, i] * V[e, b, i] * net
                 for f in range(F):
-                    for j in range(N):
-                        for i in range(N):
-                            response[t, which[f], j, i] += factor[i] * X[f, b, j, i]
+                    for i in range(N):
+                        for j in range(N):
+                            response[t, which[f], i, j] += factor[i] * X[f, b, i, j]
         for b in range(B):
             if not _unbalanced(
                 first, last, transition, lower, upper, of_atom, V[:, b], g, u, n, a, by_n
@@ -445,45 +502,127 @@ def responses(
                 t, x = transition[e], e - first
                 factor[:] = share[b] * w[e]
                 for f in range(F):
+                    q = which[f] - L
                     for i in range(N):
-                        if which[f] < L:
+                        if q < 0:
                             lost = psi[v, b, i] * by_n[x, which[f], i]
                             response[t, which[f], i, i] -= factor[i] * lost
-                        for j in range(max(0, i - REACH), min(N, i + REACH + 1)):
-                            lost = a[x, i] * psi_by_chi[b, j, i] * opacity[f, b, j]
-                            response[t, which[f], j, i] -= factor[i] * lost
+                    for j in range(N):
+                        for i in range(max(0, j - REACH), min(N, j + REACH + 1)):
+                            by = psi_by_chi[b, j, i - j + REACH] * opacity[f, b, j]
+                            if q >= 0 and by_ray:
+                                by = psi_by_field[q, j, i - j + REACH]
+                            response[t, which[f], i, j] -= factor[i] * a[x, i] * by
     return response
 
 
 @_compiled
+def _beams(
+    height: Array, mu: Array, weight: Array, planck: Array, total: Array, S: Array
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Return what :func:`_beam` does of every ray inward and outward, and the mean operator.
+
+    Returns
+    -------
+    by_eta, by_chi, left, edge : Array
+        [2 Nray, Nspace, Nstep], [2 Nray, Nspace] and [2 Nray, 3].
+    mean : Array
+        Derivative of the mean intensity by emissivity, [depth, source].
+    """
+    B, N = total.shape
+    K = 2 * mu.size
+    by_eta, by_chi = np.empty((K, N, AFTER + BEFORE + 1)), np.empty((K, N, AFTER + BEFORE + 1))
+    left, edge = np.empty((K, N)), np.empty((K, 3))
+    mean, of_eta = np.zeros((N, N)), np.empty((N, N))
+    for x in range(K):
+        r, outward, b = x // 2, x % 2 == 1, 0 if B == 1 else x
+        by_eta[x], by_chi[x], _, left[x], edge[x, 0], edge[x, 1], edge[x, 2] = _beam(
+            height, mu[r], outward, planck, total[b], S[b]
+        )
+        propagated(by_eta[x], left[x], 0.0, of_eta)
+        for p in range(N):
+            mean[N - 1 - p if outward else p] += 0.5 * weight[r] * _ray(of_eta[p], outward)
+    return by_eta, by_chi, left, edge, mean
+
+
+@_compiled
 def radiation(
-    height: Array, mu: Array, weight: Array, share: Array, sca: Array, planck: Array, total: Array,
+    height: Array, mu: Array, weight: Array, sca: Array, planck: Array, total: Array,
     emitted: Array, source: Array, d_eta: Array, d_chi: Array, d_planck: Array,
 ) -> Array:  # fmt: skip
-    """Return how the mean intensity at one wavelength responds, [Nfield, Nspace].
+    """Return how the mean intensity at one wavelength responds, scattering solved, [Nspace].
 
     Parameters
     ----------
-    height, mu, weight, share, sca, planck, total, emitted, source
+    height, mu, weight, sca, planck, total, emitted, source
         As for :func:`responses`, at one wavelength.
     d_eta, d_chi : Array
-        What every field changes in all, [Nfield, Nbundle, Nspace].
+        What changes in all, of every bundle or of every ray, [Nbundle, Nspace].
     d_planck : Array
-        [Nfield, 2].
+        [2].
     """
-    B, N = total.shape
-    by_eta, by_chi = np.empty((B, N, N)), np.empty((B, N, N))
-    by_planck, S, psi_by_chi = np.empty((B, 2, N)), np.empty((B, N)), np.empty((B, N, N))
-    for b in range(B):
-        S[b] = (emitted[b] + sca * source) / total[b]
-    _operators(height, mu, weight, planck, total, S, by_eta, by_chi, by_planck, psi_by_chi)
-    J = np.zeros((len(d_eta), N))
-    for b in range(B):
-        J += share[b] * (np.ascontiguousarray(d_eta[:, b]) @ by_eta[b])
-        J += share[b] * (np.ascontiguousarray(d_chi[:, b]) @ by_chi[b])
-        J += share[b] * (d_planck @ by_planck[b])
-    A = _scattering_matrix(by_eta, share, sca)
-    return np.ascontiguousarray(np.linalg.solve(A, np.ascontiguousarray(J.T)).T)
+    N, G = sca.size, d_eta.shape[0]
+    S = (emitted + sca * source) / total
+    by_eta, by_chi, left, edge, mean = _beams(height, mu, weight, planck, total, S)
+    J, change = np.zeros(N), np.zeros(N)
+    for x in range(2 * mu.size):
+        outward, f = x % 2 == 1, 0 if G == 1 else x
+        eta, chi = _ray(d_eta[f], outward), _ray(d_chi[f], outward)
+        change[0] = edge[x, 0] * d_planck[0] + edge[x, 1] * d_planck[1]
+        change[0] += edge[x, 2] * (chi[0] + chi[1])
+        for m in range(1, N):
+            change[m] = change[m - 1] * left[x, m]
+            for j in range(max(0, m - BEFORE), min(N - 1, m + AFTER) + 1):
+                w = m - j + AFTER
+                change[m] += by_eta[x, j, w] * eta[j] + by_chi[x, j, w] * chi[j]
+        J += 0.5 * weight[x // 2] * _ray(change, outward)
+    A = _scattering_matrix(mean.reshape((1, N, N)), np.ones(1), sca)
+    return np.linalg.solve(A, J).astype(np.float64)
+
+
+@_compiled
+def scattered_light(
+    height: Array, mu: Array, weight: Array, sca: Array, planck: Array, total: Array,
+    emitted: Array, source: Array, of: Array, bundles: int,
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """Return how weighted sums of the mean intensity at one wavelength respond.
+
+    The transpose of what :func:`radiation` does: whatever changes the light.
+
+    Parameters
+    ----------
+    height, mu, weight, sca, planck, total, emitted, source
+        As for :func:`responses`, at one wavelength.
+    of : Array
+        Weights of the depths in the sums, [Nsum, Nspace].
+    bundles : int
+        How many ways what changes is seen, those of `total` or as many as there are rays.
+
+    Returns
+    -------
+    by_eta, by_chi : Array
+        Derivatives by emissivity and opacity, [Nsum, bundles, Nspace].
+    by_planck : Array
+        By the Planck functions at the two lowest depths, [Nsum, 2].
+    """
+    N, P = sca.size, len(of)
+    S = (emitted + sca * source) / total
+    near_eta, near_chi, left, edge, mean = _beams(height, mu, weight, planck, total, S)
+    A = _scattering_matrix(mean.reshape((1, N, N)), np.ones(1), sca)
+    J = np.linalg.solve(np.ascontiguousarray(A.T), np.ascontiguousarray(of.T)).T
+    by_eta, by_chi = np.zeros((P, bundles, N)), np.zeros((P, bundles, N))
+    by_planck, by = np.zeros((P, 2)), np.empty(N)
+    for x in range(2 * mu.size):
+        outward, f = x % 2 == 1, 0 if bundles == 1 else x
+        for p in range(P):
+            along = 0.5 * weight[x // 2] * _ray(J[p], outward)
+            seen(near_eta[x], left[x], along, by)
+            by_eta[p, f] += _ray(by, outward)
+            by_incident = seen(near_chi[x], left[x], along, by)
+            by[:2] += by_incident * edge[x, 2]
+            by_chi[p, f] += _ray(by, outward)
+            by_planck[p] += by_incident * edge[x, :2]
+    return by_eta, by_chi, by_planck
 
 
 @_compiled
@@ -510,17 +649,21 @@ def emergent(
     """
     W, N = total.shape
     light, by_eta, by_chi = np.empty(W), np.empty((W, N)), np.empty((W, N))
-    by_planck = np.empty((W, 2))
-    distance = (height[:-1] - height[1:])[::-1] / mu
+    by_planck, last, by = np.empty((W, 2)), np.zeros(N), np.empty(N)
+    last[-1] = 1.0
+    distance = _ray((height[:-1] - height[1:]) / mu, True)
     for v in range(W):
-        incident, b_upper, b_lower, by_opacity = _incident(planck[v], total[v], height, mu)
-        chi = total[v, ::-1].copy()
-        S = (emitted[v, ::-1] + sca[v, ::-1] * source[v, ::-1]) / chi
-        of_chi, of_S, left, light[v] = emergent_derivatives(distance, chi, S, incident)
-        for m in range(N):
-            j = N - 1 - m
-            edge = by_opacity * left if m < 2 else 0.0
-            by_eta[v, j] = of_S[m] / chi[m]
-            by_chi[v, j] = of_chi[m] - of_S[m] * S[m] / chi[m] + edge
-        by_planck[v, 0], by_planck[v, 1] = left * b_upper, left * b_lower
+        S = (emitted[v] + sca[v] * source[v]) / total[v]
+        incident = _incident(planck[v], total[v], height, mu)[0]
+        beam, _ = intensity(distance, _ray(total[v], True), _ray(S, True), incident)
+        light[v] = beam[-1]
+        near_eta, near_chi, _, left, by_upper, by_lower, by_opacity = _beam(
+            height, mu, True, planck[v], total[v], S
+        )
+        seen(near_eta, left, last, by)
+        by_eta[v] = _ray(by, True)
+        by_incident = seen(near_chi, left, last, by)
+        by[:2] += by_incident * by_opacity
+        by_chi[v] = _ray(by, True)
+        by_planck[v, 0], by_planck[v, 1] = by_incident * by_upper, by_incident * by_lower
     return light, by_eta, by_chi, by_planck

@@ -297,6 +297,7 @@ class CoupledEquilibrium:
     ways: Ways = field(default_factory=Ways1D)
     made: int = field(default=0, init=False)
     _last: _Response | None = field(default=None, init=False)
+    _linear: bool = field(default=False, init=False)
     _rows: Rows = field(init=False)
     _shared: _Shared = field(init=False)
 
@@ -323,8 +324,20 @@ class CoupledEquilibrium:
         J : Array
             Mean intensity at the operator's wavelengths, there, [Nwave, Nspace].
         """
+        first = self.made == 0
+        found = None if self._linear else self._found(rates, redistribution, linear=False)
+        if found is None and self.ways.far < np.inf:
+            found = self._found(rates, redistribution, linear=True)
+            away = found is not None and largest(np.log(found[0] / rates.n)) > _MAX_STEP
+            self._linear = away and not first
+        return found
+
+    def _found(
+        self, rates: Rates, redistribution: Redistribution | None, linear: bool
+    ) -> tuple[Array, Array] | None:
+        """Do it, with linear steps or those of the host."""
         n = rates.n
-        radiation = self.ways.radiation(self.transfer, rates, first=self.made == 0)
+        radiation = self.ways.radiation(self.transfer, rates, self.made == 0, linear)
         sums = self._sums(radiation.J)
         factor, J = np.ones_like(sums), np.ascontiguousarray(rates.before.T)
         moved = np.inf
@@ -346,6 +359,9 @@ class CoupledEquilibrium:
             if found is None:
                 return None
             last, moved = moved, largest(np.log(found[0] / n))
+            # The first of all may have LTE to leave.
+            if moved > self.ways.far and not linear and self.made > 1:
+                return None
             if last < min(moved, _MAX_STEP):
                 # Linearisations around their own solutions lead away: the host is to tell.
                 break
@@ -360,6 +376,14 @@ class CoupledEquilibrium:
         else:
             if moved > _UNSETTLED:
                 return None
+        if self.ways.smoothing and not linear:
+            # Where the limiter switches a linearisation errs at single points, which the next one
+            # may do the other way round: plain iterations around where it led damp that.
+            response = self._response(n, radiation.linearised(n, J, 1.0), factor)
+            self._trap(response, anchored)
+            for _ in range(self.ways.smoothing):
+                n, _ = self._swept(n, rates, anchored, response, self._electrons(n, rates))
+            _, J = self._rates(n, response)
         self._last = response
         return n, np.ascontiguousarray(J.T)
 

@@ -101,6 +101,12 @@ def test_several_quantities_cost_a_formal_solution_each():
     np.testing.assert_array_equal(ctx.spect.J, J)
 
 
+def test_a_quantity_that_is_asked_for_twice_is_there_once():
+    ctx = solved("hydrogen")
+    ds = lw_rl.response_functions(ctx, ["ne", "ne"], populations="departure coefficients")
+    assert list(ds.quantity.values) == ["ne"]
+
+
 def test_a_proxy_and_wavelengths_of_ones_own():
     ctx = solved("hydrogen")
     wavelengths = np.linspace(121.4, 121.8, 21)
@@ -109,6 +115,31 @@ def test_a_proxy_and_wavelengths_of_ones_own():
     light = np.asarray(copy.deepcopy(ctx).compute_rays(wavelengths=wavelengths, mus=1.0))
     np.testing.assert_allclose(ds.intensity, light, rtol=1e-4)
     assert float(ds.error[0]) < 1e-2
+
+
+def test_wavelengths_that_leave_lines_out():
+    # Beyond the Lyman lines, and where there is the background only.
+    ctx = solved("hydrogen")
+    wavelengths = np.array([350.0, 380.0, 5000.0])
+    ds = lw_rl.response_functions(ctx, ["temperature", "vlos"], wavelengths=wavelengths)
+    light = np.asarray(copy.deepcopy(ctx).compute_rays(wavelengths=wavelengths, mus=1.0))
+    np.testing.assert_allclose(ds.intensity, light, rtol=1e-4)
+    change = np.where(np.arange(82) == 60, 1e-4 * ctx.kwargs["atmos"].temperature, 0.0)
+    sides = [settled(perturbed(ctx, "temperature", sign * change)) for sign in (1.0, -1.0)]
+    light = [np.asarray(side.compute_rays(wavelengths=wavelengths, mus=1.0)) for side in sides]
+    expected, found = (light[0] - light[1]) / 2.0, ds.response.values[0, :, 60] * change[60]
+    largest = np.abs(ds.response.values[0]).max() * change[60]
+    assert np.max(np.abs(found - expected)) < 0.01 * largest
+
+
+def test_a_quantity_has_the_response_alone_that_it_has_beside_others():
+    # A velocity is seen by every ray another way, the others of an atmosphere at rest are not.
+    ctx = solved("hydrogen")
+    both = lw_rl.response_functions(ctx, ["temperature", "vlos"])
+    for k, quantity in enumerate(("temperature", "vlos")):
+        alone = lw_rl.response_functions(ctx, quantity).response.values[0]
+        size = np.abs(alone).max()
+        np.testing.assert_allclose(both.response.values[k], alone, atol=1e-6 * size, rtol=0.0)
 
 
 def test_lte_and_departure_coefficients_are_what_they_are_called():

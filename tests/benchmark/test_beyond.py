@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lw_rl.benchmark import beyond
@@ -21,6 +22,39 @@ def test_responses_are_cheap_and_right():
     assert found["Ca II K"]["sum"] < 1e-2
     assert found["estimate"] < 1e-2
     assert found["differences_formal_solutions"] > 30 * found["formal_solutions"]
+
+
+def test_where_sides_do_not_agree_steps_are_shorter():
+    # A kink at a two-hundredth of the step, one at a tenth and a bit, and nothing.
+    kinks = np.array([[0.005, 0.15, np.inf], [np.inf, np.inf, np.inf]])
+    asked = []
+
+    def make(step, depths):
+        asked.append((step.copy(), depths))
+        up = np.where(step > kinks, 2.0, 1.0)
+        return np.array([up, np.ones_like(up)])
+
+    step, size = np.ones(3), np.array([1.0, np.inf])
+    sides = make(step, [0, 1, 2])
+    beyond._closer(make, sides, step, size, [0, 1, 2])
+    assert [depths for _, depths in asked] == [[0, 1, 2], [0, 1], [0]]
+    assert [float(s[0]) for s, _ in asked] == [1.0, 0.1, 0.01]
+    np.testing.assert_array_equal(sides[0], [[2.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
+
+
+def test_differences_that_were_made_are_not_made_again(tmp_path):
+    file, counted = tmp_path / "kept.npz", []
+
+    def make():
+        counted.append(1)
+        return np.arange(3.0)
+
+    for _ in range(2):
+        kept = beyond._Kept(file, lambda: counted.append(0))
+        np.testing.assert_array_equal(kept.made("5 0.1", make), np.arange(3.0))
+    assert counted == [1, 0, 0]
+    kept.done()
+    assert not file.exists()
 
 
 def test_refined_populations_take_one_more_at_most():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 from conftest import random_weights
@@ -20,6 +22,16 @@ def command(tmp_path, monkeypatch):
         return CliRunner().invoke(main, [str(a) for a in args], prog_name="lw-rl")
 
     return run
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures are made and not drawn, which takes longest; what they show is tested elsewhere."""
+
+    def write(self, target, **_):
+        target.write(b"") if hasattr(target, "write") else Path(target).write_bytes(b"")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", write)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ def done(tmp_path_factory):
     return out
 
 
-def test_command_renews_the_readme(done, tmp_path):
+def test_command_renews_the_readme(done, tmp_path, undrawn):
     readme = tmp_path / "README.md"
     arguments = ["--out", str(done), "--seeds", "3", "--report-only", "--readme", str(readme)]
     readme.write_text("nothing")

@@ -10,7 +10,7 @@ from lw_rl.cli.paper import paper
 from lw_rl.experiments.paper.run import PAPER
 
 
-def test_report_only_runs_nothing_and_needs_the_first_seed(tmp_path):
+def test_report_only_runs_nothing_and_needs_the_first_seed(tmp_path, undrawn):
     keep_paper(tmp_path / "done", seeds=1)
     arguments = ["--seeds", "1", "--report-only", "--out"]
     run = CliRunner().invoke(paper, [*arguments, str(tmp_path / "done")])

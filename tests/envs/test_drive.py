@@ -45,6 +45,20 @@ def test_the_neutral_action_is_the_packages_solve():
     assert not env.is_false(node)
 
 
+def test_what_is_remembered_is_not_the_callers_and_an_ended_episode_says_so():
+    env = Drive([LINE])
+    first, _ = env.reset()
+    kept = first.copy()
+    first[:] = np.nan
+    np.testing.assert_array_equal(env.reset()[0], kept)
+    done = False
+    while not done:
+        *_, done, _, _ = env.step(NEUTRAL)
+    with pytest.raises(gym.error.ResetNeeded, match=r"CaII_K FALC 41 has ended after \d+ dec"):
+        env.step(NEUTRAL)
+    env.close()
+
+
 def test_rewards_add_up_to_the_cost_and_are_replayed():
     env = Drive([LINE], coarse=2)
     actions = [np.array([-0.6, 0.4, 0, 0, 0, 0, 0]), *[NEUTRAL] * 20]

@@ -8,14 +8,18 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 import lw_rl  # noqa: F401 (registers the environments)
-from lw_rl.problems import random_problem
+from lw_rl.problems import random_problem, shipped_problem
 
 IDS = sorted(name for name in gym.registry if name.startswith("lw_rl/"))
 #: Two problems with different numbers of depths.
 PROBLEMS = [random_problem("train", 4), random_problem("train", 10)]
+#: Two that are solved quickly.
+SMALL = [shipped_problem("CaII_K", "FALC", depths) for depths in (16, 20)]
 
 
 def vector(name, mode, **kwargs):
+    if name == "lw_rl/Drive-v0":
+        kwargs |= {"problems": SMALL}
     if name == "lw_rl/StatEquil-v0":
         kwargs |= {"problems": PROBLEMS, "Npoints": 64, "sampling": "in order"}
     return gym.make_vec(name, num_envs=2, vectorization_mode=mode, **kwargs)

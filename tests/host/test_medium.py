@@ -9,6 +9,7 @@ from multilevel_helpers import context, populations, problem, solved
 
 from lw_rl import problems
 from lw_rl.errors import ContextError
+from lw_rl.host import medium as module
 from lw_rl.host.medium import (
     check_differentiable,
     evaluate,
@@ -100,12 +101,36 @@ def test_a_ray_has_its_own_angle_and_wavelengths():
 
 def test_hydrogen_changes_the_background_of_a_ray():
     ctx = solved("hydrogen")
-    sides = media_by_hydrogen(ctx, 1.0, None)
-    assert [level for level, *_ in sides] == [0, 1, 2]
-    _, plus, minus, step = sides[0]
-    assert np.any(plus.sca != minus.sca)
+    ray = medium(ray_context(ctx, 1.0, None), outward_only=True)
+    found = media_by_hydrogen(ctx, 1.0, None, ray)
+    # The level between is not looked at, and the context is left alone.
+    assert [level for level, *_ in found] == [0, 2]
+    _, raised, step = found[0]
+    assert np.any(raised.sca != ray.sca)
     assert np.all(step > 0.0)
-    assert media_by_hydrogen(solved("calcium"), 1.0, None) == []
+    assert media_by_hydrogen(solved("calcium"), 1.0, None, ray) == []
+
+
+def test_levels_of_hydrogen_that_matter_are_looked_at_one_by_one(monkeypatch):
+    ctx = solved("hydrogen")
+    ray = medium(ray_context(ctx, 1.0, None), outward_only=True)
+    monkeypatch.setattr(module, "_same", lambda *_: False)
+    assert [level for level, *_ in media_by_hydrogen(ctx, 1.0, None, ray)] == [0, 1, 2]
+
+
+def test_a_ray_of_ones_own_wavelengths_has_the_transitions_that_are_there():
+    # Lyman lines are not: those that are keep their own profiles and rates.
+    ctx = solved("hydrogen")
+    ray = ray_context(ctx, 1.0, np.linspace(300.0, 400.0, 5))
+    m = medium(ray, outward_only=True)
+    kept = [(t.i, t.j) for t in ray.activeAtoms[0].trans]
+    assert len(kept) < len(ctx.activeAtoms[0].trans)
+    assert list(zip(m.lower, m.upper, strict=True)) == kept
+    assert np.all(np.isfinite(m.V))
+    # Where there are none at all, there is the background.
+    m = medium(ray_context(ctx, 1.0, np.array([5000.0, 5001.0])), outward_only=True)
+    assert m.V.shape == (0, 1, 82)
+    assert m.chi.shape == (2, 82)
 
 
 def test_other_formal_solvers_are_refused():

@@ -129,6 +129,33 @@ def test_an_atmosphere_that_the_host_does_not_take_is_refused(changes, message):
         build_context("CaII_K", bad_plane(**changes), Nrays=3)
 
 
+class Given(lw.BoundaryCondition):
+    """A boundary condition of somebody's own: the same array of any shape, whatever it is for."""
+
+    def __init__(self, shape, value):
+        super().__init__()
+        self.array = np.full(shape, value)
+
+    def compute_bc(self, atmos, spect):
+        """Return the array."""
+        return self.array
+
+
+@pytest.mark.parametrize(
+    "shape, value, message",
+    [
+        ((1, 1, 1), 0.0, r"returns an array of shape \(1, 1, 1\); the host expects intensities of"),
+        ((50, 6, 5), np.nan, "returns nan; the host expects intensities that are finite and not"),
+        ((50, 6, 5), -1.0, "returns -1.0; the host expects intensities that are finite and not"),
+    ],
+)
+def test_a_boundary_that_the_host_would_not_take_is_refused_before_the_work(shape, value, message):
+    sides = {"xLowerBc": Given(shape, value), "xUpperBc": Given(shape, value)}
+    ctx = build_context("CaII_K", bad_plane(**sides), Nrays=3)
+    with pytest.raises(ContextError, match=message):
+        lw_rl.solve(ctx, quiet=True)
+
+
 def test_so_it_is_where_the_host_made_the_context():
     atmos = bad_plane(seam=True)
     atmos.quadrature(3)

@@ -1,7 +1,7 @@
 """Atoms with many levels in two dimensions: their light is the host's, and solves with it."""
 
 import copy
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -21,12 +21,12 @@ from lw_rl.schemes import multilevel
 
 
 @cache
-def _built(kind):
-    return lw_rl.build_context("CaII", atmospheres.slab_2d(kind, 25, 6, seed=3), Nrays=3)
+def _built(kind, seed=3):
+    return lw_rl.build_context("CaII", atmospheres.slab_2d(kind, 25, 6, seed=seed), Nrays=3)
 
 
-def context(kind="smooth"):
-    return copy.deepcopy(_built(kind))
+def context(kind="smooth", seed=3):
+    return copy.deepcopy(_built(kind, seed))
 
 
 @cache
@@ -43,10 +43,35 @@ def radiation(kind="smooth"):
     equations = Equations(adapter)
     adapter.formal_solution()
     rates = equations.rates(adapter.populations(), adapter.switched)
-    geometry = geometry_for(adapter.grid)
-    ways = Ways2D(geometry, adapter.plane_light(equations.transfer.waves))
+    ways = ways_of(adapter, equations)
     found = PlaneRadiation(equations.transfer, rates, {}, ways)
     return found, rates, np.ascontiguousarray(rates.before.T)
+
+
+def ways_of(adapter, equations, **changes):
+    light = adapter.plane_light(equations.transfer.waves)
+    return Ways2D(geometry_for(adapter.grid), light, **changes)
+
+
+def corrected(monkeypatch, hidden=False, **changes):
+    """Return what two corrections from LTE found, and whether the steps of each try were linear."""
+    adapter = Adapter(context())
+    equations = Equations(adapter)
+    operator = CoupledEquilibrium(equations.transfer, ways=ways_of(adapter, equations, **changes))
+    found, tried, made = CoupledEquilibrium._found, [], []
+
+    def watch(self, rates, linear):
+        tried.append(linear)
+        return None if hidden and not linear else found(self, rates, linear)
+
+    monkeypatch.setattr(CoupledEquilibrium, "_found", watch)
+    for _ in range(2):
+        adapter.formal_solution()
+        rates = equations.rates(adapter.populations(), adapter.switched)
+        made.append(operator.solve(rates))
+        if made[-1] is not None:
+            adapter.write(adapter.unknown([made[-1][0]]))
+    return made, tried
 
 
 @pytest.mark.parametrize("kind", ["smooth", "prominence", "threads"])
@@ -120,6 +145,26 @@ def test_an_operator_that_finds_nothing_is_given_up(monkeypatch):
     assert result.steps_by["mali"] < 12 and "anderson" in result.steps_by
 
 
+def test_where_the_limiter_misleads_steps_are_linear(monkeypatch):
+    made, tried = corrected(monkeypatch, hidden=True)
+    assert tried[:2] == [False, True] and made[0] is not None
+    assert corrected(monkeypatch, hidden=True, far=np.inf)[0][0] is None
+
+
+def test_a_linearisation_that_moves_far_is_not_gone_on_with(monkeypatch):
+    # All but the very first, which leaves LTE.
+    _, tried = corrected(monkeypatch, far=1e-9)
+    assert tried[:2] == [False, True] and tried[2:] in ([True], [False, True])
+    assert corrected(monkeypatch, far=np.inf)[1] == [False, False]
+
+
+def test_switches_of_the_limiter_do_not_keep_it_from_the_end(monkeypatch):
+    result = lw_rl.solve(context(seed=7), quiet=True, NmaxIter=30)
+    assert result.converged and result.Nformal <= 8
+    monkeypatch.setattr(multilevel, "Ways2D", partial(Ways2D, smoothing=0))
+    assert lw_rl.solve(context(seed=7), quiet=True, NmaxIter=30).Nformal > 10
+
+
 def test_a_dark_point_gets_light():
     made, rates, before = radiation()
     scattering = made.linearised(rates.n, before, 1.0).scattering
@@ -130,3 +175,20 @@ def test_a_dark_point_gets_light():
     with np.errstate(all="raise", under="ignore"):
         scattering.solved(eta, 60, 1e-5)
     assert np.abs(scattering.J - J).max() < 1e-2 * J.max()
+
+
+def test_charge_is_conserved_as_the_host_does_it():
+    plane = atmospheres.slab_2d("smooth", 25, 6, seed=1)
+    ctx = lw_rl.build_context("H", plane, Nrays=3, conserveCharge=True)
+    ne = np.array(ctx.kwargs["atmos"].ne)
+    result = lw_rl.solve(ctx, quiet=True, NmaxIter=30)
+    assert result.converged and result.Nformal <= 12
+    assert "coupled operator" in " ".join(str(result).split())
+    atom, atmos = ctx.activeAtoms[0], ctx.kwargs["atmos"]
+    n, electrons = np.array(atom.n), np.array(atmos.ne)
+    assert np.abs(electrons / ne - 1.0).max() > 0.1, "electrons matter here"
+    for _ in range(10):
+        ctx.formal_sol_gamma_matrices()
+        ctx.stat_equil()
+    assert np.abs(np.asarray(atom.n) / n - 1.0).max() < 1e-3
+    assert np.abs(np.asarray(atmos.ne) / electrons - 1.0).max() < 1e-3

@@ -63,19 +63,20 @@ def test_radiation_follows_populations():
     response = LinearisedEquilibrium(s, (field,))
     dn = response.respond()
     waves = np.flatnonzero(scatters(m.height, s.total, m.sca))[::20]
-    dJ = response.radiation(waves, (field,), dn)
     # Everything two kelvins warmer: scattered light that is consistent with itself.
     change = 2.0
+    moved = change * dn[0].sum(axis=0)
+    fields = [change * x for x in (field.eta, field.chi, field.planck)]
+    found = np.array([s.change_of_light(v, moved, *(x[v] for x in fields)) for v in waves])
     other = perturbed(ctx, "temperature", np.full(82, change))
     J = source.copy()
     for _ in range(400):
-        _, J_next = evaluate(other, m.n + change * dn[0].sum(axis=0), J)
-        moved = np.max(np.abs(J_next[waves] / J[waves] - 1.0))
+        _, J_next = evaluate(other, m.n + moved, J)
+        last = np.max(np.abs(J_next[waves] / J[waves] - 1.0))
         J = J_next
-        if moved < 1e-7:
+        if last < 1e-7:
             break
     expected = J[waves] - source[waves]
-    found = change * dJ[:, 0].sum(axis=1)
     size = np.abs(expected).max(axis=1, keepdims=True)
     assert np.max(np.abs(found - expected) / size) < 2e-2
 
@@ -95,6 +96,23 @@ def test_populations_are_seen_through_opacity_and_emissivity():
 
     found = np.einsum("wlk,lk->w", opacity_derivatives(m, by_eta, by_chi), x)
     np.testing.assert_allclose(found, 0.5 * (known(m.n + x) - known(m.n - x)), rtol=1e-6)
+
+
+def test_sums_of_the_light_change_as_the_light_does():
+    # Where every ray sees a change another way, and where all see the same.
+    s = linear(
+        problem("hydrogen"), *(lambda c: (populations(c), np.array(c.spect.J)))(solved("hydrogen"))
+    )[0].state
+    rng, v = np.random.default_rng(0), int(np.argmax(s.medium.sca.max(axis=1)))
+    weight, none = rng.normal(size=(2, 82)), np.zeros_like(s.n)
+    for bundles in (1, 2 * len(s.medium.mu)):
+        eta = s.emitted[v] * rng.normal(size=(bundles, 82)) * 1e-3
+        chi = s.total[v] * rng.normal(size=(bundles, 82)) * 1e-3
+        planck = s.medium.planck[v] * np.array([0.1, 0.2])
+        expected = weight @ s.change_of_light(v, none, eta, chi, planck)
+        by_eta, by_chi, by_planck = s.light_seen(v, weight, bundles)
+        found = (by_eta * eta + by_chi * chi).sum(axis=(1, 2)) + by_planck @ planck
+        np.testing.assert_allclose(found, expected, rtol=1e-8)
 
 
 def test_net_rates_go_from_lower_to_upper_levels():

@@ -16,7 +16,7 @@ def test_the_host_and_the_environments_make_as_many_formal_solutions(monkeypatch
     # A clock that says one second each time.
     ticks = iter(range(100))
     monkeypatch.setattr(rates, "perf_counter", lambda: float(next(ticks)))
-    rate = rates.measure_rate(1, problems=2, rounds=2)
+    rate = rates.measure_rate(1, problems=1, rounds=2)
     assert rate.bare == 2 * 11
     # A reset is one more than the steps of an episode; an episode may end before its horizon.
     assert 2 * 10 < rate.environments <= 2 * 10 * 2
