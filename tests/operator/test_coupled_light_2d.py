@@ -138,7 +138,7 @@ def test_without_memory_there_is_acceleration_without_an_operator(monkeypatch):
 
 
 def test_an_operator_that_finds_nothing_is_given_up(monkeypatch):
-    monkeypatch.setattr(CoupledEquilibrium, "solve", lambda self, rates: None)
+    monkeypatch.setattr(CoupledEquilibrium, "solve", lambda *args: None)
     result = lw_rl.solve(context(), quiet=True, NmaxIter=12)
     notes = [record.note for record in result.records if record.note]
     assert any("2 corrections in vain" in note for note in notes)
