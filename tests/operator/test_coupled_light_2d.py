@@ -60,9 +60,9 @@ def corrected(monkeypatch, hidden=False, **changes):
     operator = CoupledEquilibrium(equations.transfer, ways=ways_of(adapter, equations, **changes))
     found, tried, made = CoupledEquilibrium._found, [], []
 
-    def watch(self, rates, linear):
+    def watch(self, rates, redistribution, linear):
         tried.append(linear)
-        return None if hidden and not linear else found(self, rates, linear)
+        return None if hidden and not linear else found(self, rates, redistribution, linear)
 
     monkeypatch.setattr(CoupledEquilibrium, "_found", watch)
     for _ in range(2):
