@@ -245,18 +245,21 @@ class AcceleratedContext(HasCertificate):
         """Iterate the emission profile, as ``Context.prd_redistribute`` does, and accelerate it.
 
         Where a scheme accelerates it, the profile is iterated `maxIter` times whatever `tol` is:
-        the iteration of profile and populations has to be one map, the same every time.
+        the iteration of profile and populations has to be one map, the same every time. Where a
+        step has foreseen the profile, once is enough.
         """
         state = self._running.state
         before = self.adapter.profiles()
         if state is not None and self._scheme.accelerates_profiles(state):
             tol = 0.0
+            maxIter = min(maxIter, 1) if self._scheme.foresees(state) else maxIter
         redistribute = self._ctx.prd_redistribute
         update = redistribute(**keywords(redistribute, max_iter=maxIter, tol=tol), **kwargs)
         report = Named(update)
         if state is not None and update is not None and report.drho:
             mixed = self._scheme.redistribute(report.drho_max, before, state)
-            self.certificate.redistribute(report.drho_max, mixed)
+            if not self._scheme.foresees(state):
+                self.certificate.redistribute(report.drho_max, mixed)
             self._remember()
         return update
 

@@ -12,7 +12,9 @@ def test_the_largest_component_of_either_sign():
     assert largest(np.array([-np.log(2.0), 0.1])) == np.log(2.0)
     assert largest(np.array([0.1, 0.3])) == 0.3
     assert largest(np.zeros(3)) == 0.0
-    assert np.isnan(largest(np.array([0.1, np.nan])))
+    assert largest(np.array([[0.1, -0.4], [0.3, 0.2]]).T) == 0.4
+    for values in ([0.1, np.nan], [np.nan, 0.1]):
+        assert np.isnan(largest(np.array(values)))
 
 
 def test_a_change_of_the_logarithm_stands_for_a_relative_one():

@@ -11,6 +11,7 @@ Levels of all active atoms are numbered one after the other. Opacity is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -21,12 +22,13 @@ from lightweaver.atomic_model import LineType
 from lightweaver.constants import HC, HPlanck, KBoltzmann
 
 from ..arrays import Array, Integers
-from .names import Named
+from .names import Named, entry
+from .redistribution import LineRedistribution, line_redistribution
 
 if TYPE_CHECKING:
     from .adapter import Adapter
 
-__all__ = ["Equations", "Rates", "Transfer"]
+__all__ = ["Equations", "Rates", "Redistribution", "Transfer"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,18 @@ class Transfer:
         """Return where a transition's entries are."""
         return slice(self.start[transition], self.start[transition + 1])
 
+    def places(self, transition: int) -> slice:
+        """Return where a transition's wavelengths are in `waves`."""
+        first = self.first[transition]
+        return slice(first, first + self.start[transition + 1] - self.start[transition])
+
+    def emitting(self, scale: Array) -> Transfer:
+        """Return it with what upper levels do times a factor, [Nspace, Nentry]."""
+        if np.all(scale == 1.0):
+            return self
+        scaled = {n: getattr(self, n) * scale for n in ("emission", "stimulated", "down")}
+        return replace(self, **scaled)
+
 
 @dataclass(frozen=True)
 class Rates:
@@ -145,6 +159,79 @@ class Rates:
 
 
 @dataclass(frozen=True)
+class Redistribution:
+    """How the emission profiles of lines in partial redistribution follow light and populations.
+
+    Attributes
+    ----------
+    transfer : Transfer
+        Lines and continua as in complete redistribution.
+    lines : dict
+        The lines, by transition.
+    formal : Array
+        Emission profiles of the formal solution, as :meth:`profiles` returns them.
+    before : Array
+        Its mean intensity, [Nwave, Nspace].
+    up : Array
+        Its radiative rates of absorption [s-1], [Ntransition, Nspace].
+    """
+
+    transfer: Transfer
+    lines: dict[int, LineRedistribution]
+    formal: Array
+    before: Array
+    up: Array
+
+    def profiles(self, n: Array, J: Array) -> Array:
+        """Return the emission profiles over those of absorption, flattened, line by line.
+
+        Parameters
+        ----------
+        n : Array
+            Populations [m-3], [Nlevel, Nspace].
+        J : Array
+            Mean intensity at the transfer's wavelengths, [Nspace, Nwave].
+        """
+        t, found = self.transfer, []
+        for k, line in self.lines.items():
+            light, up = J[:, t.places(k)], t.up[:, t.entries(k)]
+            before = (up * self.before[t.places(k)].T).sum(axis=1)
+            absorbed = self.up[k] * (up * light).sum(axis=1) / np.maximum(before, 1e-300)
+            found.append(line.profile(light, absorbed, n[t.lower[k]] / n[t.upper[k]]).ravel())
+        return np.concatenate(found)
+
+    def present(self, transfer: Transfer) -> Array:
+        """Return the emission profiles that lines and continua have, as :meth:`profiles` does."""
+        of, plain = transfer.emission, self.transfer.emission
+        parts = [(of / plain)[:, self.transfer.entries(k)].ravel() for k in self.lines]
+        return np.concatenate(parts)
+
+    def emitting(self, profiles: Array) -> Transfer:
+        """Return lines and continua with some emission profiles."""
+        scale = np.ones_like(self.transfer.emission)
+        for k, rho in self._parted(profiles):
+            scale[:, self.transfer.entries(k)] = rho
+        return self.transfer.emitting(scale)
+
+    def sums(self, profiles: Array) -> Array:
+        """Return the sum over each emission profile, one for other lines, [Ntransition, Nspace]."""
+        t = self.transfer
+        sums = np.ones((len(t.lower), len(t.up)))
+        for k, rho in self._parted(profiles):
+            up = t.up[:, t.entries(k)]
+            sums[k] = (up * rho).sum(axis=1) / up.sum(axis=1)
+        return sums
+
+    def _parted(self, profiles: Array) -> Iterator[tuple[int, Array]]:
+        """Return every line and its emission profile, [Nspace, Nwave]."""
+        N, end = len(self.transfer.up), 0
+        for k in self.lines:
+            entries = self.transfer.entries(k)
+            begin, end = end, end + N * (entries.stop - entries.start)
+            yield k, profiles[begin:end].reshape(N, -1)
+
+
+@dataclass(frozen=True)
 class _Transition:
     """One line or continuum: what it adds at its wavelengths."""
 
@@ -184,28 +271,57 @@ class Equations:
             )
             if line is not None and line.type == LineType.PRD
         ]
+        self._lines: dict[int, LineRedistribution] | None = None
 
     @property
     def transfer(self) -> Transfer:
         """Lines and continua with the emission profiles and electrons of the formal solution."""
+        scale = self._recombination()
+        for k, t in self._redistributed:
+            scale[:, self._complete.entries(k)] *= np.asarray(Named(t).rho_prd).T
+        return self._complete.emitting(scale)
+
+    def _recombination(self) -> Array:
+        """Return by what more emits than at the beginning where electrons do, [Nspace, Nentry]."""
         whole = self._complete
         scale = np.ones_like(whole.emission)
-        for k, t in self._redistributed:
-            scale[:, whole.entries(k)] = np.asarray(Named(t).rho_prd).T
         if self._adapter.conserves_charge:
             # Recombination is in proportion to the electrons (Saha).
             recombines = whole.charge[whole.upper] > whole.charge[whole.lower]
             ratio = self._adapter.electrons / self._electrons
             scale[:, np.repeat(recombines, np.diff(whole.start))] *= ratio[:, None]
-        if np.all(scale == 1.0):
-            return whole
-        scaled = {n: getattr(whole, n) * scale for n in ("emission", "stimulated", "down")}
-        return replace(whole, **scaled)
+        return scale
 
     @property
     def redistributes(self) -> bool:
         """Whether emission profiles of lines are iterated."""
         return any(np.any(np.asarray(Named(t).rho_prd) != 1.0) for _, t in self._redistributed)
+
+    @property
+    def foresees(self) -> bool:
+        """Whether it is known how emission profiles follow the mean intensity.
+
+        In two dimensions, and in the host's hybrid redistribution, it is left to the host.
+        """
+        kwargs = self._adapter.ctx.kwargs
+        return bool(kwargs["atmos"].Ndim == 1 and not entry(kwargs, "hprd"))
+
+    def redistribution(self, rates: Rates) -> Redistribution | None:
+        """Return how emission profiles follow, None where they do not or are not foreseen.
+
+        Parameters
+        ----------
+        rates : Rates
+            Of the formal solution.
+        """
+        if not (self.redistributes and self.foresees):
+            return None
+        if self._lines is None:
+            of = {t: atom for atom in self._active for t in atom.trans}
+            self._lines = {k: line_redistribution(t, of[t]) for k, t in self._redistributed}
+        transfer = self._complete.emitting(self._recombination())
+        rho = [np.asarray(Named(t).rho_prd).T.ravel() for _, t in self._redistributed]
+        return Redistribution(transfer, self._lines, np.concatenate(rho), rates.J, rates.up)
 
     def foresee(self, J: Array) -> None:
         """Write the rates that lines in partial redistribution have in a mean intensity ahead.

@@ -10,7 +10,7 @@ how what is scattered is found, depends on the geometry: `lw_rl.operator.coupled
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -171,6 +171,10 @@ class LinearisedRadiation(ABC, Generic[_Beams]):
         """Opacity [m-1], [Nbundle, Nspace, Nwave]."""
         return self.plain.total
 
+    def emitting(self, transfer: Transfer) -> LinearisedRadiation[_Beams]:
+        """Return it with other emission profiles."""
+        return replace(self, transfer=transfer)
+
     @abstractmethod
     def rates(self, emitter: Array, rows: Rows) -> tuple[Array, Array]:
         """Return the rates of every row [s-1], [Nrow, Nspace], and J, [Nspace, Nwave].
@@ -219,6 +223,10 @@ class Radiation(ABC, Generic[_Beams]):
         self._rows = Rows.of(transfer)
         self._tie: Tie | None = None
         self._scattered: Integers = np.zeros(0, np.intp)
+
+    def emit(self, transfer: Transfer) -> None:
+        """Let what is linearised from now on have other emission profiles."""
+        self._transfer = transfer
 
     def linearised(self, n: Array, J: Array, present: float) -> LinearisedRadiation[_Beams]:
         """Return the light around some populations.
@@ -326,11 +334,6 @@ class Ways(Protocol):
     @property
     def patience(self) -> float:
         """After how many corrections in vain, one after the other, the operator is given up."""
-        ...
-
-    @property
-    def capped(self) -> bool:
-        """Whether the local part of a rate is capped (`lw_rl.operator.response_1d.sweep`)."""
         ...
 
     def radiation(

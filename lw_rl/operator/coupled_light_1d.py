@@ -12,7 +12,7 @@ operator is not positive.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -49,7 +49,7 @@ class Ways1D:
 
     Attributes
     ----------
-    still, far, builds, smoothing, patience, capped
+    still, far, builds, smoothing, patience
         See `lw_rl.operator.coupled_light.Ways`.
     """
 
@@ -58,9 +58,6 @@ class Ways1D:
     builds: int = _MOST_BUILDS
     smoothing: int = 0
     patience: float = _PATIENCE
-    # With it three levels of hydrogen beside Ca II take 58 formal solutions on 20 depths, without
-    # it 7.
-    capped: bool = False
     _memory: dict[bool, Numbers] = field(default_factory=dict)
 
     def radiation(
@@ -170,7 +167,7 @@ class ColumnRadiation(Radiation[Beams]):
 
     @cached_property
     def _some(self) -> _Entries:
-        """What is emitted where scattering is solved."""
+        """Which transitions there are where scattering is solved."""
         return _Entries.at(self._transfer, self._scattered)
 
     def _steps(self, total: Array) -> Array:
@@ -200,7 +197,7 @@ class ColumnRadiation(Radiation[Beams]):
         return scattering
 
     def _complete(self, plain: Light[Beams], scattering: Light[Beams] | None) -> LinearisedColumn:
-        at, some = self._scattered, self._some
+        at, some = self._scattered, self._some.emitting(self._transfer)
         return LinearisedColumn(self._transfer, plain, scattering, at, self._fixed, some)
 
     def _beams(
@@ -280,11 +277,14 @@ class _Entries:
     ----------
     place : Array
         Where a wavelength is among them, or -1, [Nwave].
+    kept : Array
+        Which of the transfer's entries they are, [Nentry].
     start, first, emission, profile
         As of `lw_rl.host.equations.Transfer`, at these wavelengths.
     """
 
     place: Integers
+    kept: Numbers
     start: Integers
     first: Integers
     emission: Array
@@ -299,11 +299,16 @@ class _Entries:
         kept = place[of] >= 0
         return cls(
             place,
+            kept,
             np.concatenate([[0], np.cumsum(kept)])[t.start],
             np.searchsorted(waves, t.first),
             np.ascontiguousarray(t.emission[:, kept]),
             np.ascontiguousarray(t.profile[:, :, kept]),
         )
+
+    def emitting(self, t: Transfer) -> _Entries:
+        """Return them with other emission profiles."""
+        return replace(self, emission=np.ascontiguousarray(t.emission[:, self.kept]))
 
 
 @dataclass(frozen=True)
@@ -317,6 +322,10 @@ class LinearisedColumn(LinearisedRadiation[Beams]):
     """
 
     some: _Entries
+
+    def emitting(self, transfer: Transfer) -> LinearisedColumn:
+        """Return it with other emission profiles."""
+        return replace(self, transfer=transfer, some=self.some.emitting(transfer))
 
     def rates(self, emitter: Array, rows: Rows) -> tuple[Array, Array]:
         """Return the rates of every row and the mean intensity (`LinearisedRadiation`)."""

@@ -65,7 +65,7 @@ class Ways2D:
         Where the points are.
     light : PlaneLight
         What enters.
-    still, far, builds, smoothing, patience, capped
+    still, far, builds, smoothing, patience
         See `lw_rl.operator.coupled_light.Ways`.
     """
 
@@ -76,8 +76,6 @@ class Ways2D:
     builds: int = _MOST_BUILDS
     smoothing: int = _SMOOTHING
     patience: float = _PATIENCE
-    # Without it hydrogen's solution is missed, and plain steps go on.
-    capped: bool = True
     _memory: dict[tuple[int, bool], Numbers] = field(default_factory=dict)
 
     def radiation(

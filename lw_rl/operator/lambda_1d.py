@@ -107,7 +107,7 @@ def _responses(
     return Lambda, mean_intensity(inward, outward, decay, weight, background, incident)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def _scattered(
     step: Array, decay: Array, weight: Array, share: Array, albedo: Array, light: Array
 ) -> Array:
@@ -126,19 +126,25 @@ def _scattered(
     rays = K // light.shape[1]
     source, beam, J = np.empty((N, K)), np.zeros(K), np.zeros(N)
     for i in range(N):
-        for k in range(K):
-            source[i, k] = (1.0 - share[i, k]) * albedo[i] * light[i, k // rays]
+        for wave in range(light.shape[1]):
+            scattered = albedo[i] * light[i, wave]
+            for k in range(wave * rays, (wave + 1) * rays):
+                source[i, k] = (1.0 - share[i, k]) * scattered
     for i in range(1, N):
+        seen = 0.0
         for k in range(K):
             end, begin = linear(step[i - 1, k], decay[i - 1, k])
             beam[k] = beam[k] * decay[i - 1, k] + end * source[i, k] + begin * source[i - 1, k]
-            J[i] += 0.5 * weight[i, k] * beam[k]
+            seen += weight[i, k] * beam[k]
+        J[i] = 0.5 * seen
     beam[:] = 0.0
     for i in range(N - 2, -1, -1):
+        seen = 0.0
         for k in range(K):
             end, begin = linear(step[i, k], decay[i, k])
             beam[k] = beam[k] * decay[i, k] + end * source[i, k] + begin * source[i + 1, k]
-            J[i] += 0.5 * weight[i, k] * beam[k]
+            seen += weight[i, k] * beam[k]
+        J[i] += 0.5 * seen
     return J
 
 

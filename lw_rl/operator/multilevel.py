@@ -29,14 +29,14 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, Integers
 from ..extrapolation import anderson_mix
-from ..host.equations import Rates, Transfer
+from ..host.equations import Rates, Redistribution, Transfer
 from ..norms import largest, limit_step
 from .coupled_light import LinearisedRadiation, Rows, Ways
 from .coupled_light_1d import Ways1D
 from .effort import Effort
-from .response_1d import emitters, local_response, seen, sweep
+from .response_1d import emitters, local_response, seen, sweep, unbalanced
 
 __all__ = ["INVERTED", "CoupledEquilibrium"]
 
@@ -57,6 +57,8 @@ _SOLVED, _MOVED, _FAR = 1e-2, 0.1, 0.1
 _NEAR = 3e-4
 #: No tolerance of a linearisation is below this.
 _FLOOR = 1e-8
+#: Wavelengths that bring less than this share of what a level loses, all together, do not count.
+_NEGLIGIBLE = 1e-3
 #: Photons are not trapped by more than this.
 _TRAPPED = 1.0 - 1e-10
 #: A transition whose lower level has less than this share left by stimulated emission is taken for
@@ -76,12 +78,16 @@ class _Anchored:
     spontaneous : Array
         Rate down of every transition less what is stimulated [s-1], [Ntransition, Nspace].
     defect : Array
-        By what share of a level's losses the host's own equations differ, [Nlevel, Nspace].
+        By what share of a level's losses the host's own equations differ besides,
+        [Nlevel, Nspace].
+    shared : _Shared
+        Where they differ by what follows the populations.
     """
 
     multiple: Array
     spontaneous: Array
     defect: Array
+    shared: _Shared
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,9 @@ class _Response:
         Factor on the rates of every row, [Nrow, Nspace].
     local, net, share : Array
         As in `lw_rl.operator.response_1d.sweep` and `emitters`.
+    own : Array
+        Mean intensity at every depth per emissivity there, no light scattered,
+        [Nbundle, Nspace, Nwave].
     """
 
     radiation: LinearisedRadiation[Any]
@@ -103,11 +112,165 @@ class _Response:
     local: Array
     net: Array
     share: Array
+    own: Array
+
+    def emitting(self, transfer: Transfer) -> _Response:
+        """Return the response with other emission profiles of lines."""
+        return replace(self, radiation=self.radiation.emitting(transfer))
 
     def times(self, factor: Array) -> _Response:
         """Return the response with a factor on every row, [Nrow, Nspace]."""
         # What is local is never more than the operator itself says.
         return replace(self, factor=factor, local=self.local * np.minimum(factor, 1.0))
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Wavelengths that transitions of one atom with different upper levels share.
+
+    Attributes
+    ----------
+    first, last : Array
+        Where their transitions begin and end in `where`, [Nshared].
+    at : Array
+        Their places, [Nshared].
+    where : Array
+        Transitions, those of one wavelength after those of another.
+    """
+
+    first: Integers
+    last: Integers
+    at: Integers
+    where: Integers
+
+    @classmethod
+    def of(cls, t: Transfer) -> _Shared:
+        """Return those of lines and continua."""
+        first: list[int] = []
+        last: list[int] = []
+        at: list[int] = []
+        where: list[int] = []
+        of_atom, end = _atoms(t), t.first + np.diff(t.start)
+        for v in range(len(t.waves)):
+            active = np.flatnonzero((t.first <= v) & (v < end))
+            atoms = of_atom[t.lower[active]]
+            several = [a for a in set(atoms) if len(set(t.upper[active[atoms == a]])) > 1]
+            active = active[np.isin(atoms, several)]
+            if len(active):
+                first.append(len(where))
+                where.extend(active)
+                last.append(len(where))
+                at.append(v)
+        return cls(*(np.array(x, np.int64) for x in (first, last, at, where)))
+
+    def gain(self, n: Array, response: _Response, lost: Array) -> tuple[Array, _Shared]:
+        """Return what the host's own equations leave unbalanced there, and where that matters.
+
+        Parameters
+        ----------
+        n : Array
+            Populations [m-3], [Nlevel, Nspace].
+        response : _Response
+            A linearisation.
+        lost : Array
+            What every level loses [m-3 s-1], [Nlevel, Nspace].
+
+        Returns
+        -------
+        gain : Array
+            Of every level [m-3 s-1], [Nlevel, Nspace].
+        shared : _Shared
+            All wavelengths but those that together bring less than `_NEGLIGIBLE` of it.
+        """
+        t = response.radiation.transfer
+        gain, share = unbalanced(
+            self.first, self.last, self.at, self.where, t.start, t.first, t.lower, t.upper,
+            _atoms(t), t.emission, t.absorption, t.stimulated, t.profile, t.up, response.own, n,
+            lost,
+        )  # fmt: skip
+        order = np.argsort(share)
+        kept = np.sort(order[np.cumsum(share[order]) > _NEGLIGIBLE])
+        return gain, _Shared(self.first[kept], self.last[kept], self.at[kept], self.where)
+
+
+def _atoms(t: Transfer) -> Integers:
+    """Return the atom of every level, [Nlevel]."""
+    return np.repeat(np.arange(len(t.Nlevel)), t.Nlevel)
+
+
+@dataclass
+class _Emission:
+    """Emission profiles along the iterations of one linearisation, if they follow.
+
+    Attributes
+    ----------
+    redistribution : Redistribution or None
+        How they follow.
+    now : Array
+        Those of the present iteration, flattened.
+    weight : float
+        Of theirs where they are combined with populations: these count at every depth, they by
+        their mean square over wavelengths.
+    sums : Array
+        Sums over them in the formal solution, [Ntransition, Nspace].
+    """
+
+    redistribution: Redistribution | None
+    now: Array
+    weight: float
+    sums: Array
+
+    @classmethod
+    def of(cls, redistribution: Redistribution | None, transfer: Transfer, n: Array) -> _Emission:
+        """Return those of lines and continua as they are."""
+        if redistribution is None:
+            return cls(None, np.zeros(0), 0.0, np.ones(0))
+        now, sums = redistribution.present(transfer), redistribution.sums(redistribution.formal)
+        return cls(redistribution, now, float(np.sqrt(n.size / now.size)), sums)
+
+    def following(self, n: Array, J: Array) -> Array:
+        """Return those in a mean intensity, [Nspace, Nwave]."""
+        if self.redistribution is None:
+            return self.now
+        return self.redistribution.profiles(n, J)
+
+    def anchored(self, formal: _Anchored) -> _Anchored:
+        """Return what ties the operator to the host's rates with the present profiles.
+
+        The host's spontaneous emission is in proportion to the sum over an emission profile, which
+        is one only where lines are in equilibrium with their own light.
+
+        Parameters
+        ----------
+        formal : _Anchored
+            That with the profiles of the formal solution.
+        """
+        if self.redistribution is None:
+            return formal
+        grown = self.redistribution.sums(self.now) / self.sums
+        return replace(formal, spontaneous=formal.spontaneous * grown)
+
+    def change(self, following: Array) -> float:
+        """Return the root of the mean square of their change."""
+        return float(np.sqrt(np.mean((following - self.now) ** 2))) if self.now.size else 0.0
+
+    def emit(self, profiles: Array, response: _Response) -> _Response:
+        """Return the response with others."""
+        if self.redistribution is None:
+            return response
+        self.now = profiles
+        return response.emitting(self.redistribution.emitting(profiles))
+
+    def joined(self, n: Array, profiles: Array) -> Array:
+        """Return populations and profiles as one vector."""
+        return np.append(np.log(n), self.weight * profiles)
+
+    def parted(self, mixed: Array, following: Array) -> Array:
+        """Return the profiles of a combination, none below a tenth of what it is made of."""
+        if self.redistribution is None:
+            return self.now
+        least: Array = np.minimum(following, 0.1 * following)
+        return np.maximum(mixed / self.weight, least)
 
 
 @dataclass
@@ -136,17 +299,23 @@ class CoupledEquilibrium:
     _last: _Response | None = field(default=None, init=False)
     _linear: bool = field(default=False, init=False)
     _rows: Rows = field(init=False)
+    _shared: _Shared = field(init=False)
 
     def __post_init__(self) -> None:
         self._rows = Rows.of(self.transfer)
+        self._shared = _Shared.of(self.transfer)
 
-    def solve(self, rates: Rates) -> tuple[Array, Array] | None:
+    def solve(
+        self, rates: Rates, redistribution: Redistribution | None = None
+    ) -> tuple[Array, Array] | None:
         """Return the equilibrium next to a formal solution, None if it is not found.
 
         Parameters
         ----------
         rates : Rates
             What it told.
+        redistribution : Redistribution, optional
+            How emission profiles follow the radiation field (default: they stay).
 
         Returns
         -------
@@ -156,20 +325,22 @@ class CoupledEquilibrium:
             Mean intensity at the operator's wavelengths, there, [Nwave, Nspace].
         """
         first = self.made == 0
-        found = None if self._linear else self._found(rates, linear=False)
+        found = None if self._linear else self._found(rates, redistribution, linear=False)
         if found is None and self.ways.far < np.inf:
-            found = self._found(rates, linear=True)
+            found = self._found(rates, redistribution, linear=True)
             away = found is not None and largest(np.log(found[0] / rates.n)) > _MAX_STEP
             self._linear = away and not first
         return found
 
-    def _found(self, rates: Rates, linear: bool) -> tuple[Array, Array] | None:
+    def _found(
+        self, rates: Rates, redistribution: Redistribution | None, linear: bool
+    ) -> tuple[Array, Array] | None:
         """Do it, with linear steps or those of the host."""
         n = rates.n
         radiation = self.ways.radiation(self.transfer, rates, self.made == 0, linear)
         sums = self._sums(radiation.J)
-        anchored = self._anchored(rates, sums)
         factor, J = np.ones_like(sums), np.ascontiguousarray(rates.before.T)
+        moved = np.inf
         for build in range(self.ways.builds):
             self.made += 1
             self.effort.did("linearised", J.size)
@@ -182,15 +353,20 @@ class CoupledEquilibrium:
                 aim[self._rows.up] *= rates.up / np.maximum(sums[self._rows.up], 1e-300)
                 factor = aim / np.maximum(model, 1e-300)
                 response = response.times(factor)
+                anchored = self._anchored(rates, sums, response)
             self._trap(response, anchored)
-            found = self._equilibrium(n, rates, anchored, response)
+            found = self._equilibrium(n, rates, anchored, response, redistribution)
             if found is None:
                 return None
-            moved = largest(np.log(found / n))
+            last, moved = moved, largest(np.log(found[0] / n))
             # The first of all may have LTE to leave.
             if moved > self.ways.far and not linear and self.made > 1:
                 return None
-            n = found
+            if last < min(moved, _UNSETTLED):
+                # Linearisations around their own solutions lead away: the host is to tell.
+                break
+            n, response = found
+            radiation.emit(response.radiation.transfer)
             _, J = self._rates(n, response)
             if build == 0 and moved < _NEAR:
                 break
@@ -206,7 +382,7 @@ class CoupledEquilibrium:
             response = self._response(n, radiation.linearised(n, J, 1.0), factor)
             self._trap(response, anchored)
             for _ in range(self.ways.smoothing):
-                n = self._swept(n, rates, anchored, response, self._electrons(n, rates))
+                n, _ = self._swept(n, rates, anchored, response, self._electrons(n, rates))
             _, J = self._rates(n, response)
         self._last = response
         return n, np.ascontiguousarray(J.T)
@@ -222,7 +398,8 @@ class CoupledEquilibrium:
         net = n[t.lower] - t.inverse * n[t.upper]
         share = np.where(net > INVERTED * n[t.lower], np.minimum(share, 1.0), 0.0)
         net = np.where(net > 0.0, net, 1.0)
-        return _Response(radiation, np.ones_like(factor), local, net, share).times(factor)
+        own = radiation.plain.diagonal()
+        return _Response(radiation, np.ones_like(factor), local, net, share, own).times(factor)
 
     def _sums(self, J: Array) -> Array:
         """Return the rates of every row in a mean intensity by the entries' sums [s-1]."""
@@ -231,7 +408,7 @@ class CoupledEquilibrium:
         seen(t.start, t.first, rows.up, rows.down, t.up, t.down, J, rate)
         return rate
 
-    def _anchored(self, rates: Rates, sums: Array) -> _Anchored:
+    def _anchored(self, rates: Rates, sums: Array, response: _Response) -> _Anchored:
         """Return what ties the operator to the host's rates.
 
         Parameters
@@ -240,6 +417,8 @@ class CoupledEquilibrium:
             Of the formal solution.
         sums : Array
             From :meth:`_sums` of its mean intensity, [Nrow, Nspace].
+        response : _Response
+            The linearisation around it.
         """
         t = self.transfer
         two = (self._rows.down != self._rows.up)[:, None]
@@ -249,7 +428,11 @@ class CoupledEquilibrium:
         lost = rates.collisions.sum(axis=0)
         np.add.at(lost, t.lower, rates.up)
         np.add.at(lost, t.upper, rates.down)
-        return _Anchored(multiple, spontaneous, rates.defect / lost)
+        shared = self._shared.gain(rates.n, response, rates.n * lost)[1]
+        gain, _ = shared.gain(rates.n, response, rates.n * lost)
+        # What else there is stays the same share of the losses.
+        defect = np.where(rates.defect == 0.0, 0.0, rates.defect - gain / rates.n)
+        return _Anchored(multiple, spontaneous, defect / lost, shared)
 
     def _trap(self, response: _Response, anchored: _Anchored) -> None:
         """Limit the local response: of a line's photons no more than all are absorbed again."""
@@ -260,40 +443,54 @@ class CoupledEquilibrium:
             local[own] = np.where(share[k] > 0.0, np.minimum(local[own], most), local[own])
 
     def _equilibrium(
-        self, n: Array, rates: Rates, anchored: _Anchored, response: _Response
-    ) -> Array | None:
-        """Return the equilibrium of one linearisation, or the last state on the way to it."""
+        self,
+        n: Array,
+        rates: Rates,
+        anchored: _Anchored,
+        response: _Response,
+        redistribution: Redistribution | None,
+    ) -> tuple[Array, _Response] | None:
+        """Return the equilibrium of one linearisation, or the last state on the way to it.
+
+        Emission profiles are iterated with the populations.
+        """
         xs: list[Array] = []
         images: list[Array] = []
         electrons, older = self._electrons(n, rates), n
         solved = _SOLVED * self.effort.tolerance
+        emission = _Emission.of(redistribution, response.radiation.transfer, n)
         for made in range(_MOST_SWEEPS):
             # Recombination by more electrons leaves fewer: the mean damps what would oscillate.
             electrons = np.sqrt(electrons * self._electrons(n, rates))
-            new = self._swept(n, rates, anchored, response, electrons)
+            new, J = self._swept(n, rates, emission.anchored(anchored), response, electrons)
+            emitted = emission.following(n, J)
             change = np.log(new / n)
             size = largest(change)
             if not np.isfinite(size):
                 return None
-            if size < max(solved * largest(np.log(new / rates.n)), _FLOOR):
-                return new
+            changed = max(size, emission.change(emitted))
+            if changed < max(solved * largest(np.log(new / rates.n)), _FLOOR):
+                return new, response
             if made < _DELAY or size > _MAX_STEP:
                 # Far away there is nothing to extrapolate, but some populations take turns.
                 back = np.abs(np.log(new / older))
                 turns = (size > _MAX_STEP) & (back < np.abs(change))
                 older, xs, images = n, [], []
                 n = self._normalised(np.where(turns, np.sqrt(n * new), new), rates)
+                response = emission.emit(emitted, response)
                 continue
             xs, images = (
-                [*xs[-_WINDOW:], np.log(n).ravel()],
-                [*images[-_WINDOW:], np.log(new).ravel()],
+                [*xs[-_WINDOW:], emission.joined(n, emission.now)],
+                [*images[-_WINDOW:], emission.joined(new, emitted)],
             )
             if len(xs) == 1:
-                n = new
+                n, response = new, emission.emit(emitted, response)
                 continue
-            mixed = limit_step(xs[-1], anderson_mix(xs, images), _MAX_STEP)
-            n = self._normalised(np.exp(mixed).reshape(n.shape), rates)
-        return n
+            mixed = anderson_mix(xs, images)
+            log = limit_step(xs[-1][: n.size], mixed[: n.size], _MAX_STEP)
+            n = self._normalised(np.exp(log).reshape(n.shape), rates)
+            response = emission.emit(emission.parted(mixed[n.size :], emitted), response)
+        return n, response
 
     def _normalised(self, n: Array, rates: Rates) -> Array:
         """Return populations that sum to the atoms there are."""
@@ -331,8 +528,8 @@ class CoupledEquilibrium:
         anchored: _Anchored,
         response: _Response,
         electrons: Array,
-    ) -> Array:
-        """Return the populations after one iteration.
+    ) -> tuple[Array, Array]:
+        """Return the populations after one iteration, and the mean intensity before it.
 
         Collisions are in proportion to the electrons, recombination in three-body collisions to
         their square, and what recombination emits to themselves; `electrons` is their number over
@@ -348,10 +545,11 @@ class CoupledEquilibrium:
         down = self._rows.down > self._rows.up
         row = np.ones((self._rows.Nrow, len(electrons)))
         row[self._rows.down[down]] = strength[down]
-        rate, _ = self._rates(n, response, strength)
+        rate, J = self._rates(n, response, strength)
         swept: Array = sweep(
-            n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect, t.lower, t.upper,
-            self._rows.up, self._rows.down, anchored.multiple, rate * row, strength,
-            response.local * row, t.inverse, response.net, response.share, self.ways.capped,
+            n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect,
+            anchored.shared.gain(n, response, n)[0], t.lower, t.upper, self._rows.up,
+            self._rows.down, anchored.multiple, rate * row, strength, response.local * row,
+            t.inverse, response.net, response.share,
         )  # fmt: skip
-        return swept
+        return swept, J

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..arrays import Array
-from ..host.equations import Rates, Transfer
+from ..host.equations import Rates, Redistribution, Transfer
 from .multilevel import INVERTED, CoupledEquilibrium, _Anchored, _Response
 
 __all__ = ["LARGE", "LEAVES", "CoupledTimeStep"]
@@ -48,12 +48,15 @@ class CoupledTimeStep(CoupledEquilibrium):
         super().__post_init__()
         self._renewal = _renewal(self.transfer, self.before, self.dt)
 
-    def solve(self, rates: Rates) -> tuple[Array, Array] | None:
+    def solve(
+        self, rates: Rates, redistribution: Redistribution | None = None
+    ) -> tuple[Array, Array] | None:
         """Return populations and mean intensity at the end of the step, None if not found.
 
         Takes and returns what `CoupledEquilibrium.solve` does.
         """
-        return super().solve(replace(rates, collisions=rates.collisions + self._renewal))
+        rates = replace(rates, collisions=rates.collisions + self._renewal)
+        return super().solve(rates, redistribution)
 
     def alike(self, other: CoupledTimeStep) -> bool:
         """Return whether another step is of the same transitions at as many depths."""
@@ -88,11 +91,11 @@ class CoupledTimeStep(CoupledEquilibrium):
         aim = self._sums(np.ascontiguousarray(rates.J.T))
         aim[self._rows.up] = rates.up
         response = response.times(aim / np.maximum(self._rates(n, response)[0], 1e-300))
-        anchored = self._anchored(rates, aim)
+        anchored = self._anchored(rates, aim, response)
         self._trap(response, anchored)
-        found = self._equilibrium(n, rates, anchored, response)
+        found = self._equilibrium(n, rates, anchored, response, None)
         self._last = other._last
-        return None if found is None else (found, rates.J)
+        return None if found is None else (found[0], rates.J)
 
     def _swept(
         self,
@@ -101,7 +104,7 @@ class CoupledTimeStep(CoupledEquilibrium):
         anchored: _Anchored,
         response: _Response,
         electrons: Array,
-    ) -> Array:
+    ) -> tuple[Array, Array]:
         # Collisions follow the electrons, time does not.
         charge = self.transfer.charge
         follows = np.where((charge[:, None] < charge)[..., None], electrons**2, electrons)

@@ -159,6 +159,10 @@ class CouplesAtoms(Protocol):
         """Return whether its steps are those of such an operator."""
         ...
 
+    def foresees(self, state: Any) -> bool:
+        """Return whether these foresee how emission profiles follow them."""
+        ...
+
 
 @runtime_checkable
 class AsksPolicy(Protocol):

@@ -300,6 +300,11 @@ class Depthwise:
         """Return whether the next step is one of the operator of all atoms together."""
         return state[0].coupled is not None
 
+    def foresees(self, state: list[BlockState]) -> bool:
+        """Return whether its steps foresee how emission profiles follow them."""
+        coupled = state[0].coupled
+        return coupled is not None and coupled.equations.foresees
+
     def start(self, y: Array, state: list[BlockState]) -> Array | None:
         """Return where the solve is to begin, or None to begin where it is."""
         # Populations that were set since :meth:`init` are a beginning of somebody's own.

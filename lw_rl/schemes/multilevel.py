@@ -102,7 +102,8 @@ class CoupledStep:
             self.within = 1.0
         rates = self.equations.rates(adapter.populations(y), adapter.switched)
         self.operator.transfer = transfer = self.equations.transfer
-        solved = self.operator.solve(rates)
+        redistribution = self.equations.redistribution(rates)
+        solved = self.operator.solve(rates, redistribution)
         if solved is None:
             self._note(helps=False)
             return None
@@ -119,7 +120,8 @@ class CoupledStep:
         if decision.relaxation != 1.0:
             return y + decision.relaxation * (image - y), step, image
         # Populations and emission profiles are combined together (`lw_rl.schemes.coupled`).
-        if not ys or step > within or self.equations.redistributes:
+        mixed = self.equations.redistributes and not self.equations.foresees
+        if not ys or step > within or mixed:
             return image, step, image
         return limit_step(y, anderson_mix([*ys, y], [*images, image]), within), step, image
 

@@ -167,6 +167,12 @@ class Safeguarded:
         """Whether emission profiles are accelerated with the guarded scheme, as long as that is."""
         return self.abilities.accelerates_profiles is not None and state.rest < math.inf
 
+    def foresees(self, state: SafeguardState) -> bool:
+        """Whether the last step foresaw how emission profiles follow it."""
+        active = self._active(state)
+        couples = None if active is None or state.plain else active.couples_atoms
+        return couples is not None and couples.foresees(state.scheme)
+
     def _active(self, state: SafeguardState) -> WithAbilities | None:
         """Return the scheme in use, or None where that is the plain update."""
         return self._schemes[state.active] if state.active < len(self._schemes) else None
@@ -357,7 +363,7 @@ class Safeguarded:
             accelerates.redistribute(change, state.scheme)
         plain = state.rest == math.inf or state.plain or accelerates is None
         image = adapter.profiles()
-        if plain or not image.size or not adapter.valid():
+        if plain or self.foresees(state) or not image.size or not adapter.valid():
             return None
         y = state.history.last.evaluation.y
         before, after = np.append(y, profiles), np.append(adapter.read(), image)

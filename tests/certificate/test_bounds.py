@@ -74,6 +74,13 @@ def test_a_state_that_is_the_solution_has_no_error():
     assert enclosure_bound([y], [np.zeros(4)], log_b, y) == 0.0
 
 
+@pytest.mark.parametrize("where", ["y", "r", "log_b"])
+def test_there_is_no_bound_of_what_is_not_a_number(where):
+    values = {"y": np.zeros(4), "r": np.zeros(4), "log_b": np.full(4, -2.0)}
+    values[where][2] = np.nan
+    assert weight_bound(**values) == np.inf
+
+
 def test_there_is_no_bound_where_the_residual_exceeds_what_is_created():
     y, log_b = np.zeros(4), np.full(4, -9.0)
     r = np.array([1e-2, 0.0, 0.0, 0.0])

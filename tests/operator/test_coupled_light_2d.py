@@ -60,9 +60,9 @@ def corrected(monkeypatch, hidden=False, **changes):
     operator = CoupledEquilibrium(equations.transfer, ways=ways_of(adapter, equations, **changes))
     found, tried, made = CoupledEquilibrium._found, [], []
 
-    def watch(self, rates, linear):
+    def watch(self, rates, redistribution, linear):
         tried.append(linear)
-        return None if hidden and not linear else found(self, rates, linear)
+        return None if hidden and not linear else found(self, rates, redistribution, linear)
 
     monkeypatch.setattr(CoupledEquilibrium, "_found", watch)
     for _ in range(2):
@@ -138,7 +138,7 @@ def test_without_memory_there_is_acceleration_without_an_operator(monkeypatch):
 
 
 def test_an_operator_that_finds_nothing_is_given_up(monkeypatch):
-    monkeypatch.setattr(CoupledEquilibrium, "solve", lambda self, rates: None)
+    monkeypatch.setattr(CoupledEquilibrium, "solve", lambda *args: None)
     result = lw_rl.solve(context(), quiet=True, NmaxIter=12)
     notes = [record.note for record in result.records if record.note]
     assert any("2 corrections in vain" in note for note in notes)

@@ -1,0 +1,215 @@
+"""Emission profiles of lines in partial redistribution, in any mean intensity.
+
+The host redistributes in the mean intensity of its last formal solution only
+(``Context.prd_redistribute``). This is the same map, for light that an operator foresees: the
+redistribution function of Gouttebroze (1986, A&A 160, 195) on the host's quadrature (its
+``Source/Prd.cpp``), angle-averaged.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from lightweaver.constants import CLight
+from numba import njit
+
+from ..arrays import Array, Integers
+from .names import Named
+
+__all__ = ["LineRedistribution", "line_redistribution"]
+
+#: The host's limits of core and wing, the reach of the function, and the step of its quadrature,
+#: all in Doppler widths.
+_CORE, _WING, _SPREAD, _STEP = 2.0, 4.0, 5.0, 0.15
+
+_compiled = njit(cache=True, nogil=True, error_model="numpy")
+
+
+@dataclass(frozen=True)
+class LineRedistribution:
+    """How one line's emission profile follows the mean intensity.
+
+    Attributes
+    ----------
+    line, atom
+        The host's transition, and its atom.
+    first, start : Array
+        First wavelength that scatters into one of the line's, [Nspace, Nwave], and where its
+        weights begin, [Nspace * Nwave + 1].
+    weight : Array
+        Weights of the mean intensity, which sum to one, [start[-1]].
+    """
+
+    line: Any
+    atom: Any
+    first: Integers
+    start: Integers
+    weight: Array
+
+    def profile(self, J: Array, absorbed: Array, ratio: Array) -> Array:
+        """Return the emission profile over that of absorption, [Nspace, Nwave].
+
+        Parameters
+        ----------
+        J : Array
+            Mean intensity at the line's wavelengths, [Nspace, Nwave].
+        absorbed : Array
+            Rate of absorption [s-1], [Nspace].
+        ratio : Array
+            Lower population over the upper one, [Nspace].
+        """
+        depopulates = np.array(self.line.Qelast)
+        for i in range(int(self.atom.Nlevel)):
+            depopulates += np.asarray(self.atom.C)[i, self.line.j]
+        for t in self.atom.trans:
+            if t.j == self.line.j:
+                depopulates += t.Rji
+            if t.i == self.line.j:
+                depopulates += t.Rij
+        Bij = self.line.Bij
+        coherent = ratio * Bij / depopulates
+        found: Array = _profile(self.first, self.start, self.weight, J, coherent, absorbed / Bij)
+        return found
+
+
+def line_redistribution(line: Any, atom: Any) -> LineRedistribution:
+    """Return how a line's emission profile follows the mean intensity.
+
+    Parameters
+    ----------
+    line, atom
+        The host's transition, and its atom.
+    """
+    wavelength, lambda0 = np.asarray(line.wavelength), line.lambda0
+    q = (wavelength - lambda0) * CLight / (lambda0 * np.asarray(Named(atom).v_broad)[:, None])
+    return LineRedistribution(line, atom, *_weights(q, np.asarray(Named(line).a_damp)))
+
+
+@_compiled
+def _g_zero(x: float) -> float:
+    found: float = 1.0 / (abs(x) + math.sqrt(x * x + 1.273239545))
+    return found
+
+
+@_compiled
+def _redistributed(a: float, emitted: float, absorbed: float) -> float:
+    """Return what is emitted at one distance from the line of what is absorbed at another.
+
+    The redistribution function R_II over the absorption profile, with damping `a`; distances in
+    Doppler widths.
+    """
+    if emitted < 0.0:
+        emitted, absorbed = -emitted, -absorbed
+    core, share = 0.0, 0.0
+    if emitted < _WING:
+        if absorbed < -_WING or absorbed > emitted + _SPREAD:
+            return 0.0
+        if abs(absorbed) <= emitted:
+            core = _g_zero(emitted)
+        else:
+            core = math.exp(emitted * emitted - absorbed * absorbed) * _g_zero(absorbed)
+        if emitted < _CORE:
+            return core
+        doppler = math.exp(-emitted * emitted)
+        wing = a / (math.sqrt(math.pi) * (a * a + emitted * emitted))
+        share = doppler / (doppler + wing)
+    elif abs(absorbed - emitted) > _SPREAD:
+        return 0.0
+    u = abs(0.5 * (absorbed - emitted))
+    ratio = absorbed / emitted
+    wing = 2.0 * (1.0 - 2.0 * u * _g_zero(u)) * math.exp(-u * u) / (2.0 * math.sqrt(math.pi))
+    wing *= 2.75 - (2.5 - 0.75 * ratio) * ratio
+    return share * core + (1.0 - share) * wing
+
+
+@_compiled
+def _range(q: float) -> tuple[float, float]:
+    """Return between which distances photons scatter to one, in Doppler widths."""
+    if abs(q) < _CORE:
+        return -_WING, _WING
+    if abs(q) < _WING:
+        return (-_WING, q + _SPREAD) if q > 0.0 else (q - _SPREAD, _WING)
+    return q - _SPREAD, q + _SPREAD
+
+
+@_compiled
+def _weights(q: Array, a: Array) -> tuple[Integers, Integers, Array]:
+    """Return `first`, `start` and `weight` of a line (:class:`LineRedistribution`).
+
+    Parameters
+    ----------
+    q : Array
+        Distances from the line in Doppler widths, [Nspace, Nwave].
+    a : Array
+        Damping, [Nspace].
+    """
+    N, W = q.shape
+    first: Integers = np.zeros((N, W), np.int64)
+    start: Integers = np.zeros(N * W + 1, np.int64)
+    for k in range(N):
+        for w in range(W):
+            low, high = _range(q[k, w])
+            last = low + (int((high - low) / _STEP) + 1) * _STEP
+            one = max(int(np.searchsorted(q[k], low, "right")) - 1, 0)
+            other = min(int(np.searchsorted(q[k], last, "right")), W - 1)
+            first[k, w] = one
+            start[k * W + w + 1] = start[k * W + w] + other - one + 1
+    weight = np.zeros(start[-1])
+    for k in range(N):
+        for w in range(W):
+            low, high = _range(q[k, w])
+            points = int((high - low) / _STEP) + 1
+            at, into = first[k, w], start[k * W + w]
+            total, here, m = 0.0, low, at
+            for p in range(points):
+                # Press et al. 2007, Numerical Recipes, section 4.1.
+                end = min(p, points - 1 - p)
+                rule = 5.0 / 12.0 if end == 0 else 13.0 / 12.0 if end == 1 else 1.0
+                g = rule * _STEP * _redistributed(a[k], q[k, w], here)
+                here += _STEP
+                total += g
+                x = low + p * _STEP
+                while m < W - 1 and q[k, m + 1] <= x:
+                    m += 1
+                if x < q[k, 0]:
+                    weight[into] += g
+                elif m == W - 1:
+                    weight[into + m - at] += g
+                else:
+                    share = (x - q[k, m]) / (q[k, m + 1] - q[k, m])
+                    weight[into + m - at] += (1.0 - share) * g
+                    weight[into + m - at + 1] += share * g
+            weight[into : start[k * W + w + 1]] /= total
+    return first, start, weight
+
+
+@_compiled
+def _profile(
+    first: Integers, start: Integers, weight: Array, J: Array, coherent: Array, mean: Array
+) -> Array:
+    """Return the emission profile over that of absorption, [Nspace, Nwave].
+
+    Parameters
+    ----------
+    first, start, weight
+        Of :class:`LineRedistribution`.
+    J : Array
+        Mean intensity, [Nspace, Nwave].
+    coherent : Array
+        What of the emission is scattered per mean intensity, [Nspace].
+    mean : Array
+        The line's mean intensity, [Nspace].
+    """
+    N, W = first.shape
+    rho = np.empty((N, W))
+    for k in range(N):
+        for w in range(W):
+            at, end = start[k * W + w], start[k * W + w + 1]
+            scattered = 0.0
+            for e in range(end - at):
+                scattered += weight[at + e] * J[k, first[k, w] + e]
+            rho[k, w] = 1.0 + coherent[k] * (scattered - mean[k])
+    return rho
