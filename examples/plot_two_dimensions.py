@@ -23,7 +23,7 @@ print(lw_rl.solve(ctx, quiet=True))
 
 # %%
 # The true error after every formal solution, for each scheme, from LTE.
-result = measure.measure(problem, peers(names=("mali", "ng", "anderson10")), repeats=0)
+result = measure.measure(problem, peers(names=("mali", "ng", "anderson10")))
 for solve in result.solves:
     print(f"{solve.peer:16} formal solutions to 1e-3: {solve.to(1e-3)}")
 
