@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 import lightweaver as lw
+import numpy as np
 
 from .accelerated_context import AcceleratedContext, Callback
 from .certificate.convergence import Certified
@@ -259,6 +260,8 @@ def _loop(
             "the iterations NmaxIter include the Nscatter initial ones, so that "
             f"0 <= Nscatter < NmaxIter is needed; got Nscatter={Nscatter}, NmaxIter={NmaxIter}"
         )
+    if np.isnan(settings["pops_tol"]):
+        raise ValueError("popsTol is the error of the populations that is tolerated; got nan")
     criterion = Certified if convergence is None else convergence
 
     class Noted(lw.ConvergenceCriteria):  # type: ignore[misc]

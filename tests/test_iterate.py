@@ -260,6 +260,10 @@ def test_bad_populations(ctx):
     refused(ctx, ContextError, "populations of .*Ca.* hold nan", scheme="anderson")
 
 
+def test_a_tolerance_that_is_no_number(ctx):
+    refused(ctx, ValueError, "popsTol .* got nan", scheme="anderson", popsTol=np.nan)
+
+
 def test_heights_out_of_order(ctx):
     z = ctx.kwargs["atmos"].structure.z
     z[10], z[11] = z[11].copy(), z[10].copy()

@@ -283,7 +283,10 @@ def _checked(
     repair: bool,
 ) -> Array:
     """Return populations on the context's depths that are positive and sum to `total`."""
-    values = np.array(values, dtype=np.float64)
+    try:
+        values = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as err:
+        raise PopulationsError(f"the populations of {element} are not numbers: {err}") from err
     Nlevel, Nspace = star.shape
     depths = Nspace if where is None else len(where[0])
     if values.shape != (Nlevel, depths):

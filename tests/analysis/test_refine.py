@@ -126,6 +126,7 @@ def test_what_is_unphysical_is_refused_by_name_or_repaired():
         (negative, r"hold -1\.0"),
         (1.5 * n, r"sum to 1\.5 times"),
         (np.full_like(n, np.nan), "hold nan"),
+        ("emulator.nc", "the populations of H are not numbers: .*emulator.nc"),
     ]
     for given, message in cases:
         with pytest.raises(PopulationsError, match=message):
@@ -160,6 +161,8 @@ def test_arguments_of_the_solve_that_are_none_leave_the_context_as_it_was():
     n, J = populations(ctx), np.array(ctx.spect.J)
     with pytest.raises(UnknownNameError, match="unknown scheme"):
         lw_rl.refine(ctx, n[::-1].copy(), repair=True, quiet=True, scheme="none")
+    with pytest.raises(ValueError, match="got nan"):
+        lw_rl.refine(ctx, n[::-1].copy(), repair=True, quiet=True, popsTol=np.nan)
     np.testing.assert_array_equal(populations(ctx), n)
     np.testing.assert_array_equal(ctx.spect.J, J)
 
