@@ -362,7 +362,7 @@ class CoupledEquilibrium:
             # The first of all may have LTE to leave.
             if moved > self.ways.far and not linear and self.made > 1:
                 return None
-            if last < min(moved, _UNSETTLED):
+            if last < min(moved, _MAX_STEP):
                 # Linearisations around their own solutions lead away: the host is to tell.
                 break
             n, response = found

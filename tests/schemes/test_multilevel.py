@@ -15,6 +15,7 @@ from lw_rl import atmospheres, atoms
 from lw_rl.certificate.history import History, Visit
 from lw_rl.host.adapter import Adapter
 from lw_rl.norms import largest
+from lw_rl.operator.multilevel import CoupledEquilibrium
 from lw_rl.operator.scattering import SolvedScattering
 from lw_rl.policies.drive import FIXED
 from lw_rl.problems import random_problem
@@ -81,11 +82,22 @@ def test_partial_redistribution():
         assert away < result.estimate.value < 1e-3
 
 
-def test_a_plain_step_is_taken_where_no_equilibrium_is_found():
-    ctx = context([He_9_atom()], [H_6_atom()])
-    result = lw_rl.solve(ctx, quiet=True, NmaxIter=40)
-    assert result.converged and result.Nformal <= 20
-    assert "mali" in result.steps_by and result.records[-1].by == "nonlocal"
+def test_another_ionisation_stage_is_found_from_lte():
+    result = lw_rl.solve(context([He_9_atom()], [H_6_atom()]), quiet=True, NmaxIter=40)
+    assert result.converged and result.Nformal <= 10
+
+
+def test_a_plain_step_is_taken_where_no_equilibrium_is_found(monkeypatch):
+    solve, made = CoupledEquilibrium.solve, []
+
+    def not_at_first(self, *args):
+        made.append(self)
+        return None if len(made) == 1 else solve(self, *args)
+
+    monkeypatch.setattr(CoupledEquilibrium, "solve", not_at_first)
+    result = lw_rl.solve(problem("hydrogen"), quiet=True, NmaxIter=40)
+    assert result.converged and result.Nformal <= 8
+    assert result.records[0].by == "mali" and result.records[-1].by == "nonlocal"
 
 
 def test_complete_linearisation_takes_over_where_steps_shrink_slowly():
