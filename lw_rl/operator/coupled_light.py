@@ -332,6 +332,15 @@ class Ways(Protocol):
         ...
 
     @property
+    def follows(self) -> bool:
+        """Whether what the host leaves unbalanced, and what it never absorbed, are followed.
+
+        That is how transitions of one atom overlap, and what the local part of a rate is more than
+        the rate. Else the one is a constant share of what levels lose, and the other is cut off.
+        """
+        ...
+
+    @property
     def patience(self) -> float:
         """After how many corrections in vain, one after the other, the operator is given up."""
         ...

@@ -49,7 +49,7 @@ class Ways1D:
 
     Attributes
     ----------
-    still, far, builds, smoothing, patience
+    still, far, builds, smoothing, follows, patience
         See `lw_rl.operator.coupled_light.Ways`.
     """
 
@@ -57,6 +57,8 @@ class Ways1D:
     far: float = float("inf")
     builds: int = _MOST_BUILDS
     smoothing: int = 0
+    # Cut off, hydrogen with three levels beside Ca II takes 58 formal solutions on 20 depths for 7.
+    follows: bool = True
     patience: float = _PATIENCE
     _memory: dict[bool, Numbers] = field(default_factory=dict)
 

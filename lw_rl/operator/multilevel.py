@@ -144,6 +144,11 @@ class _Shared:
     where: Integers
 
     @classmethod
+    def none(cls) -> _Shared:
+        """Return that there are none."""
+        return cls(*(np.zeros(0, np.int64) for _ in range(4)))
+
+    @classmethod
     def of(cls, t: Transfer) -> _Shared:
         """Return those of lines and continua."""
         first: list[int] = []
@@ -303,7 +308,7 @@ class CoupledEquilibrium:
 
     def __post_init__(self) -> None:
         self._rows = Rows.of(self.transfer)
-        self._shared = _Shared.of(self.transfer)
+        self._shared = _Shared.of(self.transfer) if self.ways.follows else _Shared.none()
 
     def solve(
         self, rates: Rates, redistribution: Redistribution | None = None
@@ -550,6 +555,6 @@ class CoupledEquilibrium:
             n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect,
             anchored.shared.gain(n, response, n)[0], t.lower, t.upper, self._rows.up,
             self._rows.down, anchored.multiple, rate * row, strength, response.local * row,
-            t.inverse, response.net, response.share,
+            t.inverse, response.net, response.share, not self.ways.follows,
         )  # fmt: skip
         return swept, J

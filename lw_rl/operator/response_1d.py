@@ -475,6 +475,7 @@ def sweep(
     inverse: Array,
     net: Array,
     share: Array,
+    capped: bool = False,
 ) -> Array:
     """Return the populations in equilibrium with rates whose local part follows them.
 
@@ -504,6 +505,8 @@ def sweep(
         Factor on what every transition emits, [Ntransition, Nspace].
     local : Array
         From :func:`local_response`, times what there is on every row, [Nrow, Nspace].
+    capped : bool
+        Whether the local part of a rate is cut off where it is more than the rate.
 
     Returns
     -------
@@ -539,10 +542,13 @@ def sweep(
             # What of the rates is made here is in proportion to the new upper population.
             here = emitter * n[upper[t], k]
             up, down = local[one, k], local[other, k]
+            if capped and up * here > rate[one, k]:
+                up = rate[one, k] / here
+            if capped and down * here > rate[other, k]:
+                down = rate[other, k] / here
             rises = max(rate[one, k] - up * here, 0.0)
             P[upper[t], lower[t]] += rises
-            # What a rate's local part is more than the rate was never absorbed. (Were the local
-            # part capped instead, hydrogen beside Ca II would take 58 formal solutions for 7.)
+            # What a rate's local part is more than the rate was never absorbed.
             over = (rises - rate[one, k] + up * here) * n[lower[t], k]
             x = up * n[lower[t], k]
             if one == other:
