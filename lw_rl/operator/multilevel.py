@@ -355,8 +355,10 @@ class CoupledEquilibrium:
                 # What the rates are in the radiation field with scattering solved.
                 model, J = self._rates(n, response)
                 aim = self._sums(J)
-                aim[self._rows.up] *= rates.up / np.maximum(sums[self._rows.up], 1e-300)
-                factor = aim / np.maximum(model, 1e-300)
+                # Rates that vanish in a radiation field that does not hold have no equilibrium.
+                with np.errstate(over="ignore"):
+                    aim[self._rows.up] *= rates.up / np.maximum(sums[self._rows.up], 1e-300)
+                    factor = aim / np.maximum(model, 1e-300)
                 response = response.times(factor)
                 anchored = self._anchored(rates, sums, response)
             self._trap(response, anchored)
