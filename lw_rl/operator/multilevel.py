@@ -168,8 +168,8 @@ class _Shared:
                 at.append(v)
         return cls(*(np.array(x, np.int64) for x in (first, last, at, where)))
 
-    def gain(self, n: Array, response: _Response, lost: Array) -> tuple[Array, _Shared]:
-        """Return what the host's own equations leave unbalanced there, and where that matters.
+    def gain(self, n: Array, response: _Response) -> Array:
+        """Return what every level gains in the host's own equations there [m-3 s-1].
 
         Parameters
         ----------
@@ -177,25 +177,32 @@ class _Shared:
             Populations [m-3], [Nlevel, Nspace].
         response : _Response
             A linearisation.
+        """
+        return self._unbalanced(n, response, n)[0]
+
+    def mattering(self, n: Array, response: _Response, lost: Array) -> _Shared:
+        """Return all wavelengths but those that together bring less than `_NEGLIGIBLE` of it.
+
+        Parameters
+        ----------
+        n, response
+            As for :meth:`gain`.
         lost : Array
             What every level loses [m-3 s-1], [Nlevel, Nspace].
-
-        Returns
-        -------
-        gain : Array
-            Of every level [m-3 s-1], [Nlevel, Nspace].
-        shared : _Shared
-            All wavelengths but those that together bring less than `_NEGLIGIBLE` of it.
         """
+        share = self._unbalanced(n, response, lost)[1]
+        order = np.argsort(share)
+        kept = np.sort(order[np.cumsum(share[order]) > _NEGLIGIBLE])
+        return _Shared(self.first[kept], self.last[kept], self.at[kept], self.where)
+
+    def _unbalanced(self, n: Array, response: _Response, lost: Array) -> tuple[Array, Array]:
         t = response.radiation.transfer
-        gain, share = unbalanced(
+        found: tuple[Array, Array] = unbalanced(
             self.first, self.last, self.at, self.where, t.start, t.first, t.lower, t.upper,
             _atoms(t), t.emission, t.absorption, t.stimulated, t.profile, t.up, response.own, n,
             lost,
         )  # fmt: skip
-        order = np.argsort(share)
-        kept = np.sort(order[np.cumsum(share[order]) > _NEGLIGIBLE])
-        return gain, _Shared(self.first[kept], self.last[kept], self.at[kept], self.where)
+        return found
 
 
 def _atoms(t: Transfer) -> Integers:
@@ -435,8 +442,8 @@ class CoupledEquilibrium:
         lost = rates.collisions.sum(axis=0)
         np.add.at(lost, t.lower, rates.up)
         np.add.at(lost, t.upper, rates.down)
-        shared = self._shared.gain(rates.n, response, rates.n * lost)[1]
-        gain, _ = shared.gain(rates.n, response, rates.n * lost)
+        shared = self._shared.mattering(rates.n, response, rates.n * lost)
+        gain = shared.gain(rates.n, response)
         # What else there is stays the same share of the losses.
         defect = np.where(rates.defect == 0.0, 0.0, rates.defect - gain / rates.n)
         return _Anchored(multiple, spontaneous, defect / lost, shared)
@@ -555,7 +562,7 @@ class CoupledEquilibrium:
         rate, J = self._rates(n, response, strength)
         swept: Array = sweep(
             n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect,
-            anchored.shared.gain(n, response, n)[0], t.lower, t.upper, self._rows.up,
+            anchored.shared.gain(n, response), t.lower, t.upper, self._rows.up,
             self._rows.down, anchored.multiple, rate * row, strength, response.local * row,
             t.inverse, response.net, response.share, not self.ways.follows,
         )  # fmt: skip

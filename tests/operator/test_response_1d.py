@@ -157,7 +157,7 @@ def test_sweep_stays_in_equilibrium_and_returns_to_it():
         scale = aim / built.rates(r.n)
         return sweep(
             n, r.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect,
-            anchored.shared.gain(n, built.response, n)[0], t.lower, t.upper, op._rows.up,
+            anchored.shared.gain(n, built.response), t.lower, t.upper, op._rows.up,
             op._rows.down, anchored.multiple, built.rates(n) * scale, one,
             0.999 * built.response.local, t.inverse, built.response.net, built.response.share,
         )  # fmt: skip
@@ -188,7 +188,8 @@ def test_a_rate_that_is_less_than_its_own_part_leaves_an_equilibrium_alone():
 def test_what_the_host_leaves_unbalanced_is_what_its_equations_differ_by():
     e = Evaluated(solved("magnesium"))
     built = Built(e)
-    gain, kept = e.operator._shared.gain(built.n, built.response, built.n)
+    gain = e.operator._shared.gain(built.n, built.response)
+    kept = e.operator._shared.mattering(built.n, built.response, built.n)
     host = e.rates.defect * e.rates.n
     assert np.abs(gain - host).max() < 5e-3 * np.abs(host).max()
     assert 0 < len(kept.at) <= len(e.operator._shared.at)
