@@ -41,7 +41,7 @@ from .response_1d import emitters, local_response, seen, sweep, unbalanced
 __all__ = ["INVERTED", "CoupledEquilibrium"]
 
 #: Iterations of one linearisation, and how many of them before they are accelerated.
-_MOST_SWEEPS, _DELAY = 20, 3
+_MOST_SWEEPS, _DELAY = 60, 3
 #: Iterations that are combined, and the limit of a combined step in the logarithm.
 _WINDOW, _MAX_STEP = 8, 1.0
 #: By how much the last linearisation of a correction may still move the populations, in the
@@ -244,7 +244,9 @@ class _Emission:
         """Return those in a mean intensity, [Nspace, Nwave]."""
         if self.redistribution is None:
             return self.now
-        return self.redistribution.profiles(n, J)
+        found = self.redistribution.profiles(n, J)
+        size = np.abs(self.now)
+        return np.clip(found, 0.1 * size, 10.0 * size)
 
     def anchored(self, formal: _Anchored) -> _Anchored:
         """Return what ties the operator to the host's rates with the present profiles.
@@ -480,9 +482,9 @@ class CoupledEquilibrium:
             emitted = emission.following(n, J)
             change = np.log(new / n)
             size = largest(change)
-            if not np.isfinite(size):
-                return None
             changed = max(size, emission.change(emitted))
+            if not np.isfinite(changed):
+                return None
             if changed < max(solved * largest(np.log(new / rates.n)), _FLOOR):
                 return new, response
             if made < _DELAY or size > _MAX_STEP:
@@ -504,7 +506,7 @@ class CoupledEquilibrium:
             log = limit_step(xs[-1][: n.size], mixed[: n.size], _MAX_STEP)
             n = self._normalised(np.exp(log).reshape(n.shape), rates)
             response = emission.emit(emission.parted(mixed[n.size :], emitted), response)
-        return n, response
+        return (n, response) if size < _MAX_STEP else None
 
     def _normalised(self, n: Array, rates: Rates) -> Array:
         """Return populations that sum to the atoms there are."""

@@ -159,6 +159,18 @@ def propose(
     return correction(frame, np.minimum(np.maximum(action, -1.0), 1.0), estimate)
 
 
+def _couples(adapter: Adapter) -> bool:
+    """Whether the operator of all lines and continua is to be used.
+
+    It foresees how emission profiles follow the mean intensity, so that two-level atoms in partial
+    redistribution get it as well, where nothing moves: in a flow it takes longer than iterating
+    the profiles does.
+    """
+    at_rest = adapter.grid.Ndim == 1 and not adapter.moves
+    redistributes = any(map(adapter.redistributes, adapter.blocks))
+    return not adapter.line_sources or (at_rest and redistributes)
+
+
 @dataclass(frozen=True)
 class Depthwise:
     """A non-local approximate operator and a depth-wise policy correct the best state visited.
@@ -187,8 +199,8 @@ class Depthwise:
     Two-level atoms get this, in two dimensions with an operator that is applied without being made
     (`lw_rl.operator.two_level_2d`) and without a policy. Where an atom has more levels, all of them
     get the equilibrium of their coupled lines and continua (`lw_rl.schemes.multilevel`) and, where
-    that does not apply, what `Anderson` does. In partial redistribution these two get the plain
-    update (:class:`Safeguarded`).
+    that does not apply, what `Anderson` does. So do two-level atoms in partial redistribution in a
+    column at rest.
 
     Parameters
     ----------
@@ -226,7 +238,7 @@ class Depthwise:
         geometry = geometry_for(adapter.grid)
         driving = Driving(self.driver, adapter, history)
         driving.decide()
-        coupled = None if adapter.line_sources else coupled_step(adapter, history, driving.effort)
+        coupled = coupled_step(adapter, history, driving.effort) if _couples(adapter) else None
         return [
             self._prepared(adapter, driving, block, geometry, coupled) for block in adapter.blocks
         ]

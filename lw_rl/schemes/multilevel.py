@@ -120,7 +120,7 @@ class CoupledStep:
         if decision.relaxation != 1.0:
             return y + decision.relaxation * (image - y), step, image
         # Populations and emission profiles are combined together (`lw_rl.schemes.coupled`).
-        mixed = self.equations.redistributes and not self.equations.foresees
+        mixed = self.equations.redistributes
         if not ys or step > within or mixed:
             return image, step, image
         return limit_step(y, anderson_mix([*ys, y], [*images, image]), within), step, image
