@@ -241,7 +241,11 @@ class _Emission:
         return cls(redistribution, now, float(np.sqrt(n.size / now.size)), sums)
 
     def following(self, n: Array, J: Array) -> Array:
-        """Return those in a mean intensity, [Nspace, Nwave]."""
+        """Return those in a mean intensity, [Nspace, Nwave].
+
+        The host's are positive in equilibrium. Away from it they need not be, and run away then:
+        they change by a factor of ten at the most, and keep their sign.
+        """
         if self.redistribution is None:
             return self.now
         found = self.redistribution.profiles(n, J)
@@ -283,8 +287,7 @@ class _Emission:
         """Return the profiles of a combination, none below a tenth of what it is made of."""
         if self.redistribution is None:
             return self.now
-        least: Array = np.minimum(following, 0.1 * following)
-        return np.maximum(mixed / self.weight, least)
+        return np.maximum(mixed / self.weight, 0.1 * following)
 
 
 @dataclass

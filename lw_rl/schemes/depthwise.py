@@ -354,7 +354,13 @@ class Depthwise:
             return Step(None, by="mali", note=driving.noted())
         coupled = state[0].coupled
         if coupled is not None:
-            proposed = coupled.propose(evaluation, decision)
+            try:
+                proposed = coupled.propose(evaluation, decision)
+            except PolicyOutputError:
+                if not coupled.adapter.line_sources:
+                    raise
+                self._part(coupled.adapter, state)
+                return Step(None, by="mali", note="every line goes on by an operator of its own")
             if proposed is None:
                 return Step(None, by="mali", note=driving.noted())
             y_next, size, image = proposed
@@ -385,6 +391,13 @@ class Depthwise:
         else:
             by = ALONE if any(s.operator is not None for s in state) else _OTHERS.name
         return Step(y_next, estimate=estimate, by=by, note=note)
+
+    def _part(self, adapter: Adapter, state: list[BlockState]) -> None:
+        """Go on with an operator of every line instead of that of all of them."""
+        geometry = geometry_for(adapter.grid)
+        for k, s in enumerate(state):
+            state[k] = self._prepared(adapter, s.driving, s.block, geometry, None)
+            state[k].redistributed = True
 
     @staticmethod
     def _moved(evaluation: Evaluation, state: list[BlockState]) -> float:

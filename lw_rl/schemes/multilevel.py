@@ -30,6 +30,8 @@ __all__ = ["CoupledStep", "coupled_step"]
 #: Complete linearisation takes over after a step that is not smaller than the last one by this:
 #: random problem 3002 of the suite atoms takes 7 formal solutions, without it more than 10.
 _SLOW = 0.3
+#: Corrections in vain of two-level lines, which have an operator of their own to fall back on.
+_LINE_PATIENCE = 2
 
 
 @dataclass
@@ -64,6 +66,8 @@ class CoupledStep:
     vain : int
         Corrections of the operator, one after the other, that were not found, or not smaller
         than the one before.
+    patience : float
+        How many of them are too many.
     """
 
     adapter: Adapter
@@ -75,6 +79,7 @@ class CoupledStep:
     within: float = 1.0
     slow: bool = False
     vain: int = 0
+    patience: float = np.inf
 
     def propose(
         self, evaluation: Evaluation, decision: Decision
@@ -90,7 +95,7 @@ class CoupledStep:
         Raises
         ------
         PolicyOutputError
-            After too many corrections in vain (`Ways.patience`): another scheme is to take over.
+            After too many corrections in vain: another scheme is to take over.
         """
         adapter, y = self.adapter, evaluation.y
         complete = self.slow if decision.renew is None else decision.renew
@@ -103,7 +108,11 @@ class CoupledStep:
         rates = self.equations.rates(adapter.populations(y), adapter.switched)
         self.operator.transfer = transfer = self.equations.transfer
         redistribution = self.equations.redistribution(rates)
-        solved = self.operator.solve(rates, redistribution)
+        try:
+            solved = self.operator.solve(rates, redistribution)
+        except np.linalg.LinAlgError:
+            # Emission profiles of a state far off can make rates that no matrix holds.
+            solved = None
         if solved is None:
             self._note(helps=False)
             return None
@@ -128,7 +137,7 @@ class CoupledStep:
     def _note(self, helps: bool) -> None:
         """Note whether a correction helps; give up where too many did not."""
         self.vain = 0 if helps else self.vain + 1
-        if self.vain >= self.operator.ways.patience:
+        if self.vain >= self.patience:
             raise PolicyOutputError(f"{self.vain} corrections in vain, one after the other")
 
 
@@ -150,4 +159,6 @@ def coupled_step(
         ways = Ways2D(geometry, adapter.plane_light(equations.transfer.waves))
     effort = Effort() if effort is None else effort
     operator = CoupledEquilibrium(equations.transfer, effort, ways)
-    return CoupledStep(adapter, equations, operator, history, newton_step(adapter, effort))
+    patience = min(ways.patience, _LINE_PATIENCE if adapter.line_sources else np.inf)
+    newton = newton_step(adapter, effort)
+    return CoupledStep(adapter, equations, operator, history, newton, patience=patience)

@@ -15,7 +15,7 @@ from scheme_helpers import Driver
 from solver_helpers import Says, iterate, zeros
 
 import lw_rl
-from lw_rl import atmospheres, atoms
+from lw_rl import atmospheres, atoms, problems
 from lw_rl.certificate.history import History
 from lw_rl.certificate.settings import shipped
 from lw_rl.errors import PolicyOutputError
@@ -376,6 +376,42 @@ def test_no_policy_is_asked_in_partial_redistribution():
     result = lw_rl.solve(ctx, policy=policy, prd=True, quiet=True)
     assert result.converged
     assert "depthwise" not in result.steps_by and not policy.calls
+
+
+def redistributed(problem):
+    return replace(problem, prd=True).context()
+
+
+def own_equilibrium(ctx):
+    """The largest change that the host's own iteration makes in a copy of a context."""
+    after, before = copy.deepcopy(ctx), np.array(ctx.activeAtoms[0].n)
+    for _ in range(10):
+        after.formal_sol_gamma_matrices()
+        after.prd_redistribute(3, 0.0)
+        after.stat_equil()
+    return error(after, before)
+
+
+@pytest.mark.parametrize("Nspace", [None, 24])
+def test_in_a_column_at_rest_lines_foresee_their_emission_profiles(Nspace):
+    """On 24 depths the linearised light is negative in places: profiles have to stay positive."""
+    ctx = redistributed(problems.shipped_problem("CaII_K", "FALC", Nspace))
+    result = lw_rl.solve(ctx, prd=True, quiet=True)
+    assert result.converged and result.Nformal <= 6
+    assert set(result.steps_by) == {"nonlocal"}
+    assert own_equilibrium(ctx) < 1e-3
+
+
+def test_a_line_whose_profiles_cannot_be_foreseen_goes_on_by_its_own_operator():
+    ctx = redistributed(problems.random_problem("train", 7047))
+    notes = []
+    result = lw_rl.solve(
+        ctx, prd=True, quiet=True, NmaxIter=40,
+        callback=lambda proxy: notes.append(proxy.report.records[-1].note),
+    )  # fmt: skip
+    assert any("an operator of its own" in note for note in notes)
+    assert result.converged and result.Nformal <= 20
+    assert own_equilibrium(ctx) < 1e-3
 
 
 @pytest.mark.parametrize("settings", [{"window": 0}, {"window": -1}])
