@@ -2,12 +2,13 @@
 
 One more agent for each line and depth, all of one policy: each sees of its own line what it would
 see of a two-level atom's (`lw_rl.operator.equivalent_lines`), and what it answers is mapped to
-populations by the equilibrium of all levels. No call of the package does so by itself:
-`lw_rl.experiments.lines` says what it is worth.
+populations by the equilibrium of all levels. No call of the package does so by itself: the study
+`lw-rl study lines` says what it is worth.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,7 +34,7 @@ from .base import Step
 from .depthwise import ALONE, propose
 from .multilevel import CoupledStep, coupled_step
 
-__all__ = ["LineByLine", "LinesState", "SeenLine"]
+__all__ = ["LineByLine", "LinesState", "Look", "SeenLine", "lines_of"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,36 @@ class SeenLine:
     frame: Frame
     r: Array
     estimate: Array
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one formal solution tells of the lines, and where the operator leads.
+
+    Attributes
+    ----------
+    rates : Rates
+        Of the formal solution.
+    y, image : Array, Array or None
+        The next unknown by the coupled operator, or the host's plain update, and what that makes of
+        the state where it is combined with earlier ones.
+    size : float
+        Size of that step.
+    J : Array
+        Mean intensity at the coupled equations' wavelengths there, [Nwave, Nspace].
+    led : bool
+        Whether the operator, if it is one of all atoms, had an answer.
+    seen : mapping of int to SeenLine
+        The thick lines, by their place among all transitions.
+    """
+
+    rates: Rates
+    y: Array
+    image: Array | None
+    size: float
+    J: Array
+    led: bool
+    seen: Mapping[int, SeenLine]
 
 
 @dataclass
@@ -89,10 +120,28 @@ class LinesState:
     lines: EquivalentLines
     geometry: Plane1D
     history: History
-    asks: bool
+    asks: bool = True
     silent: set[int] = field(default_factory=set)
     last: dict[int, tuple[Array, Array]] = field(default_factory=dict)
     size: float = np.inf
+
+    def previous(self, k: int, seen: SeenLine) -> Previous | None:
+        """Return what the last step did to a line, None if there was none."""
+        return Previous(*self.last[k], seen.estimate) if k in self.last else None
+
+
+def lines_of(adapter: Adapter, history: History) -> LinesState | None:
+    """Return the lines of a context at the beginning of a solve.
+
+    None in two dimensions, and where the coupled operator does not apply: policies are trained in
+    one dimension.
+    """
+    geometry = geometry_for(adapter.grid)
+    coupled = coupled_step(adapter, history) if isinstance(geometry, Plane1D) else None
+    if coupled is None or not isinstance(geometry, Plane1D):
+        return None
+    lines = EquivalentLines(adapter, coupled.equations.transfer)
+    return LinesState(adapter, coupled, lines, geometry, history)
 
 
 @dataclass(frozen=True)
@@ -101,11 +150,12 @@ class LineByLine:
 
     Beside the coupled operator (`lw_rl.schemes.multilevel`) the estimate that a policy sees, and
     corrects, is that operator's step of the line. Instead of it, it is that of the line's own
-    two-level operator, all other rates held fixed, after the host's plain update.
+    two-level operator, all other rates held fixed, after the host's plain update; near the end
+    states are combined, as the coupled operator's are.
 
-    It is asked where a step is smaller than the one before, and in between these as its card says
-    (`Card.asked_within`, `Card.asked_after`). Where it fails the rest of the solve is the
-    operator's; of a line that is unlike what it knows it is not asked again.
+    It is asked as long as steps shrink, and in between as its card says (`Card.asked_within`,
+    `Card.asked_after`). Where it fails the rest of the solve is the operator's; it is not asked
+    again about a line that is unlike what it knows.
 
     Parameters
     ----------
@@ -122,12 +172,8 @@ class LineByLine:
     solves_scattering: bool = True
 
     def init(self, adapter: Adapter, history: History) -> LinesState | None:
-        """Prepare the lines; None where the coupled operator does not apply."""
-        coupled, geometry = coupled_step(adapter, history), geometry_for(adapter.grid)
-        if coupled is None or not isinstance(geometry, Plane1D) or coupled.equations.redistributes:
-            return None
-        lines = EquivalentLines(adapter, coupled.equations.transfer)
-        return LinesState(adapter, coupled, lines, geometry, history, asks=self.policy is not None)
+        """Prepare the lines."""
+        return lines_of(adapter, history)
 
     def couples(self, state: LinesState | None) -> bool:
         """Return whether its steps are those of an operator of all atoms."""
@@ -135,43 +181,51 @@ class LineByLine:
 
     def foresees(self, state: LinesState | None) -> bool:
         """Return whether its steps foresee how emission profiles follow them."""
-        return False
+        return state is not None and self.beside and state.coupled.equations.foresees
 
     def step(self, evaluation: Evaluation, state: LinesState | None) -> Step:
         """Correct the populations by what becomes of the lines."""
         if state is None or not evaluation.valid:
             return Step(None, by="mali")
-        adapter, y = state.adapter, evaluation.y
-        equations = state.coupled.equations
-        rates = equations.rates(adapter.populations(y), adapter.switched)
-        plain = _joined(adapter, evaluation.y_plain)
-        if self.beside:
-            proposed = state.coupled.propose(evaluation, FIXED)
-            if proposed is None:
-                return Step(None, by="mali")
-            y_next, size, image = proposed
-            J = adapter.radiation(equations.transfer.waves)
-        else:
-            y_next = image = evaluation.y_plain
-            size, J = largest(evaluation.r), rates.J
-        n = _joined(adapter, y_next)
-        seen = self.seen(rates, plain, n if self.beside else None, state)
-        factors, note = self._asked(seen, n, size, state)
-        if factors:
-            first_level = state.lines.transfer.first_level
-            new = state.lines.corrected(n, rates, J, factors)
-            away = adapter.unknown(np.split(new, first_level[1:])) - y_next
+        look = self.look(evaluation, state)
+        if not look.led:
+            return Step(None, by="mali")
+        steps, by, note = self._asked(look, state)
+        y_next, image, state.size = look.y, look.image, look.size
+        away = self.lead(look, steps, state)
+        if away is not None:
             y_next = y_next + away
             image = y_next if image is None else image + away
-            size = largest(y_next - y)
+            state.size = largest(y_next - evaluation.y)
         if not self.beside:
-            y_next = self._mixed(y, y_next, size, state)
-        state.size = size
-        by = self.name if factors and self.policy is not None else ALONE
-        return Step(y_next, estimate=relative(size), by=by, image=image, note=note)
+            y_next = self._mixed(evaluation.y, y_next, state)
+        return Step(y_next, estimate=relative(state.size), by=by, image=image, note=note)
 
-    def seen(
-        self, rates: Rates, plain: Array, ahead: Array | None, state: LinesState
+    def look(self, evaluation: Evaluation, state: LinesState) -> Look:
+        """Return what a formal solution tells of the lines, and where the operator leads.
+
+        Raises
+        ------
+        PolicyOutputError
+            If the coupled operator's corrections have been in vain too often.
+        """
+        adapter, coupled, y = state.adapter, state.coupled, evaluation.y
+        rates = coupled.equations.rates(adapter.populations(y), adapter.switched)
+        plain = _joined(adapter, evaluation.y_plain)
+        y_next, size, J, led = evaluation.y_plain, largest(evaluation.r), rates.J, True
+        image: Array | None = y_next
+        if self.beside:
+            proposed = coupled.propose(evaluation, FIXED)
+            led = proposed is not None
+            if proposed is not None:
+                y_next, size, image = proposed
+                J = adapter.radiation(coupled.equations.transfer.waves)
+        ahead = _joined(adapter, y_next) if self.beside else None
+        return Look(rates, y_next, image, size, J, led, self._seen(rates, plain, ahead, state))
+
+    @staticmethod
+    def _seen(
+        rates: Rates, plain: Array, ahead: Array | None, state: LinesState
     ) -> dict[int, SeenLine]:
         """Return what the agents of every thick line see.
 
@@ -179,80 +233,97 @@ class LineByLine:
         ----------
         rates : Rates
             Of the formal solution.
-        plain : Array
-            Populations after the plain update [m-3], [Nlevel, Nspace].
-        ahead : Array or None
-            Those after the coupled operator's step; None for the lines' own operators.
+        plain, ahead : Array, Array or None
+            Populations after the plain update and after the coupled operator's step [m-3],
+            [Nlevel, Nspace]; without the latter lines have operators of their own.
         state : LinesState
             As it is.
         """
+        if state.coupled.equations.redistributes:
+            # Policies are trained at complete redistribution.
+            return {}
         found = {}
         for k, line in state.lines.seen(rates).items():
             after = state.lines.source(k, plain)
             if not line.thick or after is None:
                 continue
+            there: Array | None
             if ahead is None:
                 rays = state.geometry.rays(line.physics, line.profile)
-                operator = TwoLevelOperator(
-                    line.physics, line.y, state.geometry, rays, line.profile
-                )
-                if not operator.regular:
-                    continue
-                estimate = to_log(operator.error(line.y, line.lambda_residual))
+                own = TwoLevelOperator(line.physics, line.y, state.geometry, rays, line.profile)
+                there = line.y + to_log(own.error(line.y, line.lambda_residual))
+                there = there if own.regular else None
             else:
                 there = state.lines.source(k, ahead)
-                if there is None:
-                    continue
-                estimate = there - line.y
-            found[k] = SeenLine(line, make_frame(line.physics), after - line.y, estimate)
+            if there is not None:
+                frame = make_frame(line.physics)
+                found[k] = SeenLine(line, frame, after - line.y, there - line.y)
         return found
 
-    def _asked(
-        self, seen: dict[int, SeenLine], n: Array, size: float, state: LinesState
-    ) -> tuple[dict[int, tuple[Array, Array]], str]:
-        """Return how bright lines are in `n` and after their corrections, and what to say."""
+    def _asked(self, look: Look, state: LinesState) -> tuple[dict[int, Array], str, str]:
+        """Return the correction of every line, whose the step is, and what there is to say."""
+        steps = {k: s.estimate for k, s in look.seen.items()}
         card = card_of(self.policy)
-        if not size < state.size or not size < (card.asked_within or np.inf):
+        if not look.size < min(state.size, card.asked_within or np.inf):
             state.asks = False
-        asks = state.asks and not size < card.asked_after * state.size
-        steps = {k: s.estimate for k, s in seen.items()}
-        note = ""
-        for k in sorted(seen.keys() - state.silent) if asks else ():
-            s, last = seen[k], state.last.get(k)
-            previous = None if last is None else Previous(*last, s.estimate)
+        if self.policy is None or not state.asks or look.size < card.asked_after * state.size:
+            state.last.clear()
+            return steps, ALONE, ""
+        for k in sorted(look.seen.keys() - state.silent):
+            s = look.seen[k]
             try:
-                assert self.policy is not None
-                steps[k] = propose(self.policy, s.frame, s.line.y, s.r, s.estimate, previous)
-                state.last[k] = steps[k], s.estimate
+                steps[k] = propose(
+                    self.policy, s.frame, s.line.y, s.r, s.estimate, state.previous(k, s)
+                )
             except OutOfRangeError:
                 state.silent.add(k)
             except PolicyOutputError as err:
-                state.asks, note = False, f"left to the operator: {err}"
-                steps = {k: s.estimate for k, s in seen.items()}
-                break
-        if not asks or note:
-            state.last.clear()
-            if self.beside:
-                return {}, note
-        factors = {}
-        for k, s in seen.items():
-            there = state.lines.source(k, n)
-            if there is not None and not (self.beside and steps[k] is s.estimate):
-                before, after = (
-                    s.line.brightness(y, state.geometry) for y in (there, s.line.y + steps[k])
-                )
-                # Rates are those of where the coupled operator leads, or of the formal solution.
-                factors[k] = (
-                    (np.ones_like(before), after / before) if self.beside else (before, after)
-                )
-        return factors, note
+                state.asks = False
+                state.last.clear()
+                own = {k: s.estimate for k, s in look.seen.items()}
+                return own, ALONE, f"left to the operator: {err}"
+        answered = look.seen.keys() - state.silent
+        state.last = {k: (steps[k], look.seen[k].estimate) for k in answered}
+        return steps, self.name if answered else ALONE, ""
+
+    def lead(self, look: Look, steps: Mapping[int, Array], state: LinesState) -> Array | None:
+        """Return where corrections of lines lead from the operator's step, [Nunknown].
+
+        None where it is nowhere else.
+
+        Parameters
+        ----------
+        look : Look
+            From :meth:`look`.
+        steps : mapping of int to Array
+            Correction of ln S of every line that was seen, the operator's included, [Nspace].
+        state : LinesState
+            As it is.
+        """
+        adapter, lines = state.adapter, state.lines
+        n, factors = _joined(adapter, look.y), {}
+        for k, step in steps.items():
+            seen = look.seen[k]
+            there = lines.source(k, n)
+            if there is None or (self.beside and step is seen.estimate):
+                continue
+            before = seen.line.brightness(there, state.geometry)
+            after = seen.line.brightness(seen.line.y + step, state.geometry)
+            # Rates are those of where the coupled operator leads, or of the formal solution.
+            factors[k] = (np.ones_like(before), after / before) if self.beside else (before, after)
+        if not factors:
+            return None
+        new = lines.corrected(n, look.rates, look.J, factors)
+        parts = np.split(new, lines.transfer.first_level[1:])
+        away: Array = adapter.unknown(parts) - look.y
+        return away
 
     @staticmethod
-    def _mixed(y: Array, image: Array, size: float, state: LinesState) -> Array:
+    def _mixed(y: Array, image: Array, state: LinesState) -> Array:
         """Return the image combined with those of states nearby, as the coupled operator's are."""
         within = shipped().moved
         ys, images = state.history.images(within)
-        if not ys or size > within:
+        if not ys or state.size > within:
             return image
         return limit_step(y, anderson_mix([*ys, y], [*images, image]), within)
 
