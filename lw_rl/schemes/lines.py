@@ -20,9 +20,9 @@ from ..errors import OutOfRangeError, PolicyOutputError
 from ..extrapolation import anderson_mix
 from ..host.adapter import Adapter
 from ..host.equations import Rates
-from ..host.state import Evaluation
+from ..host.state import Block, Evaluation
 from ..norms import largest, limit_step, relative, to_log
-from ..operator.base import geometry_for
+from ..operator.base import EquilibriumOperator, geometry_for
 from ..operator.equivalent_lines import EquivalentLine, EquivalentLines
 from ..operator.lambda_1d import Plane1D
 from ..operator.two_level import TwoLevelOperator
@@ -174,6 +174,14 @@ class LineByLine:
     def init(self, adapter: Adapter, history: History) -> LinesState | None:
         """Prepare the lines."""
         return lines_of(adapter, history)
+
+    def operators(self, state: LinesState | None) -> dict[Block, EquilibriumOperator]:
+        """Return no operators: those of lines are of one formal solution only."""
+        return {}
+
+    def operator_factor(self, state: LinesState | None) -> float | None:
+        """Return None: what the operator says of the error is as for `Depthwise`."""
+        return None
 
     def couples(self, state: LinesState | None) -> bool:
         """Return whether its steps are those of an operator of all atoms."""
