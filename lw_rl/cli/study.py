@@ -31,6 +31,8 @@ __all__ = ["study"]
 @click.option("--validation", type=click.IntRange(min=1), default=40, show_default=True,
               help="Problems of the validation stream.")  # fmt: skip
 @folder_option("runs/study", "Folder of the runs, the result file and the figure.")
+@click.option("--report-only", is_flag=True,
+              help="lines: run nothing, report on what is finished.")  # fmt: skip
 @readme_option("Renew the study's block in this file.")
 @json_option("the result")
 @quiet_option()
@@ -43,6 +45,7 @@ def study(
     problems: int,
     validation: int,
     out: Path,
+    report_only: bool,
     readme: Path | None,
     as_json: bool,
     quiet: bool,
@@ -71,7 +74,10 @@ def study(
         _drive(ctx, seeds or 5, steps or 4000, problems, validation, out, readme, as_json, quiet)
         return
     if name == "lines":
-        _lines(ctx, seeds or 5, steps or 2000, problems, validation, out, readme, as_json, quiet)
+        _lines(
+            ctx, seeds or 5, steps or 2000, problems, validation, out, report_only, readme,
+            as_json, quiet,
+        )  # fmt: skip
         return
     from rich.markdown import Markdown
 
@@ -154,7 +160,7 @@ def _drive(
 
 def _lines(
     ctx: click.Context, seeds: int, steps: int, problems: int, number: int, out: Path,
-    readme: Path | None, as_json: bool, quiet: bool,
+    report_only: bool, readme: Path | None, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     from rich.markdown import Markdown
 
@@ -169,13 +175,20 @@ def _lines(
         steps=steps, problems=problems, checkpoint_every=max(1, steps // 4),
         warmup=min(400, steps // 2), workers=False,
     )  # fmt: skip
-    with progress_bar(quiet, time_left=True) as bar:
-        task = bar.add_task("training", total=None)
+    every = range(1, seeds + 1)
+    if report_only:
+        try:
+            found = lines.gather(args, every, number, out, partial=True)
+        except FileNotFoundError as error:
+            raise click.ClickException(f"too little is finished to report on: {error}") from error
+    else:
+        with progress_bar(quiet, time_left=True) as bar:
+            task = bar.add_task("training", total=None)
 
-        def advance(key: str, done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, description=key)
+            def advance(key: str, done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total, description=key)
 
-        found = lines.run(args, range(1, seeds + 1), number, out, progress=advance)
+            found = lines.run(args, every, number, out, progress=advance)
     result = {"command": command_line(ctx), **found}
     write_json(out / "lines.json", result)
     text = lines.markdown(result)

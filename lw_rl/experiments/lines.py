@@ -1,7 +1,8 @@
 """What a policy of two-level lines adds on atoms with many levels, beside an operator or instead.
 
 Policies that were trained on two-level lines, the one that ships and one of each seed, are asked
-about every thick line of other atoms (`lw_rl.schemes.lines`). Formal solutions are those to a true
+about every thick line of other atoms (`lw_rl.schemes.lines`). What no policy exceeds is what one
+would do that knew the solution of every line. Formal solutions are those to a true
 error of 1e-3 (`lw_rl.benchmark.reference`), processor time is that of the whole call, certified
 stop included, over that of an iteration of MALI in the same process.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import lightweaver as lw
 import numpy as np
 
+from ..arrays import Array
 from ..benchmark.reference import true_error
 from ..benchmark.store import Store, default_folder, fingerprint
 from ..files import Json
@@ -27,13 +29,13 @@ from ..policies import actor
 from ..policies.card import Card
 from ..problems import Problem, random_problem, shipped_problem
 from ..schemes import Policy, Safeguarded, make_scheme
-from ..schemes.lines import LineByLine
+from ..schemes.lines import LineByLine, LinesState, Look
 from ..training.train import Args, train
 from .quartiles import quartiles
 from .store import OnFinished, kept_experiments, outcome, run_experiments
 from .text import table
 
-__all__ = ["DEPTHS", "ROWS", "Row", "Solve", "markdown", "problems", "run"]
+__all__ = ["DEPTHS", "ROWS", "Row", "Solve", "gather", "markdown", "problems", "run"]
 
 #: Depths of FAL-C.
 DEPTHS = (82, 328)
@@ -59,7 +61,7 @@ class Row:
     name : str
     policy : str
         "" for none, "card" for the one that ships within what its card says, "always" for the one
-        that ships without that and for those of the seeds.
+        that ships without that and for those of the seeds, "exact" for one that knows the solution.
     beside : bool or None
         As for `LineByLine`; None for a scheme that has a name.
     """
@@ -76,8 +78,30 @@ ROWS = (
     Row("nonlocal"),
     Row("policy beside it, as its card says", "card", beside=True),
     Row("policy beside it, always asked", "always", beside=True),
+    Row("exact corrections of lines, instead", "exact", beside=False),
+    Row("exact corrections of lines, beside it", "exact", beside=True),
 )
 _NAMES = {"mali_scattering": "MALI, scattering solved", "nonlocal": "coupled operator alone"}
+
+
+@dataclass(frozen=True)
+class Exact(LineByLine):
+    """What a policy would do that knew the solution: no other does better.
+
+    Attributes
+    ----------
+    solution : Array
+        Populations [m-3], [Nlevel, Nspace].
+    """
+
+    solution: Array = field(default_factory=lambda: np.zeros((0, 0)))
+
+    def _asked(self, look: Look, state: LinesState) -> tuple[dict[int, Array], str, str]:
+        steps = {}
+        for k, seen in look.seen.items():
+            there = state.lines.source(k, self.solution)
+            steps[k] = seen.estimate if there is None else there - seen.line.y
+        return steps, self.name, ""
 
 
 @dataclass(frozen=True)
@@ -140,16 +164,19 @@ def problems(number: int) -> list[Problem]:
     number : int
         Of the stream ``"atoms"``.
     """
-    fal = [shipped_problem(a, "FALC", N) for N in DEPTHS for a in _ATOMS]
-    return [*fal, *(random_problem("atoms", k) for k in range(number))]
+    fal = [[shipped_problem(a, "FALC", N) for a in _ATOMS] for N in DEPTHS]
+    # The dearest last.
+    return [*fal[0], *(random_problem("atoms", k) for k in range(number)), *fal[1]]
 
 
 def _work(number: int, seeds: Sequence[int], training: Mapping[str, Any]) -> list[Solve]:
+    # What ships first: it is enough for a table.
     return [
         Solve(problem, row, seed, training)
+        for seed in (0, *seeds)
         for problem in problems(number)
         for row in ROWS
-        for seed in ((0, *seeds) if row.policy == "always" else (0,))
+        if seed == 0 or row.policy == "always"
     ]
 
 
@@ -187,11 +214,34 @@ def run(
     for seed in seeds:
         if not (_folder(out, seed) / "policy.json").exists():
             trainer(replace(args, out=str(_folder(out, seed)), seed=seed))
-    training = {"steps": args.steps, "problems": args.problems}
+    run_experiments(out, _work(number, seeds, _training(args)), _run_one, workers, progress)
+    return gather(args, seeds, number, out)
+
+
+def gather(args: Args, seeds: Sequence[int], number: int, out: Path, partial: bool = False) -> Json:
+    """Return the result of what is finished.
+
+    Parameters
+    ----------
+    args, seeds, number, out
+        As for :func:`run`.
+    partial : bool, optional
+        Whether solves with the policies of seeds may be missing (default: False).
+
+    Raises
+    ------
+    FileNotFoundError
+        If one that is needed is missing, or was run with other settings.
+    """
+    training = _training(args)
     work = _work(number, seeds, training)
-    run_experiments(out, work, _run_one, workers, progress)
-    found = [{**s.config, **kept["outcome"]} for s, kept in kept_experiments(out, work)]
-    return {"seeds": list(seeds), "training": training, "solves": found}
+    kept = kept_experiments(out, work, partial)
+    found = [{**s.config, **k["outcome"]} for s, k in kept]
+    return {"seeds": list(seeds), "training": training, "all": len(work), "solves": found}
+
+
+def _training(args: Args) -> Json:
+    return {"steps": args.steps, "problems": args.problems}
 
 
 def _folder(out: Path, seed: int) -> Path:
@@ -208,8 +258,9 @@ def _solved(experiment: Solve, directory: Path) -> Json:
     ctx = problem.context()
     known = Store(default_folder(), directory / "solves")
     n_ref = known.reference(fingerprint(problem, ctx), ctx, problem.prd).n
-    policy = _Counted(_policy(experiment, directory)) if row.policy else None
-    scheme = _scheme(row, policy)
+    asks = row.policy in ("card", "always")
+    policy = _Counted(_policy(experiment, directory)) if asks else None
+    scheme = _scheme(row, policy, np.concatenate(n_ref))
     if row not in _compiled:
         _call(ctx, scheme, _COMPILING)
         _compiled.add(row)
@@ -247,9 +298,11 @@ def _policy(experiment: Solve, directory: Path) -> actor.Actor:
     return shipped if experiment.row.policy == "card" else shipped.without_limits()
 
 
-def _scheme(row: Row, policy: Policy | None) -> Safeguarded:
+def _scheme(row: Row, policy: Policy | None, solution: Array) -> Safeguarded:
     if row.beside is None:
         return make_scheme(row.name)
+    if row.policy == "exact":
+        return Safeguarded(Exact(None, row.beside, solution=solution))
     return Safeguarded(LineByLine(policy, row.beside))
 
 
@@ -303,6 +356,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         "left out); over seeds median and, in square brackets, quartiles of that. Within its "
         f"limits the policy that ships was asked about lines {share[1]} times and had an answer "
         f"{share[0]} times. {len(lost)} of {len(solves)} solves stopped above the tolerance."
+        + ("" if len(solves) == result["all"] else f" Not finished: of {result['all']} solves.")
     )
 
 

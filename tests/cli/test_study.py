@@ -83,3 +83,9 @@ def test_lines_are_studied_by_an_experiment_of_their_own(tmp_path, monkeypatch):
     assert (args.steps, args.workers, seeds, number) == (2000, False, [1], 3)
     assert "| a table |" in readme.read_text()
     assert json.loads((tmp_path / "lines.json").read_text())["command"].startswith("lw-rl study")
+
+
+def test_a_report_on_lines_needs_what_ships_to_be_finished(tmp_path):
+    words = ["study", "lines", "--report-only", "--out", str(tmp_path), "--quiet"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 1 and "too little is finished to report on" in done.output
