@@ -32,7 +32,7 @@ from ..schemes import Policy, Safeguarded, make_scheme
 from ..schemes.lines import LineByLine, LinesState, Look
 from ..training.train import Args, train
 from .quartiles import quartiles
-from .store import OnFinished, kept_experiments, outcome, run_experiments
+from .store import OnFinished, finished, kept_experiments, outcome, run_experiments
 from .text import table
 
 __all__ = ["DEPTHS", "ROWS", "Row", "Solve", "gather", "markdown", "problems", "run"]
@@ -226,7 +226,7 @@ def gather(args: Args, seeds: Sequence[int], number: int, out: Path, partial: bo
     args, seeds, number, out
         As for :func:`run`.
     partial : bool, optional
-        Whether solves with the policies of seeds may be missing (default: False).
+        Whether problems may be missing, and solves with the policies of seeds (default: False).
 
     Raises
     ------
@@ -234,8 +234,13 @@ def gather(args: Args, seeds: Sequence[int], number: int, out: Path, partial: bo
         If one that is needed is missing, or was run with other settings.
     """
     training = _training(args)
-    work = _work(number, seeds, training)
-    kept = kept_experiments(out, work, partial)
+    work = wanted = _work(number, seeds, training)
+    if partial:
+        begun = {s.problem.name for s in work if s.seed == 0 and finished(out, s) is None}
+        wanted = [s for s in work if s.problem.name not in begun]
+        if not wanted:
+            raise FileNotFoundError(f"no problem in {out} is solved by every scheme")
+    kept = kept_experiments(out, wanted, partial)
     found = [{**s.config, **k["outcome"]} for s, k in kept]
     return {"seeds": list(seeds), "training": training, "all": len(work), "solves": found}
 
@@ -343,8 +348,10 @@ def markdown(result: Mapping[str, Any]) -> str:
         for of, seeds in trained:
             cells = []
             for found in kinds.values():
-                mine = [s for s in found if s["row"] == row.name and s["seed"] in seeds]
-                cells += [_cell(mine, what, seeds) for what in ("to", "stop", "iterations")]
+                mine = [s for s in found if s["row"] == row.name]
+                number = len({s["problem"] for s in found})
+                whole = [k for k in seeds if sum(s["seed"] == k for s in mine) == number]
+                cells += [_cell(mine, what, whole) for what in ("to", "stop", "iterations")]
             rows.append([_NAMES.get(row.name, row.name) + of, *cells])
     asked = [s for s in solves if s["policy"] == "card"]
     share = sum(s["answered"] for s in asked), sum(s["asked"] for s in asked)
@@ -353,7 +360,8 @@ def markdown(result: Mapping[str, Any]) -> str:
         f"{table(head, rows, numbers=True)}\n\n"
         "Formal solutions to a true error of 1e-3 and at the certified stop, and processor time "
         "of the call in iterations of MALI: mean over problems (those that failed, in brackets, "
-        "left out); over seeds median and, in square brackets, quartiles of that. Within its "
+        "left out); over seeds median and, in square brackets, quartiles of that and their number. "
+        "Within its "
         f"limits the policy that ships was asked about lines {share[1]} times and had an answer "
         f"{share[0]} times. {len(lost)} of {len(solves)} solves stopped above the tolerance."
         + ("" if len(solves) == result["all"] else f" Not finished: of {result['all']} solves.")
@@ -365,6 +373,8 @@ def _of(found: Mapping[str, Any], N: int) -> bool:
 
 
 def _cell(found: Sequence[Mapping[str, Any]], what: str, seeds: Sequence[int]) -> str:
+    if not seeds:
+        return ""
     means, failed = [], 0
     for seed in seeds:
         mine = [s for s in found if s["seed"] == seed]
@@ -377,5 +387,5 @@ def _cell(found: Sequence[Mapping[str, Any]], what: str, seeds: Sequence[int]) -
         return "never"
     text = f"{q['median']:.1f}"
     if len(seeds) > 1:
-        text += f" [{q['q25']:.1f}, {q['q75']:.1f}]"
+        text += f" [{q['q25']:.1f}, {q['q75']:.1f}; {len(seeds)}]"
     return text + (f" ({failed})" if failed else "")
