@@ -374,7 +374,7 @@ def _of(found: Mapping[str, Any], N: int) -> bool:
 
 def _cell(found: Sequence[Mapping[str, Any]], what: str, seeds: Sequence[int]) -> str:
     if not seeds:
-        return ""
+        return "-"
     means, failed = [], 0
     for seed in seeds:
         mine = [s for s in found if s["seed"] == seed]
