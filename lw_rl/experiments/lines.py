@@ -339,7 +339,10 @@ def markdown(result: Mapping[str, Any]) -> str:
     kinds = {f"FAL-C, {N} depths": [s for s in solves if _of(s, N)] for N in DEPTHS}
     kinds["random"] = [s for s in solves if s["problem"].startswith("atoms ")]
     kinds = {kind: found for kind, found in kinds.items() if found}
-    head = ["", *(f"{kind}: {what}" for kind in kinds for what in ("to 1e-3", "stop", "time"))]
+    head = [""]
+    for kind, found in kinds.items():
+        atoms = ", ".join(dict.fromkeys(_atom(s["problem"]) for s in found))
+        head += [f"{kind} ({atoms}): to 1e-3", "stop", "time"]
     rows = []
     for row in ROWS:
         trained = [("", [0])]
@@ -366,6 +369,10 @@ def markdown(result: Mapping[str, Any]) -> str:
         f"{share[0]} times. {len(lost)} of {len(solves)} solves stopped above the tolerance."
         + ("" if len(solves) == result["all"] else f" Not finished: of {result['all']} solves.")
     )
+
+
+def _atom(problem: str) -> str:
+    return problem.split()[-1 if problem.startswith("atoms ") else 0]
 
 
 def _of(found: Mapping[str, Any], N: int) -> bool:
