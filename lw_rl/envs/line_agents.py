@@ -113,7 +113,10 @@ class LineAgents:
             k: correction(self._frame(k), action[:, self._places[k]], s.estimate)
             for k, s in look.seen.items()
         }
-        away = _BESIDE.lead(look, steps, state)
+        try:
+            away = _BESIDE.lead(look, steps, state)
+        except np.linalg.LinAlgError:
+            return np.full(action.shape, -REWARD_CLIP), False
         y = look.y if away is None else look.y + away
         state.last = {k: (step, look.seen[k].estimate) for k, step in steps.items()}
         state.history.add(Visit(before, False, image=y))
@@ -161,11 +164,20 @@ class LineAgents:
         if not evaluation.valid:
             self.adapter.restore(before)
             return False
-        self._evaluation: Evaluation = evaluation
         try:
-            self._look: Look = _BESIDE.look(evaluation, self._state)
+            look = self._looked(evaluation)
+        except np.linalg.LinAlgError:
+            # So far away that the operator's equations have no solution.
+            self.adapter.restore(before)
+            return False
+        self._evaluation: Evaluation = evaluation
+        self._look: Look = look
+        return True
+
+    def _looked(self, evaluation: Evaluation) -> Look:
+        try:
+            return _BESIDE.look(evaluation, self._state)
         except PolicyOutputError:
             # The coupled operator gets nowhere: an agent may.
             self._state.coupled.vain = 0
-            self._look = _BESIDE.look(evaluation, self._state)
-        return True
+            return _BESIDE.look(evaluation, self._state)

@@ -155,3 +155,17 @@ def test_hindsight_pairs_are_of_one_line_alone(env):
     env.reset(seed=0)
     with pytest.raises(ContextError, match="hindsight pairs are of one line alone"):
         _ = env.physics
+
+
+@pytest.mark.parametrize("what", ["look", "lead"])
+def test_equations_without_a_solution_end_the_episode(env, monkeypatch, what):
+    env.reset(seed=0)
+    before = env._agents[0]._evaluation
+
+    def singular(*args):
+        raise np.linalg.LinAlgError("singular")
+
+    monkeypatch.setattr(line_agents.LineByLine, what, singular)
+    observation, reward, ends, *_ = env.step(silence(env))
+    assert ends and reward == -REWARD_CLIP and np.all(np.isfinite(observation))
+    assert env._agents[0]._evaluation is before
