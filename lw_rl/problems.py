@@ -259,6 +259,11 @@ class Problem:
         return self.atom in atoms.known_lines()
 
     @property
+    def lines(self) -> int:
+        """Lines of its atoms."""
+        return sum(len(atom.lines) for atom in atoms.make_all(self.atom))
+
+    @property
     def plane(self) -> bool:
         """Whether it has two dimensions."""
         return isinstance(self.atmosphere, PlaneModel)

@@ -21,7 +21,7 @@ __all__ = ["study"]
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["learner", "architecture", "drive"]))
+@click.argument("name", type=click.Choice(["learner", "architecture", "drive", "lines"]))
 @click.option("--seeds", type=click.IntRange(min=1),
               help="Seeds of every variant: 1, 2, ...  [default: 3, or 2]")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1),
@@ -31,6 +31,8 @@ __all__ = ["study"]
 @click.option("--validation", type=click.IntRange(min=1), default=40, show_default=True,
               help="Problems of the validation stream.")  # fmt: skip
 @folder_option("runs/study", "Folder of the runs, the result file and the figure.")
+@click.option("--report-only", is_flag=True,
+              help="lines: run nothing, report on what is finished.")  # fmt: skip
 @readme_option("Renew the study's block in this file.")
 @json_option("the result")
 @quiet_option()
@@ -43,6 +45,7 @@ def study(
     problems: int,
     validation: int,
     out: Path,
+    report_only: bool,
     readme: Path | None,
     as_json: bool,
     quiet: bool,
@@ -54,6 +57,8 @@ def study(
     architecture  sizes of the network, by imitation of demonstrations alone
     drive         what a learned driver gains over fixed settings, a bandit and a tree; --problems
                   and --validation count all kinds together
+    lines         what policies of two-level lines add on atoms with many levels, beside the coupled
+                  operator and instead of it; --validation counts random atoms
 
     A study that was interrupted goes on where it was.
 
@@ -62,10 +67,17 @@ def study(
       lw-rl study learner --seeds 3
       lw-rl study architecture
       lw-rl study drive --seeds 5 --steps 4000 --problems 200 --validation 500
+      lw-rl study lines --seeds 5 --validation 4
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     require_training()
     if name == "drive":
         _drive(ctx, seeds or 5, steps or 4000, problems, validation, out, readme, as_json, quiet)
+        return
+    if name == "lines":
+        _lines(
+            ctx, seeds or 5, steps or 2000, problems, validation, out, report_only, readme,
+            as_json, quiet,
+        )  # fmt: skip
         return
     from rich.markdown import Markdown
 
@@ -144,3 +156,46 @@ def _drive(
     elif not quiet:
         output(quiet, width=150).print(Markdown(text))
         click.echo(f"results: {out / 'drive.json'}")
+
+
+def _lines(
+    ctx: click.Context, seeds: int, steps: int, problems: int, number: int, out: Path,
+    report_only: bool, readme: Path | None, as_json: bool, quiet: bool,
+) -> None:  # fmt: skip
+    from rich.markdown import Markdown
+
+    from ..benchmark.readme import renew_block, require_blocks
+    from ..experiments import lines
+    from ..files import write_json
+    from ..training.train import Args
+
+    if readme is not None:
+        require_blocks(readme.read_text(), ["lines"])
+    args = Args(
+        steps=steps, problems=problems, checkpoint_every=max(1, steps // 4),
+        warmup=min(400, steps // 2), workers=False,
+    )  # fmt: skip
+    every = range(1, seeds + 1)
+    if report_only:
+        try:
+            found = lines.gather(args, every, number, out, partial=True)
+        except FileNotFoundError as error:
+            raise click.ClickException(f"too little is finished to report on: {error}") from error
+    else:
+        with progress_bar(quiet, time_left=True) as bar:
+            task = bar.add_task("training", total=None)
+
+            def advance(key: str, done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total, description=key)
+
+            found = lines.run(args, every, number, out, progress=advance)
+    result = {"command": command_line(ctx), **found}
+    write_json(out / "lines.json", result)
+    text = lines.markdown(result)
+    if readme is not None:
+        renew_block(readme, "lines", text)
+    if as_json:
+        click.echo(json.dumps(result))
+    elif not quiet:
+        output(quiet, width=150).print(Markdown(text))
+        click.echo(f"results: {out / 'lines.json'}")

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ..arrays import Array, Single
+from ..errors import ContextError
 from ..files import Json
 from ..host.state import LinePhysics
 from ..norms import to_log
@@ -25,6 +26,7 @@ from ..policies.observation import (
     size_of,
 )
 from ..problems import Problem, random_problem
+from .line_agents import LineAgents
 from .prepared import Prepared, prepare
 from .reward import REWARD_CLIP, reward_map
 
@@ -65,21 +67,28 @@ class Visit(NamedTuple):
 
 
 class StatEquil(gym.Env[Single, Single]):
-    """Drive a two-level atom in a Lightweaver context to statistical equilibrium.
+    """Drive the atoms of a Lightweaver context to statistical equilibrium.
 
     ## Description
     Each step is one formal solution: the approximate operator and the action correct the line
     source function at every depth, the formal solution and the host's statistical equilibrium give
     the residual there.
 
+    Where atoms have more than two levels, every one of their lines is corrected, beside the coupled
+    operator of all of them: one more agent for each line and depth, and statistical equilibrium
+    maps what becomes of the lines to populations (`lw_rl.schemes.lines`).
+
     ## Action space
     ``Box(-1, 1, (Npoints,))``: one number per point of the policy, resampled from the model's own
     depths in the index coordinate. See :mod:`lw_rl.policies.observation` for its meaning. In two
-    dimensions ``Box(-1, 1, (Npoints, Nx))``: the points of every column.
+    dimensions ``Box(-1, 1, (Npoints, Nx))``: the points of every column; with more levels
+    ``Box(-1, 1, (Npoints, Nline))``: the points of every line. What a thin line is told, or one
+    that is inverted somewhere, does nothing.
 
     ## Observation space
     ``Box(-inf, inf, (NCHANNELS, Npoints))``, float32; the channels are those of
-    :data:`lw_rl.policies.observation.CHANNELS`. In two dimensions ``(NCHANNELS, Npoints, Nx)``.
+    :data:`lw_rl.policies.observation.CHANNELS`. In two dimensions ``(NCHANNELS, Npoints, Nx)``,
+    with more levels ``(NCHANNELS, Npoints, Nline)``.
 
     ## Reward
     The decrease of the logarithm of the error, averaged over the points (`lw_rl.envs.reward`; the
@@ -90,7 +99,7 @@ class StatEquil(gym.Env[Single, Single]):
     ## Starting state
     A problem is drawn; its context goes back to the operator's own solution, J fresh. With
     ``start="mixed"`` some episodes begin in LTE, with up to ten plain steps, or with a smooth
-    random change.
+    random change. Atoms with more levels begin in LTE.
 
     ## Episode end
     Terminated when the estimated error falls below `tolerance` (equilibrium) or the state is no
@@ -99,8 +108,9 @@ class StatEquil(gym.Env[Single, Single]):
     ## Info
     Of one shape whatever the problem, so that vectorised environments can stack it: ``problem``,
     its name; after a step ``reward_map``, of the shape of an action; with ``reward="error"`` also
-    ``error``, the largest true error of ln S. What depends on the problem's number of depths are
-    attributes of the environment itself: :attr:`physics` and :attr:`visited`.
+    ``error``, the largest true error of ln S, with more levels of the logarithm of all populations.
+    What depends on the problem's number of depths are attributes of the environment itself:
+    :attr:`physics` and :attr:`visited`, which two-level atoms have alone.
 
     ## Version History
     * v0: initial version
@@ -109,7 +119,7 @@ class StatEquil(gym.Env[Single, Single]):
     ----------
     problems : sequence of Problem or int, optional
         The problems to draw from; a number takes that many of the ``train`` stream (default: 16).
-        All have the same number of columns.
+        All have the same number of columns, and of lines where atoms have more than two levels.
     Npoints : int, optional
         Points of the policy (default: 96).
     reward : {"error", "residual"}, optional
@@ -150,6 +160,14 @@ class StatEquil(gym.Env[Single, Single]):
                 f"the problems have {', '.join(map(str, columns))} columns; those of one "
                 "environment need the same number, because its spaces have one shape"
             )
+        lines = sorted({0 if p.two_level else p.lines for p in problems})
+        if len(lines) > 1:
+            raise ValueError(
+                f"the problems have {', '.join(map(str, lines))} lines (0: of a two-level atom); "
+                "those of one environment need the same number, because its spaces have one shape"
+            )
+        if lines != [0] and start != "operator":
+            raise ValueError(f"atoms with more than two levels begin in LTE, not {start!r}")
         if Npoints % POINT_MULTIPLE or not POINT_MULTIPLE <= Npoints <= MAX_POINTS:
             raise ValueError(
                 f"Npoints must be a multiple of {POINT_MULTIPLE} up to {MAX_POINTS}, got {Npoints}"
@@ -168,10 +186,13 @@ class StatEquil(gym.Env[Single, Single]):
         self.start = start
         self.tolerance = tolerance
         self.sampling = sampling
-        shape = (Npoints,) if columns == [1] else (Npoints, *columns)
+        further = lines if lines != [0] else [] if columns == [1] else columns
+        shape = (Npoints, *further)
         self.action_space = spaces.Box(-1.0, 1.0, shape, np.float32)
         self.observation_space = spaces.Box(-np.inf, np.inf, (NCHANNELS, *shape), np.float32)
         self._prepared: dict[int, Prepared] = {}
+        self._levels = lines != [0]
+        self._agents: dict[int, LineAgents] = {}
         self._next = 0
         self._index = 0
         self._costs = np.full(len(self.problems), _UNKNOWN_COST)
@@ -198,6 +219,9 @@ class StatEquil(gym.Env[Single, Single]):
         else:
             self._index = drawn
         self._costs[self._index] = 1.0
+        if self._levels:
+            self._begin_lines()
+            return self._observe(), self._info(None)
         if self._index not in self._prepared:
             problem = self.problems[self._index]
             self._prepared[self._index] = prepare(
@@ -215,6 +239,8 @@ class StatEquil(gym.Env[Single, Single]):
 
     def step(self, action: Single) -> tuple[Single, SupportsFloat, bool, bool, Json]:
         """Correct the source function and make one formal solution."""
+        if self._levels:
+            return self._step_lines(action)
         prepared = self._present
         y_before, r_before, error_before = self._y, self._r, self._error
         estimate = to_log(error_before)
@@ -236,7 +262,18 @@ class StatEquil(gym.Env[Single, Single]):
 
     @property
     def physics(self) -> LinePhysics:
-        """Local physics of the present problem's line."""
+        """Local physics of the present problem's line.
+
+        Raises
+        ------
+        ContextError
+            If its atoms have more than two levels.
+        """
+        if self._levels:
+            raise ContextError(
+                f"problem {self.problems[self._index].name!r} has several lines, whose physics "
+                "change with the populations: hindsight pairs are of one line alone"
+            )
         return self._present.physics
 
     @property
@@ -247,7 +284,25 @@ class StatEquil(gym.Env[Single, Single]):
     @property
     def Nformal(self) -> int:
         """Formal solutions made so far, those for the reference solutions included."""
-        return sum(p.Nformal + p.adapter.Nformal for p in self._prepared.values())
+        ready: list[Prepared | LineAgents] = [*self._prepared.values(), *self._agents.values()]
+        return sum(p.Nformal + p.adapter.Nformal for p in ready)
+
+    # ---- atoms with many levels ---------------------------------------------------------------
+
+    def _begin_lines(self) -> None:
+        if self._index in self._agents:
+            self._agents[self._index].begin()
+            return
+        problem, solved = self.problems[self._index], self.reward_kind == "error"
+        self._agents[self._index] = LineAgents(problem, self.Npoints, solved)
+
+    def _step_lines(self, action: Single) -> tuple[Single, SupportsFloat, bool, bool, Json]:
+        agents = self._agents[self._index]
+        if agents.size > SOLVED:
+            self._costs[self._index] += 1.0
+        rewards, valid = agents.step(np.asarray(action))
+        ends = not valid or agents.size < self.tolerance
+        return self._observe(), float(rewards.mean()), ends, False, self._info(rewards)
 
     # ---- inside -------------------------------------------------------------------------------
 
@@ -303,14 +358,19 @@ class StatEquil(gym.Env[Single, Single]):
         return reward_map(observe_depths(frame, before), observe_depths(frame, after))
 
     def _observe(self) -> Single:
+        if self._levels:
+            return self._agents[self._index].observe()
         frame = self._present.frame
         return observe(frame, self._y, self._r, to_log(self._error), self._previous)
 
     def _info(self, rewards: Array | None) -> Json:
-        prepared = self._present
         info: Json = {"problem": self.problems[self._index].name}
         if rewards is not None:
             info["reward_map"] = rewards
+        if self._levels:
+            error = self._agents[self._index].error
+            return info if error is None else {**info, "error": error}
+        prepared = self._present
         if prepared.solution is not None:
             info["error"] = float(np.max(np.abs(self._y - prepared.solution)))
         return info

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from lightweaver import voigt_H
 from lightweaver.constants import CLight, HPlanck, KBoltzmann
@@ -9,7 +11,7 @@ from lightweaver.constants import CLight, HPlanck, KBoltzmann
 from ..arrays import Array
 from .state import LinePhysics, LineProfile
 
-__all__ = ["from_arrays", "profile_from_arrays"]
+__all__ = ["equivalent", "from_arrays", "profile_from_arrays"]
 
 #: No opacity is below this [m-1].
 _TRANSPARENT = 1e-300
@@ -77,15 +79,10 @@ def from_arrays(
     chi_line = np.maximum(chi_line, _TRANSPARENT)
     chi = np.maximum(chi, _TRANSPARENT)
 
-    above, below = slice(None, -columns), slice(columns, None)
-    mean_chi = 0.5 * (chi_line[below] + chi_line[above])
-    # Above the top the optical depth continues with the scale height of the first layer.
-    dtau = ((height[above] - height[below]) * mean_chi).reshape(-1, columns)
-    tau = 0.5 * dtau[0] + np.concatenate([np.zeros((1, columns)), np.cumsum(dtau, axis=0)])
     return LinePhysics(
         height=height.copy(),
         opacity=chi_line,
-        log_tau=np.log(tau).ravel(),
+        log_tau=_log_tau(height, chi_line, columns),
         epsilon=epsilon,
         log_B=-np.log(np.expm1(np.minimum(x, 700.0))),
         damping=aDamp.copy(),
@@ -96,6 +93,41 @@ def from_arrays(
         temperature=temperature.copy(),
         g_ratio=g_ratio,
         extent=extent,
+    )
+
+
+def _log_tau(height: Array, chi_line: Array, columns: int) -> Array:
+    """Return the logarithm of the vertical optical depth."""
+    above, below = slice(None, -columns), slice(columns, None)
+    mean_chi = 0.5 * (chi_line[below] + chi_line[above])
+    # Above the top the optical depth continues with the scale height of the first layer.
+    dtau = ((height[above] - height[below]) * mean_chi).reshape(-1, columns)
+    tau = 0.5 * dtau[0] + np.concatenate([np.zeros((1, columns)), np.cumsum(dtau, axis=0)])
+    log_tau: Array = np.log(tau).ravel()
+    return log_tau
+
+
+def equivalent(line: LinePhysics, share: Array, epsilon: Array, log_B: Array) -> LinePhysics:
+    """Return the physics of a line as that of a two-level atom of its two levels alone.
+
+    Parameters
+    ----------
+    line : LinePhysics
+        Of the line, with opacities of atoms that are all in its lower level.
+    share : Array
+        Share of the atoms in its two levels, [Nspace].
+    epsilon, log_B : Array
+        Photon destruction probability, and ln(c^2 B / 2 h nu^3) of what is created otherwise,
+        [Nspace].
+    """
+    opacity = np.maximum(line.opacity * share, _TRANSPARENT)
+    return replace(
+        line,
+        opacity=opacity,
+        log_tau=_log_tau(line.height, opacity, line.columns),
+        epsilon=epsilon,
+        log_B=log_B,
+        background=line.background * line.opacity / opacity,
     )
 
 

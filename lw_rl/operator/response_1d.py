@@ -15,6 +15,7 @@ from numba import njit
 from ..arrays import Array, Integers, Numbers
 
 __all__ = [
+    "balanced",
     "emitted",
     "emitters",
     "local_response",
@@ -453,6 +454,25 @@ def _solve(
             total += new[o + i, k]
         for i in range(size):
             new[o + i, k] *= nTotal[a, k] / total
+
+
+@_compiled
+def balanced(n: Array, nTotal: Array, first_level: Integers, Nlevel: Integers, P: Array) -> Array:
+    """Return the populations in equilibrium with given rates, [Nlevel, Nspace].
+
+    Parameters
+    ----------
+    n : Array
+        The populations before, [Nlevel, Nspace]; none falls below a tenth of them.
+    nTotal, first_level, Nlevel
+        As for :func:`sweep`.
+    P : Array
+        Rates [s-1] from the second index to the first, [Nlevel, Nlevel, Nspace].
+    """
+    new, none = n.copy(), np.zeros(len(n))
+    for k in range(n.shape[1]):
+        _solve(P[:, :, k], n, nTotal, first_level, Nlevel, none, none, k, new)
+    return new
 
 
 @_compiled

@@ -99,8 +99,8 @@ class Actor:
         Parameters
         ----------
         observation : Array
-            float32, shape [NCHANNELS, Npoints], in two dimensions [NCHANNELS, Npoints, Nx]: the
-            network sees one column after the other.
+            float32, shape [NCHANNELS, Npoints]; in two dimensions [NCHANNELS, Npoints, Nx] and for
+            several lines [NCHANNELS, Npoints, Nline]: the network sees one after the other.
         state, episode_start, deterministic
             Present for stable-baselines3's signature; a shipped policy is deterministic.
 
@@ -116,7 +116,8 @@ class Actor:
             If the card has the range that the policy was trained on, and this is outside.
         """
         self._check_range(observation)
-        size = 10.0 ** (4.0 * float(observation[1].flat[0]))
+        # That of every column or line: it is the same at all points.
+        size = 10.0 ** (4.0 * observation[1, 0].astype(np.float64))
         output = self.network(observation).astype(np.float64)
         return points_to_action(self.gain * size * output, size), None
 

@@ -280,9 +280,9 @@ def action_to_points(action: Array | Single, size: float) -> Array:
     return scale * np.sinh(STEEPNESS * np.asarray(action, dtype=np.float64)) / _SINH
 
 
-def points_to_action(points: Array, size: float) -> Array:
+def points_to_action(points: Array, size: float | Array) -> Array:
     """Return the action, clipped to [-1, 1], that stands for a correction at the points."""
-    scale = min(MAX_RATIO * size, MAX_CORRECTION)
+    scale = np.minimum(MAX_RATIO * np.asarray(size), MAX_CORRECTION)
     return np.clip(np.arcsinh(points / scale * _SINH) / STEEPNESS, -1.0, 1.0)
 
 

@@ -10,6 +10,11 @@ error is linear in the residual, so it is relabelled in the same way.
 Relabelled problems are linear to the last digit; real ones are not quite, and begin without
 scattered light. So some of the demonstrations are real: once an iteration has settled, its end
 tells what was left to do in every state before.
+
+Where there are more levels nothing of this holds line by line: what a line's photons are destroyed
+by, and its opacity, follow all populations, so that the problem is not linear in its source
+function, and two states visited are not of one problem of that line. Only where an iteration ends
+tells what was left to do. `StatEquil` refuses hindsight for such problems.
 """
 
 from __future__ import annotations

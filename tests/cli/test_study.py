@@ -61,3 +61,31 @@ def test_seeds_and_steps_are_the_studys_unless_they_are_given(called, tmp_path):
     (_, args, seeds, folder), (name, shorter, one, _) = called
     assert (args.steps, seeds, args.calibration) == (2000, [1, 2], 0) and folder == tmp_path
     assert (name, shorter.steps, one) == ("learner", 100, [1])
+
+
+def test_lines_are_studied_by_an_experiment_of_their_own(tmp_path, monkeypatch):
+    from lw_rl.experiments import lines
+
+    calls = []
+
+    def run(args, seeds, number, out, progress):
+        calls.append((args, list(seeds), number))
+        progress("CaII", 1, 2)
+        return {"seeds": [1], "solves": []}
+
+    monkeypatch.setattr(lines, "run", run)
+    monkeypatch.setattr(lines, "markdown", lambda result: "| a table |")
+    readme = tmp_path / "page.md"
+    readme.write_text("<!-- begin lines -->\n<!-- end lines -->\n")
+    words = ("lines", "--seeds", "1", "--validation", "3", "--out", str(tmp_path), "--quiet")
+    invoke(*words, "--readme", str(readme))
+    (args, seeds, number), *_ = calls
+    assert (args.steps, args.workers, seeds, number) == (2000, False, [1], 3)
+    assert "| a table |" in readme.read_text()
+    assert json.loads((tmp_path / "lines.json").read_text())["command"].startswith("lw-rl study")
+
+
+def test_a_report_on_lines_needs_what_ships_to_be_finished(tmp_path):
+    words = ["study", "lines", "--report-only", "--out", str(tmp_path), "--quiet"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 1 and "too little is finished to report on" in done.output
