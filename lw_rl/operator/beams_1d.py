@@ -13,6 +13,7 @@ Depths come first and wavelengths last, which are swept together in blocks.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,12 +86,29 @@ def optical_steps(opacity: Array, height: Array) -> Array:
     """
     B, N, V = opacity.shape
     step = np.empty((B, N - 1, V))
+    begin, end = np.empty(V), np.empty(V)
     for r in range(B):
+        begin[:] = (opacity[r, 1] - opacity[r, 0]) / max(height[0] - height[1], _THIN)
         for i in range(N - 1):
-            half = 0.5 * (height[i] - height[i + 1])
+            s = max(height[i] - height[i + 1], _THIN)
+            over = 1.0 / s
+            if i == N - 2:
+                for v in range(V):
+                    end[v] = (opacity[r, i + 1, v] - opacity[r, i, v]) * over
+            else:
+                s_next = max(height[i + 1] - height[i + 2], _THIN)
+                over_next, share = 1.0 / s_next, s_next / (s + s_next)
+                for v in range(V):
+                    a = (opacity[r, i + 1, v] - opacity[r, i, v]) * over
+                    b = (opacity[r, i + 2, v] - opacity[r, i + 1, v]) * over_next
+                    least = min(2.0 * min(abs(a), abs(b)), abs(share * a + (1.0 - share) * b))
+                    end[v] = math.copysign(least, a) if a * b > 0.0 else 0.0
+            bend = s * s / 12.0 if 0 < i < N - 2 else 0.0
             for v in range(V):
-                t = half * (opacity[r, i, v] + opacity[r, i + 1, v])
+                t = 0.5 * s * (opacity[r, i, v] + opacity[r, i + 1, v])
+                t += bend * (begin[v] - end[v])
                 step[r, i, v] = min(max(t, _THIN), _THICK)
+            begin[:] = end
     return step
 
 
@@ -109,15 +127,21 @@ def _slopes(step: Array, source: Array, before: Numbers, after: Numbers) -> None
         for i in range(1, N - 1):
             for v in range(V):
                 t, t_next = step[r, i - 1, v], step[r, i, v]
-                # Slopes times both steps: only their signs and ratios count.
-                left = (source[r, i, v] - source[r, i - 1, v]) * t_next
-                right = (source[r, i + 1, v] - source[r, i, v]) * t
+                left = (source[r, i, v] - source[r, i - 1, v]) / t
+                right = (source[r, i + 1, v] - source[r, i, v]) / t_next
+                share = t_next / (t_next + t)
+                mean = share * left + (1.0 - share) * right
+                # Relative to the mean: only signs and ratios count.
+                x, y = 0.5 * mean / left, 0.5 * mean / right
                 rises = left * right > 0.0
-                weight = (1.0 + t_next / (t_next + t)) / 3.0
-                mean = weight * right + (1.0 - weight) * left
-                over = 1.0 / mean if rises else 0.0
-                before[r, i, v] = weight * (right * over) ** 2 / t
-                after[r, i, v] = (1.0 - weight) * (left * over) ** 2 / t_next
+                x2, y2 = x * x, y * y
+                x4, y4 = x2 * x2, y2 * y2
+                x8, y8 = x4 * x4, y4 * y4
+                whole = 1.0 + x8 + y8
+                root = math.sqrt(math.sqrt(math.sqrt(whole)))
+                over = 1.0 / (whole * root) if rises else 0.0
+                before[r, i, v] = over * (share + 2.0 * x8 * x) / t
+                after[r, i, v] = over * (1.0 - share + 2.0 * y8 * y) / t_next
 
 
 @_compiled
