@@ -8,6 +8,9 @@ steps are the same on all rays; and inward and outward differ in the sign of the
 step is thus four numbers for both directions, and nothing is ever made that has a row and a column
 for every depth: a set of mean intensities takes time and memory in proportion to the depths.
 
+Opacity and source function are curves as the host's. Its limiter has kinks at which iterations take
+turns; here it is smooth, and differs from the host's near them only.
+
 Depths come first and wavelengths last, which are swept together in blocks.
 """
 
@@ -32,6 +35,8 @@ _SERIES = 0.03
 _OPAQUE = 45.0
 #: Steps of optical depth beyond which nothing changes.
 _THIN, _THICK = 1e-12, 1e12
+#: Slopes below this are none.
+_NONE = 1e-300
 
 _compiled = njit(
     cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp"}
@@ -77,6 +82,9 @@ class Rays:
 def optical_steps(opacity: Array, height: Array) -> Array:
     """Return the vertical steps of optical depth, [Nbundle, Nspace - 1, Nwave].
 
+    The opacity is a cubic Bezier curve with the host's limiter, as in
+    `lw_rl.operator.bezier_1d.optical_depths`; the steps at the ends are linear.
+
     Parameters
     ----------
     opacity : Array
@@ -113,10 +121,22 @@ def optical_steps(opacity: Array, height: Array) -> Array:
 
 
 @_compiled
+def _eighth(x: float) -> float:
+    """Return the eighth power."""
+    x *= x
+    x *= x
+    return x * x
+
+
+@_compiled
 def _slopes(step: Array, source: Array, before: Numbers, after: Numbers) -> None:
     """Write how the limited derivative depends on the differences before and after a depth.
 
-    As in `lw_rl.operator.bezier_1d`, per vertical optical depth, [Nbundle, Nspace, Nwave].
+    Per vertical optical depth, [Nbundle, Nspace, Nwave]. The host's is the least of a parabola's
+    slope P and of twice the slopes L and R before and after, or zero at an extremum
+    (`lw_rl.operator.bezier_1d.slopes`). Here that is ``(P^-8 + (2 L)^-8 + (2 R)^-8)^(-1/8)``, which
+    has no kinks but at extrema, linearised. What has a limit of its own, as the harmonic mean of
+    the slopes, has other intensities behind an ionisation front, by factors.
     """
     B, N, V = source.shape
     for r in range(B):
@@ -131,17 +151,17 @@ def _slopes(step: Array, source: Array, before: Numbers, after: Numbers) -> None
                 right = (source[r, i + 1, v] - source[r, i, v]) / t_next
                 share = t_next / (t_next + t)
                 mean = share * left + (1.0 - share) * right
-                # Relative to the mean: only signs and ratios count.
-                x, y = 0.5 * mean / left, 0.5 * mean / right
                 rises = left * right > 0.0
-                x2, y2 = x * x, y * y
-                x4, y4 = x2 * x2, y2 * y2
-                x8, y8 = x4 * x4, y4 * y4
-                whole = 1.0 + x8 + y8
-                root = math.sqrt(math.sqrt(math.sqrt(whole)))
-                over = 1.0 / (whole * root) if rises else 0.0
-                before[r, i, v] = over * (share + 2.0 * x8 * x) / t
-                after[r, i, v] = over * (1.0 - share + 2.0 * y8 * y) / t_next
+                p, x, y = abs(mean), 2.0 * abs(left), 2.0 * abs(right)
+                least = min(p, min(x, y)) if rises else 0.0
+                # Over the least of them: nothing overflows.
+                p, x, y = least / max(p, _NONE), least / max(x, _NONE), least / max(y, _NONE)
+                whole = _eighth(p) + _eighth(x) + _eighth(y)
+                # The sign of one is that of all: derivatives by slopes are positive.
+                over = 1.0 / (whole * math.sqrt(math.sqrt(math.sqrt(whole)))) if rises else 0.0
+                parabola = over * _eighth(p) * p
+                before[r, i, v] = (parabola * share + 2.0 * over * _eighth(x) * x) / t
+                after[r, i, v] = (parabola * (1.0 - share) + 2.0 * over * _eighth(y) * y) / t_next
 
 
 @_compiled
@@ -149,8 +169,10 @@ def _weights(step: Array, mu: Array, linear: Numbers, weights: Numbers) -> None:
     """Write what is absorbed, and weights of the source function at a step's end and derivatives.
 
     In blocks of wavelengths, [Nbundle, Nblock, 4, Nspace - 1, Nray, block], of single precision:
-    what is left of light and what a step adds still sum to one, and what is absorbed of it is as
-    exact where a step is thin. The last wavelength fills the last block up.
+    what is left of light and what a step adds still sum to one. What is absorbed of it is as exact
+    where a step is thin, and where it is thick what is left of it, the first weight in the
+    negative: behind an ionisation front hardly anything else is emitted. The last wavelength fills
+    the last block up.
 
     Weights of the derivatives are multiplied by a third of the vertical step: de la
     Cruz Rodriguez and Piskunov (2013), equations 14-17; where the step is thin, their series.
@@ -198,10 +220,24 @@ def _weights(step: Array, mu: Array, linear: Numbers, weights: Numbers) -> None:
                         c2 = t * (1 / 4 - t * (3 / 20 - t * (1 / 20))) if thin else c2
                         straight = 1.0 - (1.0 - e) * one
                         straight = t * (1 / 2 - t * (1 / 6 - t * (1 / 24))) if thin else straight
-                        gs[w] = absorbed
+                        gs[w] = absorbed if absorbed < 0.5 else -e
                         os[w] = straight if bare[w] else c0 + c1
                         ns[w] = 0.0 if bare[w] else c1 * t * third
                         fs[w] = 0.0 if bare[w] else c2 * t * third
+
+
+@_compiled
+def _passed(light: float, S: float, weight: float) -> float:
+    """Return light behind a step with one source function, by the first of its weights."""
+    thin = weight >= 0.0
+    most, least = (light, S) if thin else (S, light)
+    return most + abs(weight) * (least - most)
+
+
+@_compiled
+def _left(weight: float) -> float:
+    """Return what a step leaves of light, by the first of its weights."""
+    return 1.0 - weight if weight >= 0.0 else -weight
 
 
 @_compiled
@@ -231,7 +267,7 @@ def sweep_block(
     N, V = before.shape
     K = half.size
     size = min(BLOCK, V - v0)
-    absorbed, own, near, far = weights[0], weights[1], weights[2], weights[3]
+    first, own, near, far = weights[0], weights[1], weights[2], weights[3]
     for i in range(N):
         for w in range(size, BLOCK):
             S[i, w] = S[i, size - 1]
@@ -251,10 +287,10 @@ def sweep_block(
         for i in range(1, N):
             s, ds, d, d_before, to = S[i - 1], dS[i - 1], D[i], D[i - 1], seen[i]
             for k in range(K):
-                g, o, n, f = absorbed[i - 1, k], own[i - 1, k], near[i - 1, k], far[i - 1, k]
+                g, o, n, f = first[i - 1, k], own[i - 1, k], near[i - 1, k], far[i - 1, k]
                 light, h = beam[k], half[k]
                 for w in range(BLOCK):
-                    x = light[w] + g[w] * (s[w] - light[w]) + o[w] * ds[w]
+                    x = _passed(light[w], s[w], g[w]) + o[w] * ds[w]
                     x += f[w] * d_before[w] - n[w] * d[w]
                     light[w] = x
                     to[w] += h * x
@@ -266,10 +302,10 @@ def sweep_block(
         for i in range(N - 2, -1, -1):
             s, ds, d, d_before, to = S[i + 1], dS[i], D[i], D[i + 1], seen[i]
             for k in range(K):
-                g, o, n, f = absorbed[i, k], own[i, k], near[i, k], far[i, k]
+                g, o, n, f = first[i, k], own[i, k], near[i, k], far[i, k]
                 light, h = beam[k], half[k]
                 for w in range(BLOCK):
-                    x = light[w] + g[w] * (s[w] - light[w]) - o[w] * ds[w]
+                    x = _passed(light[w], s[w], g[w]) - o[w] * ds[w]
                     x += n[w] * d[w] - f[w] * d_before[w]
                     light[w] = x
                     to[w] += h * x
@@ -300,22 +336,33 @@ def _mean_intensity(
 
 @_compiled
 def _diagonal(
-    weights: Numbers, before: Numbers, after: Numbers, half: Array, down: Numbers, up: Numbers
-) -> Array:
-    """Return the mean intensity at a depth per source function there, [Nbundle, Nspace, Nwave]."""
+    weights: Numbers, before: Numbers, after: Numbers, half: Array, down: Numbers, up: Numbers,
+    derivatives: bool,
+) -> Array:  # fmt: skip
+    """Return the mean intensity at a depth per source function there, [Nbundle, Nspace, Nwave].
+
+    Without `derivatives`, which depend on it as well, it is the host's approximate operator.
+    """
     B, N, V = before.shape
     diagonal = np.zeros((B, N, V))
     for r in range(B):
         for b in range(weights.shape[1]):
             v0 = b * BLOCK
             size = min(BLOCK, V - v0)
-            absorbed, own = weights[r, b, 0], weights[r, b, 1]
+            first, own = weights[r, b, 0], weights[r, b, 1]
             near, far = weights[r, b, 2], weights[r, b, 3]
             for i in range(N):
                 rise, fall = before[r, i, v0 : v0 + size], after[r, i, v0 : v0 + size]
                 to = diagonal[r, i, v0 : v0 + size]
                 for k in range(half.shape[1]):
                     h = half[r, k]
+                    if not derivatives:
+                        for w in range(size):
+                            if down[r] and i > 0:
+                                to[w] += h * own[i - 1, k, w]
+                            if up[r] and i < N - 1:
+                                to[w] += h * own[i, k, w]
+                        continue
                     if down[r] and i > 0:
                         fall_before = after[r, i - 1, v0 : v0 + size]
                         for w in range(size):
@@ -324,7 +371,7 @@ def _diagonal(
                         if i > 1:
                             for w in range(size):
                                 earlier = near[i - 2, k, w] * fall_before[w]
-                                to[w] -= h * (1.0 - absorbed[i - 1, k, w]) * earlier
+                                to[w] -= h * _left(first[i - 1, k, w]) * earlier
                     if up[r] and i < N - 1:
                         rise_before = before[r, i + 1, v0 : v0 + size]
                         for w in range(size):
@@ -333,7 +380,7 @@ def _diagonal(
                         if i < N - 2:
                             for w in range(size):
                                 earlier = near[i + 1, k, w] * rise_before[w]
-                                to[w] -= h * (1.0 - absorbed[i, k, w]) * earlier
+                                to[w] -= h * _left(first[i, k, w]) * earlier
     return diagonal
 
 
@@ -419,7 +466,15 @@ class Beams:
 
     def diagonal(self) -> Array:
         """Return the mean intensity at every depth per source function there, of that shape."""
-        found: Array = _diagonal(*self.arrays[:-1])
+        found: Array = _diagonal(*self.arrays[:-1], True)
+        return found
+
+    def approximate(self) -> Array:
+        """Return the host's approximate operator per source function, of that shape.
+
+        What limited derivatives add is left out, which can be most of it next to a thick step.
+        """
+        found: Array = _diagonal(*self.arrays[:-1], False)
         return found
 
 

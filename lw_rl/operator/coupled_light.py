@@ -96,6 +96,10 @@ class Sweeps(Protocol):
         """Return the mean intensity at every point per source function there, of that shape."""
         ...
 
+    def approximate(self) -> Array:
+        """Return what the host takes for it in its equations, of that shape."""
+        ...
+
 
 _Beams = TypeVar("_Beams", bound=Sweeps)
 
@@ -139,6 +143,10 @@ class Light(Generic[_Beams]):
         diagonal *= np.minimum(self.tie.ratio, 1.0)
         diagonal *= self.over
         return diagonal
+
+    def approximate(self) -> Array:
+        """Return the host's approximate operator, per emissivity, [Nbundle, Nspace, Nwave]."""
+        return self.beams.approximate() * self.over
 
 
 @dataclass(frozen=True)

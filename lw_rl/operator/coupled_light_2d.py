@@ -232,6 +232,10 @@ class _PlaneBeams:
         """Return the mean intensity at every point per source function there, of that shape."""
         return np.stack([bundle.diagonal() for bundle in self._bundles])
 
+    def approximate(self) -> Array:
+        """Return the same, of that shape: what the host leaves unbalanced is not followed."""
+        return self.diagonal()
+
 
 class _PlaneScatteringLight(Light[_PlaneBeams]):
     """Light whose scattered part follows it, at wavelengths where that matters.

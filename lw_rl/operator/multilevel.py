@@ -103,8 +103,8 @@ class _Response:
     local, net, share : Array
         As in `lw_rl.operator.response_1d.sweep` and `emitters`.
     own : Array
-        Mean intensity at every depth per emissivity there, no light scattered,
-        [Nbundle, Nspace, Nwave].
+        The host's approximate operator: mean intensity at every depth per emissivity there, no
+        light scattered, [Nbundle, Nspace, Nwave].
     """
 
     radiation: LinearisedRadiation[Any]
@@ -412,7 +412,7 @@ class CoupledEquilibrium:
         net = n[t.lower] - t.inverse * n[t.upper]
         share = np.where(net > INVERTED * n[t.lower], np.minimum(share, 1.0), 0.0)
         net = np.where(net > 0.0, net, 1.0)
-        own = radiation.plain.diagonal()
+        own = radiation.plain.approximate()
         return _Response(radiation, np.ones_like(factor), local, net, share, own).times(factor)
 
     def _sums(self, J: Array) -> Array:
