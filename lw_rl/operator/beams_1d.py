@@ -24,6 +24,7 @@ import numpy as np
 from numba import njit
 
 from ..arrays import Array, Numbers
+from .bezier_1d import smooth_slope
 
 __all__ = ["BLOCK", "Beams", "DiffuseLight", "Rays", "diffuse", "optical_steps", "sweep_block"]
 
@@ -35,8 +36,6 @@ _SERIES = 0.03
 _OPAQUE = 45.0
 #: Steps of optical depth beyond which nothing changes.
 _THIN, _THICK = 1e-12, 1e12
-#: Slopes below this are none.
-_NONE = 1e-300
 
 _compiled = njit(
     cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp"}
@@ -121,22 +120,11 @@ def optical_steps(opacity: Array, height: Array) -> Array:
 
 
 @_compiled
-def _eighth(x: float) -> float:
-    """Return the eighth power."""
-    x *= x
-    x *= x
-    return x * x
-
-
-@_compiled
 def _slopes(step: Array, source: Array, before: Numbers, after: Numbers) -> None:
     """Write how the limited derivative depends on the differences before and after a depth.
 
-    Per vertical optical depth, [Nbundle, Nspace, Nwave]. The host's is the least of a parabola's
-    slope P and of twice the slopes L and R before and after, or zero at an extremum
-    (`lw_rl.operator.bezier_1d.slopes`). Here that is ``(P^-8 + (2 L)^-8 + (2 R)^-8)^(-1/8)``, which
-    has no kinks but at extrema, linearised. What has a limit of its own, as the harmonic mean of
-    the slopes, has other intensities behind an ionisation front, by factors.
+    As `lw_rl.operator.bezier_1d.smooth_slopes`, per vertical optical depth,
+    [Nbundle, Nspace, Nwave].
     """
     B, N, V = source.shape
     for r in range(B):
@@ -146,22 +134,11 @@ def _slopes(step: Array, source: Array, before: Numbers, after: Numbers) -> None
             before[r, N - 1, v] = 1.0 / step[r, N - 2, v]
         for i in range(1, N - 1):
             for v in range(V):
-                t, t_next = step[r, i - 1, v], step[r, i, v]
-                left = (source[r, i, v] - source[r, i - 1, v]) / t
-                right = (source[r, i + 1, v] - source[r, i, v]) / t_next
-                share = t_next / (t_next + t)
-                mean = share * left + (1.0 - share) * right
-                rises = left * right > 0.0
-                p, x, y = abs(mean), 2.0 * abs(left), 2.0 * abs(right)
-                least = min(p, min(x, y)) if rises else 0.0
-                # Over the least of them: nothing overflows.
-                p, x, y = least / max(p, _NONE), least / max(x, _NONE), least / max(y, _NONE)
-                whole = _eighth(p) + _eighth(x) + _eighth(y)
-                # The sign of one is that of all: derivatives by slopes are positive.
-                over = 1.0 / (whole * math.sqrt(math.sqrt(math.sqrt(whole)))) if rises else 0.0
-                parabola = over * _eighth(p) * p
-                before[r, i, v] = (parabola * share + 2.0 * over * _eighth(x) * x) / t
-                after[r, i, v] = (parabola * (1.0 - share) + 2.0 * over * _eighth(y) * y) / t_next
+                up, down = 1.0 / step[r, i - 1, v], 1.0 / step[r, i, v]
+                left = (source[r, i, v] - source[r, i - 1, v]) * up
+                right = (source[r, i + 1, v] - source[r, i, v]) * down
+                by_left, by_right = smooth_slope(left, right, up / (up + down))
+                before[r, i, v], after[r, i, v] = by_left * up, by_right * down
 
 
 @_compiled
