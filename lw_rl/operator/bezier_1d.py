@@ -54,6 +54,8 @@ _TOGETHER = 16
 _NONE = 1e-140
 #: Slopes below this are none.
 _LEAST = 1e-300
+#: What makes the smooth limit of equal slopes the slope: :func:`smooth_slope`.
+_STRAIGHT = (1.0 + 2.0**-7) ** (1 / 8)
 
 #: Sums over rays may be taken in any order.
 _compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
@@ -186,7 +188,7 @@ def smooth_slope(left: float, right: float, share: float) -> tuple[float, float]
     p, x, y = least / max(p, _LEAST), least / max(x, _LEAST), least / max(y, _LEAST)
     p8, x8, y8 = _eighth(p), _eighth(x), _eighth(y)
     whole = p8 + x8 + y8
-    over = 1.0 / (whole * math.sqrt(math.sqrt(math.sqrt(whole)))) if rises else 0.0
+    over = _STRAIGHT / (whole * math.sqrt(math.sqrt(math.sqrt(whole)))) if rises else 0.0
     p8 *= p
     by_left, by_right = p8 * share + 2.0 * x8 * x, p8 * (1.0 - share) + 2.0 * y8 * y
     return over * by_left, over * by_right
@@ -197,8 +199,8 @@ def smooth_slopes(step: Array, values: Array) -> tuple[Array, Array]:
     """Return what :func:`slopes` does, of a limiter that has no kinks but at extrema.
 
     Of the parabola's slope P and twice the slopes L and R before and after, it is not the least,
-    but ``(P^-8 + (2 L)^-8 + (2 R)^-8)^(-1/8)``, or zero at an extremum, linearised: atoms with many
-    levels begin too far from their solution for a limiter that is linear from kink to kink. One
+    but in proportion to ``(P^-8 + (2 L)^-8 + (2 R)^-8)^(-1/8)``, or zero at an extremum,
+    linearised, and exact where the slopes are the same: atoms with many levels begin too far from their solution for a limiter that is linear from kink to kink. One
     that has another limit where the two slopes are not alike, as their harmonic mean has
     (Fritsch and Butland 1984, SIAM J. Sci. Stat. Comput. 5, 300), lets other light through a step
     at which the source function falls by orders of magnitude, as at an ionisation front, by a
