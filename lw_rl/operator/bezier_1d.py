@@ -200,11 +200,11 @@ def smooth_slopes(step: Array, values: Array) -> tuple[Array, Array]:
 
     Of the parabola's slope P and twice the slopes L and R before and after, it is not the least,
     but in proportion to ``(P^-8 + (2 L)^-8 + (2 R)^-8)^(-1/8)``, or zero at an extremum,
-    linearised, and exact where the slopes are the same: atoms with many levels begin too far from their solution for a limiter that is linear from kink to kink. One
-    that has another limit where the two slopes are not alike, as their harmonic mean has
-    (Fritsch and Butland 1984, SIAM J. Sci. Stat. Comput. 5, 300), lets other light through a step
-    at which the source function falls by orders of magnitude, as at an ionisation front, by a
-    factor of two.
+    linearised, and exact where the slopes are the same: atoms with many levels begin too far from
+    their solution for a limiter that is linear from kink to kink. One that has another limit where
+    the slopes are not alike, as their harmonic mean has (Fritsch and Butland 1984, SIAM J. Sci.
+    Stat. Comput. 5, 300), lets other light through a step at which the source function falls by
+    orders of magnitude, as at an ionisation front, by a factor of two.
     """
     N, K = values.shape
     before, after = np.zeros((N, K)), np.zeros((N, K))
