@@ -31,7 +31,8 @@ import numpy as np
 
 from ..arrays import Array, Integers
 from ..extrapolation import anderson_mix
-from ..host.equations import Rates, Redistribution, Transfer
+from ..host.equations import Rates, Transfer
+from ..host.redistribution import Redistribution
 from ..norms import largest, limit_step
 from .coupled_light import LinearisedRadiation, Rows, Ways
 from .coupled_light_1d import Ways1D

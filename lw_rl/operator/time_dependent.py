@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..arrays import Array
-from ..host.equations import Rates, Redistribution, Transfer
+from ..host.equations import Rates, Transfer
+from ..host.redistribution import Redistribution
 from .multilevel import INVERTED, CoupledEquilibrium, _Anchored, _Response
 
 __all__ = ["LARGE", "LEAVES", "CoupledTimeStep"]
