@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from lightweaver.constants import CLight
@@ -19,9 +19,7 @@ from numba import njit
 
 from ..arrays import Array, Integers
 from .names import Named
-
-if TYPE_CHECKING:
-    from .equations import Transfer
+from .transfer import Transfer
 
 __all__ = ["LineRedistribution", "Redistribution", "line_redistribution"]
 

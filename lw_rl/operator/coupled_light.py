@@ -16,7 +16,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from ..arrays import Array, Integers, Numbers
-from ..host.equations import Rates, Transfer
+from ..host.equations import Rates
+from ..host.transfer import Transfer
 from .response_1d import emitted, opacities
 
 __all__ = ["Light", "LinearisedRadiation", "Radiation", "Rows", "Sweeps", "Tie", "Ways"]

@@ -16,8 +16,9 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from ..arrays import Array, Integers, Numbers
-from ..host.equations import Rates, Transfer
+from ..host.equations import Rates
 from ..host.plane_state import PlaneLight
+from ..host.transfer import Transfer
 from .beams_1d import optical_steps
 from .characteristics_2d import COEFFICIENTS, Segments, coefficients, local_escape, sweep
 from .coupled_light import Light, LinearisedRadiation, Radiation, Rows, Tie

@@ -31,8 +31,9 @@ import numpy as np
 
 from ..arrays import Array, Integers
 from ..extrapolation import anderson_mix
-from ..host.equations import Rates, Transfer
+from ..host.equations import Rates
 from ..host.redistribution import Redistribution
+from ..host.transfer import Transfer
 from ..norms import largest, limit_step
 from .coupled_light import LinearisedRadiation, Rows, Ways
 from .coupled_light_1d import Ways1D
