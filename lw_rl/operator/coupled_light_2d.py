@@ -19,7 +19,7 @@ from ..arrays import Array, Integers, Numbers
 from ..host.equations import Rates
 from ..host.plane_state import PlaneLight
 from ..host.transfer import Transfer
-from .beams_1d import optical_steps
+from .bezier_1d import optical_steps
 from .characteristics_2d import COEFFICIENTS, Segments, coefficients, local_escape, sweep
 from .coupled_light import Light, LinearisedRadiation, Radiation, Rows, Tie
 from .plane_2d import Plane2D, available_memory, entering_light
@@ -333,7 +333,8 @@ class PlaneRadiation(Radiation[_PlaneBeams]):
         """Return how much scattering matters by what is above each point, [Nwave]."""
         plane, V = self._ways.geometry.plane, albedo.shape[1]
         shape = len(plane.z), len(plane.x) * V
-        tau = optical_steps(step.astype(np.float64).reshape(1, *shape), plane.z)[0]
+        opacity = step.astype(np.float64).reshape(shape[0], -1)
+        tau = optical_steps(opacity, plane.z, np.ones(1)).reshape(-1, *shape[1:])
         share = scattering_share(tau, np.ascontiguousarray(albedo.reshape(shape)))
         largest: Array = share.reshape(-1, V).max(axis=0)
         return largest
