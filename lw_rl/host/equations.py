@@ -11,8 +11,7 @@ Levels of all active atoms are numbered one after the other. Opacity is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -23,93 +22,13 @@ from lightweaver.constants import HC, HPlanck, KBoltzmann
 
 from ..arrays import Array, Integers
 from .names import Named, entry
-from .redistribution import LineRedistribution, line_redistribution
+from .redistribution import LineRedistribution, Redistribution, line_redistribution
+from .transfer import Transfer
 
 if TYPE_CHECKING:
     from .adapter import Adapter
 
-__all__ = ["Equations", "Rates", "Redistribution", "Transfer"]
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """Lines and continua of the active atoms at the wavelengths where there are any.
-
-    An *entry* is a transition at a wavelength. Entries are sorted by transition, those of one by
-    wavelength, of which a transition has all from its first to its last.
-
-    Attributes
-    ----------
-    height : Array
-        Height of the depths, downwards [m], [Nspace]; in two dimensions of the rows.
-    mu, weight : Array
-        Cosines of the rays' angles and their weights, which sum to one, [Nray].
-    waves : Array
-        Indices of the wavelengths in the context's grid, [Nwave].
-    planck : Array
-        Planck function at the two lowest depths [J s-1 m-2 sr-1 Hz-1], [Nwave, 2]; in two
-        dimensions `PlaneLight` has what enters.
-    first_level, Nlevel : Array
-        Of every atom, [Natom].
-    charge : Array
-        Electrons that an atom in every level has lost, [Nlevel].
-    lower, upper : Array
-        Levels of every transition, [Ntransition].
-    multiple : Array
-        Rate of stimulated emission over that of absorption [s-1 per s-1], [Ntransition, Nspace];
-        NaN where that depends on the wavelength.
-    inverse : Array
-        The largest ratio over wavelengths of ``stimulated`` over ``absorption``,
-        [Ntransition, Nspace].
-    start : Array
-        First entry of every transition and the number of entries, [Ntransition + 1].
-    first : Array
-        Place of every transition's first wavelength in `waves`, [Ntransition].
-    emission, absorption, stimulated : Array
-        See the module, [Nspace, Nentry].
-    profile : Array
-        What a bundle of rays sees of a transition over the mean of all, [Nbundle, Nspace, Nentry].
-        At rest there is one bundle, all rays; else each ray is one inward and one outward.
-    up, down : Array
-        Rates of absorption and of stimulated emission per mean intensity, [Nspace, Nentry].
-    """
-
-    height: Array
-    mu: Array
-    weight: Array
-    waves: Integers
-    planck: Array
-    first_level: Integers
-    Nlevel: Integers
-    charge: Integers
-    lower: Integers
-    upper: Integers
-    multiple: Array
-    inverse: Array
-    start: Integers
-    first: Integers
-    emission: Array
-    absorption: Array
-    stimulated: Array
-    profile: Array
-    up: Array
-    down: Array
-
-    def entries(self, transition: int) -> slice:
-        """Return where a transition's entries are."""
-        return slice(self.start[transition], self.start[transition + 1])
-
-    def places(self, transition: int) -> slice:
-        """Return where a transition's wavelengths are in `waves`."""
-        first = self.first[transition]
-        return slice(first, first + self.start[transition + 1] - self.start[transition])
-
-    def emitting(self, scale: Array) -> Transfer:
-        """Return it with what upper levels do times a factor, [Nspace, Nentry]."""
-        if np.all(scale == 1.0):
-            return self
-        scaled = {n: getattr(self, n) * scale for n in ("emission", "stimulated", "down")}
-        return replace(self, **scaled)
+__all__ = ["Equations", "Rates"]
 
 
 @dataclass(frozen=True)
@@ -156,79 +75,6 @@ class Rates:
     sca: Array
     electrons: Array
     given: Array | None
-
-
-@dataclass(frozen=True)
-class Redistribution:
-    """How the emission profiles of lines in partial redistribution follow light and populations.
-
-    Attributes
-    ----------
-    transfer : Transfer
-        Lines and continua as in complete redistribution.
-    lines : dict
-        The lines, by transition.
-    formal : Array
-        Emission profiles of the formal solution, as :meth:`profiles` returns them.
-    before : Array
-        Its mean intensity, [Nwave, Nspace].
-    up : Array
-        Its radiative rates of absorption [s-1], [Ntransition, Nspace].
-    """
-
-    transfer: Transfer
-    lines: dict[int, LineRedistribution]
-    formal: Array
-    before: Array
-    up: Array
-
-    def profiles(self, n: Array, J: Array) -> Array:
-        """Return the emission profiles over those of absorption, flattened, line by line.
-
-        Parameters
-        ----------
-        n : Array
-            Populations [m-3], [Nlevel, Nspace].
-        J : Array
-            Mean intensity at the transfer's wavelengths, [Nspace, Nwave].
-        """
-        t, found = self.transfer, []
-        for k, line in self.lines.items():
-            light, up = J[:, t.places(k)], t.up[:, t.entries(k)]
-            before = (up * self.before[t.places(k)].T).sum(axis=1)
-            absorbed = self.up[k] * (up * light).sum(axis=1) / np.maximum(before, 1e-300)
-            found.append(line.profile(light, absorbed, n[t.lower[k]] / n[t.upper[k]]).ravel())
-        return np.concatenate(found)
-
-    def present(self, transfer: Transfer) -> Array:
-        """Return the emission profiles that lines and continua have, as :meth:`profiles` does."""
-        of, plain = transfer.emission, self.transfer.emission
-        parts = [(of / plain)[:, self.transfer.entries(k)].ravel() for k in self.lines]
-        return np.concatenate(parts)
-
-    def emitting(self, profiles: Array) -> Transfer:
-        """Return lines and continua with some emission profiles."""
-        scale = np.ones_like(self.transfer.emission)
-        for k, rho in self._parted(profiles):
-            scale[:, self.transfer.entries(k)] = rho
-        return self.transfer.emitting(scale)
-
-    def sums(self, profiles: Array) -> Array:
-        """Return the sum over each emission profile, one for other lines, [Ntransition, Nspace]."""
-        t = self.transfer
-        sums = np.ones((len(t.lower), len(t.up)))
-        for k, rho in self._parted(profiles):
-            up = t.up[:, t.entries(k)]
-            sums[k] = (up * rho).sum(axis=1) / up.sum(axis=1)
-        return sums
-
-    def _parted(self, profiles: Array) -> Iterator[tuple[int, Array]]:
-        """Return every line and its emission profile, [Nspace, Nwave]."""
-        N, end = len(self.transfer.up), 0
-        for k in self.lines:
-            entries = self.transfer.entries(k)
-            begin, end = end, end + N * (entries.stop - entries.start)
-            yield k, profiles[begin:end].reshape(N, -1)
 
 
 @dataclass(frozen=True)

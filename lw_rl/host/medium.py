@@ -2,7 +2,7 @@
 
 A `Medium` has every number that the host's formal solution and its rates are made of, so that both
 can be made, and differentiated, outside the host to rounding. It differs from
-`lw_rl.host.equations.Transfer`, of which operators are made, in that: rays are not averaged but in
+`lw_rl.host.transfer.Transfer`, of which operators are made, in that: rays are not averaged but in
 an atmosphere at rest, and all wavelengths of the context are there.
 """
 

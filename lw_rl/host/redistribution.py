@@ -9,6 +9,7 @@ redistribution function of Gouttebroze (1986, A&A 160, 195) on the host's quadra
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,9 @@ from numba import njit
 
 from ..arrays import Array, Integers
 from .names import Named
+from .transfer import Transfer
 
-__all__ = ["LineRedistribution", "line_redistribution"]
+__all__ = ["LineRedistribution", "Redistribution", "line_redistribution"]
 
 #: The host's limits of core and wing, the reach of the function, and the step of its quadrature,
 #: all in Doppler widths.
@@ -73,6 +75,79 @@ class LineRedistribution:
         coherent = ratio * Bij / depopulates
         found: Array = _profile(self.first, self.start, self.weight, J, coherent, absorbed / Bij)
         return found
+
+
+@dataclass(frozen=True)
+class Redistribution:
+    """How the emission profiles of lines in partial redistribution follow light and populations.
+
+    Attributes
+    ----------
+    transfer : Transfer
+        Lines and continua as in complete redistribution.
+    lines : dict
+        The lines, by transition.
+    formal : Array
+        Emission profiles of the formal solution, as :meth:`profiles` returns them.
+    before : Array
+        Its mean intensity, [Nwave, Nspace].
+    up : Array
+        Its radiative rates of absorption [s-1], [Ntransition, Nspace].
+    """
+
+    transfer: Transfer
+    lines: dict[int, LineRedistribution]
+    formal: Array
+    before: Array
+    up: Array
+
+    def profiles(self, n: Array, J: Array) -> Array:
+        """Return the emission profiles over those of absorption, flattened, line by line.
+
+        Parameters
+        ----------
+        n : Array
+            Populations [m-3], [Nlevel, Nspace].
+        J : Array
+            Mean intensity at the transfer's wavelengths, [Nspace, Nwave].
+        """
+        t, found = self.transfer, []
+        for k, line in self.lines.items():
+            light, up = J[:, t.places(k)], t.up[:, t.entries(k)]
+            before = (up * self.before[t.places(k)].T).sum(axis=1)
+            absorbed = self.up[k] * (up * light).sum(axis=1) / np.maximum(before, 1e-300)
+            found.append(line.profile(light, absorbed, n[t.lower[k]] / n[t.upper[k]]).ravel())
+        return np.concatenate(found)
+
+    def present(self, transfer: Transfer) -> Array:
+        """Return the emission profiles that lines and continua have, as :meth:`profiles` does."""
+        of, plain = transfer.emission, self.transfer.emission
+        parts = [(of / plain)[:, self.transfer.entries(k)].ravel() for k in self.lines]
+        return np.concatenate(parts)
+
+    def emitting(self, profiles: Array) -> Transfer:
+        """Return lines and continua with some emission profiles."""
+        scale = np.ones_like(self.transfer.emission)
+        for k, rho in self._parted(profiles):
+            scale[:, self.transfer.entries(k)] = rho
+        return self.transfer.emitting(scale)
+
+    def sums(self, profiles: Array) -> Array:
+        """Return the sum over each emission profile, one for other lines, [Ntransition, Nspace]."""
+        t = self.transfer
+        sums = np.ones((len(t.lower), len(t.up)))
+        for k, rho in self._parted(profiles):
+            up = t.up[:, t.entries(k)]
+            sums[k] = (up * rho).sum(axis=1) / up.sum(axis=1)
+        return sums
+
+    def _parted(self, profiles: Array) -> Iterator[tuple[int, Array]]:
+        """Return every line and its emission profile, [Nspace, Nwave]."""
+        N, end = len(self.transfer.up), 0
+        for k in self.lines:
+            entries = self.transfer.entries(k)
+            begin, end = end, end + N * (entries.stop - entries.start)
+            yield k, profiles[begin:end].reshape(N, -1)
 
 
 def line_redistribution(line: Any, atom: Any) -> LineRedistribution:

@@ -8,11 +8,15 @@ steps are the same on all rays; and inward and outward differ in the sign of the
 step is thus four numbers for both directions, and nothing is ever made that has a row and a column
 for every depth: a set of mean intensities takes time and memory in proportion to the depths.
 
+Opacity and source function are curves as the host's. Its limiter has kinks at which iterations take
+turns; here it is smooth, and differs from the host's near them only.
+
 Depths come first and wavelengths last, which are swept together in blocks.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +24,7 @@ import numpy as np
 from numba import njit
 
 from ..arrays import Array, Numbers
+from .bezier_1d import smooth_slope
 
 __all__ = ["BLOCK", "Beams", "DiffuseLight", "Rays", "diffuse", "optical_steps", "sweep_block"]
 
@@ -76,6 +81,9 @@ class Rays:
 def optical_steps(opacity: Array, height: Array) -> Array:
     """Return the vertical steps of optical depth, [Nbundle, Nspace - 1, Nwave].
 
+    The opacity is a cubic Bezier curve with the host's limiter, as in
+    `lw_rl.operator.bezier_1d.optical_depths`; the steps at the ends are linear.
+
     Parameters
     ----------
     opacity : Array
@@ -85,12 +93,29 @@ def optical_steps(opacity: Array, height: Array) -> Array:
     """
     B, N, V = opacity.shape
     step = np.empty((B, N - 1, V))
+    begin, end = np.empty(V), np.empty(V)
     for r in range(B):
+        begin[:] = (opacity[r, 1] - opacity[r, 0]) / max(height[0] - height[1], _THIN)
         for i in range(N - 1):
-            half = 0.5 * (height[i] - height[i + 1])
+            s = max(height[i] - height[i + 1], _THIN)
+            over = 1.0 / s
+            if i == N - 2:
+                for v in range(V):
+                    end[v] = (opacity[r, i + 1, v] - opacity[r, i, v]) * over
+            else:
+                s_next = max(height[i + 1] - height[i + 2], _THIN)
+                over_next, share = 1.0 / s_next, s_next / (s + s_next)
+                for v in range(V):
+                    a = (opacity[r, i + 1, v] - opacity[r, i, v]) * over
+                    b = (opacity[r, i + 2, v] - opacity[r, i + 1, v]) * over_next
+                    least = min(2.0 * min(abs(a), abs(b)), abs(share * a + (1.0 - share) * b))
+                    end[v] = math.copysign(least, a) if a * b > 0.0 else 0.0
+            bend = s * s / 12.0 if 0 < i < N - 2 else 0.0
             for v in range(V):
-                t = half * (opacity[r, i, v] + opacity[r, i + 1, v])
+                t = 0.5 * s * (opacity[r, i, v] + opacity[r, i + 1, v])
+                t += bend * (begin[v] - end[v])
                 step[r, i, v] = min(max(t, _THIN), _THICK)
+            begin[:] = end
     return step
 
 
@@ -98,7 +123,8 @@ def optical_steps(opacity: Array, height: Array) -> Array:
 def _slopes(step: Array, source: Array, before: Numbers, after: Numbers) -> None:
     """Write how the limited derivative depends on the differences before and after a depth.
 
-    As in `lw_rl.operator.bezier_1d`, per vertical optical depth, [Nbundle, Nspace, Nwave].
+    As `lw_rl.operator.bezier_1d.smooth_slopes`, per vertical optical depth,
+    [Nbundle, Nspace, Nwave].
     """
     B, N, V = source.shape
     for r in range(B):
@@ -108,16 +134,11 @@ def _slopes(step: Array, source: Array, before: Numbers, after: Numbers) -> None
             before[r, N - 1, v] = 1.0 / step[r, N - 2, v]
         for i in range(1, N - 1):
             for v in range(V):
-                t, t_next = step[r, i - 1, v], step[r, i, v]
-                # Slopes times both steps: only their signs and ratios count.
-                left = (source[r, i, v] - source[r, i - 1, v]) * t_next
-                right = (source[r, i + 1, v] - source[r, i, v]) * t
-                rises = left * right > 0.0
-                weight = (1.0 + t_next / (t_next + t)) / 3.0
-                mean = weight * right + (1.0 - weight) * left
-                over = 1.0 / mean if rises else 0.0
-                before[r, i, v] = weight * (right * over) ** 2 / t
-                after[r, i, v] = (1.0 - weight) * (left * over) ** 2 / t_next
+                up, down = 1.0 / step[r, i - 1, v], 1.0 / step[r, i, v]
+                left = (source[r, i, v] - source[r, i - 1, v]) * up
+                right = (source[r, i + 1, v] - source[r, i, v]) * down
+                by_left, by_right = smooth_slope(left, right, up / (up + down))
+                before[r, i, v], after[r, i, v] = by_left * up, by_right * down
 
 
 @_compiled
@@ -125,8 +146,10 @@ def _weights(step: Array, mu: Array, linear: Numbers, weights: Numbers) -> None:
     """Write what is absorbed, and weights of the source function at a step's end and derivatives.
 
     In blocks of wavelengths, [Nbundle, Nblock, 4, Nspace - 1, Nray, block], of single precision:
-    what is left of light and what a step adds still sum to one, and what is absorbed of it is as
-    exact where a step is thin. The last wavelength fills the last block up.
+    what is left of light and what a step adds still sum to one. What is absorbed of it is as exact
+    where a step is thin, and where it is thick what is left of it, the first weight in the
+    negative: behind an ionisation front hardly anything else is emitted. The last wavelength fills
+    the last block up.
 
     Weights of the derivatives are multiplied by a third of the vertical step: de la
     Cruz Rodriguez and Piskunov (2013), equations 14-17; where the step is thin, their series.
@@ -174,10 +197,24 @@ def _weights(step: Array, mu: Array, linear: Numbers, weights: Numbers) -> None:
                         c2 = t * (1 / 4 - t * (3 / 20 - t * (1 / 20))) if thin else c2
                         straight = 1.0 - (1.0 - e) * one
                         straight = t * (1 / 2 - t * (1 / 6 - t * (1 / 24))) if thin else straight
-                        gs[w] = absorbed
+                        gs[w] = absorbed if absorbed < 0.5 else -e
                         os[w] = straight if bare[w] else c0 + c1
                         ns[w] = 0.0 if bare[w] else c1 * t * third
                         fs[w] = 0.0 if bare[w] else c2 * t * third
+
+
+@_compiled
+def _passed(light: float, S: float, weight: float) -> float:
+    """Return light behind a step with one source function, by the first of its weights."""
+    thin = weight >= 0.0
+    most, least = (light, S) if thin else (S, light)
+    return most + abs(weight) * (least - most)
+
+
+@_compiled
+def _left(weight: float) -> float:
+    """Return what a step leaves of light, by the first of its weights."""
+    return 1.0 - weight if weight >= 0.0 else -weight
 
 
 @_compiled
@@ -207,7 +244,7 @@ def sweep_block(
     N, V = before.shape
     K = half.size
     size = min(BLOCK, V - v0)
-    absorbed, own, near, far = weights[0], weights[1], weights[2], weights[3]
+    first, own, near, far = weights[0], weights[1], weights[2], weights[3]
     for i in range(N):
         for w in range(size, BLOCK):
             S[i, w] = S[i, size - 1]
@@ -227,10 +264,10 @@ def sweep_block(
         for i in range(1, N):
             s, ds, d, d_before, to = S[i - 1], dS[i - 1], D[i], D[i - 1], seen[i]
             for k in range(K):
-                g, o, n, f = absorbed[i - 1, k], own[i - 1, k], near[i - 1, k], far[i - 1, k]
+                g, o, n, f = first[i - 1, k], own[i - 1, k], near[i - 1, k], far[i - 1, k]
                 light, h = beam[k], half[k]
                 for w in range(BLOCK):
-                    x = light[w] + g[w] * (s[w] - light[w]) + o[w] * ds[w]
+                    x = _passed(light[w], s[w], g[w]) + o[w] * ds[w]
                     x += f[w] * d_before[w] - n[w] * d[w]
                     light[w] = x
                     to[w] += h * x
@@ -242,10 +279,10 @@ def sweep_block(
         for i in range(N - 2, -1, -1):
             s, ds, d, d_before, to = S[i + 1], dS[i], D[i], D[i + 1], seen[i]
             for k in range(K):
-                g, o, n, f = absorbed[i, k], own[i, k], near[i, k], far[i, k]
+                g, o, n, f = first[i, k], own[i, k], near[i, k], far[i, k]
                 light, h = beam[k], half[k]
                 for w in range(BLOCK):
-                    x = light[w] + g[w] * (s[w] - light[w]) - o[w] * ds[w]
+                    x = _passed(light[w], s[w], g[w]) - o[w] * ds[w]
                     x += n[w] * d[w] - f[w] * d_before[w]
                     light[w] = x
                     to[w] += h * x
@@ -276,22 +313,33 @@ def _mean_intensity(
 
 @_compiled
 def _diagonal(
-    weights: Numbers, before: Numbers, after: Numbers, half: Array, down: Numbers, up: Numbers
-) -> Array:
-    """Return the mean intensity at a depth per source function there, [Nbundle, Nspace, Nwave]."""
+    weights: Numbers, before: Numbers, after: Numbers, half: Array, down: Numbers, up: Numbers,
+    derivatives: bool,
+) -> Array:  # fmt: skip
+    """Return the mean intensity at a depth per source function there, [Nbundle, Nspace, Nwave].
+
+    Without `derivatives`, which depend on it as well, it is the host's approximate operator.
+    """
     B, N, V = before.shape
     diagonal = np.zeros((B, N, V))
     for r in range(B):
         for b in range(weights.shape[1]):
             v0 = b * BLOCK
             size = min(BLOCK, V - v0)
-            absorbed, own = weights[r, b, 0], weights[r, b, 1]
+            first, own = weights[r, b, 0], weights[r, b, 1]
             near, far = weights[r, b, 2], weights[r, b, 3]
             for i in range(N):
                 rise, fall = before[r, i, v0 : v0 + size], after[r, i, v0 : v0 + size]
                 to = diagonal[r, i, v0 : v0 + size]
                 for k in range(half.shape[1]):
                     h = half[r, k]
+                    if not derivatives:
+                        for w in range(size):
+                            if down[r] and i > 0:
+                                to[w] += h * own[i - 1, k, w]
+                            if up[r] and i < N - 1:
+                                to[w] += h * own[i, k, w]
+                        continue
                     if down[r] and i > 0:
                         fall_before = after[r, i - 1, v0 : v0 + size]
                         for w in range(size):
@@ -300,7 +348,7 @@ def _diagonal(
                         if i > 1:
                             for w in range(size):
                                 earlier = near[i - 2, k, w] * fall_before[w]
-                                to[w] -= h * (1.0 - absorbed[i - 1, k, w]) * earlier
+                                to[w] -= h * _left(first[i - 1, k, w]) * earlier
                     if up[r] and i < N - 1:
                         rise_before = before[r, i + 1, v0 : v0 + size]
                         for w in range(size):
@@ -309,7 +357,7 @@ def _diagonal(
                         if i < N - 2:
                             for w in range(size):
                                 earlier = near[i + 1, k, w] * rise_before[w]
-                                to[w] -= h * (1.0 - absorbed[i, k, w]) * earlier
+                                to[w] -= h * _left(first[i, k, w]) * earlier
     return diagonal
 
 
@@ -395,7 +443,15 @@ class Beams:
 
     def diagonal(self) -> Array:
         """Return the mean intensity at every depth per source function there, of that shape."""
-        found: Array = _diagonal(*self.arrays[:-1])
+        found: Array = _diagonal(*self.arrays[:-1], True)
+        return found
+
+    def approximate(self) -> Array:
+        """Return the host's approximate operator per source function, of that shape.
+
+        What limited derivatives add is left out, which can be most of it next to a thick step.
+        """
+        found: Array = _diagonal(*self.arrays[:-1], False)
         return found
 
 

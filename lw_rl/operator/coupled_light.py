@@ -16,7 +16,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from ..arrays import Array, Integers, Numbers
-from ..host.equations import Rates, Transfer
+from ..host.equations import Rates
+from ..host.transfer import Transfer
 from .response_1d import emitted, opacities
 
 __all__ = ["Light", "LinearisedRadiation", "Radiation", "Rows", "Sweeps", "Tie", "Ways"]
@@ -96,6 +97,10 @@ class Sweeps(Protocol):
         """Return the mean intensity at every point per source function there, of that shape."""
         ...
 
+    def approximate(self) -> Array:
+        """Return what the host takes for it in its equations, of that shape."""
+        ...
+
 
 _Beams = TypeVar("_Beams", bound=Sweeps)
 
@@ -139,6 +144,10 @@ class Light(Generic[_Beams]):
         diagonal *= np.minimum(self.tie.ratio, 1.0)
         diagonal *= self.over
         return diagonal
+
+    def approximate(self) -> Array:
+        """Return the host's approximate operator, per emissivity, [Nbundle, Nspace, Nwave]."""
+        return self.beams.approximate() * self.over
 
 
 @dataclass(frozen=True)

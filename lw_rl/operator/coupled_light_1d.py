@@ -19,7 +19,8 @@ import numpy as np
 from scipy.linalg.lapack import dgetrf, dgetrs
 
 from ..arrays import Array, Integers, Numbers
-from ..host.equations import Rates, Transfer
+from ..host.equations import Rates
+from ..host.transfer import Transfer
 from .beams_1d import Beams, DiffuseLight, Rays, optical_steps
 from .bezier_1d import stencils, unit_responses
 from .coupled_light import Light, LinearisedRadiation, Radiation, Rows, Tie
@@ -282,7 +283,7 @@ class _Entries:
     kept : Array
         Which of the transfer's entries they are, [Nentry].
     start, first, emission, profile
-        As of `lw_rl.host.equations.Transfer`, at these wavelengths.
+        As of `lw_rl.host.transfer.Transfer`, at these wavelengths.
     """
 
     place: Integers

@@ -16,9 +16,10 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from ..arrays import Array, Integers, Numbers
-from ..host.equations import Rates, Transfer
+from ..host.equations import Rates
 from ..host.plane_state import PlaneLight
-from .beams_1d import optical_steps
+from ..host.transfer import Transfer
+from .bezier_1d import optical_steps
 from .characteristics_2d import COEFFICIENTS, Segments, coefficients, local_escape, sweep
 from .coupled_light import Light, LinearisedRadiation, Radiation, Rows, Tie
 from .plane_2d import Plane2D, available_memory, entering_light
@@ -232,6 +233,10 @@ class _PlaneBeams:
         """Return the mean intensity at every point per source function there, of that shape."""
         return np.stack([bundle.diagonal() for bundle in self._bundles])
 
+    def approximate(self) -> Array:
+        """Return the same, of that shape: what the host leaves unbalanced is not followed."""
+        return self.diagonal()
+
 
 class _PlaneScatteringLight(Light[_PlaneBeams]):
     """Light whose scattered part follows it, at wavelengths where that matters.
@@ -328,7 +333,8 @@ class PlaneRadiation(Radiation[_PlaneBeams]):
         """Return how much scattering matters by what is above each point, [Nwave]."""
         plane, V = self._ways.geometry.plane, albedo.shape[1]
         shape = len(plane.z), len(plane.x) * V
-        tau = optical_steps(step.astype(np.float64).reshape(1, *shape), plane.z)[0]
+        opacity = step.astype(np.float64).reshape(shape[0], -1)
+        tau = optical_steps(opacity, plane.z, np.ones(1)).reshape(-1, *shape[1:])
         share = scattering_share(tau, np.ascontiguousarray(albedo.reshape(shape)))
         largest: Array = share.reshape(-1, V).max(axis=0)
         return largest

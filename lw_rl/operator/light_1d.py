@@ -39,7 +39,7 @@ def lit(
     ratio, outside : Array
         Factor on the mean intensity, and what there is besides, [Nspace, Nwave].
     start, first, emission, profile, rises, falls
-        As of `lw_rl.host.equations.Transfer` (the last two: `up` and `down`).
+        As of `lw_rl.host.transfer.Transfer` (the last two: `up` and `down`).
     first_row, second_row : Array
         Rows of a transition's rates up and down, [Ntransition]; where both are the same, as for
         lines, the rate down is a multiple of the rate up. Others see the mean of the bundles.

@@ -31,7 +31,9 @@ import numpy as np
 
 from ..arrays import Array, Integers
 from ..extrapolation import anderson_mix
-from ..host.equations import Rates, Redistribution, Transfer
+from ..host.equations import Rates
+from ..host.redistribution import Redistribution
+from ..host.transfer import Transfer
 from ..norms import largest, limit_step
 from .coupled_light import LinearisedRadiation, Rows, Ways
 from .coupled_light_1d import Ways1D
@@ -103,8 +105,8 @@ class _Response:
     local, net, share : Array
         As in `lw_rl.operator.response_1d.sweep` and `emitters`.
     own : Array
-        Mean intensity at every depth per emissivity there, no light scattered,
-        [Nbundle, Nspace, Nwave].
+        The host's approximate operator: mean intensity at every depth per emissivity there, no
+        light scattered, [Nbundle, Nspace, Nwave].
     """
 
     radiation: LinearisedRadiation[Any]
@@ -417,7 +419,7 @@ class CoupledEquilibrium:
         net = n[t.lower] - t.inverse * n[t.upper]
         share = np.where(net > INVERTED * n[t.lower], np.minimum(share, 1.0), 0.0)
         net = np.where(net > 0.0, net, 1.0)
-        own = radiation.plain.diagonal()
+        own = radiation.plain.approximate()
         return _Response(radiation, np.ones_like(factor), local, net, share, own).times(factor)
 
     def _sums(self, J: Array) -> Array:

@@ -75,7 +75,7 @@ def opacities(
     Parameters
     ----------
     start, first, lower, upper, absorption, stimulated, profile
-        As of `lw_rl.host.equations.Transfer`.
+        As of `lw_rl.host.transfer.Transfer`.
     single : Array of bool
         Whether a transition is a line, whose profile bundles see differently, [Ntransition].
     n : Array
@@ -130,7 +130,7 @@ def emitted(
     Parameters
     ----------
     start, first, emission, profile
-        As of `lw_rl.host.equations.Transfer`.
+        As of `lw_rl.host.transfer.Transfer`.
     single : Array of bool
         As for :func:`opacities`.
     emitter : Array
@@ -178,7 +178,7 @@ def seen(
     Parameters
     ----------
     start, first, up, down
-        As of `lw_rl.host.equations.Transfer`.
+        As of `lw_rl.host.transfer.Transfer`.
     first_row, second_row : Array
         Rows of a transition's rates up and down, [Ntransition]; where both are the same the
         rate down is a multiple of the rate up.
@@ -224,7 +224,7 @@ def local_response(
     Parameters
     ----------
     start, first, lower, upper, emission, absorption, stimulated, profile, up, down
-        As of `lw_rl.host.equations.Transfer`.
+        As of `lw_rl.host.transfer.Transfer`.
     first_row, second_row : Array
         As for :func:`seen`.
     Nrow : int
@@ -302,7 +302,7 @@ def unbalanced(
         transitions begin and end in `where`, [Nshared], their places, [Nshared], and the
         transitions.
     start, first_wave, lower, upper, emission, absorption, stimulated, profile, up
-        As of `lw_rl.host.equations.Transfer`.
+        As of `lw_rl.host.transfer.Transfer`.
     of_atom : Array
         Atom of every level, [Nlevel].
     diagonal : Array

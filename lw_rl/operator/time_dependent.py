@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..arrays import Array
-from ..host.equations import Rates, Redistribution, Transfer
+from ..host.equations import Rates
+from ..host.redistribution import Redistribution
+from ..host.transfer import Transfer
 from .multilevel import INVERTED, CoupledEquilibrium, _Anchored, _Response
 
 __all__ = ["LARGE", "LEAVES", "CoupledTimeStep"]

@@ -7,6 +7,7 @@ import pytest
 
 from lw_rl.operator.beams_1d import Beams, DiffuseLight, Rays, optical_steps
 from lw_rl.operator.bezier_1d import mean_intensity, stencils, unit_responses
+from lw_rl.operator.formal_1d import intensity
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(5)
 MU, WEIGHT = 0.5 * (1.0 + NODES), 0.5 * WEIGHTS
@@ -105,3 +106,49 @@ def test_diffuse_light_leaves_with_the_square_root_of_the_destruction(epsilon):
     root = np.sqrt(epsilon)
     expected = 1.0 - np.exp(-np.sqrt(3.0) * root * tau) / (1.0 + root)
     np.testing.assert_allclose(J, expected, rtol=5e-3)
+
+
+@pytest.fixture
+def front():
+    """A hot, thin layer above what it ionises: opacity rises there, and emission falls, steeply."""
+    height = np.concatenate([np.linspace(1.05, 1.0, 12), np.linspace(0.95, 0.0, 20)])
+    chi = np.where(height > 0.99, 0.1, 10.0 * 100.0 ** np.linspace(0.0, 1.0, 32))
+    source = np.where(height > 0.99, 1.0, 10.0 ** np.linspace(0.0, -16.0, 32))
+    return height, chi, source * (1.0 + 0.01 * np.arange(32))
+
+
+def as_the_host(height, chi, source):
+    """Return mean intensity and approximate operator of the host's solver, nothing from below."""
+    J, own = np.zeros(32), np.zeros(32)
+    for mu, weight in zip(MU, WEIGHT, strict=True):
+        for back in (1, -1):
+            distance = -np.diff(height)[::back].copy() / mu
+            found = intensity(distance, chi[::back].copy(), source[::back].copy(), 0.0)
+            J += 0.5 * weight * found[0][::back]
+            own += 0.5 * weight * found[1][::back] * chi
+    return J, own
+
+
+def test_light_behind_an_ionisation_front_is_the_hosts(front):
+    """With the harmonic mean of slopes and linear opacities it was another one, by factors."""
+    height, chi, source = front
+    step = optical_steps(chi[None, :, None], height)
+    beams = Beams.around(step, source[None, :, None], RAYS, np.zeros((2, 1)))
+    J, own = as_the_host(height, chi, source)
+    found = beams.mean_intensity(source[None, :, None])[0, :, 0]
+    np.testing.assert_allclose(found[1:-2], J[1:-2], rtol=0.15)
+    # Next to the front that with derivatives is another one.
+    approximate = beams.approximate()[0, :, 0]
+    np.testing.assert_allclose(approximate[1:-2], own[1:-2], rtol=0.02, atol=1e-4)
+    assert np.abs(beams.diagonal()[0, :, 0] / own - 1.0)[1:-2].max() > 0.05
+
+
+def test_what_thick_steps_leave_is_exact(front):
+    height, chi, source = front
+    step = optical_steps(chi[None, :, None], height)
+    dark = np.where(height > 0.99, source, 1e-30)[None, :, None]
+    exact = Beams.around(step, dark, RAYS, np.zeros((2, 1)), precision=np.float64)
+    rough = Beams.around(step, dark, RAYS, np.zeros((2, 1)))
+    J = exact.mean_intensity(dark)
+    assert J.min() < 1e-12
+    np.testing.assert_allclose(rough.mean_intensity(dark), J, rtol=1e-5)

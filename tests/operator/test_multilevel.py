@@ -108,3 +108,13 @@ def test_linearisations_that_lead_away_end_a_correction():
     """With them all a helium atom was not converged after 400 formal solutions."""
     result = solve(random_problem("atoms", 3025).context(), quiet=True, NmaxIter=40, bound=False)
     assert result.converged
+
+
+@pytest.mark.parametrize("number", [1000, 6021])
+def test_behind_an_ionisation_front(number):
+    """The light there has to be the host's to some ten per cent, and so has what it unbalances.
+
+    Without, these helium atoms were not converged after 100 formal solutions.
+    """
+    result = solve(random_problem("atoms", number).context(), quiet=True, NmaxIter=20, bound=False)
+    assert result.converged and result.Nformal <= 8
