@@ -36,7 +36,15 @@ from ..norms import largest, limit_step
 from .coupled_light import LinearisedRadiation, Rows, Ways
 from .coupled_light_1d import Ways1D
 from .effort import Effort
-from .response_1d import emitters, local_response, seen, sweep, unbalanced
+from .response_1d import (
+    emitters,
+    local_response,
+    overlaps,
+    seen,
+    sweep,
+    unbalanced,
+    unbalanced_shares,
+)
 
 __all__ = ["INVERTED", "CoupledEquilibrium"]
 
@@ -142,6 +150,7 @@ class _Shared:
     last: Integers
     at: Integers
     where: Integers
+    _made: dict[str, Any] = field(default_factory=dict, init=False)
 
     @classmethod
     def none(cls) -> _Shared:
@@ -151,22 +160,16 @@ class _Shared:
     @classmethod
     def of(cls, t: Transfer) -> _Shared:
         """Return those of lines and continua."""
-        first: list[int] = []
-        last: list[int] = []
-        at: list[int] = []
-        where: list[int] = []
-        of_atom, end = _atoms(t), t.first + np.diff(t.start)
-        for v in range(len(t.waves)):
-            active = np.flatnonzero((t.first <= v) & (v < end))
-            atoms = of_atom[t.lower[active]]
-            several = [a for a in set(atoms) if len(set(t.upper[active[atoms == a]])) > 1]
-            active = active[np.isin(atoms, several)]
-            if len(active):
-                first.append(len(where))
-                where.extend(active)
-                last.append(len(where))
-                at.append(v)
-        return cls(*(np.array(x, np.int64) for x in (first, last, at, where)))
+        wave, of_atom, end = np.arange(len(t.waves)), _atoms(t)[t.lower], t.first + np.diff(t.start)
+        active = (t.first[:, None] <= wave) & (wave < end[:, None])
+        for a in range(len(t.Nlevel)):
+            here = of_atom == a
+            upper = np.broadcast_to(t.upper[here, None], (here.sum(), len(wave)))
+            lowest = upper.min(axis=0, where=active[here], initial=len(t.charge))
+            active[here] &= upper.max(axis=0, where=active[here], initial=-1) > lowest
+        at, where = np.nonzero(active.T)
+        found, first = np.unique(at, return_index=True)
+        return cls(first, np.append(first[1:], len(at))[: len(first)], found, where)
 
     def gain(self, n: Array, response: _Response) -> Array:
         """Return what every level gains in the host's own equations there [m-3 s-1].
@@ -178,7 +181,18 @@ class _Shared:
         response : _Response
             A linearisation.
         """
-        return self._unbalanced(n, response, n)[0]
+        t, gain = response.radiation.transfer, np.zeros_like(n)
+        if self._made.get("of") is not response:
+            self._made["of"] = response
+            self._made["made"] = overlaps(
+                self.first, self.last, self.at, self.where, t.start, t.first, t.emission,
+                t.absorption, t.stimulated, t.profile, t.up, response.own,
+            )  # fmt: skip
+        unbalanced(
+            self.first, self.last, self.where, t.lower, t.upper, _atoms(t), self._made["made"], n,
+            gain, n[:0], np.empty(len(self.at)),
+        )  # fmt: skip
+        return gain
 
     def mattering(self, n: Array, response: _Response, lost: Array) -> _Shared:
         """Return all wavelengths but those that together bring less than `_NEGLIGIBLE` of it.
@@ -190,19 +204,15 @@ class _Shared:
         lost : Array
             What every level loses [m-3 s-1], [Nlevel, Nspace].
         """
-        share = self._unbalanced(n, response, lost)[1]
-        order = np.argsort(share)
-        kept = np.sort(order[np.cumsum(share[order]) > _NEGLIGIBLE])
-        return _Shared(self.first[kept], self.last[kept], self.at[kept], self.where)
-
-    def _unbalanced(self, n: Array, response: _Response, lost: Array) -> tuple[Array, Array]:
         t = response.radiation.transfer
-        found: tuple[Array, Array] = unbalanced(
+        share = unbalanced_shares(
             self.first, self.last, self.at, self.where, t.start, t.first, t.lower, t.upper,
             _atoms(t), t.emission, t.absorption, t.stimulated, t.profile, t.up, response.own, n,
             lost,
         )  # fmt: skip
-        return found
+        order = np.argsort(share)
+        kept = np.sort(order[np.cumsum(share[order]) > _NEGLIGIBLE])
+        return _Shared(self.first[kept], self.last[kept], self.at[kept], self.where)
 
 
 def _atoms(t: Transfer) -> Integers:
