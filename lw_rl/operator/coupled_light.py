@@ -187,11 +187,18 @@ class LinearisedRadiation(ABC, Generic[_Beams]):
             The rows.
         """
 
-    def diagonal(self) -> Array:
-        """Return the mean intensity at every point per emissivity there, of the opacity's shape."""
-        diagonal = self.plain.diagonal()
-        if self.scattering is not None:
-            diagonal[:, :, self.at] = self.scattering.diagonal()
+    def diagonal(self, plain: Array) -> Array:
+        """Return the mean intensity at every point per emissivity there, of the opacity's shape.
+
+        Parameters
+        ----------
+        plain : Array
+            That of the light where nothing is scattered.
+        """
+        if self.scattering is None:
+            return plain
+        diagonal = plain.copy()
+        diagonal[:, :, self.at] = self.scattering.diagonal()
         return diagonal
 
 

@@ -24,6 +24,7 @@ from its rates (its quadrature of overlapping transitions) is carried along.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -182,6 +183,8 @@ class _Shared:
             A linearisation.
         """
         t, gain = response.radiation.transfer, np.zeros_like(n)
+        if not len(self.at):
+            return gain
         if self._made.get("of") is not response:
             self._made["of"] = response
             self._made["made"] = overlaps(
@@ -320,6 +323,9 @@ class CoupledEquilibrium:
     made: int = field(default=0, init=False)
     _last: _Response | None = field(default=None, init=False)
     _linear: bool = field(default=False, init=False)
+    _held: tuple[tuple[Array, ...], tuple[Array, Array, Array]] | None = field(
+        default=None, init=False
+    )
     _rows: Rows = field(init=False)
     _shared: _Shared = field(init=False)
 
@@ -389,9 +395,8 @@ class CoupledEquilibrium:
             if last < min(moved, _MAX_STEP):
                 # Linearisations around their own solutions lead away: the host is to tell.
                 break
-            n, response = found
+            n, response, J = found
             radiation.emit(response.radiation.transfer)
-            _, J = self._rates(n, response)
             if build == 0 and moved < _NEAR:
                 break
             near = min(_MOVED * largest(np.log(n / rates.n)), _FAR)
@@ -413,16 +418,15 @@ class CoupledEquilibrium:
 
     def _response(self, n: Array, radiation: LinearisedRadiation[Any], factor: Array) -> _Response:
         """Return one linearisation around some populations, [Nlevel, Nspace]."""
-        t = self.transfer
+        t, own = self.transfer, radiation.plain.diagonal()
         local, share = local_response(
             t.start, t.first, t.lower, t.upper, t.emission, t.absorption, t.stimulated, t.profile,
             t.up, t.down, self._rows.up, self._rows.down, self._rows.Nrow, n, radiation.total,
-            radiation.diagonal(),
+            radiation.diagonal(own),
         )  # fmt: skip
         net = n[t.lower] - t.inverse * n[t.upper]
         share = np.where(net > INVERTED * n[t.lower], np.minimum(share, 1.0), 0.0)
         net = np.where(net > 0.0, net, 1.0)
-        own = radiation.plain.diagonal()
         return _Response(radiation, np.ones_like(factor), local, net, share, own).times(factor)
 
     def _sums(self, J: Array) -> Array:
@@ -473,7 +477,7 @@ class CoupledEquilibrium:
         anchored: _Anchored,
         response: _Response,
         redistribution: Redistribution | None,
-    ) -> tuple[Array, _Response] | None:
+    ) -> tuple[Array, _Response, Array] | None:
         """Return the equilibrium of one linearisation, or the last state on the way to it.
 
         Emission profiles are iterated with the populations.
@@ -485,7 +489,8 @@ class CoupledEquilibrium:
         emission = _Emission.of(redistribution, response.radiation.transfer, n)
         for made in range(_MOST_SWEEPS):
             # Recombination by more electrons leaves fewer: the mean damps what would oscillate.
-            electrons = np.sqrt(electrons * self._electrons(n, rates))
+            if rates.given is not None:
+                electrons = np.sqrt(electrons * self._electrons(n, rates))
             new, J = self._swept(n, rates, emission.anchored(anchored), response, electrons)
             emitted = emission.following(n, J)
             change = np.log(new / n)
@@ -494,7 +499,7 @@ class CoupledEquilibrium:
                 return None
             changed = max(size, emission.change(emitted))
             if changed < max(solved * largest(np.log(new / rates.n)), _FLOOR):
-                return new, response
+                return new, response, J
             if made < _DELAY or size > _MAX_STEP:
                 # Far away there is nothing to extrapolate, but some populations take turns.
                 back = np.abs(np.log(new / older))
@@ -514,7 +519,7 @@ class CoupledEquilibrium:
             log = limit_step(xs[-1][: n.size], mixed[: n.size], _MAX_STEP)
             n = self._normalised(np.exp(log).reshape(n.shape), rates)
             response = emission.emit(emission.parted(mixed[n.size :], emitted), response)
-        return n, response
+        return n, response, J
 
     def _normalised(self, n: Array, rates: Rates) -> Array:
         """Return populations that sum to the atoms there are."""
@@ -560,6 +565,33 @@ class CoupledEquilibrium:
         that of the formal solution, [Nspace].
         """
         t = self.transfer
+        strength, fixed, row = self._local(rates, anchored, electrons)
+        rate, J = self._rates(n, response, strength)
+        swept: Array = sweep(
+            n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect,
+            anchored.shared.gain(n, response), t.lower, t.upper, self._rows.up,
+            self._rows.down, anchored.multiple, rate * row, strength, response.local * row,
+            t.inverse, response.net, response.share, not self.ways.follows,
+        )  # fmt: skip
+        return swept, J
+
+    def _local(
+        self, rates: Rates, anchored: _Anchored, electrons: Array
+    ) -> tuple[Array, Array, Array]:
+        """Return what does not depend on light.
+
+        Returns
+        -------
+        strength, row : Array
+            Factors on what every transition emits, [Ntransition, Nspace], and on rates,
+            [Nrow, Nspace].
+        fixed : Array
+            Rates, [Nlevel, Nlevel, Nspace].
+        """
+        of = rates.collisions, anchored.spontaneous, electrons
+        if self._held is not None and all(map(operator.is_, self._held[0], of)):
+            return self._held[1]
+        t = self.transfer
         recombines = t.charge[t.upper] > t.charge[t.lower]
         strength = np.where(recombines[:, None], electrons, 1.0)
         fixed = rates.collisions * electrons
@@ -569,11 +601,5 @@ class CoupledEquilibrium:
         down = self._rows.down > self._rows.up
         row = np.ones((self._rows.Nrow, len(electrons)))
         row[self._rows.down[down]] = strength[down]
-        rate, J = self._rates(n, response, strength)
-        swept: Array = sweep(
-            n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect,
-            anchored.shared.gain(n, response), t.lower, t.upper, self._rows.up,
-            self._rows.down, anchored.multiple, rate * row, strength, response.local * row,
-            t.inverse, response.net, response.share, not self.ways.follows,
-        )  # fmt: skip
-        return swept, J
+        self._held = of, (strength, fixed, row)
+        return self._held[1]

@@ -467,6 +467,33 @@ def emitters(
 
 
 @_compiled
+def _eliminate(A: Array, b: Array) -> None:
+    """Solve the equations ``A x = b`` with row pivoting in place; `b` becomes x.
+
+    Of so few unknowns this takes half of what LAPACK does.
+    """
+    N = b.size
+    for j in range(N):
+        pivot = j
+        for i in range(j + 1, N):
+            if abs(A[i, j]) > abs(A[pivot, j]):
+                pivot = i
+        if pivot != j:
+            b[j], b[pivot] = b[pivot], b[j]
+            for k in range(j, N):
+                A[j, k], A[pivot, k] = A[pivot, k], A[j, k]
+        for i in range(j + 1, N):
+            factor = A[i, j] / A[j, j]
+            b[i] -= factor * b[j]
+            for k in range(j + 1, N):
+                A[i, k] -= factor * A[j, k]
+    for i in range(N - 1, -1, -1):
+        for k in range(i + 1, N):
+            b[i] -= A[i, k] * b[k]
+        b[i] /= A[i, i]
+
+
+@_compiled
 def _solve(
     P: Array,
     n: Array,
@@ -507,8 +534,8 @@ def _solve(
         for j in range(size):
             A[most, j] = 1.0
         b[most] = nTotal[a, k]
-        x = np.linalg.solve(A, b)
-        total = 0.0
+        _eliminate(A, b)
+        x, total = b, 0.0
         for i in range(size):
             least = _LEAST_CHANGE * n[o + i, k]
             new[o + i, k] = x[i] if x[i] > least and math.isfinite(x[i]) else least
