@@ -49,7 +49,7 @@ class Ways1D:
 
     Attributes
     ----------
-    still, far, builds, smoothing, follows, patience
+    still, far, builds, smoothing, follows, lags, patience
         See `lw_rl.operator.coupled_light.Ways`.
     """
 
@@ -59,6 +59,7 @@ class Ways1D:
     smoothing: int = 0
     # Cut off, hydrogen with three levels beside Ca II takes 58 formal solutions on 20 depths for 7.
     follows: bool = True
+    lags: bool = True
     patience: float = _PATIENCE
     _memory: dict[bool, Numbers] = field(default_factory=dict)
 

@@ -397,6 +397,8 @@ class CoupledEquilibrium:
                 break
             n, response, J = found
             radiation.emit(response.radiation.transfer)
+            if not self.ways.lags:
+                _, J = self._rates(n, response)
             if build == 0 and moved < _NEAR:
                 break
             near = min(_MOVED * largest(np.log(n / rates.n)), _FAR)
