@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import lightweaver as lw
@@ -127,31 +128,37 @@ def response_functions(
 
 
 def _checked(
-    quantities: Sequence[str], mu: float, rtol: float, populations: str
+    quantities: str | Sequence[str], mu: float, rtol: float, populations: str
 ) -> tuple[str, ...]:
     """Check the arguments and return the quantities."""
     if find_spec("xarray") is None:
         raise MissingExtraError.of("response functions need", "cube", ["xarray"])
-    # Each once, in the order in which they are asked for.
-    quantities = (quantities,) if isinstance(quantities, str) else tuple(dict.fromkeys(quantities))
-    for quantity in quantities:
-        if quantity not in QUANTITIES:
+    one = isinstance(quantities, str) or not isinstance(quantities, Iterable)
+    for quantity in (quantities,) if one else quantities:
+        if quantity not in list(QUANTITIES):
             raise UnknownNameError("quantity", quantity, QUANTITIES)
-    if not quantities:
+    # Each once, in the order in which they are asked for.
+    asked = (quantities,) if isinstance(quantities, str) else tuple(dict.fromkeys(quantities))
+    if not asked:
         raise UnknownNameError("quantity", "", QUANTITIES)
     if populations not in get_args(Populations):
         raise UnknownNameError("kind of populations", populations, get_args(Populations))
-    if not 0.0 < mu <= 1.0:
+    if not (isinstance(mu, Real) and 0.0 < mu <= 1.0):
         raise SpectrumError(
-            f"mu is the cosine of an angle with the vertical, 0 < mu <= 1; got {mu}"
+            f"mu is the cosine of an angle with the vertical, 0 < mu <= 1; got {mu!r}"
         )
-    if not 0.0 < rtol < np.inf:
-        raise SpectrumError(f"the tolerance rtol must be positive and finite; got {rtol}")
-    return quantities
+    if not (isinstance(rtol, Real) and 0.0 < rtol < np.inf):
+        raise SpectrumError(f"the tolerance rtol must be positive and finite; got {rtol!r}")
+    return asked
 
 
 def _checked_wavelengths(wavelengths: Array) -> Array:
-    found = np.atleast_1d(np.asarray(wavelengths, dtype=np.float64))
+    try:
+        found = np.atleast_1d(np.asarray(wavelengths, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise SpectrumError(
+            f"wavelengths are vacuum wavelengths [nm], numbers; got {wavelengths!r}"
+        ) from None
     if (
         found.ndim != 1
         or not found.size

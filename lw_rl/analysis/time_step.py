@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from time import perf_counter
 
 import lightweaver as lw
@@ -166,10 +167,10 @@ def time_step(
 
 def _check(dt: float, popsTol: float, timeTol: float, NmaxIter: int) -> None:
     for name, value in (("dt", dt), ("popsTol", popsTol), ("timeTol", timeTol)):
-        if not 0.0 < value < np.inf:
+        if not (isinstance(value, Real) and 0.0 < value < np.inf):
             raise TimeStepError(f"{name} must be positive and finite; got {value!r}")
-    if NmaxIter < 1:
-        raise TimeStepError(f"NmaxIter must be at least 1; got {NmaxIter!r}")
+    if not (isinstance(NmaxIter, Integral) and NmaxIter >= 1):
+        raise TimeStepError(f"NmaxIter must be an integer of at least 1; got {NmaxIter!r}")
 
 
 def _check_previous(beginning: list[Array], previous: TimeStep | None) -> None:

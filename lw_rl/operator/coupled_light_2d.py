@@ -48,7 +48,7 @@ _SETTLED = 1e-2
 _FAR = 8.0
 #: Plain iterations that end a correction: Ca II on 15 planes of 25 x 6 points takes 3.9 formal
 #: solutions with three, at most 7, and the time of 24 of them; without, 6.3, 19 and 28. With two
-#: it takes 4.9, with five 6.9. (With linear steps where the last number says so: 4.6, 11 and 28.)
+#: it takes 4.9, with five 6.9.
 _SMOOTHING = 3
 #: Linearisations of a correction at the most, and corrections in vain: each takes as long as many
 #: formal solutions.

@@ -189,8 +189,13 @@ def test_what_cannot_be_answered_is_named():
     cases = [
         ({"quantities": ["temperatur"]}, UnknownNameError, "quantity 'temperatur'"),
         ({"quantities": []}, UnknownNameError, "quantity"),
+        ({"quantities": None}, UnknownNameError, "quantity None"),
+        ({"quantities": [["temperature"]]}, UnknownNameError, "quantity"),
         ({"mu": 0.0}, SpectrumError, "mu is the cosine"),
+        ({"mu": "a"}, SpectrumError, "mu is the cosine.*'a'"),
         ({"rtol": -1.0}, SpectrumError, "rtol"),
+        ({"rtol": None}, SpectrumError, "rtol.*None"),
+        ({"wavelengths": "all"}, SpectrumError, "numbers; got 'all'"),
         ({"wavelengths": [2.0, 1.0]}, SpectrumError, "increasing"),
         ({"wavelengths": []}, SpectrumError, "increasing"),
         ({"populations": "frozen"}, UnknownNameError, "kind of populations"),

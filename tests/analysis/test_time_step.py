@@ -131,7 +131,7 @@ def test_two_atoms_step_together():
     assert [n.shape[0] for n in step.after] == [a.Nlevel for a in ctx.activeAtoms]
 
 
-@pytest.mark.parametrize("dt", [0.0, -1.0, np.nan, np.inf])
+@pytest.mark.parametrize("dt", [0.0, -1.0, np.nan, np.inf, "a", None])
 def test_a_length_that_is_none_is_named(dt):
     ctx = problem("hydrogen")
     n, J = populations(ctx), np.array(ctx.spect.J)
@@ -145,8 +145,9 @@ def test_other_settings_are_checked():
     ctx = problem("hydrogen")
     with pytest.raises(TimeStepError, match="popsTol"):
         lw_rl.time_step(ctx, 1.0, popsTol=0.0)
-    with pytest.raises(TimeStepError, match="NmaxIter"):
-        lw_rl.time_step(ctx, 1.0, NmaxIter=0)
+    for NmaxIter in (0, 1.5, "a"):
+        with pytest.raises(TimeStepError, match="NmaxIter"):
+            lw_rl.time_step(ctx, 1.0, NmaxIter=NmaxIter)
 
 
 def test_a_beginning_that_is_none_is_named():
