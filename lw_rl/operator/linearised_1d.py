@@ -372,9 +372,9 @@ def _scatter_alike(by_eta: Array, by_chi: Array, by_planck: Array, sca: Array) -
     The light of every field is a combination of their columns, of which there are fewer.
     """
     N = sca.size
-    J = np.empty((N, 2 * N + 2))
-    J[:, :N], J[:, N : 2 * N], J[:, 2 * N :] = by_eta[0], by_chi[0], by_planck[0]
-    J = np.linalg.solve(_scattering_matrix(by_eta, np.ones(1), sca), J)
+    once = np.empty((N, 2 * N + 2))
+    once[:, :N], once[:, N : 2 * N], once[:, 2 * N :] = by_eta[0], by_chi[0], by_planck[0]
+    J = np.linalg.solve(_scattering_matrix(by_eta, np.ones(1), sca), once)
     by_eta[0], by_chi[0], by_planck[0] = J[:, :N], J[:, N : 2 * N], J[:, 2 * N :]
 
 
