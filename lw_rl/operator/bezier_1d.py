@@ -31,6 +31,7 @@ __all__ = [
     "intensities",
     "linear",
     "mean_intensity",
+    "operators",
     "optical_depths",
     "optical_steps",
     "slopes",
@@ -415,6 +416,43 @@ def unit_responses(
     _add_responses(inward, decay, half, share, False, of_source)
     _add_responses(outward, decay, half, share, True, of_source)
     return of_source.T
+
+
+@_compiled
+def operators(step: Array, source: Array, mu: Array, weight: Array, monotone: bool) -> Array:
+    """Return the mean intensity per source function at some wavelengths.
+
+    Parameters
+    ----------
+    step : Array
+        Vertical steps of optical depth, [Nspace - 1, Nwave].
+    source : Array
+        Around which the limiter is linearised, [Nspace, Nwave].
+    mu, weight : Array
+        Cosines of the angles and weights, which sum to one, [Nray].
+    monotone : bool
+        Interpolate linearly instead, whatever the source function.
+
+    Returns
+    -------
+    of_source : Array
+        [Nwave, source, depth].
+    """
+    N, K = len(source), mu.size
+    made = np.empty((step.shape[1], N, N))
+    along, around = np.empty((N - 1, K)), np.empty((N, K))
+    share, weights = np.ones((N, K)), np.empty((N, K))
+    weights[:] = weight
+    for v in range(len(made)):
+        for i in range(N - 1):
+            for k in range(K):
+                along[i, k] = min(max(step[i, v] / mu[k], THIN), THICK)
+        for i in range(N):
+            around[i] = source[i, v]
+        decay = np.exp(-along)
+        inward, outward = stencils(along, decay, around, monotone)
+        made[v] = unit_responses(inward, outward, decay, weights, share).T
+    return made
 
 
 @_compiled

@@ -350,6 +350,15 @@ class Ways(Protocol):
         ...
 
     @property
+    def lags(self) -> bool:
+        """Whether the light of a linearisation's last iteration stands for that of its result.
+
+        It is one iteration behind, by less than what a linearisation is solved to. Else there is
+        another sweep.
+        """
+        ...
+
+    @property
     def patience(self) -> float:
         """After how many corrections in vain, one after the other, the operator is given up."""
         ...

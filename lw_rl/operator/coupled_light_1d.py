@@ -22,7 +22,7 @@ from ..arrays import Array, Integers, Numbers
 from ..host.equations import Rates
 from ..host.transfer import Transfer
 from .beams_1d import Beams, DiffuseLight, Rays, optical_steps
-from .bezier_1d import stencils, unit_responses
+from .bezier_1d import operators
 from .coupled_light import Light, LinearisedRadiation, Radiation, Rows, Tie
 from .light_1d import lit, scattered
 from .response_1d import emitted, scattering_share
@@ -50,7 +50,7 @@ class Ways1D:
 
     Attributes
     ----------
-    still, far, builds, smoothing, follows, patience
+    still, far, builds, smoothing, follows, lags, patience
         See `lw_rl.operator.coupled_light.Ways`.
     """
 
@@ -60,6 +60,7 @@ class Ways1D:
     smoothing: int = 0
     # Cut off, hydrogen with three levels beside Ca II takes 58 formal solutions on 20 depths for 7.
     follows: bool = True
+    lags: bool = True
     patience: float = _PATIENCE
     _memory: dict[bool, Numbers] = field(default_factory=dict)
 
@@ -74,6 +75,32 @@ class Ways1D:
         return 0.5
 
 
+@dataclass(frozen=True)
+class _Factorised:
+    """Operators of scattering at some wavelengths, factorised.
+
+    Attributes
+    ----------
+    at : Array
+        The wavelengths, [Noperator].
+    factors, pivots : Array
+        LAPACK's factors, transposed, [Noperator, Nspace, Nspace], and pivots.
+    """
+
+    at: Integers
+    factors: Array
+    pivots: Integers
+
+    @classmethod
+    def of(cls, made: dict[int, tuple[Array, Integers]], Nspace: int) -> _Factorised:
+        """Return them by wavelength."""
+        factors = np.empty((len(made), Nspace, Nspace))
+        pivots = np.empty((len(made), Nspace), np.int64)
+        for m, (matrix, order) in enumerate(made.values()):
+            factors[m], pivots[m] = matrix.T, order
+        return cls(np.array(list(made), np.int64), factors, pivots)
+
+
 class _ScatteringLight(Light[Beams]):
     """Light whose scattered part follows it, at wavelengths where that matters.
 
@@ -85,8 +112,8 @@ class _ScatteringLight(Light[Beams]):
         Scattering opacity [m-1], [Nspace, Nwave].
     diffuse : DiffuseLight
         What scattered light does in about.
-    dense : dict
-        Factors of the operator at wavelengths where it does something else.
+    dense : _Factorised
+        The operator at wavelengths where it does something else.
     J : Array
         Mean intensity to begin with, [Nspace, Nwave]; afterwards the last one found.
     """
@@ -98,7 +125,7 @@ class _ScatteringLight(Light[Beams]):
         tie: Tie,
         sca: Array,
         diffuse: DiffuseLight,
-        dense: dict[int, tuple[Array, Integers]],
+        dense: _Factorised,
         J: Array,
     ):
         super().__init__(total, beams, tie)
@@ -126,16 +153,12 @@ class _ScatteringLight(Light[Beams]):
             Relative change of the mean intensity by the first iteration, and by the next one, the
             largest over depth, [Nwave].
         """
-        N, M = len(self.J), len(self._dense)
-        factors, pivots = np.empty((M, N, N)), np.empty((M, N), np.int64)
-        for m, (matrix, order) in enumerate(self._dense.values()):
-            factors[m], pivots[m] = matrix.T, order
-        at = np.array(list(self._dense), np.int64)
+        dense = self._dense
         each: Array
         each, first, left = scattered(
             *self.beams.arrays, self.over, self.tie.ratio, self.tie.outside, self._sca,
-            self._albedo, *self._diffuse.factors, at, factors, pivots, eta, most, share, _STILL,
-            self.J,
+            self._albedo, *self._diffuse.factors, dense.at, dense.factors, dense.pivots, eta, most,
+            share, _STILL, self.J,
         )  # fmt: skip
         return each, first, left
 
@@ -166,7 +189,8 @@ class ColumnRadiation(Radiation[Beams]):
         self._memory, self._thorough = memory, thorough
         self._rays = Rays.of(transfer.mu, transfer.weight, transfer.profile.shape[0])
         self._linear = np.zeros(0, bool)
-        self._dense: dict[int, tuple[Array, Integers]] = {}
+        self._made: dict[int, tuple[Array, Integers]] = {}
+        self._dense = _Factorised.of({}, len(self.J))
 
     @cached_property
     def _some(self) -> _Entries:
@@ -234,41 +258,45 @@ class ColumnRadiation(Radiation[Beams]):
         at = self._scattered
         mean, around = step.mean(axis=0), source.mean(axis=0)
         albedo = self._sca[:, at] / total.mean(axis=0)
-        for k in hard:
-            made = self._operator(mean[:, k], around[:, k], self._tie.ratio[:, at[k]], False)
-            if not self._factorise(int(k), made, albedo[:, k]):
-                self._linear[k] = True
-        if self._linear.any():
+        hard = hard[~self._factorise(hard, mean, around, self._tie.ratio[:, at], albedo, False)]
+        if len(hard):
+            self._linear[hard] = True
             beams = self._beams(step, source, at, self._linear)
             tie = Tie.between(self.J[:, at], beams.mean_intensity(source).sum(axis=0))
             self._tie.ratio[:, at], self._tie.outside[:, at] = tie.ratio, tie.outside
-            for k in np.flatnonzero(self._linear):
-                made = self._operator(mean[:, k], around[:, k], tie.ratio[:, k], True)
-                self._factorise(int(k), made, albedo[:, k])
+            self._factorise(hard, mean, around, tie.ratio, albedo, True)
+        self._dense = _Factorised.of(self._made, len(self.J))
         return self._scattering(total, step, source, self.J[:, at])
 
-    def _operator(self, step: Array, source: Array, ratio: Array, linear: bool) -> Array:
-        """Return a wavelength's mean intensity per source function, [Nspace, Nspace]."""
-        t = self._transfer
-        along = step[:, None] / t.mu
-        source = np.repeat(source[:, None], t.mu.size, axis=1)
-        ones = np.ones_like(source)
-        decay = np.exp(-along)
-        Lambda = unit_responses(
-            *stencils(along, decay, source, linear), decay, t.weight * ones, ones
-        )
-        made: Array = Lambda * ratio[:, None]
-        return made
+    def _factorise(
+        self, at: Integers, step: Array, around: Array, ratio: Array, albedo: Array, linear: bool
+    ) -> Numbers:
+        """Factorise some wavelengths' operators, and return whether their responses are positive.
 
-    def _factorise(self, k: int, Lambda: Array, albedo: Array) -> bool:
-        """Factorise a wavelength's operator, and return whether its responses are positive."""
-        A = -Lambda * albedo
-        A.flat[:: len(A) + 1] += 1.0
-        factors, pivots, _ = dgetrf(A)
-        self._dense[k] = factors, pivots
-        some = np.asfortranarray(Lambda[:, :: max(1, len(A) // _SOURCES)])
-        responses = dgetrs(factors, pivots, some)[0]
-        positive: bool = responses.min() >= -_NEGATIVE * responses.max()
+        Parameters
+        ----------
+        at : Array
+            The wavelengths, [Noperator].
+        step, around : Array
+            Of all, [Nspace - 1, Nwave] and [Nspace, Nwave].
+        ratio, albedo : Array
+            Of all, [Nspace, Nwave].
+        linear : bool
+            Whether the source function is interpolated linearly.
+        """
+        t = self._transfer
+        made = operators(step[:, at], around[:, at], t.mu, t.weight, linear)
+        made *= ratio.T[at, None]
+        some = slice(None, None, max(1, made.shape[1] // _SOURCES))
+        positive = np.ones(len(at), bool)
+        for m, k in enumerate(at):
+            # LAPACK's order: by source function, then by depth.
+            A = made[m] * -albedo[:, k, None]
+            A.flat[:: len(A) + 1] += 1.0
+            factors, pivots, _ = dgetrf(A.T, overwrite_a=True)
+            self._made[int(k)] = factors, pivots
+            responses = dgetrs(factors, pivots, made[m, some].T)[0]
+            positive[m] = responses.min() >= -_NEGATIVE * responses.max()
         return positive
 
 

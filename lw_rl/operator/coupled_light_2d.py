@@ -66,7 +66,7 @@ class Ways2D:
         Where the points are.
     light : PlaneLight
         What enters.
-    still, far, builds, smoothing, follows, patience
+    still, far, builds, smoothing, follows, lags, patience
         See `lw_rl.operator.coupled_light.Ways`.
     """
 
@@ -79,6 +79,8 @@ class Ways2D:
     # Followed, hydrogen on 25 x 6 points is not found in 14 formal solutions, for 9, and 8 where
     # charge is conserved.
     follows: bool = False
+    # One iteration behind, it takes nine formal solutions for eight on 12 x 30 points.
+    lags: bool = False
     patience: float = _PATIENCE
     _memory: dict[tuple[int, bool], Numbers] = field(default_factory=dict)
 

@@ -23,9 +23,10 @@ import numpy as np
 
 from ..arrays import Array
 from ..host.adapter import Adapter
-from ..host.equations import Rates, Transfer
+from ..host.equations import Rates
 from ..host.line_physics import equivalent
 from ..host.state import Line, LinePhysics, LineProfile
+from ..host.transfer import Transfer
 from .lambda_1d import Plane1D
 from .multilevel import INVERTED
 from .response_1d import balanced

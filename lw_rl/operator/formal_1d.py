@@ -22,6 +22,8 @@ from ..arrays import Array
 
 __all__ = ["AFTER", "BEFORE", "REACH", "derivatives", "intensity", "propagated", "seen"]
 
+#: Optical depth behind which nothing is left of light: numbers that are denormal are slow.
+_DARK = 92.0
 #: How far a step sees opacities: from the third point before its end to the second after it.
 BEFORE, AFTER = 3, 2
 #: The diagonal at a depth depends on opacities up to this many depths away.
@@ -316,9 +318,15 @@ def propagated(near: Array, left: Array, first: float, by: Array) -> None:
     N = left.size
     by[0] = 0.0
     by[0, :2] = first
+    tau, begin = np.zeros(N), 0
     for m in range(1, N):
+        tau[m] = tau[m - 1] - np.log(max(left[m], 1e-300))
+        # The last step that sees a point ends `BEFORE` points behind it.
+        while begin + BEFORE < m and tau[m] - tau[begin + BEFORE] > _DARK:
+            begin += 1
         end = min(N - 1, m + AFTER) + 1
-        for j in range(end):
+        by[m, :begin] = 0.0
+        for j in range(begin, end):
             by[m, j] = by[m - 1, j] * left[m]
         by[m, end:] = 0.0
         for j in range(max(0, m - BEFORE), end):

@@ -366,6 +366,19 @@ def _scattering_matrix(by_eta: Array, share: Array, sca: Array) -> Array:
 
 
 @_compiled
+def _scatter_alike(by_eta: Array, by_chi: Array, by_planck: Array, sca: Array) -> None:
+    """Add what is scattered to the derivatives of one bundle's mean intensity.
+
+    The light of every field is a combination of their columns, of which there are fewer.
+    """
+    N = sca.size
+    once = np.empty((N, 2 * N + 2))
+    once[:, :N], once[:, N : 2 * N], once[:, 2 * N :] = by_eta[0], by_chi[0], by_planck[0]
+    J = np.linalg.solve(_scattering_matrix(by_eta, np.ones(1), sca), once)
+    by_eta[0], by_chi[0], by_planck[0] = J[:, :N], J[:, N : 2 * N], J[:, 2 * N :]
+
+
+@_compiled
 def _scatter(X: Array, by_eta: Array, share: Array, sca: Array) -> None:
     """Add to the light of every field, [Nfield, Nbundle, depth, source], what is scattered."""
     F, B, N = X.shape[0], X.shape[1], sca.size
@@ -445,6 +458,9 @@ def responses(
             height, mu, weight, planck[v], total[v], S, d_eta[:by_ray, v], d_chi[:by_ray, v],
             by_eta, by_chi, by_planck, psi_by_chi, light, psi_by_field,
         )  # fmt: skip
+        alike = B == 1 and by_ray == 0
+        if scatters[v] and alike:
+            _scatter_alike(by_eta, by_chi, by_planck, sca[v])
         F = 0
         for level in range(L):
             for e in range(first, last):
@@ -481,7 +497,7 @@ def responses(
                 if q >= 0:
                     for j in range(2):
                         X[f, b, :, N - 2 + j] += d_planck[q, v, j] * by_planck[b, :, j]
-        if scatters[v]:
+        if scatters[v] and not alike:
             _scatter(X, by_eta, share, sca[v])
         for e in range(first, last):
             t = transition[e]

@@ -24,6 +24,7 @@ from its rates (its quadrature of overlapping transitions) is carried along.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,7 +39,15 @@ from ..norms import largest, limit_step
 from .coupled_light import LinearisedRadiation, Rows, Ways
 from .coupled_light_1d import Ways1D
 from .effort import Effort
-from .response_1d import emitters, local_response, seen, sweep, unbalanced
+from .response_1d import (
+    emitters,
+    local_response,
+    overlaps,
+    seen,
+    sweep,
+    unbalanced,
+    unbalanced_shares,
+)
 
 __all__ = ["INVERTED", "CoupledEquilibrium"]
 
@@ -144,6 +153,7 @@ class _Shared:
     last: Integers
     at: Integers
     where: Integers
+    _made: dict[str, Any] = field(default_factory=dict, init=False)
 
     @classmethod
     def none(cls) -> _Shared:
@@ -153,22 +163,16 @@ class _Shared:
     @classmethod
     def of(cls, t: Transfer) -> _Shared:
         """Return those of lines and continua."""
-        first: list[int] = []
-        last: list[int] = []
-        at: list[int] = []
-        where: list[int] = []
-        of_atom, end = _atoms(t), t.first + np.diff(t.start)
-        for v in range(len(t.waves)):
-            active = np.flatnonzero((t.first <= v) & (v < end))
-            atoms = of_atom[t.lower[active]]
-            several = [a for a in set(atoms) if len(set(t.upper[active[atoms == a]])) > 1]
-            active = active[np.isin(atoms, several)]
-            if len(active):
-                first.append(len(where))
-                where.extend(active)
-                last.append(len(where))
-                at.append(v)
-        return cls(*(np.array(x, np.int64) for x in (first, last, at, where)))
+        wave, of_atom, end = np.arange(len(t.waves)), _atoms(t)[t.lower], t.first + np.diff(t.start)
+        active = (t.first[:, None] <= wave) & (wave < end[:, None])
+        for a in range(len(t.Nlevel)):
+            here = of_atom == a
+            upper = np.broadcast_to(t.upper[here, None], (here.sum(), len(wave)))
+            lowest = upper.min(axis=0, where=active[here], initial=len(t.charge))
+            active[here] &= upper.max(axis=0, where=active[here], initial=-1) > lowest
+        at, where = np.nonzero(active.T)
+        found, first = np.unique(at, return_index=True)
+        return cls(first, np.append(first[1:], len(at))[: len(first)], found, where)
 
     def gain(self, n: Array, response: _Response) -> Array:
         """Return what every level gains in the host's own equations there [m-3 s-1].
@@ -180,7 +184,20 @@ class _Shared:
         response : _Response
             A linearisation.
         """
-        return self._unbalanced(n, response, n)[0]
+        t, gain = response.radiation.transfer, np.zeros_like(n)
+        if not len(self.at):
+            return gain
+        if self._made.get("of") is not response:
+            self._made["of"] = response
+            self._made["made"] = overlaps(
+                self.first, self.last, self.at, self.where, t.start, t.first, t.emission,
+                t.absorption, t.stimulated, t.profile, t.up, response.own,
+            )  # fmt: skip
+        unbalanced(
+            self.first, self.last, self.where, t.lower, t.upper, _atoms(t), self._made["made"], n,
+            gain, n[:0], np.empty(len(self.at)),
+        )  # fmt: skip
+        return gain
 
     def mattering(self, n: Array, response: _Response, lost: Array) -> _Shared:
         """Return all wavelengths but those that together bring less than `_NEGLIGIBLE` of it.
@@ -192,19 +209,15 @@ class _Shared:
         lost : Array
             What every level loses [m-3 s-1], [Nlevel, Nspace].
         """
-        share = self._unbalanced(n, response, lost)[1]
-        order = np.argsort(share)
-        kept = np.sort(order[np.cumsum(share[order]) > _NEGLIGIBLE])
-        return _Shared(self.first[kept], self.last[kept], self.at[kept], self.where)
-
-    def _unbalanced(self, n: Array, response: _Response, lost: Array) -> tuple[Array, Array]:
         t = response.radiation.transfer
-        found: tuple[Array, Array] = unbalanced(
+        share = unbalanced_shares(
             self.first, self.last, self.at, self.where, t.start, t.first, t.lower, t.upper,
             _atoms(t), t.emission, t.absorption, t.stimulated, t.profile, t.up, response.own, n,
             lost,
         )  # fmt: skip
-        return found
+        order = np.argsort(share)
+        kept = np.sort(order[np.cumsum(share[order]) > _NEGLIGIBLE])
+        return _Shared(self.first[kept], self.last[kept], self.at[kept], self.where)
 
 
 def _atoms(t: Transfer) -> Integers:
@@ -317,6 +330,9 @@ class CoupledEquilibrium:
     made: int = field(default=0, init=False)
     _last: _Response | None = field(default=None, init=False)
     _linear: bool = field(default=False, init=False)
+    _held: tuple[tuple[Array, ...], tuple[Array, Array, Array]] | None = field(
+        default=None, init=False
+    )
     _rows: Rows = field(init=False)
     _shared: _Shared = field(init=False)
 
@@ -386,9 +402,10 @@ class CoupledEquilibrium:
             if last < min(moved, _MAX_STEP):
                 # Linearisations around their own solutions lead away: the host is to tell.
                 break
-            n, response = found
+            n, response, J = found
             radiation.emit(response.radiation.transfer)
-            _, J = self._rates(n, response)
+            if not self.ways.lags:
+                _, J = self._rates(n, response)
             if build == 0 and moved < _NEAR:
                 break
             near = min(_MOVED * largest(np.log(n / rates.n)), _FAR)
@@ -470,7 +487,7 @@ class CoupledEquilibrium:
         anchored: _Anchored,
         response: _Response,
         redistribution: Redistribution | None,
-    ) -> tuple[Array, _Response] | None:
+    ) -> tuple[Array, _Response, Array] | None:
         """Return the equilibrium of one linearisation, or the last state on the way to it.
 
         Emission profiles are iterated with the populations.
@@ -482,7 +499,8 @@ class CoupledEquilibrium:
         emission = _Emission.of(redistribution, response.radiation.transfer, n)
         for made in range(_MOST_SWEEPS):
             # Recombination by more electrons leaves fewer: the mean damps what would oscillate.
-            electrons = np.sqrt(electrons * self._electrons(n, rates))
+            if rates.given is not None:
+                electrons = np.sqrt(electrons * self._electrons(n, rates))
             new, J = self._swept(n, rates, emission.anchored(anchored), response, electrons)
             emitted = emission.following(n, J)
             change = np.log(new / n)
@@ -491,7 +509,7 @@ class CoupledEquilibrium:
             if not np.isfinite(changed):
                 return None
             if changed < max(solved * largest(np.log(new / rates.n)), _FLOOR):
-                return new, response
+                return new, response, J
             if made < _DELAY or size > _MAX_STEP:
                 # Far away there is nothing to extrapolate, but some populations take turns.
                 back = np.abs(np.log(new / older))
@@ -511,7 +529,7 @@ class CoupledEquilibrium:
             log = limit_step(xs[-1][: n.size], mixed[: n.size], _MAX_STEP)
             n = self._normalised(np.exp(log).reshape(n.shape), rates)
             response = emission.emit(emission.parted(mixed[n.size :], emitted), response)
-        return (n, response) if size < _MAX_STEP else None
+        return (n, response, J) if size < _MAX_STEP else None
 
     def _normalised(self, n: Array, rates: Rates) -> Array:
         """Return populations that sum to the atoms there are."""
@@ -557,6 +575,33 @@ class CoupledEquilibrium:
         that of the formal solution, [Nspace].
         """
         t = self.transfer
+        strength, fixed, row = self._local(rates, anchored, electrons)
+        rate, J = self._rates(n, response, strength)
+        swept: Array = sweep(
+            n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect,
+            anchored.shared.gain(n, response), t.lower, t.upper, self._rows.up,
+            self._rows.down, anchored.multiple, rate * row, strength, response.local * row,
+            t.inverse, response.net, response.share, not self.ways.follows,
+        )  # fmt: skip
+        return swept, J
+
+    def _local(
+        self, rates: Rates, anchored: _Anchored, electrons: Array
+    ) -> tuple[Array, Array, Array]:
+        """Return what does not depend on light.
+
+        Returns
+        -------
+        strength, row : Array
+            Factors on what every transition emits, [Ntransition, Nspace], and on rates,
+            [Nrow, Nspace].
+        fixed : Array
+            Rates, [Nlevel, Nlevel, Nspace].
+        """
+        of = rates.collisions, anchored.spontaneous, electrons
+        if self._held is not None and all(map(operator.is_, self._held[0], of)):
+            return self._held[1]
+        t = self.transfer
         recombines = t.charge[t.upper] > t.charge[t.lower]
         strength = np.where(recombines[:, None], electrons, 1.0)
         fixed = rates.collisions * electrons
@@ -566,11 +611,5 @@ class CoupledEquilibrium:
         down = self._rows.down > self._rows.up
         row = np.ones((self._rows.Nrow, len(electrons)))
         row[self._rows.down[down]] = strength[down]
-        rate, J = self._rates(n, response, strength)
-        swept: Array = sweep(
-            n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect,
-            anchored.shared.gain(n, response), t.lower, t.upper, self._rows.up,
-            self._rows.down, anchored.multiple, rate * row, strength, response.local * row,
-            t.inverse, response.net, response.share, not self.ways.follows,
-        )  # fmt: skip
-        return swept, J
+        self._held = of, (strength, fixed, row)
+        return self._held[1]

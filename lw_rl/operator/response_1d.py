@@ -20,16 +20,20 @@ __all__ = [
     "emitters",
     "local_response",
     "opacities",
+    "overlaps",
     "scattering_share",
     "seen",
     "sweep",
     "unbalanced",
+    "unbalanced_shares",
 ]
 
 #: The total opacity is not taken for less than this share of the background's.
 _LEAST_OPACITY = 1e-2
 #: A new population is not below this share of the old one.
 _LEAST_CHANGE = 0.1
+#: Wavelengths whose shares are found together: what they are made of stays in near memory.
+_TOGETHER = 16
 #: Within one linearisation a transition does not become more transparent than this.
 _THINNEST = 0.3
 
@@ -271,29 +275,15 @@ def local_response(
 
 
 @_compiled
-def unbalanced(
-    first: Integers,
-    last: Integers,
-    at: Integers,
-    where: Integers,
-    start: Integers,
-    first_wave: Integers,
-    lower: Integers,
-    upper: Integers,
-    of_atom: Integers,
-    emission: Array,
-    absorption: Array,
-    stimulated: Array,
-    profile: Array,
-    up: Array,
-    diagonal: Array,
-    n: Array,
-    lost: Array,
-) -> tuple[Array, Array]:
-    """Return what the host's preconditioned equations leave unbalanced.
+def overlaps(
+    first: Integers, last: Integers, at: Integers, where: Integers, start: Integers,
+    first_wave: Integers, emission: Array, absorption: Array, stimulated: Array, profile: Array,
+    up: Array, diagonal: Array,
+) -> Array:  # fmt: skip
+    """Return what :func:`unbalanced` is made of, [4, Nbundle, Nwhere, Nspace].
 
-    What pairs of levels without a transition would exchange at a wavelength that transitions of one
-    atom share, see `lw_rl.operator.linearised_1d`.
+    That is what every transition absorbs, stimulates and emits per population at a wavelength that
+    it shares, and the rate that belongs to that.
 
     Parameters
     ----------
@@ -301,59 +291,131 @@ def unbalanced(
         Wavelengths that transitions of one atom with different upper levels share: where their
         transitions begin and end in `where`, [Nshared], their places, [Nshared], and the
         transitions.
-    start, first_wave, lower, upper, emission, absorption, stimulated, profile, up
+    start, first_wave, emission, absorption, stimulated, profile, up
         As of `lw_rl.host.transfer.Transfer`.
-    of_atom : Array
-        Atom of every level, [Nlevel].
     diagonal : Array
         Mean intensity at every depth per emissivity there, [Nbundle, Nspace, Nwave].
-    n : Array
-        Populations [m-3], [Nlevel, Nspace].
-    lost : Array
-        What every level loses [m-3 s-1], [Nlevel, Nspace].
-
-    Returns
-    -------
-    gain : Array
-        What every level gains [m-3 s-1], [Nlevel, Nspace].
-    share : Array
-        The largest share of what a level loses at every such wavelength, [Nshared].
     """
     B, N, _ = diagonal.shape
-    gain, share = np.zeros_like(n), np.zeros(first.size)
-    L = len(n)
-    opacity, emits, eta = np.zeros(L), np.zeros(L), np.zeros(L)
-    for k in range(N):
+    X = (last - first).sum()
+    entry, wave = np.empty(X, np.int64), np.empty(X, np.int64)
+    x = 0
+    for m in range(first.size):
+        for y in range(first[m], last[m]):
+            t = where[y]
+            entry[x], wave[x] = start[t] + at[m] - first_wave[t], at[m]
+            x += 1
+    # Neighbours in memory one after the other.
+    order = np.argsort(entry)
+    made = np.empty((4, B, X, N))
+    for r in range(B):
+        for k in range(N):
+            for x in order:
+                e = entry[x]
+                phi, absorbed = profile[r, k, e], absorption[k, e]
+                made[0, r, x, k] = phi * absorbed
+                made[1, r, x, k] = phi * stimulated[k, e]
+                made[2, r, x, k] = phi * emission[k, e]
+                made[3, r, x, k] = diagonal[r, k, wave[x]] * up[k, e] / max(absorbed, 1e-300)
+    return made
+
+
+@_compiled
+def unbalanced(
+    first: Integers, last: Integers, where: Integers, lower: Integers, upper: Integers,
+    of_atom: Integers, made: Array, n: Array, gain: Array, lost: Array,
+    share: Array,
+) -> None:  # fmt: skip
+    """Add what the host's preconditioned equations leave unbalanced.
+
+    What pairs of levels without a transition would exchange at a wavelength that transitions of one
+    atom share, see `lw_rl.operator.linearised_1d`.
+
+    Parameters
+    ----------
+    first, last, where
+        As for :func:`overlaps`.
+    lower, upper : Array
+        Levels of every transition, [Ntransition].
+    of_atom : Array
+        Atom of every level, [Nlevel].
+    made : Array
+        From :func:`overlaps`.
+    n : Array
+        Populations [m-3], [Nlevel, Nspace].
+    gain : Array
+        What every level gains is added to it [m-3 s-1], [Nlevel, Nspace].
+    lost : Array
+        What every level loses [m-3 s-1], [Nlevel, Nspace]; of no length where shares are not asked
+        for.
+    share : Array
+        Written: the largest share of what a level loses at every such wavelength, [Nshared].
+    """
+    B, N = made.shape[1], n.shape[1]
+    share[:] = 0.0
+    opacity, emits = np.zeros_like(n), np.zeros_like(n)
+    eta, left = np.zeros_like(n), np.zeros(N)
+    for r in range(B):
+        x0 = 0
         for m in range(first.size):
-            v = at[m]
-            for r in range(B):
-                if diagonal[r, k, v] == 0.0:
-                    continue
-                for x in range(first[m], last[m]):
-                    t = where[x]
-                    i, j = lower[t], upper[t]
-                    e = start[t] + v - first_wave[t]
-                    phi = profile[r, k, e]
-                    chi = phi * (absorption[k, e] * n[i, k] - stimulated[k, e] * n[j, k])
-                    opacity[i] += chi
-                    opacity[j] -= chi
-                    emits[j] += phi * emission[k, e]
-                    eta[of_atom[i]] += phi * emission[k, e] * n[j, k]
-                for x in range(first[m], last[m]):
-                    t = where[x]
-                    i, j = lower[t], upper[t]
-                    e = start[t] + v - first_wave[t]
-                    chi = absorption[k, e] * n[i, k] - stimulated[k, e] * n[j, k]
-                    left = profile[r, k, e] * chi * eta[of_atom[i]]
-                    left += opacity[j] * emits[i] * n[i, k] - opacity[i] * emits[j] * n[j, k]
-                    left *= diagonal[r, k, v] * up[k, e] / max(absorption[k, e], 1e-300)
-                    gain[i, k] += left
-                    gain[j, k] -= left
-                    share[m] = max(share[m], abs(left) / min(lost[i, k], lost[j, k]))
-                for x in range(first[m], last[m]):
-                    i, j = lower[where[x]], upper[where[x]]
-                    opacity[i] = opacity[j] = emits[j] = eta[of_atom[i]] = 0.0
-    return gain, share
+            for y in range(first[m], last[m]):
+                i, j = lower[where[y]], upper[where[y]]
+                opacity[i], opacity[j], emits[i], emits[j] = 0.0, 0.0, 0.0, 0.0
+                eta[of_atom[i]] = 0.0
+            for y in range(first[m], last[m]):
+                i, j = lower[where[y]], upper[where[y]]
+                x = x0 + y - first[m]
+                absorbed, stim, one = made[0, r, x], made[1, r, x], made[2, r, x]
+                low, high, emitted = n[i], n[j], eta[of_atom[i]]
+                up, down, by = opacity[i], opacity[j], emits[j]
+                for k in range(N):
+                    c = absorbed[k] * low[k] - stim[k] * high[k]
+                    left[k] = c
+                    by[k] += one[k]
+                for k in range(N):
+                    up[k] += left[k]
+                    down[k] -= left[k]
+                for k in range(N):
+                    emitted[k] += one[k] * high[k]
+            for y in range(first[m], last[m]):
+                i, j = lower[where[y]], upper[where[y]]
+                x = x0 + y - first[m]
+                absorbed, stim, weight = made[0, r, x], made[1, r, x], made[3, r, x]
+                low, high, emitted = n[i], n[j], eta[of_atom[i]]
+                up, down, from_i, from_j = opacity[i], opacity[j], emits[i], emits[j]
+                more, less = gain[i], gain[j]
+                for k in range(N):
+                    c = (absorbed[k] * low[k] - stim[k] * high[k]) * emitted[k]
+                    c += down[k] * from_i[k] * low[k] - up[k] * from_j[k] * high[k]
+                    left[k] = weight[k] * c
+                for k in range(N):
+                    more[k] += left[k]
+                    less[k] -= left[k]
+                if len(lost):
+                    for k in range(N):
+                        share[m] = max(share[m], abs(left[k]) / min(lost[i, k], lost[j, k]))
+            x0 += last[m] - first[m]
+
+
+@_compiled
+def unbalanced_shares(
+    first: Integers, last: Integers, at: Integers, where: Integers, start: Integers,
+    first_wave: Integers, lower: Integers, upper: Integers, of_atom: Integers, emission: Array,
+    absorption: Array, stimulated: Array, profile: Array, up: Array, diagonal: Array, n: Array,
+    lost: Array,
+) -> Array:  # fmt: skip
+    """Return the shares of :func:`unbalanced`, [Nshared]; other arguments as of the two above."""
+    share, gain = np.empty(first.size), np.zeros_like(n)
+    for m in range(0, first.size, _TOGETHER):
+        some = slice(m, m + _TOGETHER)
+        made = overlaps(
+            first[some], last[some], at[some], where, start, first_wave, emission, absorption,
+            stimulated, profile, up, diagonal,
+        )  # fmt: skip
+        unbalanced(
+            first[some], last[some], where, lower, upper, of_atom, made, n, gain, lost, share[some]
+        )
+    return share
 
 
 @_compiled
@@ -406,6 +468,33 @@ def emitters(
 
 
 @_compiled
+def _eliminate(A: Array, b: Array) -> None:
+    """Solve the equations ``A x = b`` with row pivoting in place; `b` becomes x.
+
+    Of so few unknowns this takes half of what LAPACK does.
+    """
+    N = b.size
+    for j in range(N):
+        pivot = j
+        for i in range(j + 1, N):
+            if abs(A[i, j]) > abs(A[pivot, j]):
+                pivot = i
+        if pivot != j:
+            b[j], b[pivot] = b[pivot], b[j]
+            for k in range(j, N):
+                A[j, k], A[pivot, k] = A[pivot, k], A[j, k]
+        for i in range(j + 1, N):
+            factor = A[i, j] / A[j, j]
+            b[i] -= factor * b[j]
+            for k in range(j + 1, N):
+                A[i, k] -= factor * A[j, k]
+    for i in range(N - 1, -1, -1):
+        for k in range(i + 1, N):
+            b[i] -= A[i, k] * b[k]
+        b[i] /= A[i, i]
+
+
+@_compiled
 def _solve(
     P: Array,
     n: Array,
@@ -446,8 +535,8 @@ def _solve(
         for j in range(size):
             A[most, j] = 1.0
         b[most] = nTotal[a, k]
-        x = np.linalg.solve(A, b)
-        total = 0.0
+        _eliminate(A, b)
+        x, total = b, 0.0
         for i in range(size):
             least = _LEAST_CHANGE * n[o + i, k]
             new[o + i, k] = x[i] if x[i] > least and math.isfinite(x[i]) else least

@@ -23,7 +23,7 @@ from scipy.linalg.lapack import dgetrf, dgetrs
 
 from ..arrays import Array, Integers
 from ..host.adapter import Adapter
-from .bezier_1d import optical_steps, stencils, unit_responses
+from .bezier_1d import operators, optical_steps
 from .plane_2d import Plane2D
 from .scattering_2d import PlaneScattering
 
@@ -79,7 +79,8 @@ class BackgroundScattering:
     def __init__(self, height: Array):
         self.height = height
         self.made = 0
-        self._known: dict[int, tuple[Array, Array, Array, Array]] = {}
+        self._factors: dict[int, tuple[Array, Integers]] = {}
+        self._known: tuple[Integers, Array, Array] | None = None
 
     def solve(self, waves: Integers, before: Array, after: Array, chi: Array, sca: Array) -> Array:
         """Return the mean intensity with scattering solved, shape [Nwave, Nspace].
@@ -94,30 +95,36 @@ class BackgroundScattering:
         chi, sca : Array
             Total opacity and the part of it that scatters coherently [m-1], [Nwave, Nspace].
         """
+        self._make(waves, chi, sca)
         solved = np.empty_like(after)
-        for k, wave in enumerate(waves):
-            factors, pivots = self._factors(int(wave), chi[k], sca[k])
-            J = before[k] + dgetrs(factors, pivots, after[k] - before[k])[0]
-            solved[k] = np.maximum(J, _LEAST * after[k])
-        return solved
+        for k, wave in enumerate(waves.tolist()):
+            factors, pivots = self._factors[wave]
+            solved[k] = dgetrs(factors, pivots, after[k] - before[k])[0]
+        solved += before
+        return np.maximum(solved, _LEAST * after, out=solved)
 
-    def _factors(self, wave: int, chi: Array, sca: Array) -> tuple[Array, Array]:
-        """Return ``1 - Lambda a`` of a wavelength, factorised."""
-        known = self._known.get(wave)
-        if known is not None:
-            now, before = np.stack([chi, sca]), np.stack(known[2:])
-            if np.all(np.abs(now - before) <= _CHANGED * before):
-                return known[0], known[1]
-        step = optical_steps(chi[:, None], self.height, _MU)
-        weight = np.broadcast_to(_WEIGHT_MU, (len(chi), len(_MU))).copy()
-        albedo = np.broadcast_to((sca / chi)[:, None], weight.shape).copy()
-        decay = np.exp(-step)
-        A = -unit_responses(*stencils(step, decay, albedo, True), decay, weight, albedo)
-        A.flat[:: len(A) + 1] += 1.0
-        factors, pivots, _ = dgetrf(A)
-        self.made += 1
-        self._known[wave] = factors, pivots, chi.copy(), sca.copy()
-        return factors, pivots
+    def _make(self, waves: Integers, chi: Array, sca: Array) -> None:
+        """Make and factorise ``1 - Lambda a`` where it is not known, or of another medium."""
+        if self._known is None or not np.array_equal(self._known[0], waves):
+            self._known = waves.copy(), np.zeros_like(chi), np.zeros_like(sca)
+            self._factors = {}
+        _, chi_then, sca_then = self._known
+        alike = np.abs(chi - chi_then) <= _CHANGED * chi_then
+        alike &= np.abs(sca - sca_then) <= _CHANGED * sca_then
+        at = np.flatnonzero(~alike.all(axis=1))
+        if not len(at):
+            return
+        albedo = sca[at] / chi[at]
+        step = optical_steps(chi[at].T, self.height, np.ones(1))
+        made = operators(step, albedo.T, _MU, _WEIGHT_MU, True)
+        made *= -albedo[:, :, None]
+        for k, A in zip(at, made, strict=True):
+            A.flat[:: len(A) + 1] += 1.0
+            # LAPACK's order: by source function, then by depth.
+            factors, pivots, _ = dgetrf(A.T, overwrite_a=True)
+            self._factors[int(waves[k])] = factors, pivots
+        chi_then[at], sca_then[at] = chi[at], sca[at]
+        self.made += len(at)
 
 
 class SolvedScattering:

@@ -127,7 +127,7 @@ def test_the_local_response_is_that_of_the_rates():
     local, share = local_response(
         t.start, t.first, t.lower, t.upper, t.emission, t.absorption, t.stimulated, t.profile,
         t.up, t.down, op._rows.up, op._rows.down, op._rows.Nrow, built.n, light.total,
-        light.diagonal(),
+        light.diagonal(light.plain.diagonal()),
     )  # fmt: skip
     assert np.all((share >= 0.0) & (share <= 1.0 + 1e-12))
     line, k = int(np.flatnonzero(np.isfinite(t.multiple[:, 0]))[0]), 50
