@@ -256,16 +256,10 @@ class _Emission:
         return cls(redistribution, now, float(np.sqrt(n.size / now.size)), sums)
 
     def following(self, n: Array, J: Array) -> Array:
-        """Return those in a mean intensity, [Nspace, Nwave].
-
-        The host's are positive in equilibrium. Away from it they need not be, and run away then:
-        they change by a factor of ten at the most, and keep their sign.
-        """
+        """Return those in a mean intensity, [Nspace, Nwave]."""
         if self.redistribution is None:
             return self.now
-        found = self.redistribution.profiles(n, J)
-        size = np.abs(self.now)
-        return np.clip(found, 0.1 * size, 10.0 * size)
+        return self.redistribution.profiles(n, J)
 
     def anchored(self, formal: _Anchored) -> _Anchored:
         """Return what ties the operator to the host's rates with the present profiles.
@@ -302,7 +296,8 @@ class _Emission:
         """Return the profiles of a combination, none below a tenth of what it is made of."""
         if self.redistribution is None:
             return self.now
-        return np.maximum(mixed / self.weight, 0.1 * following)
+        least: Array = np.minimum(following, 0.1 * following)
+        return np.maximum(mixed / self.weight, least)
 
 
 @dataclass
@@ -393,8 +388,11 @@ class CoupledEquilibrium:
                 anchored = self._anchored(rates, sums, response)
             self._trap(response, anchored)
             found = self._equilibrium(n, rates, anchored, response, redistribution)
-            if found is None:
+            if found is None and build == 0:
                 return None
+            if found is None:
+                # The one before is what there is.
+                break
             last, moved = moved, largest(np.log(found[0] / n))
             # The first of all may have LTE to leave.
             if moved > self.ways.far and not linear and self.made > 1:
