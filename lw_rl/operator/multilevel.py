@@ -527,7 +527,8 @@ class CoupledEquilibrium:
             log = limit_step(xs[-1][: n.size], mixed[: n.size], _MAX_STEP)
             n = self._normalised(np.exp(log).reshape(n.shape), rates)
             response = emission.emit(emission.parted(mixed[n.size :], emitted), response)
-        return (n, response, J) if size < _MAX_STEP else None
+        # Emission profiles can run away, and populations with them.
+        return None if redistribution is not None and size > _MAX_STEP else (n, response, J)
 
     def _normalised(self, n: Array, rates: Rates) -> Array:
         """Return populations that sum to the atoms there are."""

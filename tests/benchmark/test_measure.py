@@ -27,13 +27,12 @@ def test_partial_redistribution_is_measured_against_its_own_equilibrium(problem,
     assert not mali.false_convergence and not ours.false_convergence
     assert ours.to(1e-3) < mali.to(1e-3)
     assert mali.swept == ours.swept > 0.9, "a two-level atom has hardly another wavelength"
-    # Before its first step ours has foreseen nothing.
-    for solve, first, later in ((mali, 3, 3), (ours, 3, 1)):
+    # Where ours has foreseen the profile, one is enough.
+    for solve, made in ((mali, {3}), (ours, {1, 3})):
         subs = solve.sub_iterations
-        assert len(subs) == len(solve.errors)
-        assert subs[0] == first and set(subs[1:]) == {later}
-        made = first + later * (solve.stop - 1)
-        assert solve.stop_cost == pytest.approx(solve.stop + made * solve.swept)
+        assert len(subs) == len(solve.errors) and set(subs) == made
+        cost = solve.stop + sum(subs[: solve.stop]) * solve.swept
+        assert solve.stop_cost == pytest.approx(cost)
     prd, _ = reference(redistributed.context(), prd=True)
     assert true_error(n_ref, prd) > 1e-2
 

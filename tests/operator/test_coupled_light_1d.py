@@ -110,7 +110,7 @@ def test_the_diagonal_is_that_of_the_operator():
     e = Evaluated(problem("hydrogen"))
     _, light = around(e, sca=np.zeros_like(e.rates.sca))
     assert light.scattering is None
-    emitter, diagonal = emitters(e), light.diagonal(light.plain.diagonal())
+    emitter, diagonal = emitters(e), light.diagonal()
     base = seen(e, light, emitter)[1]
     eta = light.eta.copy()
     k = 40

@@ -229,7 +229,10 @@ def test_switching_is_left_to_plain_steps(monkeypatch):
 
 @pytest.fixture(scope="module")
 def redistributed():
-    return lw_rl.build_context(atoms.CaII_K(prd=True), atmospheres.load("FALC"))
+    """In a flow emission profiles are iterated, not foreseen."""
+    atmos = atmospheres.load("FALC")
+    atmos.vlos[:] = 1e3
+    return lw_rl.build_context(atoms.CaII_K(prd=True), atmos)
 
 
 def test_residuals_of_another_profile_do_not_count(redistributed):
