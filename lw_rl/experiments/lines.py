@@ -359,6 +359,7 @@ def markdown(result: Mapping[str, Any]) -> str:
     asked = [s for s in solves if s["policy"] == "card"]
     share = sum(s["answered"] for s in asked), sum(s["asked"] for s in asked)
     lost = [s for s in solves if s["stop"] is not None and not s["stop_error"] < _TOLERANCE]
+    missing = result["all"] - len(solves)
     return (
         f"{table(head, rows, numbers=True)}\n\n"
         "Formal solutions to a true error of 1e-3 and at the certified stop, and processor time "
@@ -367,7 +368,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         "Within its "
         f"limits the policy that ships was asked about lines {share[1]} times and had an answer "
         f"{share[0]} times. {len(lost)} of {len(solves)} solves stopped above the tolerance."
-        + ("" if len(solves) == result["all"] else f" Not finished: of {result['all']} solves.")
+        + ("" if missing == 0 else f" {missing} of {result['all']} solves are still to be made.")
     )
 
 
