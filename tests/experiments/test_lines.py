@@ -110,7 +110,7 @@ def test_a_seed_that_has_not_solved_all_problems_of_a_kind_is_left_out():
         for atom in ("H", "CaII") for k in (1, 2, 3, 4)
     ]  # fmt: skip
     text = lines.markdown({"solves": found[:-1], "seeds": [1, 2, 3, 4], "all": 9})
-    assert "4 seeds | 2.0 [1.5, 2.5; 3] |" in text and "Not finished: of 9 solves" in text
+    assert "4 seeds | 2.0 [1.5, 2.5; 3] |" in text and "2 of 9 solves are still to be made" in text
 
 
 def test_the_problems_are_falc_at_two_sizes_and_random_ones():
