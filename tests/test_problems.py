@@ -86,6 +86,9 @@ def test_suites_of_atoms_are_what_they_say():
 def test_some_random_atoms_are_in_partial_redistribution_or_conserve_charge():
     some = [problems.random_atoms(index) for index in range(16)]
     assert [p.prd for p in some] == [k % 8 == 6 for k in range(16)]
+    redistributed = [problems.random_atoms(index) for index in range(6, 800, 8)]
+    assert [p.prd for p in redistributed] == [p.atom != "HeI" for p in redistributed]
+    assert any(p.atom == "HeI" for p in redistributed), "helium has no such line"
     assert [p.conserve_charge for p in some] == [k % 8 == 7 for k in range(16)]
     # The same atoms, on fewer depths and rays.
     assert all(p.atom == problems.random_problem("atoms", k).atom for k, p in enumerate(some))
