@@ -429,7 +429,7 @@ def random_atoms(index: int) -> Problem:
     """Return a problem of the stream ``"atoms"`` on few depths and rays, some of them harder.
 
     Thousands can be solved by MALI as well. Of every eight one is in partial redistribution, unless it
-    is helium, which has no such line, and one conserves charge.
+    is helium, which has no such line, and one conserves charge where hydrogen is active.
 
     Parameters
     ----------
@@ -444,7 +444,7 @@ def random_atoms(index: int) -> Problem:
     problem = replace(problem, atmosphere=model, Nrays=SMALL_RAYS)
     if index % 8 == 6 and problem.atom != "HeI":
         return _redistributed(problem)
-    return _conserving(problem) if index % 8 == 7 else problem
+    return _conserving(problem) if index % 8 == 7 and "H" in problem.atom.split("+") else problem
 
 
 def _fal(number: int | None) -> list[Problem]:
