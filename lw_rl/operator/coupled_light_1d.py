@@ -36,8 +36,9 @@ _STRONGLY = 0.5
 #: they may leave: the populations are iterated, too.
 _MOST_ITERATIONS, _LEFT, _STILL = 2, 0.1, 1e-8
 #: Where they leave more, the operator of a wavelength is made; one that has more negative responses
-#: than this, of the largest, to some sources, is not trusted.
-_HARD, _NEGATIVE, _SOURCES = 3e-2, 0.1, 32
+#: than this, of the largest, to some sources, is not trusted: with a tenth, operators on coarse
+#: grids became linear that held, and Mg II stopped at four times the tolerance.
+_HARD, _NEGATIVE, _SOURCES = 3e-2, 0.5, 32
 #: Iterations after which that is judged.
 _TRIED = 4
 #: Of `Ways1D`: here a correction in vain is cheap, and there is complete linearisation.
