@@ -428,8 +428,8 @@ def random_problem(stream: str, index: int) -> Problem:
 def random_atoms(index: int) -> Problem:
     """Return a problem of the stream ``"atoms"`` on few depths and rays, some of them harder.
 
-    Thousands can be solved by MALI as well. Of every eight one is in partial redistribution, unless it
-    is helium, which has no such line, and one conserves charge where hydrogen is active.
+    Thousands can be solved by MALI as well. Of every eight one is in partial redistribution, unless
+    it is helium, which has no such line, and one conserves charge where hydrogen is active.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from lightweaver.rh_atoms import H_6_atom, He_9_atom
 from multilevel_helpers import KINDS, Evaluated, context, error, populations, problem, solved
 
 from lw_rl.iterate import solve
-from lw_rl.problems import random_problem, suite
+from lw_rl.problems import random_atoms, random_problem, suite
 
 
 def step(ctx):
@@ -118,3 +118,12 @@ def test_behind_an_ionisation_front(number):
     """
     result = solve(random_problem("atoms", number).context(), quiet=True, NmaxIter=20, bound=False)
     assert result.converged and result.Nformal <= 8
+
+
+def test_scattered_light_on_a_coarse_grid_is_not_called_settled_before_it_is():
+    """Interpolated linearly it keeps away from the host's, hardly moves, and is behind Mg III."""
+    ctx = random_atoms(20002).context()
+    assert solve(ctx, quiet=True, bound=False).converged
+    stopped = populations(ctx)
+    assert solve(ctx, popsTol=1e-6, quiet=True, bound=False).converged
+    assert np.abs(stopped / populations(ctx) - 1.0).max() < 1e-3
