@@ -199,8 +199,8 @@ class Depthwise:
     Two-level atoms get this, in two dimensions with an operator that is applied without being made
     (`lw_rl.operator.two_level_2d`) and without a policy. Where an atom has more levels, all of them
     get the equilibrium of their coupled lines and continua (`lw_rl.schemes.multilevel`) and, where
-    that does not apply, what `Anderson` does. So do two-level atoms in partial redistribution in a
-    column at rest.
+    that does not apply, what `Anderson` does. In a column at rest two-level atoms in partial
+    redistribution get that equilibrium as well.
 
     Parameters
     ----------
