@@ -160,7 +160,7 @@ class AcceleratedContext(HasCertificate):
             two_level=adapter.line_sources,
             has_policy=self._scheme.abilities.policy is not None,
             Ndim=adapter.grid.Ndim,
-            redistribution=any(map(adapter.redistributes, adapter.blocks)),
+            redistribution=adapter.any_redistributes,
             conserves_charge=adapter.conserves_charge,
             switching=not adapter.settled,
         )

@@ -347,7 +347,7 @@ def time_series(steps: int = 30, dt: float = 0.1, finer: int = 8) -> Json:
             else:
                 formal.append(_host_step(ctx, length, tolerance))
             spent += process_time() - start
-        ends[name] = np.concatenate(Adapter(ctx).populations())
+        ends[name] = Adapter(ctx).levels()
         found[name] = {
             "steps": count,
             "formal_solutions": sum(formal),

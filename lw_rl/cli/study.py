@@ -17,6 +17,9 @@ from .options import (
     require_training,
 )
 
+#: What does not change a result.
+_NOT_IN_COMMAND = ("out", "readme", "report_only", "as_json", "quiet")
+
 __all__ = ["study"]
 
 
@@ -111,7 +114,7 @@ def study(
 
         result = studies.run(name, args, range(1, seeds + 1), out, watch)
         bar.update(task, completed=len(chosen.variants) * seeds)
-    result = {"command": command_line(ctx), **result}
+    result = {"command": command_line(ctx, leave_out=_NOT_IN_COMMAND), **result}
     studies.save(result, out / f"{name}.json")
     save(study_figure(result), out / f"{name}.png")
     if readme is not None:
@@ -140,7 +143,10 @@ def _drive(
     with progress_bar(quiet) as bar:
         task = bar.add_task("", total=None)
         result = study.run(
-            settings, out, command_line(ctx), lambda what: bar.update(task, description=what)
+            settings,
+            out,
+            command_line(ctx, leave_out=_NOT_IN_COMMAND),
+            lambda what: bar.update(task, description=what),
         )
     text = report.markdown(result)
     for what, draw in (
@@ -189,7 +195,7 @@ def _lines(
                 bar.update(task, completed=done, total=total, description=key)
 
             found = lines.run(args, every, number, out, progress=advance)
-    result = {"command": command_line(ctx), **found}
+    result = {"command": command_line(ctx, leave_out=_NOT_IN_COMMAND), **found}
     write_json(out / "lines.json", result)
     text = lines.markdown(result)
     if readme is not None:

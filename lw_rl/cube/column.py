@@ -319,7 +319,7 @@ class Workshop:
         adapter = Adapter(ctx)
         kept = None
         if settings.keep != "none":
-            kept = np.concatenate(adapter.populations())
+            kept = adapter.levels()
             if settings.keep == "departure":
                 kept /= np.concatenate(adapter.lte_populations())
         neighbour = None

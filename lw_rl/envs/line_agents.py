@@ -130,7 +130,7 @@ class LineAgents:
             if self.solution is None:
                 errors = seen.estimate, self._look.seen[k].estimate
             else:
-                there = state.lines.source(k, self._joined(self.solution))
+                there = state.lines.source(k, self.adapter.levels(self.solution))
                 if there is None:
                     continue
                 errors = seen.line.y - there, self._look.seen[k].line.y - there
@@ -154,9 +154,6 @@ class LineAgents:
 
     def _frame(self, k: int) -> Frame:
         return make_frame(self._look.seen[k].line.physics, self._points)
-
-    def _joined(self, y: Array) -> Array:
-        return np.concatenate(self.adapter.populations(y))
 
     def _evaluate(self, y: Array | None) -> bool:
         before = self.adapter.snapshot()

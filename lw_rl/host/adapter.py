@@ -254,6 +254,10 @@ class Adapter:
                 atom.write(y[atom.block.span])
         return [a.n for a in atoms]
 
+    def levels(self, y: Array | None = None) -> Array:
+        """Return the same of all atoms, one level after the other, [Nlevel, Nspace]."""
+        return np.concatenate(self.populations(y))
+
     def unknown(self, populations: list[Array]) -> Array:
         """Return the unknown of some populations [m-3], shape [Nunknown]."""
         return np.concatenate(
@@ -556,6 +560,11 @@ class Adapter:
     def redistributes(self, block: Block) -> bool:
         """Whether an atom has a line in partial redistribution."""
         return bool(_emission_profiles(self._active[self.blocks.index(block)]))
+
+    @property
+    def any_redistributes(self) -> bool:
+        """Whether any active atom has."""
+        return any(map(self.redistributes, self.blocks))
 
     def write_profiles(self, values: Array) -> None:
         """Set them."""

@@ -167,8 +167,7 @@ def _couples(adapter: Adapter) -> bool:
     the profiles does.
     """
     at_rest = adapter.grid.Ndim == 1 and not adapter.moves
-    redistributes = any(map(adapter.redistributes, adapter.blocks))
-    return not adapter.line_sources or (at_rest and redistributes)
+    return not adapter.line_sources or (at_rest and adapter.any_redistributes)
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Driving:
         return Kind(
             one_line=adapter.line_sources,
             Ndim=grid.Ndim,
-            redistribution=any(map(adapter.redistributes, adapter.blocks)),
+            redistribution=adapter.any_redistributes,
             charge=adapter.conserves_charge,
             moving=adapter.moves,
             Nspace=adapter.Nspace,

@@ -15,13 +15,11 @@ import numpy as np
 
 from ..arrays import Array
 from ..certificate.history import History
-from ..certificate.settings import shipped
 from ..errors import OutOfRangeError, PolicyOutputError
-from ..extrapolation import anderson_mix
 from ..host.adapter import Adapter
 from ..host.equations import Rates
 from ..host.state import Block, Evaluation
-from ..norms import largest, limit_step, relative, to_log
+from ..norms import largest, relative, to_log
 from ..operator.base import EquilibriumOperator, geometry_for
 from ..operator.equivalent_lines import EquivalentLine, EquivalentLines
 from ..operator.lambda_1d import Plane1D
@@ -32,7 +30,7 @@ from ..policies.drive import FIXED
 from ..policies.observation import Frame, Previous, make_frame
 from .base import Step
 from .depthwise import ALONE, propose
-from .multilevel import CoupledStep, coupled_step
+from .multilevel import CoupledStep, combined, coupled_step
 
 __all__ = ["LineByLine", "LinesState", "Look", "SeenLine", "lines_of"]
 
@@ -206,7 +204,7 @@ class LineByLine:
             image = y_next if image is None else image + away
             state.size = largest(y_next - evaluation.y)
         if not self.beside:
-            y_next = self._mixed(evaluation.y, y_next, state)
+            y_next = combined(state.history, evaluation.y, y_next, state.size)
         return Step(y_next, estimate=relative(state.size), by=by, image=image, note=note)
 
     def look(self, evaluation: Evaluation, state: LinesState) -> Look:
@@ -219,7 +217,7 @@ class LineByLine:
         """
         adapter, coupled, y = state.adapter, state.coupled, evaluation.y
         rates = coupled.equations.rates(adapter.populations(y), adapter.switched)
-        plain = _joined(adapter, evaluation.y_plain)
+        plain = adapter.levels(evaluation.y_plain)
         y_next, size, J, led = evaluation.y_plain, largest(evaluation.r), rates.J, True
         image: Array | None = y_next
         if self.beside:
@@ -228,7 +226,7 @@ class LineByLine:
             if proposed is not None:
                 y_next, size, image = proposed
                 J = adapter.radiation(coupled.equations.transfer.waves)
-        ahead = _joined(adapter, y_next) if self.beside else None
+        ahead = adapter.levels(y_next) if self.beside else None
         return Look(rates, y_next, image, size, J, led, self._seen(rates, plain, ahead, state))
 
     @staticmethod
@@ -309,7 +307,7 @@ class LineByLine:
             As it is.
         """
         adapter, lines = state.adapter, state.lines
-        n, factors = _joined(adapter, look.y), {}
+        n, factors = adapter.levels(look.y), {}
         for k, step in steps.items():
             seen = look.seen[k]
             there = lines.source(k, n)
@@ -325,17 +323,3 @@ class LineByLine:
         parts = np.split(new, lines.transfer.first_level[1:])
         away: Array = adapter.unknown(parts) - look.y
         return away
-
-    @staticmethod
-    def _mixed(y: Array, image: Array, state: LinesState) -> Array:
-        """Return the image combined with those of states nearby, as the coupled operator's are."""
-        within = shipped().moved
-        ys, images = state.history.images(within)
-        if not ys or state.size > within:
-            return image
-        return limit_step(y, anderson_mix([*ys, y], [*images, image]), within)
-
-
-def _joined(adapter: Adapter, y: Array) -> Array:
-    """Return the populations of an unknown, atom after atom [m-3], [Nlevel, Nspace]."""
-    return np.concatenate(adapter.populations(y))

@@ -25,7 +25,7 @@ from ..operator.plane_2d import Plane2D
 from ..policies.drive import Decision
 from .newton import NewtonStep, newton_step
 
-__all__ = ["CoupledStep", "coupled_step"]
+__all__ = ["CoupledStep", "combined", "coupled_step"]
 
 #: Complete linearisation takes over after a step that is not smaller than the last one by this:
 #: random problem 3002 of the suite atoms takes 7 formal solutions, without it more than 10.
@@ -125,20 +125,37 @@ class CoupledStep:
         adapter.write_radiation_ahead(transfer.waves, J)
         self.slow = _SLOW * self.last < step < 1.0
         self.last = step
-        ys, images = self.history.images(within)
         if decision.relaxation != 1.0:
             return y + decision.relaxation * (image - y), step, image
-        # Populations and emission profiles are combined together (`lw_rl.schemes.coupled`).
-        mixed = self.equations.redistributes
-        if not ys or step > within or mixed:
+        # Emission profiles belong to the populations that they were made with.
+        if self.equations.redistributes:
             return image, step, image
-        return limit_step(y, anderson_mix([*ys, y], [*images, image]), within), step, image
+        return combined(self.history, y, image, step), step, image
 
     def _note(self, helps: bool) -> None:
         """Note whether a correction helps; give up where too many did not."""
         self.vain = 0 if helps else self.vain + 1
         if self.vain >= self.patience:
             raise PolicyOutputError(f"{self.vain} corrections in vain, one after the other")
+
+
+def combined(history: History, y: Array, image: Array, size: float) -> Array:
+    """Return the image of an unknown, combined with those of states nearby where it is near.
+
+    Parameters
+    ----------
+    history : History
+        The states visited.
+    y, image : Array
+        The unknown, and what a scheme makes of it.
+    size : float
+        Size of the step between them.
+    """
+    within = shipped().moved
+    ys, images = history.images(within)
+    if not ys or size > within:
+        return image
+    return limit_step(y, anderson_mix([*ys, y], [*images, image]), within)
 
 
 def coupled_step(

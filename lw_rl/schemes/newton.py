@@ -61,7 +61,7 @@ class NewtonStep:
         if self._medium is None:
             self._medium = medium(self.adapter.ctx)
         m = self._medium
-        n = np.concatenate(self.adapter.populations(y))
+        n = self.adapter.levels(y)
         state = State(m, n, self.adapter.radiation())
         try:
             change = self._corrected(state) / n
