@@ -563,7 +563,7 @@ class Adapter:
 
     @property
     def any_redistributes(self) -> bool:
-        """Whether any active atom has."""
+        """Whether any active atom has a line in partial redistribution."""
         return any(map(self.redistributes, self.blocks))
 
     def write_profiles(self, values: Array) -> None:

@@ -108,11 +108,7 @@ class CoupledStep:
         rates = self.equations.rates(adapter.populations(y), adapter.switched)
         self.operator.transfer = transfer = self.equations.transfer
         redistribution = self.equations.redistribution(rates)
-        try:
-            solved = self.operator.solve(rates, redistribution)
-        except np.linalg.LinAlgError:
-            # Emission profiles of a state far off can make rates that no matrix holds.
-            solved = None
+        solved = self.operator.solve(rates, redistribution)
         if solved is None:
             self._note(helps=False)
             return None

@@ -3,42 +3,26 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
 
-import lw_rl.policies
+from experiment_helpers import ShippedTrainer
+
 from lw_rl.experiments import lines
 from lw_rl.problems import shipped_problem
 from lw_rl.training.train import Args
 
-SHIPPED = Path(lw_rl.policies.__file__).parent
 SMALL = replace(shipped_problem("CaII", "FALC", 32), Nrays=2)
-
-
-class Trainer:
-    """Leaves the policy that ships."""
-
-    def __init__(self):
-        self.made = []
-
-    def __call__(self, args):
-        self.made.append(args)
-        out = Path(args.out)
-        out.mkdir(parents=True)
-        shutil.copy(SHIPPED / "default.safetensors", out / "policy.safetensors")
-        shutil.copy(SHIPPED / "default.json", out / "policy.json")
 
 
 @pytest.fixture(scope="module")
 def studied(tmp_path_factory):
     """A study of one small problem: its folder, its trainer, its progress and its result."""
-    out, trainer, told = tmp_path_factory.mktemp("lines"), Trainer(), []
+    out, trainer, told = tmp_path_factory.mktemp("lines"), ShippedTrainer(), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(out))
         patch.setattr(lines, "problems", lambda number: [SMALL])
