@@ -95,7 +95,9 @@ def optical_steps(opacity: Array, height: Array) -> Array:
     step = np.empty((B, N - 1, V))
     begin, end = np.empty(V), np.empty(V)
     for r in range(B):
-        begin[:] = (opacity[r, 1] - opacity[r, 0]) / max(height[0] - height[1], _THIN)
+        over = 1.0 / max(height[0] - height[1], _THIN)
+        for v in range(V):
+            begin[v] = (opacity[r, 1, v] - opacity[r, 0, v]) * over
         for i in range(N - 1):
             s = max(height[i] - height[i + 1], _THIN)
             over = 1.0 / s
@@ -115,7 +117,7 @@ def optical_steps(opacity: Array, height: Array) -> Array:
                 t = 0.5 * s * (opacity[r, i, v] + opacity[r, i + 1, v])
                 t += bend * (begin[v] - end[v])
                 step[r, i, v] = min(max(t, _THIN), _THICK)
-            begin[:] = end
+            begin, end = end, begin
     return step
 
 
@@ -302,12 +304,16 @@ def _mean_intensity(
         v0 = b * BLOCK
         size = min(BLOCK, V - v0)
         for r in range(B):
-            S[:, :size] = source[r, :, v0 : v0 + size]
+            for i in range(N):
+                for w in range(size):
+                    S[i, w] = source[r, i, v0 + w]
             sweep_block(
                 weights[r, b], before[r], after[r], v0, half[r], down[r], up[r], incident[r], S, D,
                 dS, beam, seen,
             )  # fmt: skip
-            J[r, :, v0 : v0 + size] = seen[:, :size]
+            for i in range(N):
+                for w in range(size):
+                    J[r, i, v0 + w] = seen[i, w]
     return J
 
 

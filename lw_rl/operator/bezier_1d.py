@@ -144,8 +144,8 @@ def slopes(step: Array, values: Array) -> tuple[Array, Array]:
     """
     N, K = values.shape
     before, after = np.zeros((N, K)), np.zeros((N, K))
-    after[0] = 1.0 / step[0]
-    before[N - 1] = 1.0 / step[N - 2]
+    for k in range(K):
+        after[0, k], before[N - 1, k] = 1.0 / step[0, k], 1.0 / step[N - 2, k]
     for i in range(1, N - 1):
         for k in range(K):
             up, down = 1.0 / step[i - 1, k], 1.0 / step[i, k]
@@ -209,8 +209,8 @@ def smooth_slopes(step: Array, values: Array) -> tuple[Array, Array]:
     """
     N, K = values.shape
     before, after = np.zeros((N, K)), np.zeros((N, K))
-    after[0] = 1.0 / step[0]
-    before[N - 1] = 1.0 / step[N - 2]
+    for k in range(K):
+        after[0, k], before[N - 1, k] = 1.0 / step[0, k], 1.0 / step[N - 2, k]
     for i in range(1, N - 1):
         for k in range(K):
             up, down = 1.0 / step[i - 1, k], 1.0 / step[i, k]
@@ -413,8 +413,8 @@ def unit_responses(
     """
     of_source = np.zeros((weight.shape[0], weight.shape[0]))
     half = 0.5 * weight
-    _add_responses(inward, decay, half, share, False, of_source)
-    _add_responses(outward, decay, half, share, True, of_source)
+    for sign, stencil in ((1, inward), (-1, outward)):
+        _add_responses(stencil, decay, half, share, sign, of_source)
     return of_source.T
 
 
@@ -442,7 +442,9 @@ def operators(step: Array, source: Array, mu: Array, weight: Array, monotone: bo
     made = np.empty((step.shape[1], N, N))
     along, around = np.empty((N - 1, K)), np.empty((N, K))
     share, weights = np.ones((N, K)), np.empty((N, K))
-    weights[:] = weight
+    for i in range(N):
+        for k in range(K):
+            weights[i, k] = weight[k]
     for v in range(len(made)):
         for i in range(N - 1):
             for k in range(K):
@@ -457,17 +459,17 @@ def operators(step: Array, source: Array, mu: Array, weight: Array, monotone: bo
 
 @_compiled
 def _add_responses(
-    stencil: Array, decay: Array, half: Array, share: Array, upwards: bool, of_source: Array
+    stencil: Array, decay: Array, half: Array, share: Array, sign: int, of_source: Array
 ) -> None:
     """Add the responses of light of one direction to `of_source`, [source, depth].
 
-    Depths are counted in the direction of the light.
+    Depths are counted in the direction of the light: `sign` is 1 for light that goes down, or -1.
     """
     N, K = half.shape
     beam, fed, left = np.empty(K), np.empty((_TOGETHER, K)), np.empty((N, K))
-    sign, begin = (-1, N - 1) if upwards else (1, 0)
+    begin = 0 if sign > 0 else N - 1
     # The step that ends at the depth i is the one before it, or behind it.
-    before = 0 if upwards else -1
+    before = -1 if sign > 0 else 0
     for first in range(0, N, _TOGETHER):
         end = min(first + _TOGETHER, N)
         # The last depth at which one of these sources feeds a step.
@@ -490,7 +492,8 @@ def _add_responses(
                 for k in range(K):
                     seen += half[at, k] * beam[k]
                 of_source[at_s, at] += seen
-            fed[s - first] = beam
+            for k in range(K):
+                fed[s - first, k] = beam[k]
         beam[:] = 1.0
         seen_from = N
         for i in range(last + 1, N):

@@ -158,7 +158,8 @@ class _ScatteringLight(Light[Beams]):
         each: Array
         each, first, left = scattered(
             *self.beams.arrays, self.over, self.tie.ratio, self.tie.outside, self._sca,
-            self._albedo, *self._diffuse.factors, dense.at, dense.factors, dense.pivots, eta, most,
+            self._albedo, *self._diffuse.factors, dense.at, dense.factors, dense.pivots,
+            np.ascontiguousarray(eta), most,
             share, _STILL, self.J,
         )  # fmt: skip
         return each, first, left
@@ -286,7 +287,7 @@ class ColumnRadiation(Radiation[Beams]):
             Whether the source function is interpolated linearly.
         """
         t = self._transfer
-        made = operators(step[:, at], around[:, at], t.mu, t.weight, linear)
+        made = operators(step.take(at, 1), around.take(at, 1), t.mu, t.weight, linear)
         made *= ratio.T[at, None]
         some = slice(None, None, max(1, made.shape[1] // _SOURCES))
         positive = np.ones(len(at), bool)

@@ -65,7 +65,9 @@ def lit(
     S, D, dS = np.empty((N, BLOCK)), np.empty((N, BLOCK)), np.empty((N, BLOCK))
     seen, beam = np.empty((N, BLOCK)), np.empty((half.shape[1], BLOCK))
     rate[:] = 0.0
-    J[:] = outside
+    for i in range(N):
+        for v in range(V):
+            J[i, v] = outside[i, v]
     for b in range(weights.shape[1]):
         v0 = b * BLOCK
         size = min(BLOCK, V - v0)
@@ -237,13 +239,16 @@ def scattered(
         v0 = b * BLOCK
         size = min(BLOCK, V - v0)
         left[:], here[:] = 0.0, 1.0
-        here[:, :size] = J[:, v0 : v0 + size]
+        for i in range(N):
+            for w in range(size):
+                here[i, w] = J[i, v0 + w]
         _once(
             weights, before, after, half, down, up, incident, over, ratio, outside, sca, eta, b,
             here, each, left, S, D, dS, beam, seen,
         )  # fmt: skip
         _largest(left, here, begun)
-        change[:] = begun
+        for w in range(BLOCK):
+            change[w] = begun[w]
         for _ in range(most):
             goes_on = False
             for w in range(size):
@@ -260,9 +265,11 @@ def scattered(
             for m in range(at.size):
                 w = at[m] - v0
                 if 0 <= w < size:
-                    column[:] = left[:, w]
+                    for i in range(N):
+                        column[i] = left[i, w]
                     _solve(factors[m], pivots[m], column)
-                    step[:, w] = column
+                    for i in range(N):
+                        step[i, w] = column[i]
             for i in range(N):
                 for w in range(size):
                     there[i, w] = here[i, w] + step[i, w]
@@ -289,9 +296,12 @@ def scattered(
                     here[i, w] += along[w] * step[i, w]
             _largest(left, here, change)
         for r in range(B):
-            light[r, :, v0 : v0 + size] = each[r, :, :size]
+            for i in range(N):
+                for w in range(size):
+                    light[r, i, v0 + w] = each[r, i, w]
         for i in range(N):
             for w in range(size):
                 J[i, v0 + w] = max(here[i, w] + left[i, w], _LEAST_LIGHT * here[i, w])
-        first[v0 : v0 + size], now[v0 : v0 + size] = begun[:size], change[:size]
+        for w in range(size):
+            first[v0 + w], now[v0 + w] = begun[w], change[w]
     return light, first, now

@@ -644,7 +644,9 @@ def sweep(
         for t in range(T):
             worth[t] = _thinning(t, k, n, lower, upper, inverse, net, share)
             inverted[t] = n[lower[t], k] <= inverse[t, k] * n[upper[t], k]
-        P[:] = fixed[:, :, k]
+        for j in range(len(n)):
+            for i in range(len(n)):
+                P[j, i] = fixed[j, i, k]
         for t in range(T):
             one, other = first_row[t], second_row[t]
             emitter = 0.0 if inverted[t] else worth[t] * strength[t, k]

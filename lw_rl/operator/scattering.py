@@ -116,7 +116,9 @@ class BackgroundScattering:
             return
         albedo = sca[at] / chi[at]
         step = optical_steps(chi[at].T, self.height, np.ones(1))
-        made = operators(step, albedo.T, _MU, _WEIGHT_MU, True)
+        made = operators(
+            np.ascontiguousarray(step), np.ascontiguousarray(albedo.T), _MU, _WEIGHT_MU, True
+        )
         made *= -albedo[:, :, None]
         for k, A in zip(at, made, strict=True):
             A.flat[:: len(A) + 1] += 1.0
