@@ -317,7 +317,7 @@ class AcceleratedContext(HasCertificate):
             self.certificate.add(evaluation, step.y, factor, method, step.estimate, step.image)
         else:
             self.certificate.history.skip(undone=not step.accepted)
-        notes = "; ".join(note for note in (self._note, step.note) if note)
+        notes = "; ".join(note for note in (self._note, evaluation.note, step.note) if note)
         self._note = ""
         self.report.records.append(
             Record(

@@ -21,6 +21,7 @@ from lightweaver.constants import CLight, HPlanck
 from ..arrays import Array, Integers
 from ..errors import ContextError
 from . import line_physics
+from .balance import balanced_shares
 from .names import Named, entry, keywords
 from .plane import check_rays, mean_opacity, plane_light, plane_line, plane_of
 from .plane_state import PlaneLight, PlaneLine
@@ -438,7 +439,10 @@ class Adapter:
     def plain_update(self, **kwargs: Any) -> tuple[lw.IterationUpdate | None, Evaluation]:
         """Apply the host's own update of the populations after a formal solution.
 
-        Exploding matrices and unphysical populations give an evaluation that is not valid.
+        Where the host's preconditioned rates have no positive solution, as on coarse grids far
+        from equilibrium, populations are in equilibrium with the rates themselves: a step of
+        Lambda iteration there, which has the same fixed point. Exploding matrices, and levels that
+        nothing connects, give an evaluation that is not valid.
 
         Returns
         -------
@@ -448,6 +452,7 @@ class Adapter:
             The unknown at which the formal solution was made, and its residual.
         """
         y = self.read() if self._y is None else self._y
+        before = self.populations()
         lambda_residual = self._lambda_residual(y)
         if self.host_ng:
             # The host's own Ng acceleration would mix its history into the plain update.
@@ -456,10 +461,34 @@ class Adapter:
             update = self.ctx.stat_equil(**kwargs)
         except (lw.ExplodingMatrixError, np.linalg.LinAlgError, ArithmeticError):
             return None, Evaluation(y, np.full_like(y, np.nan), self.blocks, False, lambda_residual)
+        note = ""
+        if not self.valid():
+            note = self._lambda_iterate_where_unphysical()
+            if self.valid():
+                self.report_change(update, before, 0.0)
         r = self.read() - y
         valid = bool(np.isfinite(r.sum()))
         light = self._light_changed()
-        return update, Evaluation(y, r, self.blocks, valid, lambda_residual, light)
+        return update, Evaluation(y, r, self.blocks, valid, lambda_residual, light, note)
+
+    def _lambda_iterate_where_unphysical(self) -> str:
+        """Balance the rates of the last formal solution where populations are not positive."""
+        depths: set[int] = set()
+        for atom, unknown in zip(self._active, self._atoms, strict=True):
+            where = np.flatnonzero(~((unknown.n > 0.0) & (unknown.n < np.inf)).all(axis=0))
+            if not len(where):
+                continue
+            depths.update(where.tolist())
+            # Switching scales the collisional rates in the host's equations.
+            rates = np.asarray(atom.C)[:, :, where] * self.switched
+            for t in atom.trans:
+                rates[t.j, t.i] += np.asarray(t.Rij)[where]
+                rates[t.i, t.j] += np.asarray(t.Rji)[where]
+            unknown.n[:, where] = balanced_shares(rates) * unknown.nTotal[where]
+        return (
+            f"MALI's populations were not positive at {len(depths)} depths (the first: "
+            f"{min(depths)}); there a step of Lambda iteration"
+        )
 
     def _light_changed(self) -> dict[Block, Array]:
         """Return by how much the last formal solution changed J of every line that is unknown."""

@@ -277,6 +277,8 @@ class Evaluation:
         By how much the formal solution changed the mean intensity of an atom's line, as c^2 J / 2 h
         nu^3, [Nwave, Nspace]: the background has scattered what was there before. Empty where the
         residual is of light that belongs to the state.
+    note : str
+        Where the update is not the host's own, and why.
     """
 
     y: Array
@@ -285,6 +287,7 @@ class Evaluation:
     valid: bool
     lambda_residual: Array | None = None
     light: Mapping[Block, Array] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def y_plain(self) -> Array:
