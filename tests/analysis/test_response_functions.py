@@ -17,6 +17,9 @@ from lw_rl.host.adapter import Adapter
 from lw_rl.host.medium import in_lte, perturbed
 from lw_rl.operator.scattering import SolvedScattering
 
+# One process solves the contexts for all of them.
+pytestmark = pytest.mark.xdist_group("settled")
+
 pytest.importorskip("xarray")
 
 #: Steps of the differences, as shares of the value or in m/s.
@@ -46,7 +49,7 @@ def difference(ctx, quantity, depths, solve=settled, mu=1.0):
 @pytest.mark.parametrize(
     ("kind", "quantity", "depth"),
     [
-        ("hydrogen", "ne", 60),
+        pytest.param("hydrogen", "ne", 60, marks=pytest.mark.slow),
         ("hydrogen", "temperature", 35),
         pytest.param("calcium", "temperature", 45, marks=pytest.mark.slow),
         pytest.param("calcium", "vturb", 30, marks=pytest.mark.slow),
