@@ -37,7 +37,8 @@ _MU, _WEIGHT_MU = 0.5 * (1.0 + _NODES), 0.5 * _WEIGHTS
 _MATTERS = 1e-2
 #: Relative change of opacity or scattering beyond which a wavelength's matrix is made again.
 _CHANGED = 0.1
-#: The mean intensity is not below this share of that of the formal solution.
+#: The mean intensity is not below this share of that of the formal solution, nor below that where
+#: populations are inverted and it is negative.
 _LEAST = 0.05
 
 
@@ -101,7 +102,7 @@ class BackgroundScattering:
             factors, pivots = self._factors[wave]
             solved[k] = dgetrs(factors, pivots, after[k] - before[k])[0]
         solved += before
-        return np.maximum(solved, _LEAST * after, out=solved)
+        return np.maximum(solved, np.minimum(_LEAST * after, after), out=solved)
 
     def _make(self, waves: Integers, chi: Array, sca: Array) -> None:
         """Make and factorise ``1 - Lambda a`` where it is not known, or of another medium."""

@@ -20,7 +20,8 @@ __all__ = ["PlaneScattering"]
 _TOLERANCE, _MOST = 1e-2, 60
 #: Relative change of opacity or scattering beyond which the weights are made again.
 _CHANGED = 0.1
-#: The mean intensity is not below this share of that of the formal solution.
+#: The mean intensity is not below this share of that of the formal solution, nor below that where
+#: populations are inverted and it is negative.
 _LEAST = 0.05
 
 
@@ -68,7 +69,8 @@ class PlaneScattering:
         A = LinearOperator((change.size, change.size), apply, dtype=np.float32)
         u, _ = gmres(A, change, rtol=_TOLERANCE, restart=_MOST, maxiter=1)
         solved: Numbers = np.empty_like(after)
-        np.maximum(before + (u.reshape(shape) * scale).T, _LEAST * after, out=solved)
+        least = np.minimum(_LEAST * after, after)
+        np.maximum(before + (u.reshape(shape) * scale).T, least, out=solved)
         return solved
 
     def _make(self, waves: Numbers, chi: Numbers, sca: Numbers) -> None:

@@ -77,6 +77,14 @@ def test_light_stays_positive():
     assert J.min() == pytest.approx(0.05)
 
 
+def test_light_that_is_negative_settles_too():
+    """Of inverted populations it is; a limit that takes a share of it would go back every time."""
+    height, chi = thick()
+    after = np.full((1, 40), -1.0)
+    J = BackgroundScattering(height).solve(WAVE, after, after, chi, 0.1 * chi)
+    np.testing.assert_array_equal(J, after)
+
+
 def test_a_matrix_is_kept_while_the_opacity_hardly_changes():
     height, chi = thick()
     light = np.ones((1, 40))
