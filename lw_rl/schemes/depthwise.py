@@ -314,7 +314,7 @@ class Depthwise:
     def foresees(self, state: list[BlockState]) -> bool:
         """Return whether its steps foresee how emission profiles follow them."""
         coupled = state[0].coupled
-        return coupled is not None and coupled.equations.foresees
+        return coupled is not None and coupled.foresees
 
     def start(self, y: Array, state: list[BlockState]) -> Array | None:
         """Return where the solve is to begin, or None to begin where it is."""

@@ -187,7 +187,7 @@ class LineByLine:
 
     def foresees(self, state: LinesState | None) -> bool:
         """Return whether its steps foresee how emission profiles follow them."""
-        return state is not None and self.beside and state.coupled.equations.foresees
+        return state is not None and self.beside and state.coupled.foresees
 
     def step(self, evaluation: Evaluation, state: LinesState | None) -> Step:
         """Correct the populations by what becomes of the lines."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -68,6 +68,8 @@ class CoupledStep:
         than the one before.
     patience : float
         How many of them are too many.
+    foresees : bool
+        Whether the last step foresaw how emission profiles follow it.
     """
 
     adapter: Adapter
@@ -80,6 +82,10 @@ class CoupledStep:
     slow: bool = False
     vain: int = 0
     patience: float = np.inf
+    foresees: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.foresees = self.equations.foresees
 
     def propose(
         self, evaluation: Evaluation, decision: Decision
@@ -98,6 +104,7 @@ class CoupledStep:
             After too many corrections in vain: another scheme is to take over.
         """
         adapter, y = self.adapter, evaluation.y
+        self.foresees = self.equations.foresees
         complete = self.slow if decision.renew is None else decision.renew
         if complete and self.newton is not None:
             found = self.newton.propose(y)
@@ -109,6 +116,9 @@ class CoupledStep:
         self.operator.transfer = transfer = self.equations.transfer
         redistribution = self.equations.redistribution(rates)
         solved = self.operator.solve(rates, redistribution)
+        if solved is None and redistribution is not None:
+            # Profiles that run away in the operator's light are held, and left to the host.
+            solved, self.foresees = self.operator.solve(rates), False
         if solved is None:
             self._note(helps=False)
             return None

@@ -82,6 +82,22 @@ def test_partial_redistribution():
         assert away < result.estimate.value < 1e-3
 
 
+def test_profiles_that_run_away_in_the_operator_are_held_and_left_to_the_host(monkeypatch):
+    """As in random_atoms(31062), a fast flow on a coarse grid, where they do without a patch."""
+    solve, made = CoupledEquilibrium.solve, []
+
+    def runs_away(self, rates, redistribution=None):
+        made.append(redistribution is not None)
+        return None if redistribution is not None else solve(self, rates)
+
+    monkeypatch.setattr(CoupledEquilibrium, "solve", runs_away)
+    ctx, proxies = problem("magnesium"), []
+    result = lw_rl.solve(ctx, prd=True, NmaxIter=60, quiet=True, callback=proxies.append)
+    assert result.converged and any(made) and set(result.steps_by) <= {"nonlocal", "mali"}
+    assert result.steps_by["nonlocal"] > 5
+    assert not proxies[-1]._scheme.foresees(proxies[-1]._running.state)
+
+
 def test_another_ionisation_stage_is_found_from_lte():
     result = lw_rl.solve(context([He_9_atom()], [H_6_atom()]), quiet=True, NmaxIter=40)
     assert result.converged and result.Nformal <= 10
