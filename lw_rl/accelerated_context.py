@@ -258,7 +258,9 @@ class AcceleratedContext(HasCertificate):
         report = Named(update)
         if state is not None and update is not None and report.drho:
             mixed = self._scheme.redistribute(report.drho_max, before, state)
-            if not self._scheme.foresees(state):
+            if self._scheme.foresees(state):
+                self.adapter.write_foreseen_profiles()
+            else:
                 self.certificate.redistribute(report.drho_max, mixed)
             self._remember()
         return update

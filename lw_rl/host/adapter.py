@@ -43,6 +43,8 @@ __all__ = ["Adapter"]
 
 #: Electrons, and populations in LTE at that density, are made consistent in so many iterations.
 _CHARGE_ITERATIONS = 3
+#: Share of an emission profile that was foreseen below which it is not set.
+_LEAST_PROFILE = 0.1
 #: Relative difference from LTE that is rounding.
 _IN_LTE = 1e-6
 
@@ -122,6 +124,9 @@ class Adapter:
         #: Whether the context was made with Ng acceleration of its own.
         self.host_ng = options is not None and options.Norder > 0
         self._y: Array | None = None
+        self._foreseen: tuple[Array, Array] | None = None
+        #: By how much the host's emission profiles differ from those of the same light.
+        self.profile_defect: Array | None = None
         self._iterated: tuple[Integers, Array] | None = None
         self._behind: tuple[Integers, Array] | None = None
         self._before: Array = np.array(self.ctx.spect.J)
@@ -350,7 +355,7 @@ class Adapter:
         Keyword arguments are those of ``ctx.formal_sol_gamma_matrices``, in the spelling of 1.0.
         """
         self._y = self.read()
-        self._iterated = self._behind = None
+        self._iterated = self._behind = self._foreseen = None
         self._before = np.array(self.ctx.spect.J)
         self._electrons = np.array(self.ctx.atmos.ne) if self.conserves_charge else None
         self.Nformal += 1
@@ -600,6 +605,30 @@ class Adapter:
         parts = np.split(values, np.cumsum([rho.size for rho in self._active_rho])[:-1])
         for rho, part in zip(self._active_rho, parts, strict=True):
             rho[:] = part.reshape(rho.shape)
+
+    def foresee_profiles(self, present: Array, foreseen: Array) -> None:
+        """Keep emission profiles for :meth:`write_foreseen_profiles`, until another step is made.
+
+        In the atoms' rest frame the host makes them of light that cannot be written ahead.
+
+        Parameters
+        ----------
+        present, foreseen : Array
+            Those in the light of the formal solution, as the host will make them, and those that
+            are wanted.
+        """
+        self._foreseen = present, foreseen
+
+    def write_foreseen_profiles(self) -> None:
+        """Set the emission profiles that were foreseen, if there are such, after the host's own.
+
+        By how much the host's differ from what was taken for them these differ as well.
+        """
+        if self._foreseen is not None:
+            present, foreseen = self._foreseen
+            self.profile_defect = self.profiles() - present
+            least = np.minimum(foreseen, _LEAST_PROFILE * foreseen)
+            self.write_profiles(np.maximum(foreseen + self.profile_defect, least))
 
     # ---- snapshots --------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ Levels of all active atoms are numbered one after the other. Opacity is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,18 @@ from typing import TYPE_CHECKING, Any
 import lightweaver as lw
 import numpy as np
 from lightweaver.atomic_model import LineType
-from lightweaver.constants import HC, HPlanck, KBoltzmann
+from lightweaver.constants import HC, CLight, HPlanck, KBoltzmann
 
 from ..arrays import Array, Integers
 from .names import Named, entry
-from .redistribution import LineRedistribution, Redistribution, line_redistribution
+from .redistribution import (
+    LineRedistribution,
+    Redistribution,
+    RestFrame,
+    emits,
+    line_redistribution,
+    neighbours,
+)
 from .transfer import Transfer
 
 if TYPE_CHECKING:
@@ -106,8 +114,6 @@ class Equations:
         ctx = adapter.ctx
         self._active = [Named(atom) for atom in Named(ctx).active_atoms]
         self._others: tuple[Array, Array] | None = None
-        self._complete = self._transfer(ctx)
-        self._electrons = adapter.electrons
         self._redistributed = [
             (k, t)
             for k, (t, line) in enumerate(
@@ -117,15 +123,57 @@ class Equations:
             )
             if line is not None and line.type == LineType.PRD
         ]
+        self._complete = self._transfer(ctx)
+        self._electrons = adapter.electrons
         self._lines: dict[int, LineRedistribution] | None = None
+        self._frames = self._rest_frames()
 
     @property
     def transfer(self) -> Transfer:
         """Lines and continua with the emission profiles and electrons of the formal solution."""
         scale = self._recombination()
+        rho = np.ones_like(scale)
         for k, t in self._redistributed:
-            scale[:, self._complete.entries(k)] *= np.asarray(Named(t).rho_prd).T
-        return self._complete.emitting(scale)
+            rho[:, self._complete.entries(k)] = np.asarray(Named(t).rho_prd).T
+        return self._complete.emitting(scale * rho, emits(self._complete, self._frames, rho))
+
+    def _rest_frames(self) -> dict[int, RestFrame]:
+        """Return the atoms' frame of lines in hybrid redistribution, by transition."""
+        if not self._hybrid:
+            return {}
+        ctx, atmos = self._adapter.ctx, self._adapter.ctx.kwargs["atmos"]
+        along = np.outer(atmos.muz, atmos.vz)
+        # The light of a ray that goes inward, then of the one that goes outward.
+        velocity = np.stack([-along, along], axis=1).reshape(-1, along.shape[-1])
+        grid = np.asarray(ctx.spect.wavelength)[self._complete.waves]
+        return {
+            k: RestFrame.of(np.asarray(Named(t).wavelength), velocity, grid)
+            for k, t in self._redistributed
+        }
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether emission profiles are those of atoms at rest in a flow."""
+        return bool(self._frames)
+
+    @property
+    def _hybrid(self) -> bool:
+        """Whether lines are redistributed in the rest frame of atoms that move."""
+        kwargs = self._adapter.ctx.kwargs
+        atmos = kwargs["atmos"]
+        return bool(entry(kwargs, "hprd") and atmos.Ndim == 1 and np.any(atmos.vz))
+
+    def _around(self, wavelength: Array) -> list[Integers]:
+        """Return the wavelengths from which light comes to lines in the atoms' frame."""
+        if not self._hybrid:
+            return []
+        most = float(np.abs(self._adapter.ctx.kwargs["atmos"].vz).max()) / CLight
+        found = []
+        for _, t in self._redistributed:
+            line = np.asarray(Named(t).wavelength)
+            around = neighbours(wavelength, line[0] / (1.0 + most), line[-1] / (1.0 - most))
+            found.append(np.arange(len(wavelength))[around])
+        return found
 
     def _recombination(self) -> Array:
         """Return by what more emits than at the beginning where electrons do, [Nspace, Nentry]."""
@@ -147,10 +195,9 @@ class Equations:
     def foresees(self) -> bool:
         """Whether it is known how emission profiles follow the mean intensity.
 
-        In two dimensions, and in the host's hybrid redistribution, it is left to the host.
+        In two dimensions it is left to the host.
         """
-        kwargs = self._adapter.ctx.kwargs
-        return bool(kwargs["atmos"].Ndim == 1 and not entry(kwargs, "hprd"))
+        return self._adapter.grid.Ndim == 1
 
     def redistribution(self, rates: Rates) -> Redistribution | None:
         """Return how emission profiles follow, None where they do not or are not foreseen.
@@ -160,14 +207,52 @@ class Equations:
         rates : Rates
             Of the formal solution.
         """
-        if not (self.redistributes and self.foresees):
-            return None
+        return self._redistribution(rates) if self.redistributes and self.foresees else None
+
+    def foresee_profiles(
+        self, rates: Rates, follow: Callable[[Array, Redistribution], tuple[Array, Array]]
+    ) -> None:
+        """Let emission profiles in the atoms' frame be those that follow an operator's light.
+
+        The host makes them of light in that frame, which cannot be written ahead.
+
+        Parameters
+        ----------
+        rates : Rates
+            Of the formal solution.
+        follow : callable
+            Returns those in the light of the formal solution, and those in the operator's, from the
+            rates of absorption that the host takes for the former, and from how profiles follow.
+        """
+        redistribution = self._redistribution(rates)
+        up = rates.up.copy()
+        for k, t in self._redistributed:
+            up[k] = t.Rij
+        present, foreseen = (
+            np.concatenate([rho.T.ravel() for _, rho in redistribution.parted(profiles)])
+            for profiles in follow(up, redistribution)
+        )
+        self._adapter.foresee_profiles(present, foreseen)
+
+    def _redistribution(self, rates: Rates) -> Redistribution:
         if self._lines is None:
             of = {t: atom for atom in self._active for t in atom.trans}
             self._lines = {k: line_redistribution(t, of[t]) for k, t in self._redistributed}
         transfer = self._complete.emitting(self._recombination())
         rho = [np.asarray(Named(t).rho_prd).T.ravel() for _, t in self._redistributed]
-        return Redistribution(transfer, self._lines, np.concatenate(rho), rates.J, rates.up)
+        formal = np.concatenate(rho)
+        return Redistribution(
+            transfer, self._lines, formal, rates.J, rates.up, self._frames, self._profile_defect()
+        )
+
+    def _profile_defect(self) -> Array | None:
+        """Return by how much the host's emission profiles differ from those of the same light."""
+        defect = self._adapter.profile_defect
+        if defect is None:
+            return None
+        shapes = [np.shape(Named(t).rho_prd) for _, t in self._redistributed]
+        parts = np.split(defect, np.cumsum([a * b for a, b in shapes])[:-1])
+        return np.concatenate([p.reshape(s).T.ravel() for p, s in zip(parts, shapes, strict=True)])
 
     def foresee(self, J: Array) -> None:
         """Write the rates that lines in partial redistribution have in a mean intensity ahead.
@@ -198,7 +283,7 @@ class Equations:
             for atom, first in zip(self._active, first_level, strict=True)
             for t in _transitions(atom, int(first), atmos, wavelength)
         ]
-        waves = np.unique(np.concatenate([t.waves for t in found]))
+        waves = np.unique(np.concatenate([*(t.waves for t in found), *self._around(wavelength)]))
         stacked = {
             name: np.ascontiguousarray(np.concatenate([getattr(t, name) for t in found]).T)
             for name in ("emission", "absorption", "stimulated", "up")
@@ -228,7 +313,8 @@ class Equations:
             inverse=inverse,
             start=np.cumsum([0, *(len(t.waves) for t in found)]).astype(np.int64),
             first=np.searchsorted(waves, [t.waves[0] for t in found]).astype(np.int64),
-            profile=np.ascontiguousarray(profile),
+            profile=(seen := np.ascontiguousarray(profile)),
+            emits=seen,
             down=down,
             **stacked,
         )

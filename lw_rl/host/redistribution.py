@@ -9,8 +9,8 @@ redistribution function of Gouttebroze (1986, A&A 160, 195) on the host's quadra
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,20 @@ from ..arrays import Array, Integers
 from .names import Named
 from .transfer import Transfer
 
-__all__ = ["LineRedistribution", "Redistribution", "line_redistribution"]
+__all__ = [
+    "LineRedistribution",
+    "Redistribution",
+    "RestFrame",
+    "emits",
+    "line_redistribution",
+    "neighbours",
+]
 
 #: The host's limits of core and wing, the reach of the function, and the step of its quadrature,
 #: all in Doppler widths.
 _CORE, _WING, _SPREAD, _STEP = 2.0, 4.0, 5.0, 0.15
+#: Emission profiles are not divided by less.
+_LEAST = 1e-30
 
 _compiled = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -78,6 +87,88 @@ class LineRedistribution:
 
 
 @dataclass(frozen=True)
+class RestFrame:
+    """A line's wavelengths as bundles of rays and atoms in a flow see them.
+
+    Light is interpolated linearly between both, as the host's hybrid redistribution does
+    (Leenaarts, Pereira and Uitenbroek 2012, A&A 543, A109).
+
+    Attributes
+    ----------
+    places : slice
+        Where the wavelengths from which light comes are in those of the transfer.
+    of_atoms, of_bundles : tuple of Array
+        Neighbour below and the weight of the one above, [Nbundle, Nspace, Nwave]: where the atoms
+        see a wavelength of the bundle, among the line's, and where the bundle has a wavelength of
+        the atoms, among those from which light comes.
+    """
+
+    places: slice
+    of_atoms: tuple[Integers, Array]
+    of_bundles: tuple[Integers, Array]
+
+    @classmethod
+    def of(cls, line: Array, velocity: Array, grid: Array) -> RestFrame:
+        """Return it.
+
+        Parameters
+        ----------
+        line : Array
+            Wavelengths of the line [nm], [Nwave].
+        velocity : Array
+            Of the atoms towards where a bundle's light goes to [m s-1], [Nbundle, Nspace].
+        grid : Array
+            Wavelengths of the transfer [nm].
+        """
+        shift = 1.0 + velocity[:, :, None] / CLight
+        comes = line / shift
+        around = neighbours(grid, comes.min(), comes.max())
+        return cls(around, _between(line, line * shift), _between(grid[around], comes))
+
+    def emitted(self, profile: Array) -> Array:
+        """Return what bundles see of an emission profile, [Nbundle, Nspace, Nwave].
+
+        Parameters
+        ----------
+        profile : Array
+            In the atoms' frame, [Nspace, Nwave].
+        """
+        return _interpolated(np.broadcast_to(profile, self.of_atoms[0].shape), self.of_atoms)
+
+    def seen(self, light: Array) -> Array:
+        """Return the mean intensity that atoms see, [Nspace, Nwave].
+
+        Parameters
+        ----------
+        light : Array
+            What every bundle brings to it at the transfer's wavelengths, [Nbundle, Nspace, Nwave].
+        """
+        mean: Array = _interpolated(light[:, :, self.places], self.of_bundles).sum(axis=0)
+        return mean
+
+
+def neighbours(grid: Array, low: float, high: float) -> slice:
+    """Return where a grid has values from one to another, and those next to them."""
+    begin = int(np.searchsorted(grid, low, "right")) - 1
+    end = int(np.searchsorted(grid, high, "left")) + 1
+    return slice(max(begin, 0), min(end, len(grid)))
+
+
+def _between(x: Array, at: Array) -> tuple[Integers, Array]:
+    """Return neighbours below, and the weights of those above."""
+    below = np.clip(np.searchsorted(x, at, "right") - 1, 0, len(x) - 2)
+    return below, np.clip((at - x[below]) / (x[below + 1] - x[below]), 0.0, 1.0)
+
+
+def _interpolated(values: Array, between: tuple[Integers, Array]) -> Array:
+    """Return values between their neighbours along the last axis."""
+    below, weight = between
+    one, other = (np.take_along_axis(values, below + k, axis=-1) for k in (0, 1))
+    found: Array = one + weight * (other - one)
+    return found
+
+
+@dataclass(frozen=True)
 class Redistribution:
     """How the emission profiles of lines in partial redistribution follow light and populations.
 
@@ -93,6 +184,10 @@ class Redistribution:
         Its mean intensity, [Nwave, Nspace].
     up : Array
         Its radiative rates of absorption [s-1], [Ntransition, Nspace].
+    frames : dict
+        The atoms' frame by transition, in the host's hybrid redistribution; else empty.
+    defect : Array or None
+        By how much the host's profiles in that frame differ from :meth:`profiles_at_rest`.
     """
 
     transfer: Transfer
@@ -100,6 +195,8 @@ class Redistribution:
     formal: Array
     before: Array
     up: Array
+    frames: dict[int, RestFrame] = field(default_factory=dict)
+    defect: Array | None = None
 
     def profiles(self, n: Array, J: Array) -> Array:
         """Return the emission profiles over those of absorption, flattened, line by line.
@@ -119,6 +216,24 @@ class Redistribution:
             found.append(line.profile(light, absorbed, n[t.lower[k]] / n[t.upper[k]]).ravel())
         return np.concatenate(found)
 
+    def profiles_at_rest(self, n: Array, light: Array, up: Array) -> Array:
+        """Return what :meth:`profiles` does, in the atoms' frame.
+
+        Parameters
+        ----------
+        n : Array
+            Populations [m-3], [Nlevel, Nspace].
+        light : Array
+            What every bundle brings to the mean intensity, [Nbundle, Nspace, Nwave].
+        up : Array
+            Rates of absorption [s-1], [Ntransition, Nspace].
+        """
+        t, found = self.transfer, []
+        for k, line in self.lines.items():
+            J = self.frames[k].seen(light)
+            found.append(line.profile(J, up[k], n[t.lower[k]] / n[t.upper[k]]).ravel())
+        return np.concatenate(found)
+
     def present(self, transfer: Transfer) -> Array:
         """Return the emission profiles that lines and continua have, as :meth:`profiles` does."""
         of, plain = transfer.emission, self.transfer.emission
@@ -128,26 +243,53 @@ class Redistribution:
     def emitting(self, profiles: Array) -> Transfer:
         """Return lines and continua with some emission profiles."""
         scale = np.ones_like(self.transfer.emission)
-        for k, rho in self._parted(profiles):
+        for k, rho in self.parted(profiles):
             scale[:, self.transfer.entries(k)] = rho
-        return self.transfer.emitting(scale)
+        return self.transfer.emitting(scale, emits(self.transfer, self.frames, scale))
 
     def sums(self, profiles: Array) -> Array:
         """Return the sum over each emission profile, one for other lines, [Ntransition, Nspace]."""
         t = self.transfer
         sums = np.ones((len(t.lower), len(t.up)))
-        for k, rho in self._parted(profiles):
+        for k, rho in self.parted(profiles):
+            if k in self.frames:
+                # The mean of the bundles, over their absorption profile.
+                half = np.repeat(0.5 * t.weight, 2)[:, None, None]
+                seen = self.frames[k].emitted(rho) * t.profile[:, :, t.entries(k)]
+                rho = (half * seen).sum(axis=0)
             up = t.up[:, t.entries(k)]
             sums[k] = (up * rho).sum(axis=1) / up.sum(axis=1)
         return sums
 
-    def _parted(self, profiles: Array) -> Iterator[tuple[int, Array]]:
-        """Return every line and its emission profile, [Nspace, Nwave]."""
+    def parted(self, profiles: Array) -> Iterator[tuple[int, Array]]:
+        """Return every line and its emission profile, [Nspace, Nwave], of those flattened."""
         N, end = len(self.transfer.up), 0
         for k in self.lines:
             entries = self.transfer.entries(k)
             begin, end = end, end + N * (entries.stop - entries.start)
             yield k, profiles[begin:end].reshape(N, -1)
+
+
+def emits(transfer: Transfer, frames: Mapping[int, RestFrame], scale: Array) -> Array | None:
+    """Return what bundles see of emission times a factor, None where it is as of absorption.
+
+    Parameters
+    ----------
+    transfer : Transfer
+        Lines and continua.
+    frames : mapping
+        The atoms' frame, by transition.
+    scale : Array
+        The factor in that frame, [Nspace, Nentry].
+    """
+    if not frames:
+        return None
+    seen = transfer.profile.copy()
+    for k, frame in frames.items():
+        at = transfer.entries(k)
+        rho = scale[:, at]
+        seen[:, :, at] *= frame.emitted(rho) / np.where(np.abs(rho) > _LEAST, rho, _LEAST)
+    return seen
 
 
 def line_redistribution(line: Any, atom: Any) -> LineRedistribution:

@@ -47,9 +47,11 @@ class Transfer:
         Place of every transition's first wavelength in `waves`, [Ntransition].
     emission, absorption, stimulated : Array
         See the module, [Nspace, Nentry].
-    profile : Array
-        What a bundle of rays sees of a transition over the mean of all, [Nbundle, Nspace, Nentry].
-        At rest there is one bundle, all rays; else each ray is one inward and one outward.
+    profile, emits : Array
+        What a bundle of rays sees of a transition over the mean of all, [Nbundle, Nspace, Nentry],
+        of its absorption and of its emission: these differ where emission profiles are those of
+        the atoms' rest frame. At rest there is one bundle, all rays; else each ray is one inward
+        and one outward.
     up, down : Array
         Rates of absorption and of stimulated emission per mean intensity, [Nspace, Nentry].
     """
@@ -72,6 +74,7 @@ class Transfer:
     absorption: Array
     stimulated: Array
     profile: Array
+    emits: Array
     up: Array
     down: Array
 
@@ -84,9 +87,17 @@ class Transfer:
         first = self.first[transition]
         return slice(first, first + self.start[transition + 1] - self.start[transition])
 
-    def emitting(self, scale: Array) -> Transfer:
-        """Return it with what upper levels do times a factor, [Nspace, Nentry]."""
-        if np.all(scale == 1.0):
+    def emitting(self, scale: Array, emits: Array | None = None) -> Transfer:
+        """Return it with what upper levels do times a factor, [Nspace, Nentry].
+
+        Parameters
+        ----------
+        scale : Array
+            The factor.
+        emits : Array, optional
+            What bundles see of that, where it is something else than of absorption.
+        """
+        if emits is None and np.all(scale == 1.0):
             return self
         scaled = {n: getattr(self, n) * scale for n in ("emission", "stimulated", "down")}
-        return replace(self, **scaled)
+        return replace(self, emits=self.profile if emits is None else emits, **scaled)

@@ -196,6 +196,16 @@ class LinearisedRadiation(ABC, Generic[_Beams]):
             The rows.
         """
 
+    def bundles(self, emitter: Array, rows: Rows) -> Array:
+        """Return what every bundle brings to the mean intensity, [Nbundle, Nspace, Nwave].
+
+        Parameters
+        ----------
+        emitter, rows
+            As for :meth:`rates`.
+        """
+        raise NotImplementedError("in one dimension only: elsewhere profiles are left to the host")
+
     def diagonal(self) -> Array:
         """Return the mean intensity at every point per emissivity there, of the opacity's shape."""
         diagonal = self.plain.diagonal()
@@ -258,7 +268,7 @@ class Radiation(ABC, Generic[_Beams]):
         )  # fmt: skip
         step = self._steps(total)
         eta = emitted(
-            t.start, t.first, self._rows.single, t.emission, t.profile, n[t.upper],
+            t.start, t.first, self._rows.single, t.emission, t.emits, n[t.upper],
             self._eta + self._sca * J,
         )  # fmt: skip
         source = eta / total

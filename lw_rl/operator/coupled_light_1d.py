@@ -312,7 +312,7 @@ class _Entries:
         Where a wavelength is among them, or -1, [Nwave].
     kept : Array
         Which of the transfer's entries they are, [Nentry].
-    start, first, emission, profile
+    start, first, emission, emits
         As of `lw_rl.host.transfer.Transfer`, at these wavelengths.
     """
 
@@ -321,7 +321,7 @@ class _Entries:
     start: Integers
     first: Integers
     emission: Array
-    profile: Array
+    emits: Array
 
     @classmethod
     def at(cls, t: Transfer, waves: Integers) -> _Entries:
@@ -336,12 +336,16 @@ class _Entries:
             np.concatenate([[0], np.cumsum(kept)])[t.start],
             np.searchsorted(waves, t.first),
             np.ascontiguousarray(t.emission[:, kept]),
-            np.ascontiguousarray(t.profile[:, :, kept]),
+            np.ascontiguousarray(t.emits[:, :, kept]),
         )
 
     def emitting(self, t: Transfer) -> _Entries:
         """Return them with other emission profiles."""
-        return replace(self, emission=np.ascontiguousarray(t.emission[:, self.kept]))
+        return replace(
+            self,
+            emission=np.ascontiguousarray(t.emission[:, self.kept]),
+            emits=np.ascontiguousarray(t.emits[:, :, self.kept]),
+        )
 
 
 @dataclass(frozen=True)
@@ -360,20 +364,35 @@ class LinearisedColumn(LinearisedRadiation[Beams]):
         """Return it with other emission profiles."""
         return replace(self, transfer=transfer, some=self.some.emitting(transfer))
 
+    def _scattered(self, emitter: Array, rows: Rows) -> Array:
+        """Return the light of every bundle where scattering is solved, [Nbundle, Nspace, Nat]."""
+        if self.scattering is None:
+            return np.empty((len(self.plain.total), len(self.transfer.height), 0))
+        some = self.some
+        eta = emitted(
+            some.start, some.first, rows.single, some.emission, some.emits, emitter,
+            np.ascontiguousarray(self.eta[:, self.at]),
+        )  # fmt: skip
+        return self.scattering.bundles(eta)
+
+    def bundles(self, emitter: Array, rows: Rows) -> Array:
+        t = self.transfer
+        eta = emitted(t.start, t.first, rows.single, t.emission, t.emits, emitter, self.eta)
+        light = self.plain.bundles(eta)
+        if self.scattering is not None:
+            light[:, :, self.at] = self._scattered(emitter, rows)
+        # What comes from outside the operator is the same for all.
+        light += self.plain.tie.outside / len(light)
+        return light
+
     def rates(self, emitter: Array, rows: Rows) -> tuple[Array, Array]:
         """Return the rates of every row and the mean intensity (`LinearisedRadiation`)."""
         t, some, plain = self.transfer, self.some, self.plain
-        scattering = np.empty((len(plain.total), len(t.height), 0))
-        if self.scattering is not None:
-            eta = emitted(
-                some.start, some.first, rows.single, some.emission, some.profile, emitter,
-                np.ascontiguousarray(self.eta[:, self.at]),
-            )  # fmt: skip
-            scattering = self.scattering.bundles(eta)
+        scattering = self._scattered(emitter, rows)
         rate, J = np.empty((rows.Nrow, len(t.height))), np.empty_like(self.eta)
         lit(
             *plain.beams.arrays, plain.over, plain.tie.ratio, plain.tie.outside, t.start, t.first,
-            t.emission, t.profile, t.up, t.down, rows.up, rows.down, emitter, self.eta, some.place,
-            scattering, rate, J,
+            t.emission, t.profile, t.emits, t.up, t.down, rows.up, rows.down, emitter, self.eta,
+            some.place, scattering, rate, J,
         )  # fmt: skip
         return rate, J

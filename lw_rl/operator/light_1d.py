@@ -24,7 +24,7 @@ _compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc
 def lit(
     weights: Numbers, before: Numbers, after: Numbers, half: Array, down: Numbers, up: Numbers,
     incident: Array, over: Array, ratio: Array, outside: Array, start: Integers, first: Integers,
-    emission: Array, profile: Array, rises: Array, falls: Array, first_row: Integers,
+    emission: Array, profile: Array, emits: Array, rises: Array, falls: Array, first_row: Integers,
     second_row: Integers, emitter: Array, eta: Array, place: Integers, scattering: Array,
     rate: Array, J: Array,
 ) -> None:  # fmt: skip
@@ -38,7 +38,7 @@ def lit(
         One over the total opacity [m], [Nbundle, Nspace, Nwave].
     ratio, outside : Array
         Factor on the mean intensity, and what there is besides, [Nspace, Nwave].
-    start, first, emission, profile, rises, falls
+    start, first, emission, profile, emits, rises, falls
         As of `lw_rl.host.transfer.Transfer` (the last two: `up` and `down`).
     first_row, second_row : Array
         Rows of a transition's rates up and down, [Ntransition]; where both are the same, as for
@@ -87,7 +87,7 @@ def lit(
                     for i in range(N):
                         x = emitter[t, i]
                         for w in range(high - low):
-                            S[i, low + w] += profile[r, i, e + w] * emission[i, e + w] * x
+                            S[i, low + w] += emits[r, i, e + w] * emission[i, e + w] * x
             if sweeps:
                 for i in range(N):
                     for w in range(size):

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -255,11 +256,30 @@ class _Emission:
         now, sums = redistribution.present(transfer), redistribution.sums(redistribution.formal)
         return cls(redistribution, now, float(np.sqrt(n.size / now.size)), sums)
 
-    def following(self, n: Array, J: Array) -> Array:
-        """Return those in a mean intensity, [Nspace, Nwave]."""
+    @property
+    def at_rest(self) -> bool:
+        """Whether they are those of atoms at rest in a flow."""
+        return self.redistribution is not None and bool(self.redistribution.frames)
+
+    def following(self, n: Array, light: Array, up: Array) -> Array:
+        """Return those that follow the light.
+
+        Parameters
+        ----------
+        n : Array
+            Populations [m-3], [Nlevel, Nspace].
+        light : Array
+            Mean intensity, [Nspace, Nwave], or what every bundle brings to it, :attr:`at_rest`.
+        up : Array
+            Rates of absorption [s-1], [Ntransition, Nspace].
+        """
         if self.redistribution is None:
             return self.now
-        return self.redistribution.profiles(n, J)
+        if self.at_rest:
+            profiles = self.redistribution.profiles_at_rest(n, light, up)
+            defect = self.redistribution.defect
+            return profiles if defect is None else profiles + defect
+        return self.redistribution.profiles(n, light)
 
     def anchored(self, formal: _Anchored) -> _Anchored:
         """Return what ties the operator to the host's rates with the present profiles.
@@ -312,6 +332,8 @@ class CoupledEquilibrium:
         How well the equilibrium is found, and what that took.
     ways : Ways, optional
         How light gets about (default: in one dimension).
+    at_rest : bool, optional
+        Whether emission profiles are those of atoms at rest in a flow (default: no).
 
     Attributes
     ----------
@@ -322,8 +344,10 @@ class CoupledEquilibrium:
     transfer: Transfer
     effort: Effort = field(default_factory=Effort)
     ways: Ways = field(default_factory=Ways1D)
+    at_rest: bool = False
     made: int = field(default=0, init=False)
     _last: _Response | None = field(default=None, init=False)
+    _formal_light: Array | None = field(default=None, init=False)
     _linear: bool = field(default=False, init=False)
     _held: tuple[tuple[Array, ...], tuple[Array, Array, Array]] | None = field(
         default=None, init=False
@@ -334,6 +358,33 @@ class CoupledEquilibrium:
     def __post_init__(self) -> None:
         self._rows = Rows.of(self.transfer)
         self._shared = _Shared.of(self.transfer) if self.ways.follows else _Shared.none()
+
+    def profiles_at_rest(
+        self, n: Array, up: Array, redistribution: Redistribution
+    ) -> tuple[Array, Array]:
+        """Return emission profiles in the light of the formal solution, and of the equilibrium.
+
+        Both are those of its populations.
+
+        Parameters
+        ----------
+        n : Array
+            Populations of that equilibrium [m-3], [Nlevel, Nspace].
+        up : Array
+            Rates of absorption that go with the light of the formal solution [s-1],
+            [Ntransition, Nspace].
+        redistribution : Redistribution
+            How they follow, in the atoms' frame.
+        """
+        assert self._last is not None and self._formal_light is not None
+        rate = self._rates(n, self._last)[0][self._rows.up]
+        follow = partial(redistribution.profiles_at_rest, n)
+        return follow(self._formal_light, up), follow(self._light(n, self._last), rate)
+
+    def _light(self, n: Array, response: _Response) -> Array:
+        """Return the light of every bundle, [Nbundle, Nspace, Nwave]."""
+        ones = np.ones((len(self.transfer.lower), n.shape[1]))
+        return response.radiation.bundles(self._emitter(n, response, ones), self._rows)
 
     def solve(
         self, rates: Rates, redistribution: Redistribution | None = None
@@ -385,6 +436,7 @@ class CoupledEquilibrium:
                     aim[self._rows.up] *= rates.up / np.maximum(sums[self._rows.up], 1e-300)
                     factor = aim / np.maximum(model, 1e-300)
                 response = response.times(factor)
+                self._formal_light = self._light(n, response) if self.at_rest else None
                 anchored = self._anchored(rates, sums, response)
             self._trap(response, anchored)
             found = self._equilibrium(n, rates, anchored, response, redistribution)
@@ -418,7 +470,7 @@ class CoupledEquilibrium:
             response = self._response(n, radiation.linearised(n, J, 1.0), factor)
             self._trap(response, anchored)
             for _ in range(self.ways.smoothing):
-                n, _ = self._swept(n, rates, anchored, response, self._electrons(n, rates))
+                n, *_ = self._swept(n, rates, anchored, response, self._electrons(n, rates))
             _, J = self._rates(n, response)
         self._last = response
         return n, np.ascontiguousarray(J.T)
@@ -499,8 +551,10 @@ class CoupledEquilibrium:
             # Recombination by more electrons leaves fewer: the mean damps what would oscillate.
             if rates.given is not None:
                 electrons = np.sqrt(electrons * self._electrons(n, rates))
-            new, J = self._swept(n, rates, emission.anchored(anchored), response, electrons)
-            emitted = emission.following(n, J)
+            tied = emission.anchored(anchored)
+            new, J, rate = self._swept(n, rates, tied, response, electrons)
+            light = self._bundles(n, rates, tied, response, electrons) if emission.at_rest else J
+            emitted = emission.following(n, light, rate[self._rows.up])
             change = np.log(new / n)
             size = largest(change)
             changed = max(size, emission.change(emitted))
@@ -551,13 +605,19 @@ class CoupledEquilibrium:
 
         That is of shape [Nspace, Nwave].
         """
-        t, radiation = self.transfer, response.radiation
         if strength is None:
-            strength = np.ones((len(t.lower), n.shape[1]))
-        emitter = emitters(n, strength, t.lower, t.upper, t.inverse, response.net, response.share)
-        rate, J = radiation.rates(emitter, self._rows)
+            strength = np.ones((len(self.transfer.lower), n.shape[1]))
+        rate, J = response.radiation.rates(self._emitter(n, response, strength), self._rows)
         self.effort.did("swept", J.size)
         return np.maximum(response.factor * rate, 0.0), J
+
+    def _emitter(self, n: Array, response: _Response, strength: Array) -> Array:
+        """Return what every transition emits is in proportion to [m-3], [Ntransition, Nspace]."""
+        t = self.transfer
+        found: Array = emitters(
+            n, strength, t.lower, t.upper, t.inverse, response.net, response.share
+        )
+        return found
 
     def _swept(
         self,
@@ -566,8 +626,8 @@ class CoupledEquilibrium:
         anchored: _Anchored,
         response: _Response,
         electrons: Array,
-    ) -> tuple[Array, Array]:
-        """Return the populations after one iteration, and the mean intensity before it.
+    ) -> tuple[Array, Array, Array]:
+        """Return the populations after one iteration, and mean intensity and rates before it.
 
         Collisions are in proportion to the electrons, recombination in three-body collisions to
         their square, and what recombination emits to themselves; `electrons` is their number over
@@ -582,7 +642,19 @@ class CoupledEquilibrium:
             self._rows.down, anchored.multiple, rate * row, strength, response.local * row,
             t.inverse, response.net, response.share, not self.ways.follows,
         )  # fmt: skip
-        return swept, J
+        return swept, J, rate
+
+    def _bundles(
+        self,
+        n: Array,
+        rates: Rates,
+        anchored: _Anchored,
+        response: _Response,
+        electrons: Array,
+    ) -> Array:
+        """Return the light of every bundle, [Nbundle, Nspace, Nwave]."""
+        strength = self._local(rates, anchored, electrons)[0]
+        return response.radiation.bundles(self._emitter(n, response, strength), self._rows)
 
     def _local(
         self, rates: Rates, anchored: _Anchored, electrons: Array

@@ -106,7 +106,7 @@ class CoupledTimeStep(CoupledEquilibrium):
         anchored: _Anchored,
         response: _Response,
         electrons: Array,
-    ) -> tuple[Array, Array]:
+    ) -> tuple[Array, Array, Array]:
         # Collisions follow the electrons, time does not.
         charge = self.transfer.charge
         follows = np.where((charge[:, None] < charge)[..., None], electrons**2, electrons)
