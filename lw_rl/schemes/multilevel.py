@@ -117,8 +117,9 @@ class CoupledStep:
         self.operator.transfer = transfer = self.equations.transfer
         redistribution = self.equations.redistribution(rates)
         solved = self.operator.solve(rates, redistribution)
-        if solved is None and redistribution is not None:
-            # Profiles that run away in the operator's light are held, and left to the host.
+        if solved is None and redistribution is not None and not adapter.line_sources:
+            # Profiles that run away in the operator's light are held, and left to the host; of
+            # lines that have an operator of their own to that.
             solved, self.foresees = self.operator.solve(rates), False
         if solved is None:
             self._note(helps=False)
