@@ -341,11 +341,10 @@ class _Entries:
 
     def emitting(self, t: Transfer) -> _Entries:
         """Return them with other emission profiles."""
-        return replace(
-            self,
-            emission=np.ascontiguousarray(t.emission[:, self.kept]),
-            emits=np.ascontiguousarray(t.emits[:, :, self.kept]),
-        )
+        emission, emits = np.ascontiguousarray(t.emission[:, self.kept]), self.emits
+        if t.emits is not t.profile:
+            emits = np.ascontiguousarray(t.emits[:, :, self.kept])
+        return replace(self, emission=emission, emits=emits)
 
 
 @dataclass(frozen=True)
