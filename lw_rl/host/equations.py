@@ -143,8 +143,9 @@ class Equations:
             return {}
         ctx, atmos = self._adapter.ctx, self._adapter.ctx.kwargs["atmos"]
         along = np.outer(atmos.muz, atmos.vz)
-        # The light of a ray that goes inward, then of the one that goes outward.
+        # The light of a ray that goes inward, then of the one that goes outward; all at rest.
         velocity = np.stack([-along, along], axis=1).reshape(-1, along.shape[-1])
+        velocity = velocity[: len(self._complete.profile)]
         grid = np.asarray(ctx.spect.wavelength)[self._complete.waves]
         return {
             k: RestFrame.of(np.asarray(Named(t).wavelength), velocity, grid)
@@ -152,16 +153,15 @@ class Equations:
         }
 
     @property
-    def at_rest(self) -> bool:
-        """Whether emission profiles are those of atoms at rest in a flow."""
+    def comoving(self) -> bool:
+        """Whether emission profiles are those of the atoms' frame."""
         return bool(self._frames)
 
     @property
     def _hybrid(self) -> bool:
-        """Whether lines are redistributed in the rest frame of atoms that move."""
+        """Whether the host redistributes in the atoms' frame, in one dimension."""
         kwargs = self._adapter.ctx.kwargs
-        atmos = kwargs["atmos"]
-        return bool(entry(kwargs, "hprd") and atmos.Ndim == 1 and np.any(atmos.vz))
+        return bool(entry(kwargs, "hprd") and kwargs["atmos"].Ndim == 1)
 
     def _around(self, wavelength: Array) -> list[Integers]:
         """Return the wavelengths from which light comes to lines in the atoms' frame."""

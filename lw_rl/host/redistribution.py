@@ -187,7 +187,7 @@ class Redistribution:
     frames : dict
         The atoms' frame by transition, in the host's hybrid redistribution; else empty.
     defect : Array or None
-        By how much the host's profiles in that frame differ from :meth:`profiles_at_rest`.
+        By how much the host's profiles in that frame differ from :meth:`comoving_profiles`.
     """
 
     transfer: Transfer
@@ -216,7 +216,7 @@ class Redistribution:
             found.append(line.profile(light, absorbed, n[t.lower[k]] / n[t.upper[k]]).ravel())
         return np.concatenate(found)
 
-    def profiles_at_rest(self, n: Array, light: Array, up: Array) -> Array:
+    def comoving_profiles(self, n: Array, light: Array, up: Array) -> Array:
         """Return what :meth:`profiles` does, in the atoms' frame.
 
         Parameters

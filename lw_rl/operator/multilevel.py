@@ -257,8 +257,8 @@ class _Emission:
         return cls(redistribution, now, float(np.sqrt(n.size / now.size)), sums)
 
     @property
-    def at_rest(self) -> bool:
-        """Whether they are those of atoms at rest in a flow."""
+    def comoving(self) -> bool:
+        """Whether they are those of the atoms' frame."""
         return self.redistribution is not None and bool(self.redistribution.frames)
 
     def following(self, n: Array, light: Array, up: Array) -> Array:
@@ -269,14 +269,14 @@ class _Emission:
         n : Array
             Populations [m-3], [Nlevel, Nspace].
         light : Array
-            Mean intensity, [Nspace, Nwave], or what every bundle brings to it, :attr:`at_rest`.
+            Mean intensity, [Nspace, Nwave], or what every bundle brings to it, :attr:`comoving`.
         up : Array
             Rates of absorption [s-1], [Ntransition, Nspace].
         """
         if self.redistribution is None:
             return self.now
-        if self.at_rest:
-            profiles = self.redistribution.profiles_at_rest(n, light, up)
+        if self.comoving:
+            profiles = self.redistribution.comoving_profiles(n, light, up)
             defect = self.redistribution.defect
             return profiles if defect is None else profiles + defect
         return self.redistribution.profiles(n, light)
@@ -332,8 +332,8 @@ class CoupledEquilibrium:
         How well the equilibrium is found, and what that took.
     ways : Ways, optional
         How light gets about (default: in one dimension).
-    at_rest : bool, optional
-        Whether emission profiles are those of atoms at rest in a flow (default: no).
+    comoving : bool, optional
+        Whether emission profiles are those of the atoms' frame (default: no).
 
     Attributes
     ----------
@@ -344,7 +344,7 @@ class CoupledEquilibrium:
     transfer: Transfer
     effort: Effort = field(default_factory=Effort)
     ways: Ways = field(default_factory=Ways1D)
-    at_rest: bool = False
+    comoving: bool = False
     made: int = field(default=0, init=False)
     _last: _Response | None = field(default=None, init=False)
     _formal_light: Array | None = field(default=None, init=False)
@@ -359,7 +359,7 @@ class CoupledEquilibrium:
         self._rows = Rows.of(self.transfer)
         self._shared = _Shared.of(self.transfer) if self.ways.follows else _Shared.none()
 
-    def profiles_at_rest(
+    def comoving_profiles(
         self, n: Array, up: Array, redistribution: Redistribution
     ) -> tuple[Array, Array]:
         """Return emission profiles in the light of the formal solution, and of the equilibrium.
@@ -378,7 +378,7 @@ class CoupledEquilibrium:
         """
         assert self._last is not None and self._formal_light is not None
         rate = self._rates(n, self._last)[0][self._rows.up]
-        follow = partial(redistribution.profiles_at_rest, n)
+        follow = partial(redistribution.comoving_profiles, n)
         return follow(self._formal_light, up), follow(self._light(n, self._last), rate)
 
     def _light(self, n: Array, response: _Response) -> Array:
@@ -436,7 +436,7 @@ class CoupledEquilibrium:
                     aim[self._rows.up] *= rates.up / np.maximum(sums[self._rows.up], 1e-300)
                     factor = aim / np.maximum(model, 1e-300)
                 response = response.times(factor)
-                self._formal_light = self._light(n, response) if self.at_rest else None
+                self._formal_light = self._light(n, response) if self.comoving else None
                 anchored = self._anchored(rates, sums, response)
             self._trap(response, anchored)
             found = self._equilibrium(n, rates, anchored, response, redistribution)
@@ -553,7 +553,7 @@ class CoupledEquilibrium:
                 electrons = np.sqrt(electrons * self._electrons(n, rates))
             tied = emission.anchored(anchored)
             new, J, rate = self._swept(n, rates, tied, response, electrons)
-            light = self._bundles(n, rates, tied, response, electrons) if emission.at_rest else J
+            light = self._bundles(n, rates, tied, response, electrons) if emission.comoving else J
             emitted = emission.following(n, light, rate[self._rows.up])
             change = np.log(new / n)
             size = largest(change)

@@ -130,8 +130,8 @@ class CoupledStep:
         # Nearby, where the limiter's switches take turns, it is the budget that looks.
         self._note(helps=step < max(self.last, within))
         self.equations.foresee(J)
-        if self.foresees and self.operator.at_rest:
-            follow = partial(self.operator.profiles_at_rest, n)
+        if self.foresees and self.operator.comoving:
+            follow = partial(self.operator.comoving_profiles, n)
             self.equations.foresee_profiles(rates, follow)
         adapter.write_radiation_ahead(transfer.waves, J)
         self.slow = _SLOW * self.last < step < 1.0
@@ -186,7 +186,7 @@ def coupled_step(
     if isinstance(geometry, Plane2D):
         ways = Ways2D(geometry, adapter.plane_light(equations.transfer.waves))
     effort = Effort() if effort is None else effort
-    operator = CoupledEquilibrium(equations.transfer, effort, ways, equations.at_rest)
+    operator = CoupledEquilibrium(equations.transfer, effort, ways, equations.comoving)
     patience = min(ways.patience, _LINE_PATIENCE if adapter.line_sources else np.inf)
     newton = newton_step(adapter, effort)
     return CoupledStep(adapter, equations, operator, history, newton, patience=patience)
