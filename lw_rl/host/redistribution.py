@@ -133,7 +133,8 @@ class RestFrame:
         profile : Array
             In the atoms' frame, [Nspace, Nwave].
         """
-        return _interpolated(np.broadcast_to(profile, self.of_atoms[0].shape), self.of_atoms)
+        found: Array = _emitted(np.ascontiguousarray(profile), *self.of_atoms)
+        return found
 
     def seen(self, light: Array) -> Array:
         """Return the mean intensity that atoms see, [Nspace, Nwave].
@@ -143,7 +144,7 @@ class RestFrame:
         light : Array
             What every bundle brings to it at the transfer's wavelengths, [Nbundle, Nspace, Nwave].
         """
-        mean: Array = _interpolated(light[:, :, self.places], self.of_bundles).sum(axis=0)
+        mean: Array = _seen(light, self.places.start, *self.of_bundles)
         return mean
 
 
@@ -160,12 +161,31 @@ def _between(x: Array, at: Array) -> tuple[Integers, Array]:
     return below, np.clip((at - x[below]) / (x[below + 1] - x[below]), 0.0, 1.0)
 
 
-def _interpolated(values: Array, between: tuple[Integers, Array]) -> Array:
-    """Return values between their neighbours along the last axis."""
-    below, weight = between
-    one, other = (np.take_along_axis(values, below + k, axis=-1) for k in (0, 1))
-    found: Array = one + weight * (other - one)
+@_compiled
+def _emitted(profile: Array, below: Integers, weight: Array) -> Array:
+    """Return a profile between its neighbours, [Nbundle, Nspace, Nwave]."""
+    B, N, W = below.shape
+    found = np.empty((B, N, W))
+    for r in range(B):
+        for k in range(N):
+            for w in range(W):
+                one, other = profile[k, below[r, k, w]], profile[k, below[r, k, w] + 1]
+                found[r, k, w] = one + weight[r, k, w] * (other - one)
     return found
+
+
+@_compiled
+def _seen(light: Array, first: int, below: Integers, weight: Array) -> Array:
+    """Return the sum of bundles' light between its neighbours, [Nspace, Nwave]."""
+    B, N, W = below.shape
+    total = np.zeros((N, W))
+    for r in range(B):
+        for k in range(N):
+            for w in range(W):
+                at = first + below[r, k, w]
+                one, other = light[r, k, at], light[r, k, at + 1]
+                total[k, w] += one + weight[r, k, w] * (other - one)
+    return total
 
 
 @dataclass(frozen=True)

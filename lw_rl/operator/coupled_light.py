@@ -185,7 +185,7 @@ class LinearisedRadiation(ABC, Generic[_Beams]):
         return replace(self, transfer=transfer)
 
     @abstractmethod
-    def rates(self, emitter: Array, rows: Rows) -> tuple[Array, Array]:
+    def rates(self, emitter: Array, rows: Rows, each: Array | None = None) -> tuple[Array, Array]:
         """Return the rates of every row [s-1], [Nrow, Nspace], and J, [Nspace, Nwave].
 
         Parameters
@@ -194,17 +194,9 @@ class LinearisedRadiation(ABC, Generic[_Beams]):
             What every transition emits is in proportion to [m-3], [Ntransition, Nspace].
         rows : Rows
             The rows.
+        each : Array, optional
+            For what every bundle brings to J, [Nbundle, Nspace, Nwave]; in one dimension.
         """
-
-    def bundles(self, emitter: Array, rows: Rows) -> Array:
-        """Return what every bundle brings to the mean intensity, [Nbundle, Nspace, Nwave].
-
-        Parameters
-        ----------
-        emitter, rows
-            As for :meth:`rates`.
-        """
-        raise NotImplementedError("in one dimension only: elsewhere profiles are left to the host")
 
     def diagonal(self) -> Array:
         """Return the mean intensity at every point per emissivity there, of the opacity's shape."""

@@ -363,35 +363,23 @@ class LinearisedColumn(LinearisedRadiation[Beams]):
         """Return it with other emission profiles."""
         return replace(self, transfer=transfer, some=self.some.emitting(transfer))
 
-    def _scattered(self, emitter: Array, rows: Rows) -> Array:
-        """Return the light of every bundle where scattering is solved, [Nbundle, Nspace, Nat]."""
-        if self.scattering is None:
-            return np.empty((len(self.plain.total), len(self.transfer.height), 0))
-        some = self.some
-        eta = emitted(
-            some.start, some.first, rows.single, some.emission, some.emits, emitter,
-            np.ascontiguousarray(self.eta[:, self.at]),
-        )  # fmt: skip
-        return self.scattering.bundles(eta)
-
-    def bundles(self, emitter: Array, rows: Rows) -> Array:
-        t = self.transfer
-        eta = emitted(t.start, t.first, rows.single, t.emission, t.emits, emitter, self.eta)
-        light = self.plain.bundles(eta)
-        if self.scattering is not None:
-            light[:, :, self.at] = self._scattered(emitter, rows)
-        # What comes from outside the operator is the same for all.
-        light += self.plain.tie.outside / len(light)
-        return light
-
-    def rates(self, emitter: Array, rows: Rows) -> tuple[Array, Array]:
+    def rates(self, emitter: Array, rows: Rows, each: Array | None = None) -> tuple[Array, Array]:
         """Return the rates of every row and the mean intensity (`LinearisedRadiation`)."""
         t, some, plain = self.transfer, self.some, self.plain
-        scattering = self._scattered(emitter, rows)
+        scattering = np.empty((len(plain.total), len(t.height), 0))
+        if self.scattering is not None:
+            eta = emitted(
+                some.start, some.first, rows.single, some.emission, some.emits, emitter,
+                np.ascontiguousarray(self.eta[:, self.at]),
+            )  # fmt: skip
+            scattering = self.scattering.bundles(eta)
         rate, J = np.empty((rows.Nrow, len(t.height))), np.empty_like(self.eta)
         lit(
             *plain.beams.arrays, plain.over, plain.tie.ratio, plain.tie.outside, t.start, t.first,
             t.emission, t.profile, t.emits, t.up, t.down, rows.up, rows.down, emitter, self.eta,
-            some.place, scattering, rate, J,
+            some.place, scattering, rate, J, np.empty((0, 0, 0)) if each is None else each,
         )  # fmt: skip
+        if each is not None:
+            # What comes from outside the operator is the same for all.
+            each += plain.tie.outside / len(each)
         return rate, J

@@ -373,7 +373,7 @@ class PlaneRadiation(Radiation[_PlaneBeams]):
 class LinearisedPlane(LinearisedRadiation[_PlaneBeams]):
     """The radiation field of one linearisation in a plane."""
 
-    def rates(self, emitter: Array, rows: Rows) -> tuple[Array, Array]:
+    def rates(self, emitter: Array, rows: Rows, each: Array | None = None) -> tuple[Array, Array]:
         """Return the rates of every row and the mean intensity (`LinearisedRadiation`)."""
         t, outside = self.transfer, self.plain.tie.outside
         eta = emitted(t.start, t.first, rows.single, t.emission, t.profile, emitter, self.eta)

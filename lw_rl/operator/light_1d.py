@@ -26,7 +26,7 @@ def lit(
     incident: Array, over: Array, ratio: Array, outside: Array, start: Integers, first: Integers,
     emission: Array, profile: Array, emits: Array, rises: Array, falls: Array, first_row: Integers,
     second_row: Integers, emitter: Array, eta: Array, place: Integers, scattering: Array,
-    rate: Array, J: Array,
+    rate: Array, J: Array, each: Array,
 ) -> None:  # fmt: skip
     """Write the rates of every row [s-1], [Nrow, Nspace], and the mean intensity, [Nspace, Nwave].
 
@@ -51,6 +51,8 @@ def lit(
         Where a wavelength is in `scattering`, or -1, [Nwave].
     scattering : Array
         Mean intensities of the bundles there, [Nbundle, Nspace, Nscattering].
+    each : Array
+        For what every bundle brings to the mean intensity, [Nbundle, Nspace, Nwave], or empty.
     """
     B, N, V = over.shape
     T = first.size
@@ -106,6 +108,9 @@ def lit(
             for i in range(N):
                 for w in range(size):
                     J[i, v0 + w] += seen[i, w]
+            for i in range(N if each.size > 0 else 0):
+                for w in range(size):
+                    each[r, i, v0 + w] = seen[i, w]
             for t in range(T if B > 1 else 0):
                 low = max(first[t] - v0, 0)
                 high = min(first[t] + start[t + 1] - start[t] - v0, size)

@@ -377,14 +377,14 @@ class CoupledEquilibrium:
             How they follow, in the atoms' frame.
         """
         assert self._last is not None and self._formal_light is not None
-        rate = self._rates(n, self._last)[0][self._rows.up]
+        each = self._bundles(self._last)
+        rate, _ = self._rates(n, self._last, each=each)
         follow = partial(redistribution.comoving_profiles, n)
-        return follow(self._formal_light, up), follow(self._light(n, self._last), rate)
+        return follow(self._formal_light, up), follow(each, rate[self._rows.up])
 
-    def _light(self, n: Array, response: _Response) -> Array:
-        """Return the light of every bundle, [Nbundle, Nspace, Nwave]."""
-        ones = np.ones((len(self.transfer.lower), n.shape[1]))
-        return response.radiation.bundles(self._emitter(n, response, ones), self._rows)
+    def _bundles(self, response: _Response) -> Array:
+        """Return an array for what every bundle of rays brings to the mean intensity."""
+        return np.empty_like(response.radiation.total)
 
     def solve(
         self, rates: Rates, redistribution: Redistribution | None = None
@@ -436,7 +436,9 @@ class CoupledEquilibrium:
                     aim[self._rows.up] *= rates.up / np.maximum(sums[self._rows.up], 1e-300)
                     factor = aim / np.maximum(model, 1e-300)
                 response = response.times(factor)
-                self._formal_light = self._light(n, response) if self.comoving else None
+                if self.comoving:
+                    self._formal_light = self._bundles(response)
+                    self._rates(n, response, each=self._formal_light)
                 anchored = self._anchored(rates, sums, response)
             self._trap(response, anchored)
             found = self._equilibrium(n, rates, anchored, response, redistribution)
@@ -547,14 +549,14 @@ class CoupledEquilibrium:
         electrons, older = self._electrons(n, rates), n
         solved = _SOLVED * self.effort.tolerance
         emission = _Emission.of(redistribution, response.radiation.transfer, n)
+        each = self._bundles(response) if emission.comoving else None
         for made in range(_MOST_SWEEPS):
             # Recombination by more electrons leaves fewer: the mean damps what would oscillate.
             if rates.given is not None:
                 electrons = np.sqrt(electrons * self._electrons(n, rates))
             tied = emission.anchored(anchored)
-            new, J, rate = self._swept(n, rates, tied, response, electrons)
-            light = self._bundles(n, rates, tied, response, electrons) if emission.comoving else J
-            emitted = emission.following(n, light, rate[self._rows.up])
+            new, J, rate = self._swept(n, rates, tied, response, electrons, each)
+            emitted = emission.following(n, J if each is None else each, rate[self._rows.up])
             change = np.log(new / n)
             size = largest(change)
             changed = max(size, emission.change(emitted))
@@ -599,25 +601,23 @@ class CoupledEquilibrium:
         return ratio
 
     def _rates(
-        self, n: Array, response: _Response, strength: Array | None = None
+        self,
+        n: Array,
+        response: _Response,
+        strength: Array | None = None,
+        each: Array | None = None,
     ) -> tuple[Array, Array]:
         """Return the rates of every row [s-1], [Nrow, Nspace], and the mean intensity.
 
-        That is of shape [Nspace, Nwave].
+        That is of shape [Nspace, Nwave]; `each` is filled with what every bundle brings to it.
         """
         if strength is None:
             strength = np.ones((len(self.transfer.lower), n.shape[1]))
-        rate, J = response.radiation.rates(self._emitter(n, response, strength), self._rows)
+        t = self.transfer
+        emitter = emitters(n, strength, t.lower, t.upper, t.inverse, response.net, response.share)
+        rate, J = response.radiation.rates(emitter, self._rows, each)
         self.effort.did("swept", J.size)
         return np.maximum(response.factor * rate, 0.0), J
-
-    def _emitter(self, n: Array, response: _Response, strength: Array) -> Array:
-        """Return what every transition emits is in proportion to [m-3], [Ntransition, Nspace]."""
-        t = self.transfer
-        found: Array = emitters(
-            n, strength, t.lower, t.upper, t.inverse, response.net, response.share
-        )
-        return found
 
     def _swept(
         self,
@@ -626,6 +626,7 @@ class CoupledEquilibrium:
         anchored: _Anchored,
         response: _Response,
         electrons: Array,
+        each: Array | None = None,
     ) -> tuple[Array, Array, Array]:
         """Return the populations after one iteration, and mean intensity and rates before it.
 
@@ -635,7 +636,7 @@ class CoupledEquilibrium:
         """
         t = self.transfer
         strength, fixed, row = self._local(rates, anchored, electrons)
-        rate, J = self._rates(n, response, strength)
+        rate, J = self._rates(n, response, strength, each)
         swept: Array = sweep(
             n, rates.nTotal, t.first_level, t.Nlevel, fixed, anchored.defect,
             anchored.shared.gain(n, response), t.lower, t.upper, self._rows.up,
@@ -643,18 +644,6 @@ class CoupledEquilibrium:
             t.inverse, response.net, response.share, not self.ways.follows,
         )  # fmt: skip
         return swept, J, rate
-
-    def _bundles(
-        self,
-        n: Array,
-        rates: Rates,
-        anchored: _Anchored,
-        response: _Response,
-        electrons: Array,
-    ) -> Array:
-        """Return the light of every bundle, [Nbundle, Nspace, Nwave]."""
-        strength = self._local(rates, anchored, electrons)[0]
-        return response.radiation.bundles(self._emitter(n, response, strength), self._rows)
 
     def _local(
         self, rates: Rates, anchored: _Anchored, electrons: Array

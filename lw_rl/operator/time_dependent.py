@@ -106,13 +106,14 @@ class CoupledTimeStep(CoupledEquilibrium):
         anchored: _Anchored,
         response: _Response,
         electrons: Array,
+        each: Array | None = None,
     ) -> tuple[Array, Array, Array]:
         # Collisions follow the electrons, time does not.
         charge = self.transfer.charge
         follows = np.where((charge[:, None] < charge)[..., None], electrons**2, electrons)
         collisions = rates.collisions + self._renewal * (1.0 / follows - 1.0)
         return super()._swept(
-            n, replace(rates, collisions=collisions), anchored, response, electrons
+            n, replace(rates, collisions=collisions), anchored, response, electrons, each
         )
 
 
