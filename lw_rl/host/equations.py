@@ -289,6 +289,7 @@ class Equations:
             for name in ("emission", "absorption", "stimulated", "up")
         }
         profile = np.concatenate([t.profile for t in found]).transpose(1, 2, 0)
+        profile = np.ascontiguousarray(profile)
         inverse = np.array(
             [(t.stimulated / np.maximum(t.absorption, 1e-300)).max(axis=0) for t in found]
         )
@@ -313,8 +314,8 @@ class Equations:
             inverse=inverse,
             start=np.cumsum([0, *(len(t.waves) for t in found)]).astype(np.int64),
             first=np.searchsorted(waves, [t.waves[0] for t in found]).astype(np.int64),
-            profile=(seen := np.ascontiguousarray(profile)),
-            emits=seen,
+            profile=profile,
+            emits=profile,
             down=down,
             **stacked,
         )
