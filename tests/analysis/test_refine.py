@@ -16,9 +16,6 @@ from lw_rl.analysis.refine import read_populations
 from lw_rl.errors import PopulationsError, UnknownNameError
 from lw_rl.host.adapter import Adapter
 
-# One process solves the contexts for all of them.
-pytestmark = pytest.mark.xdist_group("settled")
-
 
 def wrong(n, amplitude):
     wave = np.sin(np.arange(n.shape[1]) / 9.0 + np.arange(len(n))[:, None])

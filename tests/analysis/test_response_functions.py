@@ -17,9 +17,6 @@ from lw_rl.host.adapter import Adapter
 from lw_rl.host.medium import in_lte, perturbed
 from lw_rl.operator.scattering import SolvedScattering
 
-# One process solves the contexts for all of them.
-pytestmark = pytest.mark.xdist_group("settled")
-
 pytest.importorskip("xarray")
 
 #: Steps of the differences, as shares of the value or in m/s.

@@ -107,7 +107,9 @@ def test_profiles_in_the_atoms_frame_are_the_hosts():
     assert np.abs(foreseen - present).max() > away.max()
 
 
-@pytest.mark.parametrize("kind", ["CaII", "MgII", "CaII at rest"])
+@pytest.mark.parametrize(
+    "kind", ["CaII", pytest.param("MgII", marks=pytest.mark.slow), "CaII at rest"]
+)
 def test_hybrid_redistribution_in_a_handful_of_formal_solutions(kind):
     """Left to the host's sub-iterations Mg II takes 13; the host confirms the answer."""
     at_rest = replace(shipped_problem("CaII", "FALC"), prd=True, hprd=True)

@@ -7,9 +7,6 @@ import pytest
 
 from lw_rl.experiments.paper import facts
 
-# One process makes the quick run for all of them.
-pytestmark = pytest.mark.xdist_group("paper")
-
 
 def test_known_answers_are_in_the_result(result):
     v = result["facts"]["verification"]

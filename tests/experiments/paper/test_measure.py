@@ -12,9 +12,6 @@ pytest.importorskip("stable_baselines3")
 from lw_rl.experiments.paper.experiments import PaperExperiment
 from lw_rl.experiments.paper.measure import run_experiment
 
-# One process makes the quick run for all of them.
-pytestmark = pytest.mark.xdist_group("paper")
-
 
 def test_greedy_outcome_is_thinned_out():
     experiment = PaperExperiment("greedy", "greedy", 0, 400, True)

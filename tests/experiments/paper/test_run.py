@@ -13,9 +13,6 @@ from lw_rl.experiments.paper.figures import FIGURES
 from lw_rl.experiments.paper.run import PAPER
 from lw_rl.slab.slab import paper_slab
 
-# One process makes the quick run for all of them.
-pytestmark = pytest.mark.xdist_group("paper")
-
 
 def test_quick_run_writes_result_figures_and_report(quick, result):
     out, printed = quick
