@@ -1,4 +1,4 @@
-"""Sizes of vectors of logarithms: the largest component, and the relative change it stands for."""
+"""Sizes of vectors of logarithms, and limits on what a step makes of a quantity."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numba import njit
 
-from .arrays import Array
+from .arrays import Array, Numbers
 
-__all__ = ["largest", "limit_step", "relative", "to_log"]
+__all__ = ["largest", "limit_step", "not_below", "relative", "to_log"]
 
 
 #: A quantity is not taken to be less than this share of what it is estimated from.
@@ -42,6 +42,15 @@ def relative(size: float) -> float:
 def limit_step(y: Array, y_next: Array, max_step: float) -> Array:
     """Return `y_next` with every component within `max_step` of `y`."""
     limited: Array = np.clip(y_next, y - max_step, y + max_step)
+    return limited
+
+
+def not_below(share: float, of: Numbers, values: Numbers) -> Array:
+    """Return values of which none is below a share of another, nor below it where it is negative.
+
+    A share of what is negative would be above it, and values that have settled would move.
+    """
+    limited: Array = np.maximum(values, np.minimum(share * of, of))
     return limited
 
 

@@ -20,11 +20,13 @@ from lightweaver.constants import CLight, HPlanck
 
 from ..arrays import Array, Integers
 from ..errors import ContextError
+from ..norms import not_below
 from . import line_physics
-from .balance import balanced_shares
+from .balance import balanced_shares, total_rates
 from .names import Named, entry, keywords
 from .plane import check_rays, mean_opacity, plane_light, plane_line, plane_of
 from .plane_state import PlaneLight, PlaneLine
+from .redistribution import LEAST_PROFILE
 from .state import (
     Atom,
     Block,
@@ -43,8 +45,6 @@ __all__ = ["Adapter"]
 
 #: Electrons, and populations in LTE at that density, are made consistent in so many iterations.
 _CHARGE_ITERATIONS = 3
-#: Share of an emission profile that was foreseen below which it is not set.
-_LEAST_PROFILE = 0.1
 #: Relative difference from LTE that is rounding.
 _IN_LTE = 1e-6
 
@@ -457,7 +457,6 @@ class Adapter:
             The unknown at which the formal solution was made, and its residual.
         """
         y = self.read() if self._y is None else self._y
-        before = self.populations()
         lambda_residual = self._lambda_residual(y)
         if self.host_ng:
             # The host's own Ng acceleration would mix its history into the plain update.
@@ -470,7 +469,7 @@ class Adapter:
         if not self.valid():
             note = self._lambda_iterate_where_unphysical()
             if self.valid():
-                self.report_change(update, before, 0.0)
+                self.report_change(update, self.populations(y), 0.0)
         r = self.read() - y
         valid = bool(np.isfinite(r.sum()))
         light = self._light_changed()
@@ -484,12 +483,8 @@ class Adapter:
             if not len(where):
                 continue
             depths.update(where.tolist())
-            # Switching scales the collisional rates in the host's equations.
-            rates = np.asarray(atom.C)[:, :, where] * self.switched
-            for t in atom.trans:
-                rates[t.j, t.i] += np.asarray(t.Rij)[where]
-                rates[t.i, t.j] += np.asarray(t.Rji)[where]
-            unknown.n[:, where] = balanced_shares(rates) * unknown.nTotal[where]
+            shares = balanced_shares(total_rates(atom, self.switched)[:, :, where])
+            unknown.n[:, where] = shares * unknown.nTotal[where]
         return (
             f"MALI's populations were not positive at {len(depths)} depths (the first: "
             f"{min(depths)}); there a step of Lambda iteration"
@@ -627,8 +622,8 @@ class Adapter:
         if self._foreseen is not None:
             present, foreseen = self._foreseen
             self.profile_defect = self.profiles() - present
-            least = np.minimum(foreseen, _LEAST_PROFILE * foreseen)
-            self.write_profiles(np.maximum(foreseen + self.profile_defect, least))
+            made = foreseen + self.profile_defect
+            self.write_profiles(not_below(LEAST_PROFILE, foreseen, made))
 
     # ---- snapshots --------------------------------------------------------------------------
 

@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..arrays import Array
 
-__all__ = ["balanced_shares"]
+__all__ = ["balanced_shares", "total_rates"]
+
+
+def total_rates(atom: Any, switched: float) -> Array:
+    """Return the rates of the last formal solution [s-1], [Nlevel, Nlevel, Nspace].
+
+    Radiative and collisional ones together, from the second level to the first; zero on the
+    diagonal.
+
+    Parameters
+    ----------
+    atom
+        An atom of the host's.
+    switched : float
+        Factor of collisional-radiative switching on the collisional rates.
+    """
+    rates: Array = np.asarray(atom.C) * switched
+    rates[np.arange(len(rates)), np.arange(len(rates))] = 0.0
+    for t in atom.trans:
+        rates[t.j, t.i] += np.asarray(t.Rij)
+        rates[t.i, t.j] += np.asarray(t.Rji)
+    return rates
 
 
 def balanced_shares(rates: Array) -> Array:
@@ -19,8 +42,7 @@ def balanced_shares(rates: Array) -> Array:
     Parameters
     ----------
     rates : Array
-        Rates [s-1] from the second level to the first, [Nlevel, Nlevel, Nspace], none negative;
-        the diagonal is not looked at.
+        As of :func:`total_rates`, none negative; the diagonal is not looked at.
     """
     P = np.array(rates, dtype=float)
     N = len(P)

@@ -22,11 +22,12 @@ from lightweaver.atomic_model import LineType
 from lightweaver.constants import HC, CLight, HPlanck, KBoltzmann
 
 from ..arrays import Array, Integers
+from .balance import total_rates
 from .names import Named, entry
 from .redistribution import (
+    ComovingFrame,
     LineRedistribution,
     Redistribution,
-    RestFrame,
     emits,
     line_redistribution,
     neighbours,
@@ -126,7 +127,7 @@ class Equations:
         self._complete = self._transfer(ctx)
         self._electrons = adapter.electrons
         self._lines: dict[int, LineRedistribution] | None = None
-        self._frames = self._rest_frames()
+        self._frames = self._comoving_frames()
 
     @property
     def transfer(self) -> Transfer:
@@ -137,7 +138,7 @@ class Equations:
             rho[:, self._complete.entries(k)] = np.asarray(Named(t).rho_prd).T
         return self._complete.emitting(scale * rho, emits(self._complete, self._frames, rho))
 
-    def _rest_frames(self) -> dict[int, RestFrame]:
+    def _comoving_frames(self) -> dict[int, ComovingFrame]:
         """Return the atoms' frame of lines in hybrid redistribution, by transition."""
         if not self._hybrid:
             return {}
@@ -148,7 +149,7 @@ class Equations:
         velocity = velocity[: len(self._complete.profile)]
         grid = np.asarray(ctx.spect.wavelength)[self._complete.waves]
         return {
-            k: RestFrame.of(np.asarray(Named(t).wavelength), velocity, grid)
+            k: ComovingFrame.of(np.asarray(Named(t).wavelength), velocity, grid)
             for k, t in self._redistributed
         }
 
@@ -344,12 +345,9 @@ class Equations:
             C = np.asarray(atom.C) * switched
             C[np.arange(size), np.arange(size)] = 0.0
             collisions[span, span] = C
-            total = C.copy()
-            for t in atom.trans:
-                up.append(np.array(t.Rij))
-                down.append(np.array(t.Rji))
-                total[t.j, t.i] += up[-1]
-                total[t.i, t.j] += down[-1]
+            up += [np.array(t.Rij) for t in atom.trans]
+            down += [np.array(t.Rji) for t in atom.trans]
+            total = total_rates(atom, switched)
             lost = total.sum(axis=0)
             net = np.einsum("ijk,jk->ik", total, n[span]) - lost * n[span]
             host = np.einsum("ijk,jk->ik", np.asarray(atom.Gamma), n[span])

@@ -22,9 +22,10 @@ from .names import Named
 from .transfer import Transfer
 
 __all__ = [
+    "LEAST_PROFILE",
+    "ComovingFrame",
     "LineRedistribution",
     "Redistribution",
-    "RestFrame",
     "emits",
     "line_redistribution",
     "neighbours",
@@ -33,6 +34,8 @@ __all__ = [
 #: The host's limits of core and wing, the reach of the function, and the step of its quadrature,
 #: all in Doppler widths.
 _CORE, _WING, _SPREAD, _STEP = 2.0, 4.0, 5.0, 0.15
+#: Share of the profile that is aimed at below which none is set.
+LEAST_PROFILE = 0.1
 #: Emission profiles are not divided by less.
 _LEAST = 1e-30
 
@@ -87,7 +90,7 @@ class LineRedistribution:
 
 
 @dataclass(frozen=True)
-class RestFrame:
+class ComovingFrame:
     """A line's wavelengths as bundles of rays and atoms in a flow see them.
 
     Light is interpolated linearly between both, as the host's hybrid redistribution does
@@ -108,7 +111,7 @@ class RestFrame:
     of_bundles: tuple[Integers, Array]
 
     @classmethod
-    def of(cls, line: Array, velocity: Array, grid: Array) -> RestFrame:
+    def of(cls, line: Array, velocity: Array, grid: Array) -> ComovingFrame:
         """Return it.
 
         Parameters
@@ -215,7 +218,7 @@ class Redistribution:
     formal: Array
     before: Array
     up: Array
-    frames: dict[int, RestFrame] = field(default_factory=dict)
+    frames: dict[int, ComovingFrame] = field(default_factory=dict)
     defect: Array | None = None
 
     def profiles(self, n: Array, J: Array) -> Array:
@@ -290,7 +293,7 @@ class Redistribution:
             yield k, profiles[begin:end].reshape(N, -1)
 
 
-def emits(transfer: Transfer, frames: Mapping[int, RestFrame], scale: Array) -> Array | None:
+def emits(transfer: Transfer, frames: Mapping[int, ComovingFrame], scale: Array) -> Array | None:
     """Return what bundles see of emission times a factor, None where it is as of absorption.
 
     Parameters

@@ -159,8 +159,7 @@ class _ScatteringLight(Light[Beams]):
         each, first, left = scattered(
             *self.beams.arrays, self.over, self.tie.ratio, self.tie.outside, self._sca,
             self._albedo, *self._diffuse.factors, dense.at, dense.factors, dense.pivots,
-            np.ascontiguousarray(eta), most,
-            share, _STILL, self.J,
+            np.ascontiguousarray(eta), most, share, _STILL, self.J,
         )  # fmt: skip
         return each, first, left
 

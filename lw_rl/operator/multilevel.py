@@ -34,9 +34,9 @@ import numpy as np
 from ..arrays import Array, Integers
 from ..extrapolation import anderson_mix
 from ..host.equations import Rates
-from ..host.redistribution import Redistribution
+from ..host.redistribution import LEAST_PROFILE, Redistribution
 from ..host.transfer import Transfer
-from ..norms import largest, limit_step
+from ..norms import largest, limit_step, not_below
 from .coupled_light import LinearisedRadiation, Rows, Ways
 from .coupled_light_1d import Ways1D
 from .effort import Effort
@@ -316,8 +316,7 @@ class _Emission:
         """Return the profiles of a combination, none below a tenth of what it is made of."""
         if self.redistribution is None:
             return self.now
-        least: Array = np.minimum(following, 0.1 * following)
-        return np.maximum(mixed / self.weight, least)
+        return not_below(LEAST_PROFILE, following, mixed / self.weight)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from lightweaver.constants import CLight
 import lw_rl
 from lw_rl.host.adapter import Adapter
 from lw_rl.host.equations import Equations
-from lw_rl.host.redistribution import RestFrame, line_redistribution
+from lw_rl.host.redistribution import ComovingFrame, line_redistribution
 from lw_rl.operator.multilevel import CoupledEquilibrium
 from lw_rl.problems import shipped_problem, suite
 
@@ -70,7 +70,7 @@ def test_the_atoms_frame():
     """Light and profiles that are linear in wavelength are shifted as they are."""
     line, grid = np.linspace(400.0, 401.0, 21), np.linspace(399.0, 402.0, 61)
     velocity = np.array([[-2e4, 0.0, 3e4], [2e4, 0.0, -3e4]])
-    frame = RestFrame.of(line, velocity, grid)
+    frame = ComovingFrame.of(line, velocity, grid)
     shift = 1.0 + velocity[:, :, None] / CLight
     light = np.broadcast_to(grid - 398.0, (2, 3, 61))
     np.testing.assert_allclose(frame.seen(light), (line / shift - 398.0).sum(axis=0), rtol=1e-12)
