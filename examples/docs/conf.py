@@ -44,6 +44,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "image_scrapers": ("matplotlib",),
     "matplotlib_animations": False,
+    "parallel": 2,
     "remove_config_comments": True,
 }
 

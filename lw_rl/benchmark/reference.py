@@ -134,11 +134,15 @@ def settle(ctx: lw.Context, prd: bool = False) -> tuple[list[Array], float]:
 
 
 def mali_equilibrium(
-    ctx: lw.Context, tolerance: float, prd: bool = False, NmaxIter: int = 1500
+    ctx: lw.Context,
+    tolerance: float,
+    prd: bool = False,
+    NmaxIter: int = 1500,
+    solve_scattering: bool = False,
 ) -> list[Array] | None:
     """Go on from the end of a solve by the host's own MALI to its equilibrium.
 
-    No scheme of this package and none of its estimates has a part in it. It ends where the change
+    No accelerated scheme and no estimate of this package has a part in it. It ends where the change
     c of an iteration is below a thousandth of the tolerance, and where what is left at the
     contraction q of the last iterations, c q / (1 - q), is below the tolerance.
 
@@ -148,6 +152,8 @@ def mali_equilibrium(
         As for :func:`confirmed_equilibrium`.
     NmaxIter : int, optional
         Formal solutions that MALI is given (default: 1500).
+    solve_scattering : bool, optional
+        MALI with the background's scattering solved (default: False).
 
     Returns
     -------
@@ -155,6 +161,7 @@ def mali_equilibrium(
         As of :func:`reference`; None if MALI does not get there.
     """
     ctx = copy.deepcopy(ctx)
+    iterated = accelerate(ctx, scheme="mali_scattering") if solve_scattering else ctx
     changes: list[float] = []
     there = False
 
@@ -167,7 +174,7 @@ def mali_equilibrium(
 
     try:
         iterate_ctx_se(
-            ctx, Nscatter=0, max_iter=NmaxIter, quiet=True, convergence=AtEquilibrium, prd=prd,
+            iterated, Nscatter=0, max_iter=NmaxIter, quiet=True, convergence=AtEquilibrium, prd=prd,
             prd_iter_tol=0.0,
         )  # fmt: skip
     except (lw.ExplodingMatrixError, ArithmeticError, RuntimeError):

@@ -15,6 +15,7 @@ from typing import Any
 
 import lightweaver as lw
 import numpy as np
+import numpy.typing as npt
 from lightweaver.atomic_model import LineType
 from lightweaver.constants import CLight, HPlanck
 
@@ -327,9 +328,11 @@ class Adapter:
         return bool(self._host.crsw_done)
 
     def valid(self) -> bool:
-        """Whether every population is finite and positive."""
+        """Whether every population is finite and positive, and the electron density as well."""
         # A population that is not a number fails every comparison.
-        return all(a.n.min() > 0.0 and a.n.max() < np.inf for a in self._atoms)
+        return all(a.n.min() > 0.0 and a.n.max() < np.inf for a in self._atoms) and (
+            not self.conserves_charge or bool(np.all(_physical(self.ctx.atmos.ne)))
+        )
 
     def in_lte(self, block: Block) -> bool:
         """Whether an atom's populations are those of LTE, to rounding."""
@@ -446,8 +449,9 @@ class Adapter:
 
         Where the host's preconditioned rates have no positive solution, as on coarse grids far
         from equilibrium, populations are in equilibrium with the rates themselves: a step of
-        Lambda iteration there, which has the same fixed point. Exploding matrices, and levels that
-        nothing connects, give an evaluation that is not valid.
+        Lambda iteration there, which has the same fixed point. An electron density that the host
+        made negative is that of the ions. Exploding matrices, and levels that nothing connects,
+        give an evaluation that is not valid.
 
         Returns
         -------
@@ -479,12 +483,15 @@ class Adapter:
         """Balance the rates of the last formal solution where populations are not positive."""
         depths: set[int] = set()
         for atom, unknown in zip(self._active, self._atoms, strict=True):
-            where = np.flatnonzero(~((unknown.n > 0.0) & (unknown.n < np.inf)).all(axis=0))
+            where = np.flatnonzero(~_physical(unknown.n).all(axis=0))
             if not len(where):
                 continue
             depths.update(where.tolist())
             shares = balanced_shares(total_rates(atom, self.switched)[:, :, where])
             unknown.n[:, where] = shares * unknown.nTotal[where]
+        if self.conserves_charge:
+            depths.update(np.flatnonzero(~_physical(self.ctx.atmos.ne)).tolist())
+            self._neutralise()
         return (
             f"MALI's populations were not positive at {len(depths)} depths (the first: "
             f"{min(depths)}); there a step of Lambda iteration"
@@ -813,6 +820,12 @@ class Adapter:
         for rate in atom.atomic_model.collisions:
             rate.compute_rates(atmos, eq_pops, C)
         return C
+
+
+def _physical(values: Array) -> npt.NDArray[np.bool_]:
+    """Return where densities are positive and finite."""
+    found: npt.NDArray[np.bool_] = (values > 0.0) & (values < np.inf)
+    return found
 
 
 def _emission_profiles(atom: Named) -> list[Array]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import lw_rl
+from lw_rl.benchmark.robustness_problems import HostileProblem
 from lw_rl.host.adapter import Adapter
 from lw_rl.host.balance import balanced_shares
 from lw_rl.problems import random_atoms
@@ -63,3 +64,16 @@ def test_a_step_that_is_not_positive_is_one_of_lambda_iteration():
     result = lw_rl.solve(solved, quiet=True)
     assert result.converged and result.Nformal <= 8
     assert "Lambda iteration" in result.records[0].note
+
+
+def test_an_electron_density_that_is_not_positive_is_that_of_the_ions():
+    """The host's own Newton step from LTE makes both negative, and its next matrix is singular."""
+    ctx = HostileProblem(110, 4940).context()
+    host = copy.deepcopy(ctx)
+    host.formal_sol_gamma_matrices()
+    host.stat_equil()
+    assert host.atmos.ne.min() < 0.0 and np.asarray(host.activeAtoms[0].n).min() < 0.0
+    result = lw_rl.solve(ctx, scheme="mali", quiet=True)
+    n, ne = np.asarray(ctx.activeAtoms[0].n), np.asarray(ctx.atmos.ne)
+    assert result.converged and n.min() > 0.0
+    assert np.all(ne >= (1.0 - 1e-9) * n[-1])  # electrons of its protons at least

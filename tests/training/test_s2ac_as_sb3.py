@@ -28,12 +28,19 @@ OBSERVATIONS = np.linspace(-1.0, 1.0, 9).reshape(3, 3).astype(np.float32)
 pytestmark = pytest.mark.parametrize("sampler", SAMPLERS, ids=["stein", "langevin"])
 
 
-def learner(sampler, env="Pendulum-v1", **more):
+EPISODE = 12
+
+
+def pendulum():
+    return gym.make("Pendulum-v1", max_episode_steps=EPISODE)
+
+
+def learner(sampler, env=None, **more):
     settings = {
         "learning_starts": 8, "batch_size": 8, "buffer_size": 200, "seed": 0, "device": "cpu",
         "policy_kwargs": {"net_arch": [8]}, "sampler": sampler, **more,
     }  # fmt: skip
-    return S2AC("MlpPolicy", env, **settings)
+    return S2AC("MlpPolicy", pendulum() if env is None else env, **settings)
 
 
 def best(model, observations=OBSERVATIONS):
@@ -57,14 +64,14 @@ def best(model, observations=OBSERVATIONS):
 def test_settings_that_sac_has(sampler, settings):
     model = learner(sampler, **settings)
     before = [p.clone() for p in model.policy.parameters()]
-    model.learn(208, log_interval=10**9)
+    model.learn(2 * EPISODE, log_interval=10**9)
     pairs = zip(model.policy.parameters(), before, strict=True)
     assert any(not torch.equal(p, q) for p, q in pairs), "it learned"
     assert all(bool(torch.isfinite(p).all()) for p in model.policy.parameters())
 
 
 def test_vectorised_environments(sampler):
-    env = VecNormalize(make_vec_env("Pendulum-v1", n_envs=2))
+    env = VecNormalize(make_vec_env(pendulum, n_envs=2))
     model = learner(sampler, env).learn(24)
     assert model.num_timesteps == 24
     assert model.predict(env.reset(), deterministic=False)[0].shape == (2, 1)
@@ -104,7 +111,7 @@ def test_a_loaded_model_has_its_replay_again_and_goes_on(sampler, tmp_path):
     model = learner(sampler).learn(12)
     model.save(tmp_path / "model")
     model.save_replay_buffer(tmp_path / "replay")
-    again = S2AC.load(tmp_path / "model", env=gym.make("Pendulum-v1"))
+    again = S2AC.load(tmp_path / "model", env=pendulum())
     again.load_replay_buffer(tmp_path / "replay")
     assert again.replay_buffer.size() == 12 and again.num_timesteps == 12
     assert np.array_equal(best(model), best(again))

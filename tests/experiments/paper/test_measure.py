@@ -22,12 +22,3 @@ def test_greedy_outcome_is_thinned_out():
     assert np.all(np.array(found["tail_low"]) <= np.array(found["tail_high"]))
     low, median, high = found["tail_loss"]
     assert 0.0 < low <= median <= high
-
-
-def test_sac_outcome_has_its_series_and_transfers(quick):
-    kept = json.loads((quick[0] / "cells" / "sac-spline-0.json").read_text())["outcome"]
-    assert len(kept["true_error"]) == len(kept["residual_mse"]) == 51
-    assert len(kept["relative_change"]) == 50
-    assert kept["transfer"]["eps=0.0001"]["true_error"] == kept["true_error"][-1]
-    assert set(kept["warm_start"]) == {"ali", "anderson"}
-    assert kept["settings"]["learning_starts"] == 200

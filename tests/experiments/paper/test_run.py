@@ -42,6 +42,45 @@ def test_policy_gives_the_same_source_function_on_every_problem(result):
             assert transfer["differs_from_home"] == 0.0
 
 
+def test_sac_outcome_has_its_series_and_transfers(quick):
+    kept = json.loads((quick[0] / "cells" / "sac-spline-0.json").read_text())["outcome"]
+    assert len(kept["true_error"]) == len(kept["residual_mse"]) == 51
+    assert len(kept["relative_change"]) == 50
+    assert kept["transfer"]["eps=0.0001"]["true_error"] == kept["true_error"][-1]
+    assert set(kept["warm_start"]) == {"ali", "anderson"}
+    assert kept["settings"]["learning_starts"] == 200
+
+
+def test_known_answers_are_in_the_result(result):
+    v = result["facts"]["verification"]
+    assert v["ali_iterations"] == 49
+    assert v["ali_iterations_to_paper_mse"] > 25
+    assert v["two_stream_plateau"]["5"] == pytest.approx(1.5e-2, rel=0.03)
+    assert v["sweep_against_matrix"] < 1e-13
+    assert result["facts"]["peers"]["costs"]["anderson"]["31"]["0.001"] == 10
+    assert result["facts"]["throughput"]["matrix"] > 20_000
+
+
+def test_the_published_reward_prefers_a_wrong_solution(result):
+    optima = result["facts"]["optima"]
+    assert optima["published"]["published_reward"] > 100 * optima["closest"]["published_reward"]
+    assert optima["published"]["true_error"] > 0.5
+    assert optima["preconditioned"]["true_error"] < 0.08
+    low, high = optima["no_worse_than_closest"]["surface_error"]
+    assert low < -0.9
+    assert high > 1.0
+
+
+def test_no_reward_beats_the_least_error_and_both_searches_agree(result):
+    limits = result["facts"]["expressiveness"]
+    for limit in limits.values():
+        for family in ("sigmoid", "spline"):
+            # Both are upper limits from a short search, so with some margin.
+            assert limit[f"{family}_by_reward"] > 0.9 * limit[family]
+    prefers = result["facts"]["optima"]["preconditioned"]["true_error"]
+    assert limits["eps=0.0001"]["sigmoid_by_reward"] == pytest.approx(prefers, rel=0.05)
+
+
 def test_finished_experiments_are_not_repeated_and_changed_ones_are(quick):
     out, _ = quick
     kept = {p: p.stat().st_mtime_ns for p in (out / "cells").glob("*.json")}
