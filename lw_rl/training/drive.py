@@ -1,8 +1,13 @@
-"""Soft Actor-Critic at the wheel: the training of a driver by stable-baselines3, as it is."""
+"""Soft Actor-Critic at the wheel: the training of a driver by stable-baselines3, as it is.
+
+And by S2AC (`lw_rl.training.s2ac`), whose policy can have several modes, for comparison.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +18,11 @@ from torch import nn
 
 from ..arrays import Single
 from ..envs.drive import Drive
+from ..files import Json
 from ..policies.driver_network import NetworkDriver
+from .s2ac import S2AC
 
-__all__ = ["driver_of", "train_driver"]
+__all__ = ["SampledDriver", "driver_of", "train_driver", "train_s2ac"]
 
 #: Units of the two layers of actor and critics.
 _LAYERS = (32, 32)
@@ -75,7 +82,7 @@ def train_driver(
     steps: int,
     seed: int,
     look: Callable[[NetworkDriver, int], None],
-    looks: int = 10,
+    looks: int = 3,
 ) -> NetworkDriver:
     """Train a driver by Soft Actor-Critic (Haarnoja et al. 2018, arXiv 1812.05905).
 
@@ -90,22 +97,64 @@ def train_driver(
     look : callable
         Called with the driver so far and the number of steps, `looks` times.
     looks : int, optional
-        How often (default: 10).
+        How often (default: 3).
     """
-    model = SAC(
-        "MlpPolicy",
-        env,
-        learning_rate=1e-3,
-        buffer_size=max(steps, 100),
-        learning_starts=min(200, steps // 4),
-        batch_size=128,
-        gamma=1.0,
-        policy_kwargs={"net_arch": list(_LAYERS)},
-        seed=seed,
-        device="cpu",
-    )
+    model = SAC("MlpPolicy", env, **_settings(steps, seed))
     callback = _Range(max(1, steps // looks), look)
     for k in range(len(env.problems)):
         callback.note(env.reset(options={"problem": k})[0])
     model.learn(steps, callback=callback, log_interval=10**9)
     return driver_of(model, callback.low, callback.high)
+
+
+@dataclass(frozen=True)
+class SampledDriver:
+    """A model of S2AC that chooses actions, for studies: its policy is a sampler, not a network.
+
+    Attributes
+    ----------
+    model : S2AC
+        Trained on ``lw_rl/Drive-v0``.
+    """
+
+    model: S2AC
+
+    def action(self, observation: Single) -> Single:
+        """Return the best action of the sampler's imitation, each in [-1, 1]."""
+        found: Single = self.model.predict(observation, deterministic=True)[0]
+        return found
+
+    def save(self, path: Path) -> None:
+        """Keep the model."""
+        self.model.save(path)
+
+    @classmethod
+    def load(cls, path: Path) -> SampledDriver:
+        """Return a driver that was kept."""
+        return cls(S2AC.load(path, device="cpu"))
+
+
+def train_s2ac(env: Drive, steps: int, seed: int) -> SampledDriver:
+    """Train a driver by S2AC, with the settings of :func:`train_driver`.
+
+    Parameters
+    ----------
+    env, steps, seed
+        As for :func:`train_driver`.
+    """
+    model = S2AC("MlpPolicy", env, **_settings(steps, seed))
+    model.learn(steps, log_interval=10**9)
+    return SampledDriver(model)
+
+
+def _settings(steps: int, seed: int) -> Json:
+    return {
+        "learning_rate": 1e-3,
+        "buffer_size": max(steps, 100),
+        "learning_starts": min(200, steps // 4),
+        "batch_size": 128,
+        "gamma": 1.0,
+        "policy_kwargs": {"net_arch": list(_LAYERS)},
+        "seed": seed,
+        "device": "cpu",
+    }

@@ -23,6 +23,7 @@ _LEARNERS = {
     "bandit": ("contextual bandit", "#009E73"),
     "tree": ("decision tree", "#0072B2"),
     "sac": ("Soft Actor-Critic", "#D55E00"),
+    "s2ac": ("S2AC", "#CC79A7"),
 }
 
 
@@ -45,7 +46,7 @@ def cost_figure(result: Json) -> Figure:
         for i, group in enumerate(groups):
             test = result["tests"][name][group]
             low, mid, high = test["quartiles"]
-            x = i + 0.15 * (k - 2)
+            x = i + 0.13 * (k - 2.5)
             ax.plot([x, x], [low, high], color=colour, lw=2)
             ax.plot(x, mid, "o", color=colour, ms=5, label=label if i == 0 else None)
             ax.plot(x, test["ratio"], "_", color=colour, ms=10)
@@ -55,7 +56,7 @@ def cost_figure(result: Json) -> Figure:
     ax.set_title("Quartiles (bars), median (dots) and mean (dashes), unseen problems",
                  fontsize=_SIZE + 1)  # fmt: skip
     _plain(ax)
-    figure.legend(loc="outside lower center", ncols=5, fontsize=_SIZE - 1, frameon=False)
+    figure.legend(loc="outside lower center", ncols=6, fontsize=_SIZE - 1, frameon=False)
     return figure
 
 
@@ -63,20 +64,22 @@ def choices_figure(result: Json) -> Figure:
     """Draw what the learned drivers choose where: each dot is one seed on one unseen problem."""
     figure = Figure(figsize=(7.4, 3.6), layout="constrained")
     there = _groups(result)
+    lines = ("coarse", "fine", "redistribution")
     panels = [
         p
         for p in (
-            ("fidelity", 0, "share of the wavelengths\n(one line)", ("coarse", "fine")),
-            ("tolerance", 0, "factor on tolerances, start\n(one line and 2D)",
-             ("coarse", "fine", "plane")),
+            ("fidelity", 0, "share of the wavelengths\n(one line)", lines),
+            ("tolerance", 0, "factor on tolerances, start\n(one line and 2D)", (*lines, "plane")),
             ("tolerance", -1, "factor on tolerances, later\n(many levels and 2D)",
              ("levels", "plane")),
         )
         if set(p[3]) & set(there)
     ]  # fmt: skip
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    marks = dict(zip(GROUPS, ("o", "s", "^", "D"), strict=True))
-    colours = dict(zip(GROUPS, ("#0072B2", "#56B4E9", "#D55E00", "#009E73"), strict=True))
+    marks = dict(zip(GROUPS, ("o", "s", "v", "^", "D"), strict=True))
+    colours = dict(
+        zip(GROUPS, ("#0072B2", "#56B4E9", "#CC79A7", "#D55E00", "#009E73"), strict=True)
+    )
     for ax, (name, at, label, shown) in zip(axes, panels, strict=True):
         points: list[int] = []
         for group in there:

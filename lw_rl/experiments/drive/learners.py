@@ -15,7 +15,18 @@ import numpy as np
 from ...arrays import Array, Single
 from ...policies.drive import DIALS, NAMES
 
-__all__ = ["ARMS", "PENALTY", "Chooser", "Fixed", "Random", "action", "bandit", "fixed", "tree"]
+__all__ = [
+    "ARMS",
+    "PENALTY",
+    "Acting",
+    "Chooser",
+    "Fixed",
+    "Random",
+    "action",
+    "bandit",
+    "fixed",
+    "tree",
+]
 
 #: Cost of a false or unfinished solve, over that of the package's own setting.
 PENALTY = 3.0
@@ -38,6 +49,14 @@ def _arms() -> list[tuple[Single, Single]]:
 
 #: The settings that are searched; the first is the package's own.
 ARMS = _arms()
+
+
+class Acting(Protocol):
+    """Anything that chooses an action by an observation: a driver that learned."""
+
+    def action(self, observation: Single) -> Single:
+        """Return an action, each in [-1, 1]."""
+        ...
 
 
 class Chooser(Protocol):

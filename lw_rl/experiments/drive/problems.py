@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,12 +15,16 @@ __all__ = ["GROUPS", "Amounts", "amounts", "group_of", "problems"]
 GROUPS = {
     "coarse": "one line, up to 250 depths",
     "fine": "one line, 300 to 656 depths",
+    "redistribution": "one line, partial redistribution",
     "levels": "many levels",
     "plane": "two dimensions",
 }
 #: First number in its stream of the problems of training and of the others.
-_FIRST = {"coarse": (3000, 0), "fine": (4000, 1000), "levels": (5000, 6000), "plane": (500, 600)}
-_STREAMS = {"coarse": ("train", "test"), "fine": ("train", "test")}
+_FIRST = {
+    "coarse": (3000, 0), "fine": (4000, 1000), "redistribution": (8000, 2000),
+    "levels": (5000, 6000), "plane": (500, 600),
+}  # fmt: skip
+_STREAMS = {"levels": ("atoms", "atoms"), "plane": ("2d", "2d")}
 
 
 @dataclass(frozen=True)
@@ -29,15 +33,17 @@ class Amounts:
 
     coarse: int
     fine: int
+    redistribution: int
     levels: int
     plane: int
 
 
 def amounts(number: int) -> Amounts:
-    """Return how so many problems are divided: half of them are one line in one dimension."""
-    fine, levels = number // 5, number // 4
-    plane = max(number // 4, 1)
-    return Amounts(max(number - fine - levels - plane, 1), fine, levels, plane)
+    """Return how so many problems are divided: a fifth is of every group, a tenth redistributes."""
+    fine, redistribution, plane = number // 5, number // 10, number // 5
+    levels = max(number // 5, 1)
+    coarse = number - fine - redistribution - levels - plane
+    return Amounts(max(coarse, 1), fine, redistribution, levels, plane)
 
 
 def problems(amounts: Amounts, unseen: bool) -> dict[str, list[Problem]]:
@@ -45,13 +51,15 @@ def problems(amounts: Amounts, unseen: bool) -> dict[str, list[Problem]]:
     found: dict[str, list[Problem]] = {}
     for group in GROUPS:
         first = _FIRST[group][unseen]
-        stream = {"levels": "atoms", "plane": "2d"}.get(group) or _STREAMS[group][unseen]
+        stream = _STREAMS.get(group, ("train", "test"))[unseen]
         drawn = []
         for k in range(first, first + getattr(amounts, group)):
             problem = random_problem(stream, k)
             if group == "fine":
                 rng = np.random.default_rng(k)
                 problem = finer(problem, round(float(np.exp(rng.uniform(*np.log([300, 656]))))))
+            if group == "redistribution":
+                problem = replace(problem, name=f"{problem.name} prd", prd=True)
             drawn.append(problem)
         found[group] = drawn
     return found

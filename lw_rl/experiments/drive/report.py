@@ -7,6 +7,7 @@ import numpy as np
 from ...benchmark.tables import markdown_table
 from ...files import Json
 from .problems import GROUPS
+from .study import TRANSFERS_FROM
 
 __all__ = ["markdown", "wins"]
 
@@ -18,7 +19,10 @@ _NAMES = {
     "bandit": "contextual bandit",
     "tree": "decision tree",
     "sac": "Soft Actor-Critic",
+    "s2ac": "S2AC",
 }
+#: Those that were trained on one group as well.
+_TRANSFERRED = ("fixed", "bandit", "tree", "sac")
 #: Level of the paired tests.
 _LEVEL = 0.05
 
@@ -43,6 +47,21 @@ def _oracle(train: Json) -> str:
     return "; ".join(
         f"{label} {best[of == g].mean():.3f}" for g, label in GROUPS.items() if np.any(of == g)
     )
+
+
+def _transfer(tests: Json, groups: list[str]) -> list[str]:
+    """Return the table of what was trained on one group only, on the others."""
+    others = [g for g in groups if g != TRANSFERS_FROM]
+    rows = [
+        [_NAMES[name], *(_cell(tests[f"{name} on coarse lines"][g]) for g in others)]
+        for name in _TRANSFERRED
+    ]
+    return [
+        f"The same, trained on one group only ({GROUPS[TRANSFERS_FROM]}), on the others:",
+        "",
+        markdown_table(["", *(GROUPS[g] for g in others)], rows),
+        "",
+    ]
 
 
 def markdown(result: Json) -> str:
@@ -91,6 +110,7 @@ def markdown(result: Json) -> str:
             "",
             markdown_table(head, rows),
             "",
+            *_transfer(tests, groups),
             f"The best fixed setting costs {package:.3f} of the package's own, "
             f"{cost:.1f} formal solutions' time on average. Its actions, of which zeros are "
             "the package's:",

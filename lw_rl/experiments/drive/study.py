@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from time import process_time
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import wilcoxon
@@ -19,13 +20,18 @@ from ...policies.drive import NAMES, channels_of, parts
 from ...policies.driver_network import NetworkDriver, load_driver, save_driver
 from ...problems import Problem
 from . import recording
-from .learners import ARMS, PENALTY, Chooser, Fixed, Random, bandit, fixed, tree
+from .learners import ARMS, PENALTY, Acting, Chooser, Fixed, Random, bandit, fixed, tree
 from .problems import Amounts, group_of, problems
+
+if TYPE_CHECKING:
+    from ...training.drive import SampledDriver
 
 __all__ = ["Settings", "run"]
 
 #: What counts of an action in the study, and to what it is rounded.
 DIALS, COARSE = ("fidelity", "tolerance", "renew"), 2
+#: The group that a learner knows whose transfer to the others is measured.
+TRANSFERS_FROM = "coarse"
 
 Watch = Callable[[str], None]
 
@@ -60,11 +66,19 @@ class Table:
         self.path = path
         self.env = Drive(self.problems, coarse=COARSE, dials=DIALS, decisions=2)
         recording.load(path, self.env)
-        #: The same for a learner, whose episodes are its own.
-        self.learning = Drive(
-            self.problems, coarse=COARSE, dials=DIALS, decisions=2, memory=self.env.memory
-        )
-        self.learning.kinds = self.env.kinds
+        #: The same for a learner, whose episodes are its own; and with one group only.
+        self.learning = self._learning(self.problems)
+        self.on_coarse = self._learning(groups[TRANSFERS_FROM])
+
+    def _learning(self, problems: list[Problem]) -> Drive:
+        env = Drive(problems, coarse=COARSE, dials=DIALS, decisions=2, memory=self.env.memory)
+        env.kinds = self.env.kinds
+        return env
+
+    @property
+    def solves(self) -> int:
+        """Solves that were run."""
+        return self.env.solves + self.learning.solves + self.on_coarse.solves
 
     def save(self) -> None:
         """Keep what was met."""
@@ -115,15 +129,30 @@ def run(settings: Settings, out: Path, command: str, watch: Watch = lambda what:
     for part in parts():
         mask = _without(part)
         choosers[f"tree without {part}"] = [_Masked(tree(seen * mask, costs), mask)]
-    drivers, curves, spent = _drivers(settings, train, out, watch)
+    coarse = np.array([g == TRANSFERS_FROM for g in train.groups])
+    seen_coarse, costs_coarse = seen[coarse], costs[coarse]
+    choosers["fixed on coarse lines"] = [fixed(seen_coarse, costs_coarse)]
+    choosers["bandit on coarse lines"] = [
+        bandit(seen_coarse, costs_coarse, costs_coarse.size, s) for s in range(settings.seeds)
+    ]
+    choosers["tree on coarse lines"] = [tree(seen_coarse, costs_coarse)]
+    drivers, curves, spent = _drivers(settings, train, train.learning, out / "sac", watch)
+    coarse_drivers, *_ = _drivers(settings, train, train.on_coarse, out / "sac_on_coarse", watch)
+    sampled = _sampled_drivers(settings, train, out / "s2ac", watch)
     unseen = Table(problems(settings.unseen, True), out / "unseen.json")
     results: Json = {}
     for name, several in choosers.items():
         watch(f"unseen problems: {name}")
         results[name] = [_judge(unseen, partial(_by, unseen, c)) for c in several]
         unseen.save()
-    watch("unseen problems: sac")
-    results["sac"] = [_judge(unseen, partial(_driven, unseen, d)) for d in drivers]
+    for name, several_drivers in (
+        ("sac", drivers),
+        ("sac on coarse lines", coarse_drivers),
+        ("s2ac", sampled),
+    ):
+        watch(f"unseen problems: {name}")
+        results[name] = [_judge(unseen, partial(_driven, unseen, d)) for d in several_drivers]
+        unseen.save()
     for part in parts():
         blind = partial(_driven, unseen, drivers[0], mask=_without(part))
         results[f"sac without {part}"] = [_judge(unseen, blind)]
@@ -138,7 +167,7 @@ def run(settings: Settings, out: Path, command: str, watch: Watch = lambda what:
             {"name": p.name, "group": g}
             for p, g in zip(unseen.problems, unseen.groups, strict=True)
         ],
-        "solves of training": train.env.solves + train.learning.solves,
+        "solves of training": train.solves,
         "train": {
             "groups": train.groups,
             "best arm": costs.argmin(axis=1).tolist(),
@@ -178,43 +207,54 @@ def _costs(train: Table, watch: Watch) -> Array:
 
 
 def _drivers(
-    settings: Settings, train: Table, out: Path, watch: Watch
+    settings: Settings, train: Table, env: Drive, path: Path, watch: Watch
 ) -> tuple[list[NetworkDriver], list[Json], list[float]]:
     """Return the drivers of all seeds, their learning curves, and the time of each [s]."""
     from ...training.drive import train_driver
 
+    rows = [k for k, p in enumerate(train.problems) if p in env.problems]
     drivers, curves, spent = [], [], []
     for seed in range(settings.seeds):
-        path = out / f"sac_{seed}"
-        if path.with_suffix(".json").is_file():
-            driver = load_driver(path)
+        kept = path.with_name(f"{path.name}_{seed}")
+        if kept.with_suffix(".json").is_file():
+            driver = load_driver(kept)
         else:
-            watch(f"Soft Actor-Critic, seed {seed}")
+            watch(f"Soft Actor-Critic, seed {seed}, {len(rows)} problems")
             curve: list[list[float]] = []
             start = process_time()
 
             def look(driver: NetworkDriver, step: int, curve: list[list[float]] = curve) -> None:
-                rows = range(len(train.problems))
-                curve.append(
-                    [
-                        step,
-                        float(
-                            np.mean([train.relative(k, _driven(train, driver, k)) for k in rows])
-                        ),
-                    ]
-                )
+                costs = [train.relative(k, _driven(train, driver, k)) for k in rows]
+                curve.append([step, float(np.mean(costs))])
                 train.save()
 
-            driver = train_driver(train.learning, settings.steps, seed, look)
+            driver = train_driver(env, settings.steps, seed, look)
             driver.card = {
                 "seed": seed, "steps": settings.steps, "curve": curve,
                 "seconds": round(process_time() - start, 1),
             }  # fmt: skip
-            save_driver(path, driver)
+            save_driver(kept, driver)
         drivers.append(driver)
         curves.append(driver.card["curve"])
         spent.append(float(driver.card["seconds"]))
     return drivers, curves, spent
+
+
+def _sampled_drivers(
+    settings: Settings, train: Table, path: Path, watch: Watch
+) -> list[SampledDriver]:
+    """Return the drivers of S2AC of all seeds."""
+    from ...training.drive import SampledDriver, train_s2ac
+
+    drivers = []
+    for seed in range(settings.seeds):
+        kept = path.with_name(f"{path.name}_{seed}.zip")
+        if not kept.is_file():
+            watch(f"S2AC, seed {seed}")
+            train_s2ac(train.learning, settings.steps, seed).save(kept)
+            train.save()
+        drivers.append(SampledDriver.load(kept))
+    return drivers
 
 
 def _without(part: str) -> Single:
@@ -224,7 +264,7 @@ def _without(part: str) -> Single:
     return mask
 
 
-def _driven(table: Table, driver: NetworkDriver, k: int, mask: Single | None = None) -> Node:
+def _driven(table: Table, driver: Acting, k: int, mask: Single | None = None) -> Node:
     """Return the end of a solve of a problem by a driver that is asked twice."""
     observation = table.observation(k)
     while not table.env.node.ended:

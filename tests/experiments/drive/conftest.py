@@ -17,10 +17,10 @@ def small(tmp_path_factory):
     def few(amounts, unseen):
         first = 26 if unseen else 20
         lines = [shipped_problem("CaII_K", "FALC", N) for N in range(first, first + 3)]
-        return {"coarse": lines[:2], "fine": lines[2:], "levels": [], "plane": []}
+        return {"coarse": lines[:2], "fine": lines[2:]}
 
     out = tmp_path_factory.mktemp("drive")
-    none = Amounts(0, 0, 0, 0)
+    none = Amounts(0, 0, 0, 0, 0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study, "problems", few)
         result = study.run(study.Settings(none, none, 20, 2), out, "lw-rl study drive")

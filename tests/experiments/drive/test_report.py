@@ -9,7 +9,7 @@ from lw_rl.experiments.drive.report import markdown, wins
 
 def test_it_says_who_wins(small):
     result = copy.deepcopy(small[0])
-    for name in ("package", "random", "bandit", "tree", "sac"):
+    for name in ("package", "random", "bandit", "tree", "sac", "s2ac"):
         result["tests"][name]["all"] |= {"ratio": 1.1, "p": 0.2}
     assert not wins(result, "sac")
     assert "a fixed setting ships" in markdown(result)

@@ -8,7 +8,8 @@ from lw_rl.experiments.drive.study import read
 def test_learners_are_judged_on_the_same_problems(small):
     result, again, out = small
     assert read(out / "drive.json") == again
-    names = {"package", "fixed", "random", "bandit", "tree", "sac"}
+    names = {"package", "fixed", "random", "bandit", "tree", "sac", "s2ac"}
+    names |= {f"{name} on coarse lines" for name in ("fixed", "bandit", "tree", "sac")}
     assert names <= set(result["results"])
     for name in names:
         for rows in result["results"][name]:
