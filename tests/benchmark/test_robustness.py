@@ -54,6 +54,16 @@ def test_where_mali_does_not_converge_the_reference_is_confirmed_from_another_so
     assert ours.budget == float("inf")
 
 
+def test_with_many_levels_mali_has_the_scattering_solved():
+    """Alone it is slow there; its own equilibrium is the reference nevertheless."""
+    solves, known = run(random_atoms(20003))
+    assert known
+    mali, ours = solves
+    assert mali.entry == "mali_scattering" and mali.converged and mali.error < 1e-3
+    assert mali.budget == float("inf") and ours.budget == 1.1 * mali.Nformal + 3
+    assert ours.converged and ours.error < 1e-3 and ours.Nformal < mali.Nformal
+
+
 def test_an_equilibrium_that_mali_leaves_is_one():
     """Plain steps more than double the distance from it, until the limiter switches."""
     problem = random_problem("test", 223)
