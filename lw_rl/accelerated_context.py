@@ -109,7 +109,6 @@ class AcceleratedContext(HasCertificate):
         self.certificate = Certificate(self.adapter, self._running.operators, scheme.lambdaIterate)
         self._scattering = self._solved_scattering()
         self._failures = 0
-        # Whether the last step went back to where the host began.
         # The populations as the last call left them, and the atmosphere in which the solve began.
         self._left: bytes | None = None
         self._circumstances = b""

@@ -10,7 +10,7 @@ import lightweaver as lw
 import numpy as np
 
 from ..arrays import Array
-from ..errors import NoReferenceError
+from ..errors import ContextError, NoReferenceError
 from ..host.adapter import Adapter
 from ..host.names import Named, iterate_ctx_se
 from ..host.state import Snapshot
@@ -158,7 +158,7 @@ def mali_equilibrium(
     Returns
     -------
     n : list of Array or None
-        As of :func:`reference`; None if MALI does not get there.
+        As of :func:`reference`; None if MALI does not get there, or its populations are not positive.
     """
     ctx = copy.deepcopy(ctx)
     iterated = accelerate(ctx, scheme="mali_scattering") if solve_scattering else ctx
@@ -177,9 +177,12 @@ def mali_equilibrium(
             iterated, Nscatter=0, max_iter=NmaxIter, quiet=True, convergence=AtEquilibrium, prd=prd,
             prd_iter_tol=0.0,
         )  # fmt: skip
+        return Adapter(ctx).populations() if there else None
     except (lw.ExplodingMatrixError, ArithmeticError, RuntimeError):
         return None
-    return Adapter(ctx).populations() if there else None
+    except ContextError:
+        # The host has left populations that are not positive: no equilibrium.
+        return None
 
 
 def _is_left_less_than(tolerance: float, changes: Sequence[float]) -> bool:
