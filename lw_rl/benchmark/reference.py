@@ -158,7 +158,8 @@ def mali_equilibrium(
     Returns
     -------
     n : list of Array or None
-        As of :func:`reference`; None if MALI does not get there, or its populations are not positive.
+        As of :func:`reference`; None if MALI does not get there, or where populations are not
+        positive.
     """
     ctx = copy.deepcopy(ctx)
     iterated = accelerate(ctx, scheme="mali_scattering") if solve_scattering else ctx
