@@ -179,10 +179,8 @@ def mali_equilibrium(
             prd_iter_tol=0.0,
         )  # fmt: skip
         return Adapter(ctx).populations() if there else None
-    except (lw.ExplodingMatrixError, ArithmeticError, RuntimeError):
-        return None
-    except ContextError:
-        # The host has left populations that are not positive: no equilibrium.
+    except (lw.ExplodingMatrixError, ArithmeticError, RuntimeError, ContextError):
+        # The last of them: where the host has left populations that are not positive.
         return None
 
 

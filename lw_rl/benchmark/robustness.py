@@ -4,7 +4,7 @@ How it is measured
 ------------------
 Every problem is solved to `popsTol` with the certified stop: by MALI, within a limited number of
 iterations; by the schemes under test; and by one of the adversarial policies
-(`lw_rl.benchmark.adversarial`), in turn. For an atom with many levels MALI is that with the
+(`lw_rl.benchmark.adversarial`), in turn. On the family of atoms with many levels MALI has the
 background's scattering solved, because alone it rarely ends within those iterations.
 
 The *true error* is the largest ``|n / n_ref - 1|`` over levels and depths. Where MALI converges,
@@ -125,7 +125,10 @@ class Soak:
         adversarial = None
         if self.adversarial:
             adversarial = self.adversarial[index % len(self.adversarial)]
-        solves, known = run(problem, self.schemes, self.policy, adversarial, self.popsTol)
+        solves, known = run(
+            problem, self.schemes, self.policy, adversarial, self.popsTol,
+            solve_scattering=self.family == "atoms",
+        )  # fmt: skip
         return ProblemRecord(problem.name, solves, known, process_time() - start)
 
     def over(self, indices: Sequence[int], workers: int = 1) -> Iterator[ProblemRecord]:
@@ -149,6 +152,7 @@ def run(
     adversarial: str | None = None,
     popsTol: float = 1e-3,
     newton_unknowns: int = _NEWTON_UNKNOWNS,
+    solve_scattering: bool = False,
 ) -> tuple[list[SolveRecord], bool]:
     """Solve one problem by MALI, by schemes, and by an adversarial policy.
 
@@ -166,6 +170,8 @@ def run(
     newton_unknowns : int, optional
         Unknowns up to which an equilibrium that MALI leaves is looked for, which takes two formal
         solutions for each (default: 300).
+    solve_scattering : bool, optional
+        Whether MALI has the background's scattering solved (default: False).
 
     Returns
     -------
@@ -173,8 +179,7 @@ def run(
         MALI's first.
     has_reference : bool
     """
-    one_line = isinstance(problem, HostileProblem) or problem.two_level
-    mali = "mali" if one_line else "mali_scattering"
+    mali = "mali_scattering" if solve_scattering else "mali"
     entries: list[tuple[str, str | Scheme, PolicyLike]] = [(mali, mali, "default")]
     entries += [(s, s, _policy_of(s, policy)) for s in schemes if s != mali]
     if isinstance(problem, HostileProblem) and problem.lambda_iterate:
@@ -189,7 +194,7 @@ def run(
         _solve(entry, copy.deepcopy(start), scheme, used, problem.prd, popsTol)
         for entry, scheme, used in entries
     ]
-    n_ref = _reference(ends, REFERENCE_SHARE * popsTol, problem.prd)
+    n_ref = _reference(ends, REFERENCE_SHARE * popsTol, problem.prd, solve_scattering)
     solves: list[SolveRecord] = []
     budget = float("inf")
     for end in ends:
@@ -248,13 +253,13 @@ def _solve(
     return _End(entry, ctx, result)
 
 
-def _reference(ends: Sequence[_End], tolerance: float, prd: bool) -> list[Array] | None:
+def _reference(
+    ends: Sequence[_End], tolerance: float, prd: bool, solve_scattering: bool
+) -> list[Array] | None:
     """Return MALI's equilibrium, or else that which the best of the other solves leads to."""
     mali, *others = ends
     if mali.result.converged:
-        n_ref = mali_equilibrium(
-            mali.ctx, tolerance, prd, solve_scattering=mali.entry == "mali_scattering"
-        )
+        n_ref = mali_equilibrium(mali.ctx, tolerance, prd, solve_scattering=solve_scattering)
         if n_ref is not None:
             return n_ref
     best = min(

@@ -329,9 +329,8 @@ class Adapter:
 
     def valid(self) -> bool:
         """Whether every population is finite and positive, and the electron density as well."""
-        # A population that is not a number fails every comparison.
-        return all(a.n.min() > 0.0 and a.n.max() < np.inf for a in self._atoms) and (
-            not self.conserves_charge or bool(np.all(_physical(self.ctx.atmos.ne)))
+        return all(_physical(a.n).all() for a in self._atoms) and (
+            not self.conserves_charge or bool(_physical(self.ctx.atmos.ne).all())
         )
 
     def in_lte(self, block: Block) -> bool:
@@ -823,7 +822,7 @@ class Adapter:
 
 
 def _physical(values: Array) -> npt.NDArray[np.bool_]:
-    """Return where densities are positive and finite."""
+    """Return where densities are positive and finite; what is not a number is neither."""
     found: npt.NDArray[np.bool_] = (values > 0.0) & (values < np.inf)
     return found
 

@@ -56,7 +56,7 @@ def test_where_mali_does_not_converge_the_reference_is_confirmed_from_another_so
 
 def test_with_many_levels_mali_has_the_scattering_solved():
     """Alone it is slow there; its own equilibrium is the reference nevertheless."""
-    solves, known = run(random_atoms(20003))
+    solves, known = run(random_atoms(20003), solve_scattering=True)
     assert known
     mali, ours = solves
     assert mali.entry == "mali_scattering" and mali.converged and mali.error < 1e-3
@@ -118,7 +118,9 @@ def test_problems_are_taken_in_order_and_adversarial_policies_in_turn():
 
 def test_atoms_with_many_levels_are_those_of_the_seed(monkeypatch):
     solved = []
-    monkeypatch.setattr(robustness, "run", lambda problem, *_: solved.append(problem) or ([], True))
+    monkeypatch.setattr(
+        robustness, "run", lambda problem, *_, **__: solved.append(problem) or ([], True)
+    )
     list(soak(family="atoms", seed=2, adversarial=()).over([0, 6]))
     assert solved == [random_atoms(20000), random_atoms(20006)]
 

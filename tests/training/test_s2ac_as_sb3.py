@@ -37,7 +37,7 @@ def pendulum():
 
 def learner(sampler, env=None, **more):
     settings = {
-        "learning_starts": 8, "batch_size": 8, "buffer_size": 200, "seed": 0, "device": "cpu",
+        "learning_starts": 8, "batch_size": 8, "buffer_size": 20, "seed": 0, "device": "cpu",
         "policy_kwargs": {"net_arch": [8]}, "sampler": sampler, **more,
     }  # fmt: skip
     return S2AC("MlpPolicy", pendulum() if env is None else env, **settings)

@@ -39,7 +39,7 @@ class Amounts:
 
 
 def amounts(number: int) -> Amounts:
-    """Return how so many problems are divided: a fifth is of every group, a tenth redistributes."""
+    """Return how so many problems are divided: most are coarse lines, fewest redistribute."""
     fine, redistribution, plane = number // 5, number // 10, number // 5
     levels = max(number // 5, 1)
     coarse = number - fine - redistribution - levels - plane

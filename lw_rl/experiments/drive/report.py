@@ -7,7 +7,7 @@ import numpy as np
 from ...benchmark.tables import markdown_table
 from ...files import Json
 from .problems import GROUPS
-from .study import TRANSFERS_FROM
+from .study import TRANSFERS_FROM, transferred
 
 __all__ = ["markdown", "wins"]
 
@@ -53,7 +53,7 @@ def _transfer(tests: Json, groups: list[str]) -> list[str]:
     """Return the table of what was trained on one group only, on the others."""
     others = [g for g in groups if g != TRANSFERS_FROM]
     rows = [
-        [_NAMES[name], *(_cell(tests[f"{name} on coarse lines"][g]) for g in others)]
+        [_NAMES[name], *(_cell(tests[transferred(name)][g]) for g in others)]
         for name in _TRANSFERRED
     ]
     return [

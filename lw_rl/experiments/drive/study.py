@@ -36,6 +36,11 @@ TRANSFERS_FROM = "coarse"
 Watch = Callable[[str], None]
 
 
+def transferred(name: str) -> str:
+    """Return what a learner is called that was trained on one group only."""
+    return f"{name} on {TRANSFERS_FROM} lines"
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a study is made of.
@@ -131,11 +136,11 @@ def run(settings: Settings, out: Path, command: str, watch: Watch = lambda what:
         choosers[f"tree without {part}"] = [_Masked(tree(seen * mask, costs), mask)]
     coarse = np.array([g == TRANSFERS_FROM for g in train.groups])
     seen_coarse, costs_coarse = seen[coarse], costs[coarse]
-    choosers["fixed on coarse lines"] = [fixed(seen_coarse, costs_coarse)]
-    choosers["bandit on coarse lines"] = [
+    choosers[transferred("fixed")] = [fixed(seen_coarse, costs_coarse)]
+    choosers[transferred("bandit")] = [
         bandit(seen_coarse, costs_coarse, costs_coarse.size, s) for s in range(settings.seeds)
     ]
-    choosers["tree on coarse lines"] = [tree(seen_coarse, costs_coarse)]
+    choosers[transferred("tree")] = [tree(seen_coarse, costs_coarse)]
     drivers, curves, spent = _drivers(settings, train, train.learning, out / "sac", watch)
     coarse_drivers, *_ = _drivers(settings, train, train.on_coarse, out / "sac_on_coarse", watch)
     sampled = _sampled_drivers(settings, train, out / "s2ac", watch)
@@ -147,7 +152,7 @@ def run(settings: Settings, out: Path, command: str, watch: Watch = lambda what:
         unseen.save()
     for name, several_drivers in (
         ("sac", drivers),
-        ("sac on coarse lines", coarse_drivers),
+        (transferred("sac"), coarse_drivers),
         ("s2ac", sampled),
     ):
         watch(f"unseen problems: {name}")
