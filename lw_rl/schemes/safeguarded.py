@@ -4,11 +4,13 @@
 every positive start where its amplification matrix has a spectral radius below one, as for a
 monotone formal solver at fixed opacity (a regular splitting of an M-matrix: Varga 1962, Matrix
 Iterative Analysis, th. 3.29); for the nonlinear problem that is the hypothesis. A step that raises
-the residual over `growth` times the best is undone, to the state of the best residual; a scheme is
-asked while the budget lasts, or after plain steps have earned another try, for longer each time. So
-the tolerance is met, or there are ever more plain steps in a row. No property of the wrapped scheme
-is used. (Accelerated steps can lead to where the host's limiter makes plain steps go round in
-circles: that is beyond the hypothesis.)
+the residual over `growth` times that of the state *kept* is undone, to that state: the one after the
+last plain step, or a better one that a scheme has found since, so that what plain steps made is not
+thrown away where their residual must rise before it falls. A scheme is asked while the budget
+lasts, or after plain steps have earned another try, for longer each time. So the tolerance is met,
+or there are ever more plain steps in a row. No property of the wrapped scheme is used. (Accelerated
+steps can lead to where the host's limiter makes plain steps go round in circles: that is beyond the
+hypothesis.)
 
 **It costs what its budget allows.** A formal solution is *earned* if it is a plain step, or if the
 residual has clearly fallen since the last earned one; all others are *fruitless*, no more than
@@ -73,8 +75,9 @@ class SafeguardState:
         Plain steps to be made before the scheme is asked again; infinite for good.
     origin : Snapshot or None
         The context as the host would have begun, or after its first plain step.
-    best : tuple of Snapshot and float, or None
-        The context after the plain update of the smallest residual so far, and that residual.
+    kept : tuple of Snapshot and float, or None
+        The context to go back to, and its residual: that after the plain update of the last plain
+        step, or of an accelerated one since with a residual that is no larger.
     """
 
     adapter: Adapter
@@ -85,7 +88,7 @@ class SafeguardState:
     last: Step = field(default_factory=lambda: Step(None, estimate=1.0))
     rest: float = 0
     origin: Snapshot | None = None
-    best: tuple[Snapshot, float] | None = None
+    kept: tuple[Snapshot, float] | None = None
 
     @property
     def plain(self) -> bool:
@@ -98,10 +101,10 @@ class Safeguarded:
     """Undo the steps that make things worse, and replace them by the plain update (MALI).
 
     A step is judged by the residual at the next formal solution. If that is not finite, or more
-    than `growth` times the best so far, populations *and* J go back to what they were after the
-    plain update of the best evaluation. A scheme that is undone, that uses up its budget, or
+    than `growth` times that of the state kept, populations *and* J go back to that one's plain
+    update. A scheme that is undone, that uses up its budget, or
     whose policy fails (raises, or returns what is not an action) hands over to the next
-    of `fallbacks`, which goes on from the best state; the step's note says so. The last, unless it
+    of `fallbacks`, which goes on from there; the step's note says so. The last, unless it
     asks a policy, is not dismissed but rests until plain steps have earned another try.
 
     The error that is reported is never below the change that a plain step would make: a scheme
@@ -112,7 +115,7 @@ class Safeguarded:
     scheme : Scheme
         What to guard.
     growth : float, optional
-        Factor by which an accepted residual may exceed the best one (default: 10; an accelerated
+        Factor by which an accepted residual may exceed that kept (default: 10; an accelerated
         step may raise the fast modes while it removes the slow ones).
     budget : Budget, optional
         What the solve may cost beyond MALI.
@@ -210,13 +213,13 @@ class Safeguarded:
 
     def step(self, evaluation: Evaluation, state: SafeguardState) -> Step:
         """Accept or undo the step before, then propose the next."""
-        size, best = relative(evaluation.residual_norm), math.inf
-        if state.best is not None:
+        size, limit = relative(evaluation.residual_norm), math.inf
+        if state.kept is not None:
             # One that grows from rounding to rounding is not judged.
-            best = self.growth * relative(max(state.best[1], NOISE))
+            limit = self.growth * relative(max(state.kept[1], NOISE))
         # A plain step is never undone, unless it led from a good state to where no step is.
-        spared = state.plain and (evaluation.valid or state.best is None)
-        if not spared and not (evaluation.valid and size <= best):
+        spared = state.plain and (evaluation.valid or state.kept is None)
+        if not spared and not (evaluation.valid and size <= limit):
             step = self._undo(evaluation, state)
         elif not evaluation.valid:
             # A plain step from an unphysical start (populations of zero, say): take the next.
@@ -234,18 +237,18 @@ class Safeguarded:
             state.account.plain(residual)
         else:
             state.account.accelerated(residual)
-        if adapter.valid() and (state.best is None or residual <= state.best[1]):
-            state.best = adapter.snapshot(), residual
+        if adapter.valid() and (state.plain or state.kept is None or residual <= state.kept[1]):
+            state.kept = adapter.snapshot(), residual
             if state.origin is None:
-                state.origin = state.best[0]
+                state.origin = state.kept[0]
         if not adapter.settled:
             # The equations change from step to step: residuals are not comparable.
-            state.best = None
+            state.kept = None
             return Step(None, estimate=estimate)
         note = ""
         if not state.plain and state.account.left(self.budget) < 1.0:
             note = self._give_way(state)
-            if note and state.best is not None and residual > state.best[1]:
+            if note and state.kept is not None and residual > state.kept[1]:
                 return self._go_back(state, note)
         step = self._propose(evaluation, state, estimate)
         if step.y is not None and step.estimate < relative(residual):
@@ -305,13 +308,13 @@ class Safeguarded:
     # ---- going back -----
 
     def _undo(self, evaluation: Evaluation, state: SafeguardState) -> Step:
-        """Go back to the best state, and hand over; the last scheme goes on while it may."""
+        """Go back to the state kept, and hand over; the last scheme goes on while it may."""
         note, spoilt = "", not state.last.accepted
         state.account.undone()
         if not spoilt and self._couples(state) and state.account.left(self.budget) >= 1.0:
             # What the operator of all atoms makes of LTE can be too far off: a plain step helps.
             state.rest = 1
-        elif spoilt or state.best is None or not self._is_last(state):
+        elif spoilt or state.kept is None or not self._is_last(state):
             note = self._hand_over(state, "its step was undone")
         elif state.account.left(self.budget) < 1.0:
             note = self._give_way(state)
@@ -319,15 +322,15 @@ class Safeguarded:
             state.scheme = active.scheme.init(state.adapter, state.history)
         if not evaluation.valid:
             state.last = replace(state.last, estimate=max(state.last.estimate, 1.0))
-        if (spoilt or state.best is None) and state.origin is not None:
+        if (spoilt or state.kept is None) and state.origin is not None:
             # What was restored and has failed in its turn is spoilt in something already.
-            state.best = state.origin, math.inf
+            state.kept = state.origin, math.inf
         return self._go_back(state, note)
 
     @staticmethod
     def _go_back(state: SafeguardState, note: str) -> Step:
-        assert state.best is not None
-        snapshot, residual = state.best
+        assert state.kept is not None
+        snapshot, residual = state.kept
         state.adapter.restore(snapshot)
         state.account.base = residual
         # What is known of the restored state: its error is no less than its residual.
@@ -337,7 +340,7 @@ class Safeguarded:
     def redistribute(self, change: float, profiles: Array, state: SafeguardState) -> Array | None:
         """Note a change of the emission profiles, and accelerate them together with the unknown.
 
-        Residuals before it are of another map: the best one does not count if it is smaller.
+        Residuals before it are of another map: the one kept does not count if it is smaller.
         Returns the unknown of the next formal solution, if that is another one.
 
         Parameters
@@ -350,8 +353,8 @@ class Safeguarded:
             It is updated.
         """
         first = state.history.made == 1
-        if state.best is not None and (first or relative(state.best[1]) < change):
-            state.best, state.account.base = None, max(state.account.base, math.log1p(change))
+        if state.kept is not None and (first or relative(state.kept[1]) < change):
+            state.kept, state.account.base = None, max(state.account.base, math.log1p(change))
         adapter, active = state.adapter, self._active(state)
         coupled = self._couples(state)
         if (adapter.conserves_charge or not adapter.line_sources) and not coupled:

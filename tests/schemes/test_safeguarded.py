@@ -11,10 +11,11 @@ an asterisk hide one another: no single one can be taken out and seen.
 - so does one whose numbers fail: test_a_scheme_whose_numbers_fail_hands_over
 - fruitless steps hand over (`Safeguarded._go_on`): test_no_progress_hands_over
 - and cost no more than the budget: test_a_bad_scheme_costs_no_more_than_its_budget, test_budget
-- the next scheme begins at the best state: test_a_fallback_begins_at_the_best_state
+- the next scheme begins at the state kept: test_a_fallback_begins_at_the_best_state
+- which what plain steps made is (`Safeguarded._go_on`): test_what_plain_steps_made_is_kept
 - the last fallback rests, for longer each time: test_the_last_fallback_rests_and_tries_again
 - a solve in a cycle begins again: test_what_accelerated_steps_led_into_a_cycle_begins_again
-- growth is judged against the best: test_growth_is_judged_against_the_best
+- growth is judged against the state kept: test_growth_is_judged_against_the_best
 - the error reported is at least the plain change: test_a_scheme_that_stands_still_does_not_stop
 - nothing is accelerated during switching: test_switching_is_left_to_plain_steps
 - residuals before the profile moved do not count: test_residuals_of_another_profile_do_not_count
@@ -150,6 +151,20 @@ def test_a_fallback_begins_at_the_best_state(ctx):
         iterate(proxy, 1)
     assert len(proxy.report.records) < 25 and not proxy.report.records[-1].accepted
     np.testing.assert_array_equal(ctx.activeAtoms[0].n, plain.activeAtoms[0].n)
+
+
+def test_what_plain_steps_made_is_kept(ctx):
+    """Their residual may have to rise before it falls: going back goes to the last of them."""
+    adapter, scheme = Adapter(ctx), Safeguarded(Scripted({3: wild}))
+    state = scheme.init(adapter)
+    for rise in (1.0, 2.0, 4.0, 8.0):
+        evaluation = adapter.evaluate()
+        made = adapter.read()
+        step = scheme.step(replace(evaluation, r=np.full_like(evaluation.r, 1e-3 * rise)), state)
+        assert step.accepted
+    adapter.write(step.y)
+    assert not scheme.step(adapter.evaluate(), state).accepted
+    np.testing.assert_allclose(adapter.read(), made, atol=1e-12)
 
 
 def test_a_spoilt_snapshot_gives_way_to_the_first(ctx):
