@@ -64,6 +64,8 @@ class Account:
         The residual at the last earned one.
     rests : int
         How often the scheme in use had to rest.
+    change : float
+        By how much the emission profiles have changed since the last residual, in the logarithm.
     """
 
     earned: float = 0.0
@@ -71,14 +73,27 @@ class Account:
     fruitless: int = 0
     base: float = float("inf")
     rests: int = 0
+    change: float = 0.0
 
     def hand_over(self) -> None:
         """Note that the scheme in use is given up."""
         self.fruitless += self.pending
         self.pending = self.rests = 0
 
+    def redistributed(self, change: float, first: bool) -> None:
+        """Note a relative change of the emission profiles: the next residual is that of another map.
+
+        It counts for no less than the change. Before the `first` one, lines were in complete
+        redistribution, which is another problem.
+        """
+        if first:
+            self.base = float("inf")
+        else:
+            self.change = math.log1p(change)
+
     def plain(self, residual: float) -> None:
         """Note a plain step. An accelerated one before it is judged by what that makes of it."""
+        residual, self.change = max(residual, self.change), 0.0
         if residual > self.base:
             self.fruitless += self.pending
         else:
@@ -89,6 +104,7 @@ class Account:
     def accelerated(self, residual: float) -> None:
         """Note an accelerated step."""
         self.pending += 1
+        residual, self.change = max(residual, self.change), 0.0
         if residual <= _CLEARLY**self.pending * self.base:
             # Plain steps would have taken so many.
             self.earned += self.pending

@@ -23,9 +23,10 @@ steps, than the plain iteration after as many. That is the hypothesis on cost: e
 that never earns (noise, a policy that fails), not for every adversary, since a residual is less
 than an error. ``lw-rl soak`` counts how often it fails.
 
-In partial redistribution and collisional-radiative switching the map changes from step to step:
-residuals before a change of the profile do not count where they are smaller than it, that before
-the first never, and nothing is accelerated before switching has come to its end.
+In partial redistribution and collisional-radiative switching the map changes from step to step. A
+residual counts for no less than the change of the profiles before it, so that profiles which go
+round in circles are no progress; those before the first change do not count, and nothing is
+accelerated before switching has come to its end.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ class SafeguardState:
         The context as the host would have begun, or after its first plain step.
     kept : tuple of Snapshot and float, or None
         The context to go back to, and its residual: that after the plain update of the last plain
-        step, or of an accelerated one since with a residual that is no larger.
+        step, or of an accelerated one since with a residual that is no larger; infinite where that
+        is of other equations. None before the first.
     """
 
     adapter: Adapter
@@ -94,6 +96,11 @@ class SafeguardState:
     def plain(self) -> bool:
         """Whether the last step was the plain update, which is never undone."""
         return self.last.y is None
+
+    def forget_residual(self) -> None:
+        """Keep the state to go back to, but not its residual, which is of other equations."""
+        if self.kept is not None:
+            self.kept = self.kept[0], math.inf
 
 
 @dataclass(frozen=True)
@@ -243,7 +250,7 @@ class Safeguarded:
                 state.origin = state.kept[0]
         if not adapter.settled:
             # The equations change from step to step: residuals are not comparable.
-            state.kept = None
+            state.forget_residual()
             return Step(None, estimate=estimate)
         note = ""
         if not state.plain and state.account.left(self.budget) < 1.0:
@@ -332,7 +339,7 @@ class Safeguarded:
         assert state.kept is not None
         snapshot, residual = state.kept
         state.adapter.restore(snapshot)
-        state.account.base = residual
+        state.account.base, state.account.change = residual, 0.0
         # What is known of the restored state: its error is no less than its residual.
         known = 0.0 if residual == math.inf else relative(residual)
         return Step(None, estimate=max(state.last.estimate, known), accepted=False, note=note)
@@ -354,7 +361,8 @@ class Safeguarded:
         """
         first = state.history.made == 1
         if state.kept is not None and (first or relative(state.kept[1]) < change):
-            state.kept, state.account.base = None, max(state.account.base, math.log1p(change))
+            state.forget_residual()
+        state.account.redistributed(change, first)
         adapter, active = state.adapter, self._active(state)
         coupled = self._couples(state)
         if (adapter.conserves_charge or not adapter.line_sources) and not coupled:

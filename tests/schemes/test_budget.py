@@ -53,6 +53,23 @@ def test_what_a_plain_step_makes_of_accelerated_ones_judges_them():
         assert account.fruitless == fruitless and account.earned == 3.0 - fruitless
 
 
+def test_profiles_that_go_round_in_circles_are_no_progress():
+    account = Account(base=0.1)
+    for _ in range(3):
+        account.redistributed(0.2, first=False)
+        account.accelerated(1e-4)
+    assert (account.earned, account.pending) == (0.0, 3)
+    account.accelerated(1e-4)
+    assert (account.earned, account.pending) == (4.0, 0), "the profiles have not changed since"
+
+
+def test_residuals_in_complete_redistribution_do_not_count():
+    account = Account(base=1e-6)
+    account.redistributed(0.2, first=True)
+    account.accelerated(0.3)
+    assert (account.earned, account.base) == (1.0, 0.3)
+
+
 def test_undone_steps_are_fruitless_and_so_is_what_led_there():
     account = Account(pending=2)
     account.undone()

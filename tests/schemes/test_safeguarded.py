@@ -19,6 +19,7 @@ an asterisk hide one another: no single one can be taken out and seen.
 - the error reported is at least the plain change: test_a_scheme_that_stands_still_does_not_stop
 - nothing is accelerated during switching: test_switching_is_left_to_plain_steps
 - residuals before the profile moved do not count: test_residuals_of_another_profile_do_not_count
+- nor do profiles that go round in circles: test_profiles_that_go_round_in_circles_hand_over
 - a scheme forgets another profile's residuals: test_a_scheme_is_told_of_the_profile_...
 - negative emission hands over: test_negative_emission_hands_over
 - where no residual is a measure it goes on: test_what_explodes_without_a_measure_...
@@ -50,6 +51,7 @@ from lw_rl import atmospheres, atoms
 from lw_rl.benchmark.robustness_problems import HostileProblem
 from lw_rl.host.adapter import Adapter
 from lw_rl.iterate import accelerate, iterate_ctx_rl
+from lw_rl.problems import random_atoms
 from lw_rl.schemes import Anderson, Budget, Mali, Safeguarded, make_scheme
 
 # ---- steps that are undone -----
@@ -279,6 +281,18 @@ def test_a_scheme_is_told_of_the_profile_whatever_its_last_step_was(redistribute
         iterate(proxy, 1)
         proxy.prd_redistribute()
     assert len(scheme.script["told"]) == 3
+
+
+def test_profiles_that_go_round_in_circles_hand_over():
+    """Found by `lw-rl soak`: populations hardly changed, and their profiles by a tenth each time.
+
+    Before the change of the profiles counted, the operator's steps were never fruitless: 278 formal
+    solutions without an end where MALI takes 77.
+    """
+    problem = random_atoms(60422)
+    result = lw_rl.solve(problem.context(), prd=problem.prd, quiet=True, NmaxIter=60)
+    assert result.converged
+    assert any("fruitless steps" in note for note in result.notes)
 
 
 def test_negative_emission_is_left_behind():
