@@ -62,8 +62,8 @@ class Account:
         Those since the last earned one, and those that MALI would not have made.
     base : float
         The residual at the last earned one.
-    rests : int
-        How often the scheme in use had to rest.
+    rests, given_up : int
+        How often a scheme had to rest, and how often one handed over to another.
     change : float
         By how much the emission profiles have changed since the last residual, in the logarithm.
     """
@@ -73,15 +73,17 @@ class Account:
     fruitless: int = 0
     base: float = float("inf")
     rests: int = 0
+    given_up: int = 0
     change: float = 0.0
 
     def hand_over(self) -> None:
         """Note that the scheme in use is given up."""
         self.fruitless += self.pending
-        self.pending = self.rests = 0
+        self.pending = 0
+        self.given_up += 1
 
     def redistributed(self, change: float, first: bool) -> None:
-        """Note a relative change of the emission profiles: the next residual is that of another map.
+        """Note a relative change of the emission profiles: the next residual is another map's.
 
         It counts for no less than the change. Before the `first` one, lines were in complete
         redistribution, which is another problem.

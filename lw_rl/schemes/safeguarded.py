@@ -4,8 +4,8 @@
 every positive start where its amplification matrix has a spectral radius below one, as for a
 monotone formal solver at fixed opacity (a regular splitting of an M-matrix: Varga 1962, Matrix
 Iterative Analysis, th. 3.29); for the nonlinear problem that is the hypothesis. A step that raises
-the residual over `growth` times that of the state *kept* is undone, to that state: the one after the
-last plain step, or a better one that a scheme has found since, so that what plain steps made is not
+the residual over `growth` times that of the state *kept* is undone, to that: the one after the last
+plain step, or a better one that a scheme has found since, so that what plain steps made is not
 thrown away where their residual must rise before it falls. A scheme is asked while the budget
 lasts, or after plain steps have earned another try, for longer each time. So the tolerance is met,
 or there are ever more plain steps in a row. No property of the wrapped scheme is used. (Accelerated
@@ -68,29 +68,37 @@ class SafeguardState:
         What was spent.
     active : int
         Index of the scheme in use; past the last one, the plain update.
-    scheme : object
-        That scheme's own state.
+    schemes : dict of int to object
+        The own states of those that have been in use, by index.
     last : Step
         The last step.
     rest : float
-        Plain steps to be made before the scheme is asked again; infinite for good.
+        Plain steps to be made before a scheme is asked again; infinite for good.
     origin : Snapshot or None
         The context as the host would have begun, or after its first plain step.
     kept : tuple of Snapshot and float, or None
         The context to go back to, and its residual: that after the plain update of the last plain
         step, or of an accelerated one since with a residual that is no larger; infinite where that
         is of other equations. None before the first.
+    again : float or None
+        The residual at which the first scheme tries again; None if that is in use, or not known.
     """
 
     adapter: Adapter
     history: History
     account: Account
     active: int
-    scheme: Any
+    schemes: dict[int, Any]
     last: Step = field(default_factory=lambda: Step(None, estimate=1.0))
     rest: float = 0
     origin: Snapshot | None = None
     kept: tuple[Snapshot, float] | None = None
+    again: float | None = None
+
+    @property
+    def scheme(self) -> Any:
+        """The own state of the scheme in use."""
+        return self.schemes[self.active]
 
     @property
     def plain(self) -> bool:
@@ -109,10 +117,12 @@ class Safeguarded:
 
     A step is judged by the residual at the next formal solution. If that is not finite, or more
     than `growth` times that of the state kept, populations *and* J go back to that one's plain
-    update. A scheme that is undone, that uses up its budget, or
-    whose policy fails (raises, or returns what is not an action) hands over to the next
-    of `fallbacks`, which goes on from there; the step's note says so. The last, unless it
-    asks a policy, is not dismissed but rests until plain steps have earned another try.
+    update. A scheme that is undone, that uses up its budget, or whose policy fails (raises, or
+    returns what is not an action) hands over to the next of `fallbacks`, which goes on from there;
+    the step's note says so. The last, unless it asks a policy, is not dismissed but rests until
+    plain steps have earned another try. Where the residual has fallen by `growth` since, the first
+    tries again, as others may have led to where it works; the next time by the square of it, and so
+    on.
 
     The error that is reported is never below the change that a plain step would make: a scheme
     that hardly moves does not stop the iteration.
@@ -203,7 +213,8 @@ class Safeguarded:
             What is known of the solve, which the caller adds to (default: nothing, ever).
         """
         history = History() if history is None else history
-        return SafeguardState(adapter, history, Account(), 0, self.scheme.init(adapter, history))
+        begun = {0: self.scheme.init(adapter, history)}
+        return SafeguardState(adapter, history, Account(), 0, begun)
 
     def start(self, y: Array, state: SafeguardState) -> Array | None:
         """Return where the guarded scheme begins, or None to begin where the context is."""
@@ -257,6 +268,8 @@ class Safeguarded:
             note = self._give_way(state)
             if note and state.kept is not None and residual > state.kept[1]:
                 return self._go_back(state, note)
+        if state.active > 0:
+            self._try_again(residual, state)
         step = self._propose(evaluation, state, estimate)
         if step.y is not None and step.estimate < relative(residual):
             # A scheme that hardly moves, or a policy that says so, is no sign of equilibrium.
@@ -301,10 +314,24 @@ class Safeguarded:
         names = [*(s.scheme.name for s in self._schemes), "mali"]
         note = f"{names[state.active]} handed over to {names[state.active + 1]}: {reason}"
         state.account.hand_over()
-        state.active += 1
-        if (active := self._active(state)) is not None:
-            state.scheme = active.scheme.init(state.adapter, state.history)
+        state.again = None
+        self._use(state.active + 1, state, anew=False)
         return note
+
+    def _try_again(self, residual: float, state: SafeguardState) -> None:
+        """Let the first scheme take over where the residual has fallen since it was given up."""
+        if state.again is None:
+            state.again = residual / self.growth**state.account.given_up
+        elif residual <= state.again and state.account.left(self.budget) >= 1.0:
+            state.again, state.rest = None, 0 if state.rest < math.inf else state.rest
+            self._use(0, state)
+
+    def _use(self, active: int, state: SafeguardState, anew: bool = True) -> None:
+        """Use the scheme of an index, which begins anew or goes on with what it knows."""
+        state.active = active
+        used = self._active(state)
+        if used is not None and (anew or active not in state.schemes):
+            state.schemes[active] = used.scheme.init(state.adapter, state.history)
 
     def _couples(self, state: SafeguardState) -> bool:
         """Whether the scheme in use has one operator of all atoms."""
@@ -321,12 +348,13 @@ class Safeguarded:
         if not spoilt and self._couples(state) and state.account.left(self.budget) >= 1.0:
             # What the operator of all atoms makes of LTE can be too far off: a plain step helps.
             state.rest = 1
+            self._use(state.active, state)
         elif spoilt or state.kept is None or not self._is_last(state):
             note = self._hand_over(state, "its step was undone")
         elif state.account.left(self.budget) < 1.0:
             note = self._give_way(state)
-        if not note and (active := self._active(state)) is not None:
-            state.scheme = active.scheme.init(state.adapter, state.history)
+        else:
+            self._use(state.active, state)
         if not evaluation.valid:
             state.last = replace(state.last, estimate=max(state.last.estimate, 1.0))
         if (spoilt or state.kept is None) and state.origin is not None:
