@@ -62,8 +62,10 @@ class Account:
         Those since the last earned one, and those that MALI would not have made.
     base : float
         The residual at the last earned one.
-    rests, given_up : int
-        How often a scheme had to rest, and how often one handed over to another.
+    lowest : float
+        The smallest residual so far.
+    rests : int
+        How often a scheme had to rest.
     change : float
         By how much the emission profiles have changed since the last residual, in the logarithm.
     """
@@ -72,15 +74,14 @@ class Account:
     pending: int = 0
     fruitless: int = 0
     base: float = float("inf")
+    lowest: float = float("inf")
     rests: int = 0
-    given_up: int = 0
     change: float = 0.0
 
     def hand_over(self) -> None:
         """Note that the scheme in use is given up."""
         self.fruitless += self.pending
         self.pending = 0
-        self.given_up += 1
 
     def redistributed(self, change: float, first: bool) -> None:
         """Note a relative change of the emission profiles: the next residual is another map's.
@@ -88,14 +89,13 @@ class Account:
         It counts for no less than the change. Before the `first` one, lines were in complete
         redistribution, which is another problem.
         """
+        self.change = max(self.change, math.log1p(change))
         if first:
             self.base = float("inf")
-        else:
-            self.change = math.log1p(change)
 
     def plain(self, residual: float) -> None:
         """Note a plain step. An accelerated one before it is judged by what that makes of it."""
-        residual, self.change = max(residual, self.change), 0.0
+        residual = self._counted(residual)
         if residual > self.base:
             self.fruitless += self.pending
         else:
@@ -106,11 +106,17 @@ class Account:
     def accelerated(self, residual: float) -> None:
         """Note an accelerated step."""
         self.pending += 1
-        residual, self.change = max(residual, self.change), 0.0
+        residual = self._counted(residual)
         if residual <= _CLEARLY**self.pending * self.base:
             # Plain steps would have taken so many.
             self.earned += self.pending
             self.pending, self.base = 0, residual
+
+    def _counted(self, residual: float) -> float:
+        """Note a residual, and return what it counts for."""
+        self.lowest = min(self.lowest, residual)
+        counted, self.change = max(residual, self.change), 0.0
+        return counted
 
     def error(self, residual: float, last: Step) -> float:
         """Estimate the error from how fast plain steps shrink the residual.

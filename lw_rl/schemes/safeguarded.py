@@ -4,13 +4,12 @@
 every positive start where its amplification matrix has a spectral radius below one, as for a
 monotone formal solver at fixed opacity (a regular splitting of an M-matrix: Varga 1962, Matrix
 Iterative Analysis, th. 3.29); for the nonlinear problem that is the hypothesis. A step that raises
-the residual over `growth` times that of the state *kept* is undone, to that: the one after the last
-plain step, or a better one that a scheme has found since, so that what plain steps made is not
-thrown away where their residual must rise before it falls. A scheme is asked while the budget
-lasts, or after plain steps have earned another try, for longer each time. So the tolerance is met,
-or there are ever more plain steps in a row. No property of the wrapped scheme is used. (Accelerated
-steps can lead to where the host's limiter makes plain steps go round in circles: that is beyond the
-hypothesis.)
+the residual over `growth` times the lowest is undone, to the state *kept*: that after the last
+plain step, which may have to raise residuals first, or a better one that a scheme found since. A
+scheme is asked while the budget lasts, or after plain steps have earned another try, for longer
+each time. So the tolerance is met, or there are ever more plain steps in a row. No property of the
+wrapped scheme is used. (Accelerated steps can lead to where the host's limiter makes plain steps go
+round in circles: that is beyond the hypothesis.)
 
 **It costs what its budget allows.** A formal solution is *earned* if it is a plain step, or if the
 residual has clearly fallen since the last earned one; all others are *fruitless*, no more than
@@ -21,7 +20,8 @@ residual has clearly fallen since the last earned one; all others are *fruitless
 What is earned is at most what MALI takes if an earned state is no further from the stop, in plain
 steps, than the plain iteration after as many. That is the hypothesis on cost: exact for a scheme
 that never earns (noise, a policy that fails), not for every adversary, since a residual is less
-than an error. ``lw-rl soak`` counts how often it fails.
+than an error. ``lw-rl soak`` counts how often it fails. (An operator of all atoms that was given up
+may cost a step or two more in every decade of the residual.)
 
 In partial redistribution and collisional-radiative switching the map changes from step to step. A
 residual counts for no less than the change of the profiles before it, so that profiles which go
@@ -54,6 +54,10 @@ from .coupled import mix
 __all__ = ["SafeguardState", "Safeguarded"]
 
 
+#: An operator of all atoms tries again where the residual has fallen by this factor.
+_FALLEN = 10.0
+
+
 @dataclass
 class SafeguardState:
     """What the safeguard remembers.
@@ -68,8 +72,8 @@ class SafeguardState:
         What was spent.
     active : int
         Index of the scheme in use; past the last one, the plain update.
-    schemes : dict of int to object
-        The own states of those that have been in use, by index.
+    scheme : object
+        That scheme's own state.
     last : Step
         The last step.
     rest : float
@@ -81,24 +85,20 @@ class SafeguardState:
         step, or of an accelerated one since with a residual that is no larger; infinite where that
         is of other equations. None before the first.
     again : float or None
-        The residual at which the first scheme tries again; None if that is in use, or not known.
+        The residual at which an operator of all atoms tries again that was given up, zero where
+        none was; None until the first residual after that.
     """
 
     adapter: Adapter
     history: History
     account: Account
     active: int
-    schemes: dict[int, Any]
+    scheme: Any
     last: Step = field(default_factory=lambda: Step(None, estimate=1.0))
     rest: float = 0
     origin: Snapshot | None = None
     kept: tuple[Snapshot, float] | None = None
-    again: float | None = None
-
-    @property
-    def scheme(self) -> Any:
-        """The own state of the scheme in use."""
-        return self.schemes[self.active]
+    again: float | None = 0.0
 
     @property
     def plain(self) -> bool:
@@ -107,6 +107,7 @@ class SafeguardState:
 
     def forget_residual(self) -> None:
         """Keep the state to go back to, but not its residual, which is of other equations."""
+        self.account.lowest = math.inf
         if self.kept is not None:
             self.kept = self.kept[0], math.inf
 
@@ -116,13 +117,13 @@ class Safeguarded:
     """Undo the steps that make things worse, and replace them by the plain update (MALI).
 
     A step is judged by the residual at the next formal solution. If that is not finite, or more
-    than `growth` times that of the state kept, populations *and* J go back to that one's plain
-    update. A scheme that is undone, that uses up its budget, or whose policy fails (raises, or
-    returns what is not an action) hands over to the next of `fallbacks`, which goes on from there;
-    the step's note says so. The last, unless it asks a policy, is not dismissed but rests until
-    plain steps have earned another try. Where the residual has fallen by `growth` since, the first
-    tries again, as others may have led to where it works; the next time by the square of it, and so
-    on.
+    than `growth` times the lowest, populations *and* J go back to the plain update of the last
+    plain step, or of a better state since. A scheme that is undone, that uses up its budget, or
+    whose policy fails (raises, or returns what is not an action) hands over to the next of
+    `fallbacks`, which goes on from there; the step's note says so. The last, unless it asks a
+    policy, is not dismissed but rests until plain steps have earned another try. An operator of all
+    atoms, whose steps are good only near the solution, tries again where the residual has fallen
+    to a tenth of what it was given up at.
 
     The error that is reported is never below the change that a plain step would make: a scheme
     that hardly moves does not stop the iteration.
@@ -132,7 +133,7 @@ class Safeguarded:
     scheme : Scheme
         What to guard.
     growth : float, optional
-        Factor by which an accepted residual may exceed that kept (default: 10; an accelerated
+        Factor by which an accepted residual may exceed the lowest (default: 10; an accelerated
         step may raise the fast modes while it removes the slow ones).
     budget : Budget, optional
         What the solve may cost beyond MALI.
@@ -213,8 +214,7 @@ class Safeguarded:
             What is known of the solve, which the caller adds to (default: nothing, ever).
         """
         history = History() if history is None else history
-        begun = {0: self.scheme.init(adapter, history)}
-        return SafeguardState(adapter, history, Account(), 0, begun)
+        return SafeguardState(adapter, history, Account(), 0, self.scheme.init(adapter, history))
 
     def start(self, y: Array, state: SafeguardState) -> Array | None:
         """Return where the guarded scheme begins, or None to begin where the context is."""
@@ -234,7 +234,7 @@ class Safeguarded:
         size, limit = relative(evaluation.residual_norm), math.inf
         if state.kept is not None:
             # One that grows from rounding to rounding is not judged.
-            limit = self.growth * relative(max(state.kept[1], NOISE))
+            limit = self.growth * relative(max(state.account.lowest, NOISE))
         # A plain step is never undone, unless it led from a good state to where no step is.
         spared = state.plain and (evaluation.valid or state.kept is None)
         if not spared and not (evaluation.valid and size <= limit):
@@ -269,7 +269,7 @@ class Safeguarded:
             if note and state.kept is not None and residual > state.kept[1]:
                 return self._go_back(state, note)
         if state.active > 0:
-            self._try_again(residual, state)
+            note = note or self._try_again(residual, state)
         step = self._propose(evaluation, state, estimate)
         if step.y is not None and step.estimate < relative(residual):
             # A scheme that hardly moves, or a policy that says so, is no sign of equilibrium.
@@ -314,24 +314,26 @@ class Safeguarded:
         names = [*(s.scheme.name for s in self._schemes), "mali"]
         note = f"{names[state.active]} handed over to {names[state.active + 1]}: {reason}"
         state.account.hand_over()
-        state.again = None
-        self._use(state.active + 1, state, anew=False)
+        if self._couples(state):
+            state.again = None
+        self._use(state.active + 1, state)
         return note
 
-    def _try_again(self, residual: float, state: SafeguardState) -> None:
-        """Let the first scheme take over where the residual has fallen since it was given up."""
+    def _try_again(self, residual: float, state: SafeguardState) -> str:
+        """Let the operator of all atoms take over where the residual has fallen; return a note."""
         if state.again is None:
-            state.again = residual / self.growth**state.account.given_up
-        elif residual <= state.again and state.account.left(self.budget) >= 1.0:
-            state.again, state.rest = None, 0 if state.rest < math.inf else state.rest
+            state.again = residual / _FALLEN
+        elif residual <= state.again and state.rest < math.inf:
+            state.again, state.rest = 0.0, 0
             self._use(0, state)
+            return f"{self.name} tries again"
+        return ""
 
-    def _use(self, active: int, state: SafeguardState, anew: bool = True) -> None:
-        """Use the scheme of an index, which begins anew or goes on with what it knows."""
+    def _use(self, active: int, state: SafeguardState) -> None:
+        """Begin anew with the scheme of an index."""
         state.active = active
-        used = self._active(state)
-        if used is not None and (anew or active not in state.schemes):
-            state.schemes[active] = used.scheme.init(state.adapter, state.history)
+        if (used := self._active(state)) is not None:
+            state.scheme = used.scheme.init(state.adapter, state.history)
 
     def _couples(self, state: SafeguardState) -> bool:
         """Whether the scheme in use has one operator of all atoms."""
@@ -347,14 +349,15 @@ class Safeguarded:
         state.account.undone()
         if not spoilt and self._couples(state) and state.account.left(self.budget) >= 1.0:
             # What the operator of all atoms makes of LTE can be too far off: a plain step helps.
-            state.rest = 1
+            state.rest = max(state.rest, 1)
             self._use(state.active, state)
-        elif spoilt or state.kept is None or not self._is_last(state):
+        elif spoilt or not (state.plain or self._is_last(state)):
             note = self._hand_over(state, "its step was undone")
-        elif state.account.left(self.budget) < 1.0:
-            note = self._give_way(state)
         else:
-            self._use(state.active, state)
+            if state.account.left(self.budget) < 1.0:
+                note = self._give_way(state)
+            if not note:
+                self._use(state.active, state)
         if not evaluation.valid:
             state.last = replace(state.last, estimate=max(state.last.estimate, 1.0))
         if (spoilt or state.kept is None) and state.origin is not None:
@@ -368,6 +371,8 @@ class Safeguarded:
         snapshot, residual = state.kept
         state.adapter.restore(snapshot)
         state.account.base, state.account.change = residual, 0.0
+        if residual == math.inf:
+            state.account.lowest = residual
         # What is known of the restored state: its error is no less than its residual.
         known = 0.0 if residual == math.inf else relative(residual)
         return Step(None, estimate=max(state.last.estimate, known), accepted=False, note=note)

@@ -14,10 +14,11 @@ an asterisk hide one another: no single one can be taken out and seen.
 - the next scheme begins at the state kept: test_a_fallback_begins_at_the_best_state
 - which what plain steps made is (`Safeguarded._go_on`): test_what_plain_steps_made_is_kept
 - the last fallback rests, for longer each time: test_the_last_fallback_rests_and_tries_again
-- the first tries again: test_the_first_scheme_tries_again_nearer_to_the_solution
+- an operator of all atoms tries again: test_an_operator_of_all_atoms_tries_again_nearer_...
 - a solve in a cycle begins again: test_what_accelerated_steps_led_into_a_cycle_begins_again
-- growth is judged against the state kept: test_growth_is_judged_against_the_best
+- growth is judged against the best: test_growth_is_judged_..., test_bad_steps_between_...
 - the error reported is at least the plain change: test_a_scheme_that_stands_still_does_not_stop
+- what the host fails at is not a scheme's fault: test_a_failure_of_the_hosts_is_not_...
 - nothing is accelerated during switching: test_switching_is_left_to_plain_steps
 - residuals before the profile moved do not count: test_residuals_of_another_profile_do_not_count
 - nor do profiles that go round in circles: test_profiles_that_go_round_in_circles_hand_over
@@ -49,6 +50,7 @@ from solver_helpers import Scripted, drive, flaky, iterate, stand_still, wild
 
 import lw_rl
 from lw_rl import atmospheres, atoms
+from lw_rl.benchmark.reference import true_error
 from lw_rl.benchmark.robustness_problems import HostileProblem
 from lw_rl.host.adapter import Adapter
 from lw_rl.iterate import accelerate, iterate_ctx_rl
@@ -100,13 +102,23 @@ def test_growth_is_judged_against_the_best(ctx):
         assert record.accepted == (record.residual <= np.log1p(1.5 * np.expm1(before)))
 
 
+def test_bad_steps_between_plain_ones_do_not_add_up(ctx, converged):
+    """Each is within the limit beside the plain step before, and leads away from the solution."""
+    solution = Adapter(copy.deepcopy(converged)).read()
+    drive(ctx, "mali", 60)
+    away = {k: (lambda e: solution + 7.5 * (e.y - solution)) for k in range(3, 60, 4)}
+    proxy = drive(ctx, Safeguarded(Scripted(away), fallbacks=(), budget=Budget(99.0)), 60)
+    assert proxy.report.rejected
+    residuals = [r.residual for r in proxy.report.records if r.accepted]
+    assert max(residuals) < 10.0 * residuals[0]
+
+
 # ---- handing over -----
 
 
 def test_rejections_hand_over(ctx, reference):
     proxy = drive(ctx, Safeguarded(Scripted({"always": wild})), 40)
-    # Once, and where the residual has fallen by 10, 100 and 1,000 since.
-    assert proxy.report.rejected <= 5
+    assert proxy.report.rejected == 1
     assert proxy.report.steps_by["anderson"] > 20
     assert "scripted handed over to anderson: its step was undone" in proxy.report.notes[0]
     assert error(ctx, reference) < 1e-6
@@ -123,9 +135,8 @@ def test_a_fallback_that_is_no_better_rests(ctx, reference):
 
 def test_no_progress_hands_over(ctx, reference):
     """A scheme that goes nowhere, without ever making it much worse."""
-    proxy = drive(ctx, Safeguarded(Scripted({"always": stand_still})), 50)
-    by = [r.by for r in proxy.report.records]
-    assert by.index("anderson") <= 6, "five fruitless steps and the first"
+    proxy = drive(ctx, Safeguarded(Scripted({"always": stand_still})), 40)
+    assert proxy.report.steps_by["scripted"] <= 6, "five fruitless steps and the first"
     assert "handed over to anderson: 5 fruitless steps" in proxy.report.notes[0]
     assert error(ctx, reference) < 1e-6
 
@@ -211,8 +222,7 @@ def test_a_scheme_that_stands_still_does_not_stop(ctx, reference):
 def test_the_last_fallback_rests_and_tries_again(ctx):
     """It is not dismissed: plain steps earn it another try, and later twice as many."""
     still = Scripted({"always": stand_still}, name="still")
-    fails = Scripted({"always": lambda e: e.y[:3]})
-    guarded = Safeguarded(fails, fallbacks=(still,), budget=Budget(1.0))
+    guarded = Safeguarded(Scripted({0: lambda e: e.y[:3]}), fallbacks=(still,), budget=Budget(1.0))
     proxy = drive(ctx, guarded, 100)
     by = [r.by for r in proxy.report.records]
     assert set(by) == {"still", "mali"}
@@ -222,16 +232,16 @@ def test_the_last_fallback_rests_and_tries_again(ctx):
     assert not proxy.report.rejected
 
 
-def test_the_first_scheme_tries_again_nearer_to_the_solution(ctx):
-    """Others may have led to where it works: it does so from a tenth of the residual on."""
-    first = Scripted({0: lambda e: e.y[:3]}, name="first")
-    report = drive(ctx, Safeguarded(first), 40).report
-    (handed_over,) = (k for k, r in enumerate(report.records) if r.note)
-    again = next(k for k, r in enumerate(report.records) if r.by == "first")
-    assert handed_over < again
-    assert {r.by for r in report.records[handed_over:again]} == {"anderson"}
-    residuals = [r.residual for r in report.records]
-    assert residuals[again] <= residuals[handed_over + 1] / 10.0 < residuals[again - 1]
+def test_an_operator_of_all_atoms_tries_again_nearer_to_the_solution():
+    """Found by `lw-rl soak`: MALI led to where it works, and was 6 times wrong when it stopped."""
+    ctx = random_atoms(60563).context()
+    result = lw_rl.solve(ctx, quiet=True)
+    by = [r.by for r in result.records]
+    assert by.index("mali") < len(by) - 1 - by[::-1].index("nonlocal")
+    assert any("depthwise tries again" in note for note in result.notes)
+    n = Adapter(ctx).populations()
+    assert lw_rl.solve(ctx, quiet=True, popsTol=1e-6).converged
+    assert true_error(n, Adapter(ctx).populations()) < 1e-3
 
 
 def default(**settings):
@@ -258,6 +268,16 @@ def test_switching_is_left_to_plain_steps(monkeypatch):
     assert result.Nformal < 0.8 * solve(problem, "mali").Nformal
     monkeypatch.setattr(Adapter, "settled", True)
     assert solve(problem, NmaxIter=300).Nformal > result.Nformal
+
+
+def test_a_failure_of_the_hosts_is_not_the_schemes():
+    """During switching, say, when no scheme has been asked yet."""
+    problem = HostileProblem(1, 567)
+    proxy = accelerate(flaky(problem.context(), lambda k: k == 3))
+    while not proxy.adapter.settled:
+        iterate(proxy, 1)
+    assert proxy.report.rejected == 1
+    assert not any("handed over" in note for note in proxy.report.notes)
 
 
 @pytest.fixture(scope="module")
