@@ -133,6 +133,12 @@ class Account:
         self.fruitless += self.pending + 1
         self.pending = 0
 
+    def back(self, residual: float) -> None:
+        """Note that the context is what it was at a residual, infinite if that is not known."""
+        self.base, self.change = residual, 0.0
+        if residual == math.inf:
+            self.lowest = residual
+
     def left(self, budget: Budget) -> float:
         """Return what is left of a budget."""
         return budget.left(self.earned, self.fruitless + self.pending)

@@ -15,11 +15,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..arrays import Array
-from ..certificate.history import Iteration
+from ..certificate.history import History, Iteration
 from ..extrapolation import least_residual
+from ..host.adapter import Adapter
 from ..norms import largest
 
-__all__ = ["mix"]
+__all__ = ["mix", "mix_with_profiles"]
 
 #: The profile's change follows from that of the unknown: their differences are all but parallel.
 _CUTOFF = 1e-8
@@ -58,6 +59,40 @@ def mix(iterations: Sequence[Iteration], N: int) -> Array | None:
     within = np.maximum(image[N:], 0.0) / np.maximum(-away[N:], 1e-300)
     mixed: Array = image + min(1.0, float(within.min())) * away
     return mixed
+
+
+def mix_with_profiles(adapter: Adapter, history: History, by: str, profiles: Array) -> Array | None:
+    """Combine the last iterations of unknown and emission profiles, in the context.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        Access to the context, after an accelerated step and the iteration of the profiles.
+    history : History
+        It is told of the iteration.
+    by : str
+        Which scheme made the step.
+    profiles : Array
+        The emission profiles before, shape [Nprofile].
+
+    Returns
+    -------
+    y : Array or None
+        The unknown of the next formal solution; None if it is not another one.
+    """
+    image = adapter.profiles()
+    if not image.size:
+        return None
+    y = history.last.evaluation.y
+    before, after = np.append(y, profiles), np.append(adapter.read(), image)
+    history.iterated(Iteration(by, before, after))
+    mixed = mix(history.iterations(), len(y))
+    if mixed is None:
+        return None
+    # In this order: whatever an interrupt leaves, populations are positive and sum to nTotal.
+    adapter.write_profiles(mixed[len(y) :])
+    adapter.write(mixed[: len(y)])
+    return mixed[: len(y)]
 
 
 def _of_one_problem(iterations: Sequence[Iteration], N: int) -> list[Iteration]:

@@ -21,7 +21,7 @@ What is earned is at most what MALI takes if an earned state is no further from 
 steps, than the plain iteration after as many. That is the hypothesis on cost: exact for a scheme
 that never earns (noise, a policy that fails), not for every adversary, since a residual is less
 than an error. ``lw-rl soak`` counts how often it fails. (An operator of all atoms that was given up
-may cost a step or two more in every decade of the residual.)
+may cost a step or two more for every factor `growth` of the residual.)
 
 In partial redistribution and collisional-radiative switching the map changes from step to step. A
 residual counts for no less than the change of the profiles before it, so that profiles which go
@@ -40,7 +40,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..certificate.history import NOISE, History, Iteration
+from ..certificate.history import NOISE, History
 from ..errors import PolicyOutputError
 from ..host.adapter import Adapter
 from ..host.state import Block, Evaluation, Snapshot
@@ -49,13 +49,9 @@ from ..operator.base import EquilibriumOperator
 from .anderson import Anderson
 from .base import Scheme, Step, WithAbilities, with_abilities
 from .budget import Account, Budget
-from .coupled import mix
+from .coupled import mix_with_profiles
 
 __all__ = ["SafeguardState", "Safeguarded"]
-
-
-#: An operator of all atoms tries again where the residual has fallen by this factor.
-_FALLEN = 10.0
 
 
 @dataclass
@@ -81,12 +77,11 @@ class SafeguardState:
     origin : Snapshot or None
         The context as the host would have begun, or after its first plain step.
     kept : tuple of Snapshot and float, or None
-        The context to go back to, and its residual: that after the plain update of the last plain
-        step, or of an accelerated one since with a residual that is no larger; infinite where that
-        is of other equations. None before the first.
+        The context to go back to, after the last plain step or an accelerated one since with a
+        residual that is no larger, and its residual, infinite where that is of other equations.
     again : float or None
-        The residual at which an operator of all atoms tries again that was given up, zero where
-        none was; None until the first residual after that.
+        Residual at which an operator of all atoms tries again that was given up, zero where none
+        was; None until it is known.
     """
 
     adapter: Adapter
@@ -123,7 +118,7 @@ class Safeguarded:
     `fallbacks`, which goes on from there; the step's note says so. The last, unless it asks a
     policy, is not dismissed but rests until plain steps have earned another try. An operator of all
     atoms, whose steps are good only near the solution, tries again where the residual has fallen
-    to a tenth of what it was given up at.
+    by `growth` since it was given up.
 
     The error that is reported is never below the change that a plain step would make: a scheme
     that hardly moves does not stop the iteration.
@@ -231,13 +226,11 @@ class Safeguarded:
 
     def step(self, evaluation: Evaluation, state: SafeguardState) -> Step:
         """Accept or undo the step before, then propose the next."""
-        size, limit = relative(evaluation.residual_norm), math.inf
-        if state.kept is not None:
-            # One that grows from rounding to rounding is not judged.
-            limit = self.growth * relative(max(state.account.lowest, NOISE))
+        # One that grows from rounding to rounding is not judged.
+        limit = self.growth * relative(max(state.account.lowest, NOISE))
         # A plain step is never undone, unless it led from a good state to where no step is.
         spared = state.plain and (evaluation.valid or state.kept is None)
-        if not spared and not (evaluation.valid and size <= limit):
+        if not spared and not (evaluation.valid and relative(evaluation.residual_norm) <= limit):
             step = self._undo(evaluation, state)
         elif not evaluation.valid:
             # A plain step from an unphysical start (populations of zero, say): take the next.
@@ -251,10 +244,7 @@ class Safeguarded:
         """Note an accepted evaluation and propose the next step."""
         residual, adapter = evaluation.residual_norm, state.adapter
         estimate = state.account.error(residual, state.last)
-        if state.plain:
-            state.account.plain(residual)
-        else:
-            state.account.accelerated(residual)
+        (state.account.plain if state.plain else state.account.accelerated)(residual)
         if adapter.valid() and (state.plain or state.kept is None or residual <= state.kept[1]):
             state.kept = adapter.snapshot(), residual
             if state.origin is None:
@@ -268,8 +258,7 @@ class Safeguarded:
             note = self._give_way(state)
             if note and state.kept is not None and residual > state.kept[1]:
                 return self._go_back(state, note)
-        if state.active > 0:
-            note = note or self._try_again(residual, state)
+        note = note or self._try_again(residual, state)
         step = self._propose(evaluation, state, estimate)
         if step.y is not None and step.estimate < relative(residual):
             # A scheme that hardly moves, or a policy that says so, is no sign of equilibrium.
@@ -314,16 +303,15 @@ class Safeguarded:
         names = [*(s.scheme.name for s in self._schemes), "mali"]
         note = f"{names[state.active]} handed over to {names[state.active + 1]}: {reason}"
         state.account.hand_over()
-        if self._couples(state):
-            state.again = None
+        state.again = None if self._couples(state) else state.again
         self._use(state.active + 1, state)
         return note
 
     def _try_again(self, residual: float, state: SafeguardState) -> str:
         """Let the operator of all atoms take over where the residual has fallen; return a note."""
         if state.again is None:
-            state.again = residual / _FALLEN
-        elif residual <= state.again and state.rest < math.inf:
+            state.again = residual / self.growth
+        elif 0.0 < residual <= state.again and state.rest < math.inf:
             state.again, state.rest = 0.0, 0
             self._use(0, state)
             return f"{self.name} tries again"
@@ -341,23 +329,20 @@ class Safeguarded:
         couples = None if active is None else active.couples_atoms
         return couples is not None and couples.couples(state.scheme)
 
-    # ---- going back -----
-
     def _undo(self, evaluation: Evaluation, state: SafeguardState) -> Step:
         """Go back to the state kept, and hand over; the last scheme goes on while it may."""
         note, spoilt = "", not state.last.accepted
         state.account.undone()
-        if not spoilt and self._couples(state) and state.account.left(self.budget) >= 1.0:
+        left = state.account.left(self.budget)
+        if not spoilt and self._couples(state) and left >= 1.0:
             # What the operator of all atoms makes of LTE can be too far off: a plain step helps.
             state.rest = max(state.rest, 1)
-            self._use(state.active, state)
         elif spoilt or not (state.plain or self._is_last(state)):
             note = self._hand_over(state, "its step was undone")
-        else:
-            if state.account.left(self.budget) < 1.0:
-                note = self._give_way(state)
-            if not note:
-                self._use(state.active, state)
+        elif left < 1.0:
+            note = self._give_way(state)
+        if not note:
+            self._use(state.active, state)
         if not evaluation.valid:
             state.last = replace(state.last, estimate=max(state.last.estimate, 1.0))
         if (spoilt or state.kept is None) and state.origin is not None:
@@ -370,9 +355,7 @@ class Safeguarded:
         assert state.kept is not None
         snapshot, residual = state.kept
         state.adapter.restore(snapshot)
-        state.account.base, state.account.change = residual, 0.0
-        if residual == math.inf:
-            state.account.lowest = residual
+        state.account.back(residual)
         # What is known of the restored state: its error is no less than its residual.
         known = 0.0 if residual == math.inf else relative(residual)
         return Step(None, estimate=max(state.last.estimate, known), accepted=False, note=note)
@@ -380,8 +363,8 @@ class Safeguarded:
     def redistribute(self, change: float, profiles: Array, state: SafeguardState) -> Array | None:
         """Note a change of the emission profiles, and accelerate them together with the unknown.
 
-        Residuals before it are of another map: the one kept does not count if it is smaller.
-        Returns the unknown of the next formal solution, if that is another one.
+        Residuals before it are of another map: they do not count if they are smaller. Returns the
+        unknown of the next formal solution, if that is another one.
 
         Parameters
         ----------
@@ -397,28 +380,18 @@ class Safeguarded:
             state.forget_residual()
         state.account.redistributed(change, first)
         adapter, active = state.adapter, self._active(state)
-        coupled = self._couples(state)
-        if (adapter.conserves_charge or not adapter.line_sources) and not coupled:
+        alone = adapter.line_sources and not adapter.conserves_charge
+        if not (alone or self._couples(state)):
             # Without an operator nothing would be gained for atoms with more levels, and no
             # estimate of the error of accelerated steps holds.
             state.rest = math.inf
         accelerates = None if active is None else active.accelerates_profiles
         if accelerates is not None:
             accelerates.redistribute(change, state.scheme)
-        plain = state.rest == math.inf or state.plain or accelerates is None
-        image = adapter.profiles()
-        if plain or self.foresees(state) or not image.size or not adapter.valid():
+        accelerated = accelerates is not None and state.rest < math.inf and not state.plain
+        if not accelerated or self.foresees(state) or not adapter.valid():
             return None
-        y = state.history.last.evaluation.y
-        before, after = np.append(y, profiles), np.append(adapter.read(), image)
-        state.history.iterated(Iteration(state.last.by, before, after))
-        mixed = mix(state.history.iterations(), len(y))
-        if mixed is None:
-            return None
-        # In this order: whatever an interrupt leaves, populations are positive and sum to nTotal.
-        adapter.write_profiles(mixed[len(y) :])
-        adapter.write(mixed[: len(y)])
-        return mixed[: len(y)]
+        return mix_with_profiles(adapter, state.history, state.last.by, profiles)
 
 
 def _usable(y_next: Any, y: Array) -> bool:
