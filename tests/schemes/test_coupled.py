@@ -107,7 +107,7 @@ def test_the_error_is_what_was_asked_for(problem, scheme, popsTol):
 
 def test_it_takes_two_thirds_of_the_formal_solutions(flowing, monkeypatch):
     together = lw_rl.solve(copy.deepcopy(flowing), prd=True, popsTol=1e-4, quiet=True)
-    monkeypatch.setattr("lw_rl.schemes.safeguarded.mix", lambda *args: None)
+    monkeypatch.setattr("lw_rl.schemes.coupled.mix", lambda *args: None)
     apart = lw_rl.solve(copy.deepcopy(flowing), prd=True, popsTol=1e-4, quiet=True)
     assert together.converged and together.Nformal <= 2 / 3 * apart.Nformal
 
