@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import tempfile
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,10 @@ def figure_format(path: str | os.PathLike[str]) -> str:
     return _FIGURES[suffix]
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON, whole or not at all."""
-    write_atomically(path, json.dumps(content).encode())
+def write_json(path: Path, content: Mapping[str, Any], readable: bool = False) -> None:
+    """Write JSON, whole or not at all; a line for every value if it is to be read by people."""
+    text = json.dumps(content, indent=1) + "\n" if readable else json.dumps(content)
+    write_atomically(path, text.encode())
 
 
 def plain(value: Any, digits: int | None = 6) -> Any:

@@ -180,4 +180,4 @@ def calibrate_costs(number: int, watch: Callable[[], None], command: str) -> Jso
 
 def write_costs(path: Path, content: Json) -> None:
     """Write a cost file in one step."""
-    write_json(path, content)
+    write_json(path, content, readable=True)

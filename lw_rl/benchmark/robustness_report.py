@@ -11,7 +11,7 @@ import numpy as np
 from rich.table import Table
 
 from ..errors import LwRlError
-from ..files import Json, plain, write_atomically
+from ..files import Json, plain, write_json
 from .robustness import REFERENCE_SHARE
 from .robustness_records import ProblemRecord, SolveRecord
 from .tables import markdown_table, narrow_table
@@ -181,7 +181,7 @@ class Tally:
     def save(self, path: Path, versions: dict[str, str]) -> None:
         """Write the tally in one step."""
         content = {"format": FORMAT, "versions": versions, **self.as_dict()}
-        write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+        write_json(path, content, readable=True)
 
 
 def load(path: Path, arguments: Json) -> Tally:

@@ -24,7 +24,6 @@ is, and is written with what set it.
 from __future__ import annotations
 
 import copy
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -39,7 +38,7 @@ from ..certificate.estimators import by_combination, by_contraction, by_defect, 
 from ..certificate.history import RUN
 from ..certificate.settings import FORMAT, Settings, shipped
 from ..errors import NoReferenceError
-from ..files import Json, versions, write_atomically
+from ..files import Json, versions, write_json
 from ..host.adapter import Adapter
 from ..host.state import Evaluation
 from ..iterate import solve
@@ -324,4 +323,4 @@ class _Stops:
 
 def write(path: Path, content: Json) -> None:
     """Write a settings file in one step."""
-    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+    write_json(path, content, readable=True)

@@ -117,7 +117,7 @@ def bench(
     from ..benchmark.readme import renew, require_blocks
     from ..benchmark.store import Store, default_folder
     from ..benchmark.tables import suite_markdown
-    from ..files import write_atomically
+    from ..files import write_atomically, write_json
 
     used = () if no_policy else policies
     if profile:
@@ -141,7 +141,7 @@ def bench(
         overhead={name: asdict(cost) for name, cost in overheads.items()},
         no_reference=no_reference,
     )  # fmt: skip
-    write_atomically(out / "bench.json", (json.dumps(document, indent=1) + "\n").encode())
+    write_json(out / "bench.json", document, readable=True)
     for suite, measured in results.items():
         save(suite_figure(suite, measured), out / f"{suite}.png")
     if readme is not None:
@@ -171,7 +171,7 @@ def _profile(
     from ..benchmark.profile import measure_profile
     from ..benchmark.profile_report import profile_figure, profile_json, profile_table
     from ..benchmark.report import versions
-    from ..files import write_atomically
+    from ..files import write_json
     from ..schemes import Depthwise, make_policy
 
     schemes: dict[str, Any] = {"default call": "depthwise", "operator alone": "nonlocal"}
@@ -188,7 +188,7 @@ def _profile(
             profiles += measure_profile(problem, schemes, rounds=max(20 * repeats, 1))
             bar.update(task, advance=1)
     document = {"command": command, "versions": versions(), "profiles": profile_json(profiles)}
-    write_atomically(out / "profile.json", (json.dumps(document, indent=1) + "\n").encode())
+    write_json(out / "profile.json", document, readable=True)
     save(profile_figure(profiles), out / "profile.png")
     if as_json:
         click.echo(json.dumps(document["profiles"], indent=2))

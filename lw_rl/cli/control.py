@@ -120,7 +120,7 @@ def control(
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     # Imported late: the help must not wait for torch.
     from ..experiments.max_entropy.experiments import SAMPLERS
-    from ..files import plain, write_atomically
+    from ..files import plain, write_json
 
     require_training()
     from ..training.control import ControlSettings, environment, evaluate, train_control
@@ -163,7 +163,7 @@ def control(
             "cpu_seconds": recorder.rows[-1]["time/cpu"],
         }
     )
-    write_atomically(folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
+    write_json(folder / RESULT, result, readable=True)
     if as_json:
         click.echo(json.dumps(result, indent=2))
         return

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..files import Json, write_atomically
+from ..files import Json, write_json
 from ..policies import actor
 from ..policies.network import Architecture, Network
 from ..policies.observation import NCHANNELS
@@ -171,7 +171,7 @@ def run(
 
 def save(result: Mapping[str, Any], path: Path) -> None:
     """Write a result file."""
-    write_atomically(path, (json.dumps(result, indent=1) + "\n").encode())
+    write_json(path, result, readable=True)
 
 
 def score(policy: Policy | None, problems: Sequence[Validation]) -> Scores:

@@ -12,7 +12,7 @@ from typing import Any
 from ...cube.cluster import policy_id
 from ...cube.source import Source
 from ...cube.synthetic import synthetic_cube
-from ...files import Json, versions, write_atomically
+from ...files import Json, versions, write_json
 from ...policies.base import make_policy
 from . import measure, truth
 from . import parts as experiments
@@ -164,4 +164,4 @@ def run(part: str, plan: Plan, out: Path, command: str, notify: Notify) -> None:
     file = out / "cube_bench.json"
     document = load(file)
     document[part] = {"command": command, "conditions": conditions(part, plan), **found}
-    write_atomically(file, (json.dumps(document, indent=1) + "\n").encode())
+    write_json(file, document, readable=True)
