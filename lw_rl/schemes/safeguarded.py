@@ -244,7 +244,10 @@ class Safeguarded:
         """Note an accepted evaluation and propose the next step."""
         residual, adapter = evaluation.residual_norm, state.adapter
         estimate = state.account.error(residual, state.last)
-        (state.account.plain if state.plain else state.account.accelerated)(residual)
+        if state.plain:
+            state.account.plain(residual)
+        else:
+            state.account.accelerated(residual)
         if adapter.valid() and (state.plain or state.kept is None or residual <= state.kept[1]):
             state.kept = adapter.snapshot(), residual
             if state.origin is None:
@@ -380,8 +383,7 @@ class Safeguarded:
             state.forget_residual()
         state.account.redistributed(change, first)
         adapter, active = state.adapter, self._active(state)
-        alone = adapter.line_sources and not adapter.conserves_charge
-        if not (alone or self._couples(state)):
+        if (adapter.conserves_charge or not adapter.line_sources) and not self._couples(state):
             # Without an operator nothing would be gained for atoms with more levels, and no
             # estimate of the error of accelerated steps holds.
             state.rest = math.inf
