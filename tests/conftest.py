@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lw_rl.host.context import build_context
 from lw_rl.policies.actor import Actor
 from lw_rl.policies.network import Architecture, Network
 from lw_rl.policies.observation import CHANNELS, NCHANNELS, points_to_action
+from lw_rl.processes import one_thread_each
 
 settings.register_profile("lw_rl", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("lw_rl")
@@ -26,6 +28,14 @@ settings.load_profile("lw_rl")
 #: Folders of tests that a solve in one dimension does not go through, or that take long.
 _NOT_QUICK = {"benchmark", "cli", "cube", "envs", "experiments", "training"}
 _LONG_FILES = {"test_concurrency.py", "test_packaging.py", "test_interruptions.py"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give tests that run side by side one thread each: torch's, one per core, wait for others."""
+    if config.getoption("numprocesses", None):
+        stack = ExitStack()
+        stack.enter_context(one_thread_each())
+        config.add_cleanup(stack.close)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ...benchmark.tables import markdown_table
@@ -40,12 +42,11 @@ def _cell(test: Json) -> str:
     return f"{test['ratio']:.2f} ({low:.2f} {mid:.2f} {high:.2f}), p {test['p']:.2g}"
 
 
-def _oracle(train: Json) -> str:
-    """Return the mean cost of the best arm of each problem, by group."""
-    best = np.array(train["best"])
-    of = np.array(train["groups"])
+def _by_group(costs: Sequence[float], groups: Sequence[str]) -> str:
+    """Return mean costs by group."""
+    cost, of = np.array(costs), np.array(groups)
     return "; ".join(
-        f"{label} {best[of == g].mean():.3f}" for g, label in GROUPS.items() if np.any(of == g)
+        f"{label} {cost[of == g].mean():.3f}" for g, label in GROUPS.items() if np.any(of == g)
     )
 
 
@@ -118,7 +119,13 @@ def markdown(result: Json) -> str:
             *chosen,
             "",
             "What perfect choice among the settings searched would cost on the problems of "
-            f"training, of the package's own: {_oracle(result['train'])}.",
+            "training, of the package's own: "
+            f"{_by_group(result['train']['best'], result['train']['groups'])}.",
+            "",
+            "What a perfect correction would cost on the unseen problems, one that costs nothing "
+            "and knows the solution after the cheapest start and its formal solution, of the "
+            "package's own: "
+            f"{_by_group(result['corrected'], [p['group'] for p in result['problems']])}.",
             "",
             f"Training: {sum(s['train'].values())} problems, {result['solves of training']} solves "
             f"in all, {s['steps']} decisions for each of {s['seeds']} seeds, "

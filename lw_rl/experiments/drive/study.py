@@ -20,7 +20,7 @@ from ...policies.drive import NAMES, channels_of, parts
 from ...policies.driver_network import NetworkDriver, load_driver, save_driver
 from ...problems import Problem
 from . import recording
-from .learners import ARMS, PENALTY, Acting, Chooser, Fixed, Random, bandit, fixed, tree
+from .learners import ARMS, PENALTY, Acting, Chooser, Fixed, Random, action, bandit, fixed, tree
 from .problems import Amounts, group_of, problems
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ __all__ = ["Settings", "run"]
 
 #: What counts of an action in the study, and to what it is rounded.
 DIALS, COARSE = ("fidelity", "tolerance", "renew"), 2
+#: How much cheaper the starts are that a perfect correction is tried after.
+_STARTS = (0.0, 0.5, 1.0)
 #: The group that a learner knows whose transfer to the others is measured.
 TRANSFERS_FROM = "coarse"
 
@@ -65,25 +67,33 @@ class Table:
     """Problems, what an environment met on them, and costs over those of the package's setting."""
 
     def __init__(self, groups: dict[str, list[Problem]], path: Path):
+        self.members = groups
         self.problems = [p for members in groups.values() for p in members]
         of = group_of(groups)
         self.groups = [of[p.name] for p in self.problems]
         self.path = path
         self.env = Drive(self.problems, coarse=COARSE, dials=DIALS, decisions=2)
         recording.load(path, self.env)
-        #: The same for a learner, whose episodes are its own; and with one group only.
-        self.learning = self._learning(self.problems)
-        self.on_coarse = self._learning(groups[TRANSFERS_FROM])
+        self._environments = [self.env]
 
-    def _learning(self, problems: list[Problem]) -> Drive:
+    def learning(self, group: str | None = None) -> Drive:
+        """Return an environment for learners, whose episodes are their own.
+
+        Parameters
+        ----------
+        group : str, optional
+            The only one whose problems it has (default: it has all).
+        """
+        problems = self.problems if group is None else self.members[group]
         env = Drive(problems, coarse=COARSE, dials=DIALS, decisions=2, memory=self.env.memory)
         env.kinds = self.env.kinds
+        self._environments.append(env)
         return env
 
     @property
     def solves(self) -> int:
         """Solves that were run."""
-        return self.env.solves + self.learning.solves + self.on_coarse.solves
+        return sum(env.solves for env in self._environments)
 
     def save(self) -> None:
         """Keep what was met."""
@@ -141,9 +151,11 @@ def run(settings: Settings, out: Path, command: str, watch: Watch = lambda what:
         bandit(seen_coarse, costs_coarse, costs_coarse.size, s) for s in range(settings.seeds)
     ]
     choosers[transferred("tree")] = [tree(seen_coarse, costs_coarse)]
-    drivers, curves, spent = _drivers(settings, train, train.learning, out / "sac", watch)
-    coarse_drivers, *_ = _drivers(settings, train, train.on_coarse, out / "sac_on_coarse", watch)
-    sampled = _sampled_drivers(settings, train, out / "s2ac", watch)
+    learning = train.learning()
+    drivers, curves, spent = _drivers(settings, train, learning, out / "sac", watch)
+    on_coarse = train.learning(TRANSFERS_FROM)
+    coarse_drivers, *_ = _drivers(settings, train, on_coarse, out / "sac_on_coarse", watch)
+    sampled = _sampled_drivers(settings, train, learning, out / "s2ac", watch)
     unseen = Table(problems(settings.unseen, True), out / "unseen.json")
     results: Json = {}
     for name, several in choosers.items():
@@ -161,6 +173,8 @@ def run(settings: Settings, out: Path, command: str, watch: Watch = lambda what:
     for part in parts():
         blind = partial(_driven, unseen, drivers[0], mask=_without(part))
         results[f"sac without {part}"] = [_judge(unseen, blind)]
+    watch("unseen problems: perfect corrections")
+    corrected = [_corrected(unseen, k) for k in range(len(unseen.problems))]
     unseen.save()
     content = {
         "command": command,
@@ -182,6 +196,7 @@ def run(settings: Settings, out: Path, command: str, watch: Watch = lambda what:
         "curves": curves,
         "seconds": spent,
         "choices": [_choices(unseen, d) for d in drivers],
+        "corrected": corrected,
         "results": results,
         "tests": _tests(results, unseen.groups),
     }
@@ -246,7 +261,7 @@ def _drivers(
 
 
 def _sampled_drivers(
-    settings: Settings, train: Table, path: Path, watch: Watch
+    settings: Settings, train: Table, env: Drive, path: Path, watch: Watch
 ) -> list[SampledDriver]:
     """Return the drivers of S2AC of all seeds."""
     from ...training.drive import SampledDriver, train_s2ac
@@ -256,7 +271,7 @@ def _sampled_drivers(
         kept = path.with_name(f"{path.name}_{seed}.zip")
         if not kept.is_file():
             watch(f"S2AC, seed {seed}")
-            train_s2ac(train.learning, settings.steps, seed).save(kept)
+            train_s2ac(env, settings.steps, seed).save(kept)
             train.save()
         drivers.append(SampledDriver.load(kept))
     return drivers
@@ -276,6 +291,24 @@ def _driven(table: Table, driver: Acting, k: int, mask: Single | None = None) ->
         seen = observation if mask is None else observation * mask
         observation, *_ = table.env.step(driver.action(seen))
     return table.env.node
+
+
+def _corrected(table: Table, k: int) -> float:
+    """Return the least cost with a learned correction, over that of the package's own setting.
+
+    A correction that is perfect and costs nothing, after the cheapest start, takes one more formal
+    solution, in which it is seen that it is the solution. Where the start is good enough there is
+    nothing to correct.
+    """
+    costs = []
+    for fidelity in _STARTS:
+        for tolerance in _STARTS:
+            table.observation(k)
+            table.env.step(action(fidelity=-fidelity, tolerance=tolerance))
+            node = table.env.node
+            solved = bool(node.ended) and not table.env.is_false(node)
+            costs.append(node.cost + (not solved))
+    return min(costs) / table.arm(k, 0).cost
 
 
 def _by(table: Table, chooser: Chooser, k: int) -> Node:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from lw_rl.experiments.drive.study import read
+import pytest
+
+from lw_rl.experiments.drive.learners import action
+from lw_rl.experiments.drive.study import Table, _corrected, read
+from lw_rl.problems import shipped_problem
 
 
 def test_learners_are_judged_on_the_same_problems(small):
@@ -18,6 +22,22 @@ def test_learners_are_judged_on_the_same_problems(small):
     assert result["tests"]["fixed"]["all"]["ratio"] == 1.0
     assert result["tests"]["fixed"]["all"]["p"] == 1.0
     assert len(result["curves"]) == 2
+    assert len(result["corrected"]) == 3
+
+
+def test_a_perfect_correction_takes_one_more_formal_solution(tmp_path):
+    table = Table({"coarse": [shipped_problem("CaII_K", "FALC", 24)]}, tmp_path / "table.json")
+    package = table.arm(0, 0)
+    cheapest = min(_after_one(table, f, t) for f in (0.0, -0.5, -1.0) for t in (0.0, 0.5, 1.0))
+    assert package.Nformal == 2 and cheapest > 1.0
+    assert _corrected(table, 0) * package.cost == pytest.approx(cheapest + 1.0)
+
+
+def _after_one(table, fidelity, tolerance):
+    table.observation(0)
+    table.env.step(action(fidelity=fidelity, tolerance=tolerance))
+    assert not table.env.node.ended
+    return table.env.node.cost
 
 
 def test_it_goes_on_where_it_was(small):
