@@ -73,11 +73,7 @@ class TwoLevelOperator:
         Mean intensity of background and lower boundary as c^2 J / 2 h nu^3, shape [Nspace].
     regular : bool
         Whether the operator can be inverted.
-    copies_host : bool
-        False: scattering and what is not linear leave more than its first estimate says.
     """
-
-    copies_host = False
 
     def __init__(
         self,
@@ -156,21 +152,30 @@ class TwoLevelOperator:
             operator = again
         return operator
 
+    @property
+    def copies_host(self) -> bool:
+        """Whether it has the host's wavelengths, rays and interpolation between depths."""
+        return self.profile is not None and not self.linear
+
     def settle(self) -> float:
-        """Correct its own solution by the equations that are not linearised, at fixed operator.
+        """Correct its own solution by what is not in its equations, at fixed operator.
+
+        That is what they are linearised in, and light that the background scatters once.
 
         Returns
         -------
         size : float
-            Of the correction, in the logarithm.
+            Of the correction for what is not linear, in the logarithm.
         """
         y = self.start()
         J, self._light = self._mean_intensity(y)
         residual = (1.0 - self._epsilon) * J + self.thermal - np.exp(y)
-        correction = to_log(self.solve(residual) / np.exp(y))
-        size = largest(correction)
+        size = largest(to_log(self.solve(residual) / np.exp(y)))
         if size < _SETTLED:
-            self._start = y + correction
+            if self._light is not None:
+                scattered = self._scattered(self._light - self._B)
+                residual += (1.0 - self._epsilon) * scattered
+            self._start = y + to_log(self.solve(residual) / np.exp(y))
         return size
 
     def relinearised(self, y: Array) -> TwoLevelOperator:
@@ -206,14 +211,18 @@ class TwoLevelOperator:
             Change of the mean intensity as c^2 J / 2 h nu^3, [Nwave, Nspace], at the host's
             wavelengths.
         """
+        iterated = np.exp(y + lambda_residual)
+        scattered = (1.0 - self._epsilon) * self._scattered(change)
+        return lambda_residual + to_log(scattered / iterated)
+
+    def _scattered(self, change: Array) -> Array:
+        """Return the mean intensity of the line that a change of scattered light makes."""
         if self.profile is None:
             light = np.abs(change).max(axis=0)[:, None]
         else:
             # Wavelengths lie symmetrically; those of a line at rest are of one half.
             light = 0.5 * (change + change[::-1])[: self.profile.value.shape[1]].T
-        J = self.geometry.scattered(self.line, self.rays, self._medium, light)
-        iterated = np.exp(y + lambda_residual)
-        return lambda_residual + to_log((1.0 - self._epsilon) * J / iterated)
+        return self.geometry.scattered(self.line, self.rays, self._medium, light)
 
     def solve(self, residual: Array) -> Array:
         """Return the correction of S that removes a residual ``(1 - epsilon) J + epsilon B - S``.

@@ -42,9 +42,11 @@ def test_a_fraction_of_the_formal_solutions_of_others(peer, factor, tolerance, r
 def test_it_is_asked_where_the_operator_leaves_enough_to_do(make_ctx):
     policy = actor.load_shipped("default")
     assert policy.card.asked_after == 0.1
-    solved = lw_rl.solve(make_ctx(), popsTol=1e-6, quiet=True)
+    ctx = make_ctx(atmosphere="FALA")
+    solved = lw_rl.solve(ctx, popsTol=1e-6, quiet=True)
     assert set(solved.steps_by) == {"nonlocal"}, "the operator leaves less than a tenth"
-    solved = lw_rl.solve(make_ctx(), policy=policy.without_limits(), popsTol=1e-6, quiet=True)
+    ctx = make_ctx(atmosphere="FALA")
+    solved = lw_rl.solve(ctx, policy=policy.without_limits(), popsTol=1e-6, quiet=True)
     assert set(solved.steps_by) == {"depthwise"} and not solved.rejected
 
 

@@ -115,6 +115,8 @@ def follow(ctx, scheme, steps):
     driver = Driver(scheme, adapter)
     state = driver.state
     y, ys, made = scheme.start(adapter.read(), state), [], []
+    for block, J in scheme.start_radiation(state).items():
+        adapter.write_line_radiation(block, J)
     for _ in range(steps):
         evaluation = adapter.evaluate(y)
         step = driver.step(evaluation)

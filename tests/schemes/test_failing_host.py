@@ -73,6 +73,7 @@ def test_a_solver_that_keeps_failing_raises(scheme, first, ctx, untrained):
     with pytest.raises(lw.ExplodingMatrixError, match="3 times in a row"):
         iterate_ctx_rl(
             flaky(ctx, lambda k: k >= first, np.nan),
+            popsTol=1e-9,
             quiet=True,
             callback=calls.append,
             **with_policy(scheme, untrained),
