@@ -16,6 +16,7 @@ linearised, and where the equations are smooth the step is a small part of the f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -106,10 +107,11 @@ class DefectCorrection:
 
         None where an atom has no operator, or its operator is not regular.
         """
+        return self._raw(self._lit(evaluation)) if self.complete else None
+
+    def _raw(self, evaluation: Evaluation) -> Array | None:
         if not self.complete or evaluation.lambda_residual is None:
             return None
-        evaluation = self._lit(evaluation)
-        assert evaluation.lambda_residual is not None
         errors = []
         for block in self.blocks:
             y, lambda_residual = evaluation.y[block.span], evaluation.lambda_residual[block.span]
@@ -129,6 +131,17 @@ class DefectCorrection:
         """
         errors = self.errors(evaluation)
         return None if errors is None else _largest(errors, evaluation, plain)
+
+    def of_light(self, evaluation: Evaluation) -> float:
+        """Return by how much light that was scattered since changes the error, at most.
+
+        See `lw_rl.operator.base.lit`. Zero where there is no operator.
+        """
+        lit = self._lit(evaluation)
+        if lit.unlit is None:
+            return 0.0
+        now, then = self._raw(lit), self._raw(replace(lit, lambda_residual=lit.unlit))
+        return 0.0 if now is None or then is None else largest(now - then)
 
     def left(self, before: Evaluation, evaluation: Evaluation) -> float:
         """Return what is left of the error before, at the depth that is worst now.

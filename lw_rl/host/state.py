@@ -279,6 +279,8 @@ class Evaluation:
         residual is of light that belongs to the state.
     note : str
         Where the update is not the host's own, and why.
+    unlit : Array or None
+        The residual before it was made one of light that belongs to the state.
     """
 
     y: Array
@@ -288,6 +290,7 @@ class Evaluation:
     lambda_residual: Array | None = None
     light: Mapping[Block, Array] = field(default_factory=dict)
     note: str = ""
+    unlit: Array | None = None
 
     @property
     def y_plain(self) -> Array:

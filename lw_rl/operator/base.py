@@ -68,14 +68,18 @@ class EquilibriumOperator(Protocol):
         The state that it was linearised around.
     regular : bool
         Whether it can be inverted.
-    copies_host : bool
-        Whether its formal solver is the host's own, to rounding: what it says of the error is
-        believed at the first formal solution.
     """
 
     y: Array | None
     regular: bool
-    copies_host: bool
+
+    @property
+    def copies_host(self) -> bool:
+        """Whether it has the host's formal solver, on its wavelengths and rays.
+
+        What it says of the error is believed at the first formal solution.
+        """
+        ...
 
     def solve(self, residual: Array) -> Array:
         """Return the correction that removes a residual."""
@@ -177,7 +181,7 @@ def lit(evaluation: Evaluation, operators: Mapping[Block, EquilibriumOperator]) 
         if able(operator, KnowsScattering):
             knows = cast(KnowsScattering, operator)
             residual[span] = knows.lit(evaluation.y[span], residual[span], change)
-    return replace(evaluation, lambda_residual=residual, light={})
+    return replace(evaluation, lambda_residual=residual, light={}, unlit=evaluation.lambda_residual)
 
 
 def geometry_for(grid: Grid) -> Plane1D | Plane2D | None:

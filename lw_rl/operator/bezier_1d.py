@@ -225,7 +225,7 @@ def smooth_slopes(step: Array, values: Array) -> tuple[Array, Array]:
 def optical_depths(height: Array, opacity: Array) -> Array:
     """Return the vertical steps of optical depth of an opacity, [Nspace - 1, Nray].
 
-    The opacity is a cubic Bezier curve as well; the steps at the ends, where rays end, are linear.
+    The opacity is a cubic Bezier curve as well, whose derivatives at the ends are slopes.
 
     Parameters
     ----------
@@ -242,15 +242,13 @@ def optical_depths(height: Array, opacity: Array) -> Array:
     before, after = slopes(distance, opacity)
     step = np.empty((N - 1, K))
     for i in range(N - 1):
-        straight = i == 0 or i == N - 2
+        above, below = max(i - 1, 0), min(i + 2, N - 1)
         for k in range(K):
-            bend = 0.0
-            if not straight:
-                change = opacity[i + 1, k] - opacity[i, k]
-                bend += before[i, k] * (opacity[i, k] - opacity[i - 1, k])
-                bend += (after[i, k] - before[i + 1, k]) * change
-                bend -= after[i + 1, k] * (opacity[i + 2, k] - opacity[i + 1, k])
-                bend *= distance[i, k] / 12.0
+            change = opacity[i + 1, k] - opacity[i, k]
+            bend = before[i, k] * (opacity[i, k] - opacity[above, k])
+            bend += (after[i, k] - before[i + 1, k]) * change
+            bend -= after[i + 1, k] * (opacity[below, k] - opacity[i + 1, k])
+            bend *= distance[i, k] / 12.0
             mean = 0.5 * (opacity[i, k] + opacity[i + 1, k])
             step[i, k] = distance[i, k] * (mean + bend)
     return step
@@ -258,7 +256,12 @@ def optical_depths(height: Array, opacity: Array) -> Array:
 
 @_compiled
 def stencils(
-    step: Array, decay: Array, source: Array, monotone: bool, as_host: bool = False
+    step: Array,
+    decay: Array,
+    source: Array,
+    monotone: bool,
+    last: Array | None = None,
+    last_decay: Array | None = None,
 ) -> tuple[Array, Array]:
     """Return what each step adds to the intensity at its end, inward and outward.
 
@@ -270,9 +273,10 @@ def stencils(
         Estimate of the source function around which the limiter is linearised, [Nspace, Nray].
     monotone : bool
         Interpolate linearly instead, whatever the estimate.
-    as_host : bool, optional
-        Take the host's own limiter, and a last step that is linear, as its solver does; else a
-        smooth limiter (default: False).
+    last, last_decay : Array, optional
+        As the host's solver does: the limiter is its own, and the last step of every ray, at the
+        top and at the bottom, is this one, along which the source function is linear, [2, Nray];
+        else the limiter is smooth (default: None).
 
     Returns
     -------
@@ -287,7 +291,37 @@ def stencils(
                 end, begin = linear(step[i - 1, k], decay[i - 1, k])
                 inward[i, 2, k], inward[i, 1, k] = end, begin
                 outward[i - 1, 2, k], outward[i - 1, 3, k] = end, begin
+    else:
+        _add_curves(step, decay, source, last is not None, inward, outward)
+    if last is None or last_decay is None:
         return inward, outward
+    inward[N - 1], outward[0] = 0.0, 0.0
+    for k in range(K):
+        inward[N - 1, 2, k], inward[N - 1, 1, k] = linear(last[1, k], last_decay[1, k])
+        outward[0, 2, k], outward[0, 3, k] = linear(last[0, k], last_decay[0, k])
+    return inward, outward
+
+
+@_compiled
+def ways(decay: Array, last_decay: Array) -> tuple[Array, Array]:
+    """Return what steps leave of light that goes inward and outward, each [Nspace - 1, Nray].
+
+    Parameters
+    ----------
+    decay, last_decay : Array
+        As for :func:`stencils`.
+    """
+    down, up = decay.copy(), decay.copy()
+    down[-1], up[0] = last_decay[1], last_decay[0]
+    return down, up
+
+
+@_compiled
+def _add_curves(
+    step: Array, decay: Array, source: Array, as_host: bool, inward: Array, outward: Array
+) -> None:
+    """Write what :func:`stencils` returns where the source function is a cubic Bezier curve."""
+    N, K = step.shape[0] + 1, step.shape[1]
     before, after = slopes(step, source) if as_host else smooth_slopes(step, source)
     own, upwind, g, d = np.empty(K), np.empty(K), np.empty(K), np.empty(K)
     for i in range(1, N):
@@ -310,18 +344,17 @@ def stencils(
             out[2, k] = own[k] + g[k] * (b_up[k] - a_up[k]) + d[k] * b[k]
             out[3, k] = upwind[k] + g[k] * a_up[k] - d[k] * (b[k] - a[k])
             out[4, k] = -d[k] * a[k]
-    if not as_host:
-        return inward, outward
-    inward[N - 1], outward[0] = 0.0, 0.0
-    for k in range(K):
-        inward[N - 1, 2, k], inward[N - 1, 1, k] = linear(step[N - 2, k], decay[N - 2, k])
-        outward[0, 2, k], outward[0, 3, k] = linear(step[0, k], decay[0, k])
-    return inward, outward
 
 
 @_compiled
 def mean_intensity(
-    inward: Array, outward: Array, decay: Array, weight: Array, source: Array, incident: Array
+    inward: Array,
+    outward: Array,
+    down: Array,
+    up: Array,
+    weight: Array,
+    source: Array,
+    incident: Array,
 ) -> Array:
     """Return the mean intensity of a source function, shape [Nspace].
 
@@ -329,8 +362,8 @@ def mean_intensity(
     ----------
     inward, outward : Array
         From :func:`stencils`, [Nspace, 5, Nray].
-    decay : Array
-        exp(-t) of the steps of optical depth t, [Nspace - 1, Nray].
+    down, up : Array
+        What steps leave of light that goes inward and outward, [Nspace - 1, Nray].
     weight : Array
         Quadrature weights, their sum over rays one, [Nspace, Nray].
     source : Array
@@ -342,7 +375,7 @@ def mean_intensity(
     J, beam = np.zeros(N), np.zeros(K)
     for i in range(1, N):
         for k in range(K):
-            beam[k] *= decay[i - 1, k]
+            beam[k] *= down[i - 1, k]
         for m in range(max(0, REACH - i), min(2 * REACH + 1, N + REACH - i)):
             for k in range(K):
                 beam[k] += inward[i, m, k] * source[i + m - REACH, k]
@@ -354,7 +387,7 @@ def mean_intensity(
     for i in range(N - 1, -1, -1):
         if i < N - 1:
             for k in range(K):
-                beam[k] *= decay[i, k]
+                beam[k] *= up[i, k]
             for m in range(max(0, REACH - i), min(2 * REACH + 1, N + REACH - i)):
                 for k in range(K):
                     beam[k] += outward[i, m, k] * source[i + m - REACH, k]
@@ -367,36 +400,36 @@ def mean_intensity(
 
 @_compiled
 def intensities(
-    inward: Array, outward: Array, decay: Array, source: Array, incident: Array
+    inward: Array, outward: Array, down: Array, up: Array, source: Array, incident: Array
 ) -> tuple[Array, Array]:
     """Return the intensity of light that goes inward and outward, each [Nspace, Nray].
 
     Parameters
     ----------
-    inward, outward, decay, source, incident
+    inward, outward, down, up, source, incident
         As for :func:`mean_intensity`.
     """
     N, K = source.shape
-    down, up = np.zeros((N, K)), np.zeros((N, K))
+    falling, rising = np.zeros((N, K)), np.zeros((N, K))
     for i in range(1, N):
         for k in range(K):
-            down[i, k] = down[i - 1, k] * decay[i - 1, k]
+            falling[i, k] = falling[i - 1, k] * down[i - 1, k]
         for m in range(max(0, REACH - i), min(2 * REACH + 1, N + REACH - i)):
             for k in range(K):
-                down[i, k] += inward[i, m, k] * source[i + m - REACH, k]
-    up[N - 1] = incident
+                falling[i, k] += inward[i, m, k] * source[i + m - REACH, k]
+    rising[N - 1] = incident
     for i in range(N - 2, -1, -1):
         for k in range(K):
-            up[i, k] = up[i + 1, k] * decay[i, k]
+            rising[i, k] = rising[i + 1, k] * up[i, k]
         for m in range(max(0, REACH - i), min(2 * REACH + 1, N + REACH - i)):
             for k in range(K):
-                up[i, k] += outward[i, m, k] * source[i + m - REACH, k]
-    return down, up
+                rising[i, k] += outward[i, m, k] * source[i + m - REACH, k]
+    return falling, rising
 
 
 @_compiled
 def unit_responses(
-    inward: Array, outward: Array, decay: Array, weight: Array, share: Array
+    inward: Array, outward: Array, down: Array, up: Array, weight: Array, share: Array
 ) -> Array:
     """Return the mean intensity at every depth per source function at another, [Nspace, Nspace].
 
@@ -406,14 +439,14 @@ def unit_responses(
 
     Parameters
     ----------
-    inward, outward, decay, weight
+    inward, outward, down, up, weight
         As for :func:`mean_intensity`.
     share : Array
         Part of the rays' source function that a depth's source function makes, [Nspace, Nray].
     """
     of_source = np.zeros((weight.shape[0], weight.shape[0]))
     half = 0.5 * weight
-    for sign, stencil in ((1, inward), (-1, outward)):
+    for sign, stencil, decay in ((1, inward, down), (-1, outward, up)):
         _add_responses(stencil, decay, half, share, sign, of_source)
     return of_source.T
 
@@ -453,7 +486,7 @@ def operators(step: Array, source: Array, mu: Array, weight: Array, monotone: bo
             around[i] = source[i, v]
         decay = np.exp(-along)
         inward, outward = stencils(along, decay, around, monotone)
-        made[v] = unit_responses(inward, outward, decay, weights, share).T
+        made[v] = unit_responses(inward, outward, decay, decay, weights, share).T
     return made
 
 

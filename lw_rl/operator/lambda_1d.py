@@ -22,10 +22,15 @@ from .bezier_1d import (
     optical_depths,
     stencils,
     unit_responses,
+    ways,
 )
 from .line_quadrature import Rays, line_rays, profile_rays
 
 __all__ = ["Medium", "Plane1D"]
+
+#: Scattered light is followed until an order is this share of all of them in the line, and no
+#: further than so many.
+_LAST_ORDER, _MOST_ORDERS = 0.01, 50
 
 
 def _saturation(y: Array, g_ratio: float) -> Array:
@@ -34,11 +39,18 @@ def _saturation(y: Array, g_ratio: float) -> Array:
     return (1.0 - excited) / (1.0 + g_ratio * excited)
 
 
+Steps = tuple[Array, Array, Array, Array]
+"""Steps of optical depth t and exp(-t), [Nspace - 1, Nray], and where rays end, [2, Nray]."""
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def _along_rays(
     height: Array, line: Array, continuum: Array, profile: Array, mu: Array, B: Array, S: Array
-) -> tuple[Array, Array, Array, Array, Array]:
-    """Return steps of optical depth, the line's share, both parts of the source, what enters.
+) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """Return what light meets along rays.
+
+    Steps of optical depth and those at the ends of rays, [2, Nray], the line's share of opacity,
+    source functions of the background alone and of both, and what enters at the last depth.
 
     Parameters
     ----------
@@ -54,7 +66,7 @@ def _along_rays(
     N, K = profile.shape
     total, share = np.empty((N, K)), np.empty((N, K))
     background, source = np.empty((N, K)), np.empty((N, K))
-    incident = np.empty(K)
+    incident, last = np.empty(K), np.empty((2, K))
     for i in range(N):
         for k in range(K):
             own = line[i] * profile[i, k]
@@ -66,34 +78,37 @@ def _along_rays(
     for i in range(N - 1):
         for k in range(K):
             step[i, k] = min(max(step[i, k] / mu[k], THIN), THICK)
+    for side, i in enumerate((0, N - 2)):
+        for k in range(K):
+            mean = 0.5 * (height[i] - height[i + 1]) * (total[i, k] + total[i + 1, k])
+            last[side, k] = min(max(mean / mu[k], THIN), THICK)
     for k in range(K):
         # As the host's, the lower boundary is thermal, with the gradient of B.
-        incident[k] = max(B[N - 1] + (B[N - 1] - B[N - 2]) / step[N - 2, k], 0.0)
-    return step, share, background, source, incident
+        incident[k] = max(B[N - 1] + (B[N - 1] - B[N - 2]) / last[1, k], 0.0)
+    return step, last, share, background, source, incident
 
 
 @njit(cache=True, nogil=True)
-def _swept(
-    step: Array, decay: Array, weight: Array, source: Array, incident: Array, monotone: bool
-) -> Array:
+def _swept(steps: Steps, weight: Array, source: Array, incident: Array, monotone: bool) -> Array:
     """Return the mean intensity of a source function, [Nspace]."""
-    inward, outward = stencils(step, decay, source, monotone, True)
-    return mean_intensity(inward, outward, decay, weight, source, incident)
+    step, decay, last, last_decay = steps
+    inward, outward = stencils(step, decay, source, monotone, last, last_decay)
+    down, up = ways(decay, last_decay)
+    return mean_intensity(inward, outward, down, up, weight, source, incident)
 
 
 @njit(cache=True, nogil=True)
-def _beams(
-    step: Array, decay: Array, source: Array, incident: Array, monotone: bool
-) -> tuple[Array, Array]:
+def _beams(steps: Steps, source: Array, incident: Array, monotone: bool) -> tuple[Array, Array]:
     """Return the intensities inward and outward, each [Nspace, Nray]."""
-    inward, outward = stencils(step, decay, source, monotone, True)
-    return intensities(inward, outward, decay, source, incident)
+    step, decay, last, last_decay = steps
+    inward, outward = stencils(step, decay, source, monotone, last, last_decay)
+    down, up = ways(decay, last_decay)
+    return intensities(inward, outward, down, up, source, incident)
 
 
 @njit(cache=True, nogil=True)
 def _responses(
-    step: Array,
-    decay: Array,
+    steps: Steps,
     weight: Array,
     share: Array,
     background: Array,
@@ -102,50 +117,83 @@ def _responses(
     monotone: bool,
 ) -> tuple[Array, Array]:
     """Return the Lambda operator and the mean intensity of background and lower boundary."""
-    inward, outward = stencils(step, decay, source, monotone, True)
-    Lambda = unit_responses(inward, outward, decay, weight, share)
-    return Lambda, mean_intensity(inward, outward, decay, weight, background, incident)
+    step, decay, last, last_decay = steps
+    inward, outward = stencils(step, decay, source, monotone, last, last_decay)
+    down, up = ways(decay, last_decay)
+    Lambda = unit_responses(inward, outward, down, up, weight, share)
+    return Lambda, mean_intensity(inward, outward, down, up, weight, background, incident)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def _scattered(
-    step: Array, decay: Array, weight: Array, share: Array, albedo: Array, light: Array
-) -> Array:
-    """Return the mean intensity of light that the background scatters, [Nspace].
+    step: Array,
+    decay: Array,
+    weight: Array,
+    mu_weight: Array,
+    share: Array,
+    albedo: Array,
+    light: Array,
+    moving: bool,
+) -> tuple[Array, Array]:
+    """Return the mean intensity of light that the background scatters, and that at wavelengths.
+
+    Of all orders of scattering, until one is :data:`_LAST_ORDER` of their sum in the line.
 
     Parameters
     ----------
     step, decay, weight, share : Array
         Steps of optical depth t, exp(-t), quadrature weights, and the line's share of the opacity.
+    mu_weight : Array
+        Weights of the rays of a wavelength, which lie side by side, [Nray of a wavelength].
     albedo : Array
         Scattering share of the background opacity, [Nspace].
     light : Array
-        What is scattered at every wavelength, [Nspace, Nwave]; rays of a wavelength side by side.
+        What is scattered at every wavelength, [Nspace, Nwave].
+    moving : bool
+        Whether the wavelengths are both halves of the line: light that goes inward sees the mirror
+        images of those that light that goes outward does.
+
+    Returns
+    -------
+    J, J_nu : Array
+        [Nspace] and [Nspace, Nwave].
     """
     N, K = share.shape
-    rays = K // light.shape[1]
+    R, W = mu_weight.size, light.shape[1]
     source, beam, J = np.empty((N, K)), np.zeros(K), np.zeros(N)
-    for i in range(N):
-        for wave in range(light.shape[1]):
-            scattered = albedo[i] * light[i, wave]
-            for k in range(wave * rays, (wave + 1) * rays):
-                source[i, k] = (1.0 - share[i, k]) * scattered
-    for i in range(1, N):
-        seen = 0.0
-        for k in range(K):
-            end, begin = linear(step[i - 1, k], decay[i - 1, k])
-            beam[k] = beam[k] * decay[i - 1, k] + end * source[i, k] + begin * source[i - 1, k]
-            seen += weight[i, k] * beam[k]
-        J[i] = 0.5 * seen
-    beam[:] = 0.0
-    for i in range(N - 2, -1, -1):
-        seen = 0.0
-        for k in range(K):
-            end, begin = linear(step[i, k], decay[i, k])
-            beam[k] = beam[k] * decay[i, k] + end * source[i, k] + begin * source[i + 1, k]
-            seen += weight[i, k] * beam[k]
-        J[i] += 0.5 * seen
-    return J
+    before, order, summed = light.copy(), np.empty((N, W)), np.zeros((N, W))
+    for _ in range(_MOST_ORDERS):
+        order[:] = 0.0
+        seen = np.zeros(N)
+        for inward in (True, False):
+            mirrored = inward and moving
+            for i in range(N):
+                for wave in range(W):
+                    scattered = albedo[i] * before[i, W - 1 - wave if mirrored else wave]
+                    for k in range(wave * R, (wave + 1) * R):
+                        source[i, k] = (1.0 - share[i, k]) * scattered
+            beam[:] = 0.0
+            for at in range(1, N):
+                i = at if inward else N - 1 - at
+                behind, between = (i - 1, i - 1) if inward else (i + 1, i)
+                total = 0.0
+                for k in range(K):
+                    end, begin = linear(step[between, k], decay[between, k])
+                    fresh = end * source[i, k] + begin * source[behind, k]
+                    beam[k] = beam[k] * decay[between, k] + fresh
+                    total += weight[i, k] * beam[k]
+                seen[i] += 0.5 * total
+                for wave in range(W):
+                    mean = 0.0
+                    for m in range(R):
+                        mean += mu_weight[m] * beam[wave * R + m]
+                    order[i, W - 1 - wave if mirrored else wave] += 0.5 * mean
+        J += seen
+        summed += order
+        before[:] = order
+        if not np.abs(seen).max() > _LAST_ORDER * np.abs(J).max():
+            break
+    return J, summed
 
 
 @dataclass(frozen=True)
@@ -183,18 +231,19 @@ class Plane1D:
 
     def _medium(
         self, line: LinePhysics, rays: Rays, y: Array | None
-    ) -> tuple[Array, Array, Array, Array, Array, Array]:
+    ) -> tuple[Steps, Array, Array, Array, Array]:
         """Return what :func:`_along_rays` does, and what is left of light after every step."""
         B = np.exp(line.log_B)
         # Without an estimate atoms are in the lower level.
         S = B if y is None else np.exp(y)
         opacity = line.opacity if y is None else line.opacity * _saturation(y, line.g_ratio)
         continuum = line.opacity * line.background
-        step, share, background, source, incident = _along_rays(
+        step, last, share, background, source, incident = _along_rays(
             self.height, opacity, continuum, rays.profile, rays.mu, B, S
         )
         # numpy's exponential, which treats several numbers together.
-        return step, np.exp(-step), share, background, source, incident
+        steps = step, np.exp(-step), last, np.exp(-last)
+        return steps, share, background, source, incident
 
     def mean_intensity(
         self, line: LinePhysics, rays: Rays, y: Array, linear: bool = False
@@ -212,8 +261,8 @@ class Plane1D:
         linear : bool, optional
             Interpolate linearly between depths (default: False).
         """
-        step, decay, _, _, source, incident = self._medium(line, rays, y)
-        J: Array = _swept(step, decay, rays.weight, source, incident, linear)
+        steps, _, _, source, incident = self._medium(line, rays, y)
+        J: Array = _swept(steps, rays.weight, source, incident, linear)
         return J
 
     def radiation(
@@ -235,16 +284,15 @@ class Plane1D:
         J, J_nu : Array
             As c^2 J / 2 h nu^3, [Nspace] and [Nwave, Nspace].
         """
-        step, decay, _, _, source, incident = self._medium(line, rays, y)
+        steps, _, _, source, incident = self._medium(line, rays, y)
         shape = len(y), -1, profile.mu.size
-        beams = _beams(step, decay, source, incident, linear)
+        beams = _beams(steps, source, incident, linear)
         J: Array = 0.5 * np.einsum("ik,ik->i", rays.weight, beams[0] + beams[1])
         down, up = ((beam.reshape(shape) @ profile.mu_weight).T for beam in beams)
         # Light that goes inward belongs to the mirror images of the wavelengths.
         if len(up) == profile.Nwave:
             return J, 0.5 * (up + down[::-1])
-        half = 0.5 * (up + down)
-        return J, np.concatenate([half, half[: profile.Nwave - len(half)][::-1]])
+        return J, _whole(0.5 * (up + down), profile)
 
     def lambda_operator(
         self, line: LinePhysics, rays: Rays, y: Array | None, linear: bool = False
@@ -268,14 +316,21 @@ class Plane1D:
         medium : Medium
             What light meets, for :meth:`scattered`.
         """
-        step, decay, share, background, source, incident = self._medium(line, rays, y)
+        steps, share, background, source, incident = self._medium(line, rays, y)
         Lambda, known = _responses(
-            step, decay, rays.weight, share, background, source, incident, linear or y is None
+            steps, rays.weight, share, background, source, incident, linear or y is None
         )
-        return Lambda, known, Medium(step, decay, share)
+        return Lambda, known, Medium(*steps[:2], share)
 
-    def scattered(self, line: LinePhysics, rays: Rays, medium: Medium, light: Array) -> Array:
-        """Return a line's mean intensity of light that the background scatters, [Nspace].
+    def scattered(
+        self,
+        line: LinePhysics,
+        rays: Rays,
+        medium: Medium,
+        light: Array,
+        profile: LineProfile | None,
+    ) -> tuple[Array, Array]:
+        """Return a line's mean intensity of light that the background scatters, and that itself.
 
         Parameters
         ----------
@@ -284,9 +339,30 @@ class Plane1D:
         medium : Medium
             Of :meth:`lambda_operator`.
         light : Array
-            What is scattered, [Nspace, Nwave]: of one wavelength the same on all of its rays.
+            What is scattered, as c^2 J / 2 h nu^3, [Nwave, Nspace], at the host's wavelengths.
+        profile : LineProfile or None
+            The line's profile there. None: light is scattered once, all of it like the most that
+            there is.
+
+        Returns
+        -------
+        J, J_nu : Array
+            [Nspace] and, scattered as often as it is, [Nwave, Nspace].
         """
-        J: Array = _scattered(
-            medium.step, medium.decay, rays.weight, medium.share, line.albedo, light
-        )
-        return J
+        moving = profile is not None and profile.value.shape[1] == profile.Nwave
+        if profile is None:
+            scattered, mu_weight = np.abs(light).max(axis=0)[:, None], np.zeros(rays.mu.size)
+        else:
+            # A line at rest is the same on both sides, and wavelengths are those of one of them.
+            both = light if moving else 0.5 * (light + light[::-1])
+            scattered, mu_weight = both[: profile.value.shape[1]].T, profile.mu_weight
+        J, found = _scattered(
+            medium.step, medium.decay, rays.weight, mu_weight, medium.share, line.albedo,
+            np.ascontiguousarray(scattered), moving,
+        )  # fmt: skip
+        return J, found.T if profile is None or moving else _whole(found.T, profile)
+
+
+def _whole(half: Array, profile: LineProfile) -> Array:
+    """Return what is the same on both sides of a line, at all of its wavelengths."""
+    return np.concatenate([half, half[: profile.Nwave - len(half)][::-1]])

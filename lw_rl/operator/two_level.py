@@ -160,7 +160,7 @@ class TwoLevelOperator:
     def settle(self) -> float:
         """Correct its own solution by what is not in its equations, at fixed operator.
 
-        That is what they are linearised in, and light that the background scatters once.
+        That is what they are linearised in, and light that the background scatters.
 
         Returns
         -------
@@ -173,8 +173,9 @@ class TwoLevelOperator:
         size = largest(to_log(self.solve(residual) / np.exp(y)))
         if size < _SETTLED:
             if self._light is not None:
-                scattered = self._scattered(self._light - self._B)
-                residual += (1.0 - self._epsilon) * scattered
+                J, scattered = self._scattered(self._light - self._B)
+                residual += (1.0 - self._epsilon) * J
+                self._light += scattered
             self._start = y + to_log(self.solve(residual) / np.exp(y))
         return size
 
@@ -200,8 +201,8 @@ class TwoLevelOperator:
     def lit(self, y: Array, lambda_residual: Array, change: Array) -> Array:
         """Return the residual of Lambda iteration with scattered light that belongs to the state.
 
-        The host scatters in the background what the formal solution before has left. To first order
-        what that has changed since is scattered here.
+        The host scatters in the background what the formal solution before has left. What that has
+        changed since is scattered here.
 
         Parameters
         ----------
@@ -211,18 +212,13 @@ class TwoLevelOperator:
             Change of the mean intensity as c^2 J / 2 h nu^3, [Nwave, Nspace], at the host's
             wavelengths.
         """
+        J, _ = self._scattered(change)
         iterated = np.exp(y + lambda_residual)
-        scattered = (1.0 - self._epsilon) * self._scattered(change)
-        return lambda_residual + to_log(scattered / iterated)
+        return lambda_residual + to_log((1.0 - self._epsilon) * J / iterated)
 
-    def _scattered(self, change: Array) -> Array:
-        """Return the mean intensity of the line that a change of scattered light makes."""
-        if self.profile is None:
-            light = np.abs(change).max(axis=0)[:, None]
-        else:
-            # Wavelengths lie symmetrically; those of a line at rest are of one half.
-            light = 0.5 * (change + change[::-1])[: self.profile.value.shape[1]].T
-        return self.geometry.scattered(self.line, self.rays, self._medium, light)
+    def _scattered(self, light: Array) -> tuple[Array, Array]:
+        """Return the mean intensity of the line that scattered light makes, and that light."""
+        return self.geometry.scattered(self.line, self.rays, self._medium, light, self.profile)
 
     def solve(self, residual: Array) -> Array:
         """Return the correction of S that removes a residual ``(1 - epsilon) J + epsilon B - S``.

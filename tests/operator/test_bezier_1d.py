@@ -10,6 +10,7 @@ from lw_rl.operator.bezier_1d import (
     mean_intensity,
     stencils,
     unit_responses,
+    ways,
 )
 
 
@@ -72,7 +73,9 @@ def test_what_enters_is_seen_through_what_is_above():
     step, weight = np.full((5, 2), 0.7), np.tile([0.25, 0.75], (6, 1))
     inward, outward = stencils(step, np.exp(-step), np.ones((6, 2)), True)
     incident = np.array([3.0, 4.0])
-    J = mean_intensity(inward, outward, np.exp(-step), weight, np.zeros((6, 2)), incident)
+    J = mean_intensity(
+        inward, outward, np.exp(-step), np.exp(-step), weight, np.zeros((6, 2)), incident
+    )
     through = np.exp(-0.7 * np.arange(5.0, -1.0, -1.0))
     np.testing.assert_allclose(J, 0.5 * through * (0.25 * 3.0 + 0.75 * 4.0), rtol=1e-12)
 
@@ -81,7 +84,7 @@ def test_inside_a_medium_in_equilibrium_half_of_the_sky_is_dark_at_the_top():
     step, weight = np.full((40, 3), 0.5), np.full((41, 3), 1.0 / 3.0)
     one = np.ones((41, 3))
     inward, outward = stencils(step, np.exp(-step), one, False)
-    J = mean_intensity(inward, outward, np.exp(-step), weight, one, np.ones(3))
+    J = mean_intensity(inward, outward, np.exp(-step), np.exp(-step), weight, one, np.ones(3))
     np.testing.assert_allclose(J, 1.0 - 0.5 * np.exp(-0.5 * np.arange(41)), rtol=1e-10)
 
 
@@ -97,17 +100,17 @@ def test_unit_responses_are_the_mean_intensities_of_unit_sources(monotone, N):
     share = rng.uniform(0.1, 1.0, (N, K))
     source = 10.0 ** rng.uniform(-2.0, 0.0, (N, K))
     inward, outward = stencils(step, decay, source, monotone)
-    Lambda = unit_responses(inward, outward, decay, weight, share)
+    Lambda = unit_responses(inward, outward, decay, decay, weight, share)
     for s in range(N):
         unit = np.zeros((N, K))
         unit[s] = share[s]
-        column = mean_intensity(inward, outward, decay, weight, unit, np.zeros(K))
+        column = mean_intensity(inward, outward, decay, decay, weight, unit, np.zeros(K))
         np.testing.assert_allclose(Lambda[:, s], column, rtol=1e-9, atol=1e-130)
     if monotone or N > 3:
         assert (Lambda.min() >= 0.0) == monotone, "cubic interpolation has negative weights"
 
 
-def slow_steps(step, source):
+def slow_steps(step, source, last):
     """Return what each step adds to the intensity at its end, one step after another, in quads.
 
     Control points of the source function by Steffen's derivatives, and the integrals of
@@ -138,7 +141,7 @@ def slow_steps(step, source):
             )
             added[end] = t * np.sum(w * curve * np.exp(-t * x))
     # The last step of a ray is linear.
-    for added, end, begin, t in ((inward, -1, -2, step[-1]), (outward, 0, 1, step[0])):
+    for added, end, begin, t in ((inward, -1, -2, last[1]), (outward, 0, 1, last[0])):
         line = source[end] * (1.0 - x) + source[begin] * x
         added[end] = t * np.sum(w * line * np.exp(-t * x))
     return inward, outward
@@ -152,30 +155,35 @@ def test_two_hundred_random_media_against_slow_integrals():
         step = 10.0 ** rng.uniform(-2.0, 1.0, (N - 1, 1))
         source = np.exp(np.cumsum(rng.normal(0.0, 0.5, (N, 1)), axis=0))
         decay, one, dark = np.exp(-step), np.ones((N, 1)), np.zeros(1)
-        inward, outward = stencils(step, decay, source, False, True)
+        # The last steps, whose opacity is linear as well, are others than those that begin there.
+        last = step[[0, -1]] * rng.uniform(0.8, 1.2, (2, 1))
+        inward, outward = stencils(step, decay, source, False, last, np.exp(-last))
         # What a step adds, to the source function; thin steps are series.
         size = np.maximum(source[1:], source[:-1])[:, 0] * -np.expm1(-step[:, 0])
-        expected = slow_steps(step[:, 0], source[:, 0])
+        expected = slow_steps(step[:, 0], source[:, 0], last[:, 0])
         for added, stencil, ends in zip(
             expected, (inward, outward), (slice(1, None), slice(None, -1)), strict=True
         ):
             found = intensity_added(stencil, source)[:, 0]
             # The closed form loses digits where steps are thin.
-            thick = step[:, 0] > 0.1
+            thick = (step[:, 0] > 0.1) & (last.min() > 0.1)
             difference = np.abs(found - added)[ends] / size
             assert np.max(difference[thick], initial=0.0) < 1e-10
             assert np.max(difference, initial=0.0) < 1e-5
         # Sweeps, step by step, and the matrix.
         J = np.zeros(N)
-        for added, sweep in ((intensity_added(inward, source), range(N)),
-                             (intensity_added(outward, source), range(N - 1, -1, -1))):  # fmt: skip
+        down, up = ways(decay, np.exp(-last))
+        for added, left, sweep in (
+            (intensity_added(inward, source), down, range(N)),
+            (intensity_added(outward, source), up, range(N - 1, -1, -1)),
+        ):
             beam = 0.0
             for n, i in enumerate(sweep):
                 if n > 0:
-                    beam = beam * decay[min(i, i - 1 if sweep.step > 0 else i), 0] + added[i, 0]
+                    beam = beam * left[i - 1 if sweep.step > 0 else i, 0] + added[i, 0]
                 J[i] += 0.5 * beam
-        Lambda = unit_responses(inward, outward, decay, one, one)
-        swept = mean_intensity(inward, outward, decay, one, source, dark)
+        Lambda = unit_responses(inward, outward, down, up, one, one)
+        swept = mean_intensity(inward, outward, down, up, one, source, dark)
         np.testing.assert_allclose(swept, J, rtol=1e-10)
         np.testing.assert_allclose(Lambda @ source[:, 0], J, rtol=1e-10)
 
@@ -187,7 +195,9 @@ def test_mean_intensity_is_linear_at_a_fixed_limiter():
     inward, outward = stencils(step, np.exp(-step), estimate, False)
 
     def J(source, incident):
-        return mean_intensity(inward, outward, np.exp(-step), weight, source, incident)
+        return mean_intensity(
+            inward, outward, np.exp(-step), np.exp(-step), weight, source, incident
+        )
 
     one = np.ones(2)
     np.testing.assert_allclose(

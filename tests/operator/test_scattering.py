@@ -38,8 +38,8 @@ def transfer(height, chi):
     one = np.ones((N, 3))
     decay = np.exp(-step)
     inward, outward = stencils(step, decay, one, True)
-    Lambda = unit_responses(inward, outward, decay, weight, one)
-    below = mean_intensity(inward, outward, decay, weight, 0.0 * one, np.ones(3))
+    Lambda = unit_responses(inward, outward, decay, decay, weight, one)
+    below = mean_intensity(inward, outward, decay, decay, weight, 0.0 * one, np.ones(3))
     return Lambda, below
 
 
