@@ -398,7 +398,7 @@ def _factors(scheme: Safeguarded, state: SafeguardState) -> dict[str, float]:
     settings = shipped()
     step, operators = settings.step, made.operators(state.scheme).values()
     if alone is None:
-        # With the host's own formal solver a step is what the defect correction estimate is.
+        # With the host's formal solver a step is what the defect correction estimate is.
         copied = len(operators) > 0 and all(o.copies_host for o in operators)
         alone = settings.defect if copied else step
     return {

@@ -6,8 +6,9 @@ visited and the operators (`lw_rl.certificate.estimators`):
 
 ``"policy"``, ``"operator"``
     The step to the solution that a policy or an operator proposes is an estimate of the error of
-    the state that it starts from. Of a first formal solution only an operator tells which has the
-    host's own formal solver (`lw_rl.operator.two_level_2d`).
+    the state that it starts from. Of a first formal solution only an operator tells that has the
+    host's formal solver (`copies_host` of `lw_rl.operator.base`), and what light still changes that
+    the background scatters counts whichever way it goes.
 ``"combination"``
     The distance to the combination of the visited states with the smallest residual.
 ``"contraction"``

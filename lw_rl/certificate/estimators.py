@@ -54,9 +54,9 @@ def by_step(history: History, operators: DefectCorrection, settings: Settings) -
     Or the distance to the best combination of visited states, if that is larger; over ``1 - rho``,
     with the contraction `rho` that was observed, of residuals or of such steps. Where populations
     and emission profiles are accelerated together it is such steps of both that count, the larger
-    of two. Of a first formal solution only an operator tells which has the host's own formal
-    solver: the state is its solution, found without the host, and what the host's residual says is
-    the error of both.
+    of two. Of a first formal solution only an operator tells that has the host's formal solver:
+    the state is its solution, found without the host, and what the host's residual says is the
+    error of both.
     """
     last = history.last
     if last.factor is None or (len(history) < 2 and not operators.copies_host):

@@ -5,11 +5,12 @@ MALI inverts the diagonal of A (Olson, Auer and Buchler 1986, JQSRT 35, 431); he
 approximated and inverted, in the spirit of Scharmer (1981, ApJ 249, 720) and Cannon's (1973, ApJ
 185, 621) operator perturbation: on the host's depths, with its way to interpolate source function
 and opacity, and on its own wavelengths and rays where these are known. What is left of an error
-after one such step is what the operator does not know, scattering in the background, and what
-changes with the source function, opacity and the branches of the limiter.
+after one such step is what the operator does not know, how the background differs between
+wavelengths, and what changes with the source function, opacity and the branches of the limiter.
 
 No formal solution of the host is involved, so the same operator gives a first estimate of the
-source function before there is any.
+source function before there is any, light included that the background scatters: where nothing else
+counts, a formal solution only confirms it.
 """
 
 from __future__ import annotations

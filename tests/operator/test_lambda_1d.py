@@ -118,3 +118,27 @@ def test_on_the_hosts_own_rays_it_is_the_hosts_formal_solver(problem):
     adapter.evaluate(y)
     found = np.array(adapter.ctx.spect.J)
     assert np.median(np.abs(written / found - 1.0)) < 2e-3
+
+
+@pytest.mark.parametrize("problem", [("train", 49), ("train", 24), ("moving", 4)])
+def test_where_rays_end_it_is_the_hosts_formal_solver(problem):
+    """At the core of a line, which is all there is at the top; the first step is a thick one."""
+    adapter = Adapter(random_problem(*problem).context())
+    block = adapter.blocks[0]
+    line = adapter.atom(block).source
+    physics, profile = line.physics(), line.profile()
+    geometry = Plane1D(physics.height)
+    rays = geometry.rays(physics, profile)
+    for _ in range(30):
+        evaluation = adapter.evaluate()
+    y = evaluation.y
+    adapter.evaluate(y)
+    found = np.array(adapter.ctx.spect.J)
+    _, of_waves = geometry.radiation(physics, rays, y, profile)
+    adapter.write_line_radiation(block, of_waves)
+    core = np.argmin(
+        np.abs(
+            adapter.ctx.spect.wavelength - adapter.ctx.activeAtoms[0].atomicModel.lines[0].lambda0
+        )
+    )
+    np.testing.assert_allclose(adapter.ctx.spect.J[core][:4], found[core][:4], rtol=2e-5)

@@ -16,8 +16,9 @@ from lw_rl.cube.settings import CubeSettings
 from lw_rl.cube.source import Source, Window
 from lw_rl.experiments.cubes.parts import shocked_cube
 from lw_rl.host.adapter import Adapter
+from lw_rl.operator.base import geometry_for
 from lw_rl.operator.two_level import TwoLevelOperator
-from lw_rl.problems import shipped_problem
+from lw_rl.problems import random_problem, shipped_problem
 
 
 @pytest.mark.parametrize("epsilon", [1e-2, 1e-4, 1e-6])
@@ -193,3 +194,23 @@ def test_its_own_residual_vanishes_at_its_solution(falc):
         operator = operator.relinearised(operator.start())
     y = operator.start()
     assert np.abs(operator.residual(y) / np.exp(y)).max() < 1e-9
+
+
+@pytest.mark.parametrize("index", [14, 23])
+def test_its_own_solution_knows_light_that_the_background_scatters(index):
+    """All orders of it, at rest and in a flow, where light goes inward at other wavelengths."""
+    ctx = random_problem("train", index).context()
+    adapter = Adapter(ctx)
+    source = adapter.atom(adapter.blocks[0]).source
+    line, profile = source.physics(), source.profile()
+    geometry = geometry_for(adapter.grid)
+    rays = geometry.rays(line, profile)
+    lw_rl.solve(ctx, popsTol=1e-8, quiet=True)
+    solution = Adapter(ctx).read()
+
+    def wrong(line):
+        start = TwoLevelOperator.first(line, geometry, rays, profile).start()
+        return np.abs(start - solution).max()
+
+    assert wrong(line) < 2e-4
+    assert wrong(replace(line, albedo=0.0 * line.albedo)) > 3e-2
