@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ..arrays import Array
 from ..errors import ContextError
 from ..host.adapter import Adapter
-from ..host.state import LinePhysics, Snapshot
+from ..host.state import Evaluation, LinePhysics, Snapshot
 from ..iterate import iterate_ctx_rl
-from ..operator.base import EquilibriumOperator, geometry_for, operator_for
+from ..operator.base import (
+    EquilibriumOperator,
+    KnowsRadiation,
+    able,
+    geometry_for,
+    lit,
+    operator_for,
+)
 from ..operator.lambda_1d import Plane1D
 from ..operator.plane_2d import Plane2D
 from ..policies.observation import Frame, make_frame
@@ -74,6 +81,17 @@ class Prepared:
             operator = operator_for(atom, self.geometry, self.first)
             assert operator is not None
             self.operator = operator
+
+    def evaluate(self, y: Array | None) -> Evaluation:
+        """Make a formal solution, at the present populations or a state, as a solve does."""
+        return lit(self.adapter.evaluate(y), {self.adapter.blocks[0]: self.operator})
+
+    def shine(self) -> None:
+        """Write the mean intensity of the operator's own solution, where it is known."""
+        if able(self.operator, KnowsRadiation):
+            J = cast(KnowsRadiation, self.operator).start_radiation()
+            if J is not None:
+                self.adapter.write_line_radiation(self.adapter.blocks[0], J)
 
 
 def prepare(problem: Problem, Npoints: int, solved: bool) -> Prepared:

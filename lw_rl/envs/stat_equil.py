@@ -232,6 +232,8 @@ class StatEquil(gym.Env[Single, Single]):
         self._previous = None
         self._visited = []
         far = self.start == "mixed" and self.np_random.random() < 0.15
+        if not far:
+            prepared.shine()
         self._evaluate(None if far else prepared.first, starts=True, led=not far)
         if self.start == "mixed":
             self._wander(prepared)
@@ -319,7 +321,7 @@ class StatEquil(gym.Env[Single, Single]):
             return False
         if led and y is not None and isinstance(prepared.operator, CarriesLight):
             prepared.operator.carry(y)
-        evaluation = adapter.evaluate(y)
+        evaluation = prepared.evaluate(y)
         if not evaluation.valid:
             adapter.restore(before)
             return False

@@ -39,6 +39,8 @@ _POSITIVE = 0.99
 #: What the equations linearised are wrong by at their solution, in ln S, beyond which the first
 #: operator is relinearised there, and how often it is made at most.
 _SETTLED, _MOST = 0.01, 5
+#: A correction of its own solution that is smaller than this is the last: a tenth of it is left.
+_CLOSE = 1e-3
 #: No estimate of the source function is below this fraction of the smallest Planck function.
 _FLOOR = 1e-8
 
@@ -169,15 +171,22 @@ class TwoLevelOperator:
             Of the correction for what is not linear, in the logarithm.
         """
         y = self.start()
-        J, self._light = self._mean_intensity(y)
-        residual = (1.0 - self._epsilon) * J + self.thermal - np.exp(y)
-        size = largest(to_log(self.solve(residual) / np.exp(y)))
-        if size < _SETTLED:
+        size = np.inf
+        for _ in range(_MOST):
+            J, self._light = self._mean_intensity(y)
+            residual = (1.0 - self._epsilon) * J + self.thermal - np.exp(y)
+            if size == np.inf:
+                size = largest(to_log(self.solve(residual) / np.exp(y)))
+                if not size < _SETTLED:
+                    break
             if self._light is not None:
                 J, scattered = self._scattered(self._light - self._B)
                 residual += (1.0 - self._epsilon) * J
                 self._light += scattered
-            self._start = y + to_log(self.solve(residual) / np.exp(y))
+            correction = to_log(self.solve(residual) / np.exp(y))
+            self._start = y = y + correction
+            if not largest(correction) > _CLOSE:
+                break
         return size
 
     def relinearised(self, y: Array) -> TwoLevelOperator:

@@ -51,7 +51,7 @@ __all__ = ["add_states", "finetune", "imitate", "split", "states_buffer", "unlim
 #: Every so many-th column is held out.
 _HELD_OUT = 2
 #: Error to which the policy is followed here: late states make the best goals.
-_FOLLOW = 1e-5
+_FOLLOW = 1e-9
 _BATCH = 48
 _RATES = (5e-4, 2e-5)
 _MAX_GRADIENT = 10.0

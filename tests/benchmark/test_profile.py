@@ -31,7 +31,8 @@ def test_nor_where_something_moves(index):
     with watched() as clock:
         result = lw_rl.solve(random_problem("moving", index).context(), quiet=True)
     assert result.converged and clock.calls["Plane1D.rays"] == 1
-    assert clock.calls["Plane1D.lambda_operator"] <= 2 + result.Nformal
+    # A rough one and one around its solution, on fine grids on fewer depths, and one or two more.
+    assert clock.calls["Plane1D.lambda_operator"] <= 4
 
 
 def test_in_two_dimensions_sweeps_are_counted_and_are_the_operators():

@@ -73,7 +73,7 @@ def test_a_column_does_not_depend_on_those_before(columns, policy):
 # ---- the neighbour ------------------------------------------------------------------------------
 
 
-def test_a_neighbours_start_is_closer_and_ends_at_the_same_solution(columns, policy):
+def test_a_neighbours_start_is_close_and_ends_at_the_same_solution(columns, policy):
     shop = Workshop(CubeSettings(start="neighbour"))
     first = shop.solve(columns.column(0), policy)
     near = shop.solve(columns.column(1), policy, first.neighbour, record=True)
@@ -81,7 +81,7 @@ def test_a_neighbours_start_is_closer_and_ends_at_the_same_solution(columns, pol
     truth = Adapter(shop.context(columns.column(1)))
     reference(truth.ctx)
     distance = [np.abs(s.visited.y[0] - truth.read()).max() for s in (near, far)]
-    assert distance[0] < 0.3 * distance[1]
+    assert max(distance) < 1e-3
     np.testing.assert_allclose(near.kept, far.kept, rtol=2e-3)
     # The radiation field is known with the operator's own solution only.
     assert near.Nformal <= far.Nformal + 2
@@ -162,7 +162,8 @@ def test_no_radiation_from_below(columns, policy):
 
 
 def test_safer_schemes_take_over_from_lte(columns, policy):
-    solved = Workshop(CubeSettings(start="policy", NmaxIter=1)).solve(columns.column(0), policy)
+    tight = CubeSettings(start="policy", popsTol=1e-6, NmaxIter=1)
+    solved = Workshop(tight).solve(columns.column(0), policy)
     assert solved.outcome == "converged"
     assert solved.attempts == 3 and solved.finisher == "mali"
     assert "depthwise: max_iterations" in solved.reason and "anderson:" in solved.reason
@@ -180,7 +181,7 @@ def test_on_many_levels_scattering_is_solved_where_the_first_attempt_fails(colum
 
 
 def test_a_column_that_no_scheme_solves(columns, policy):
-    shop = Workshop(CubeSettings(start="policy", NmaxIter=1), patience=3)
+    shop = Workshop(CubeSettings(start="policy", popsTol=1e-6, NmaxIter=1), patience=3)
     solved = shop.solve(columns.column(0), policy)
     assert solved.outcome == "max_iterations" and solved.attempts == 3 and solved.line is None
     assert solved.reason.count("max_iterations") == 3

@@ -87,13 +87,13 @@ def test_rewards_add_up_to_the_cost_and_are_replayed():
 
 def test_a_false_stop_is_penalised_and_only_where_it_is_allowed():
     stop = np.array([0, 0, 0, 0, 0, 0, -1.0])
-    env = Drive([LINE], stops=True)
+    env = Drive([LINE], stops=True, tolerance=1e-6)
     env.reset()
     env.step(NEUTRAL)
     env.step(np.array([0, 0, 0, 0, 0, 1.0, 0]))
     _, reward, done, _, info = env.step(stop)
     assert done and info["error"] > 1e-8
-    assert reward == (FALSE_STOP if info["error"] > 1e-3 else 0.0)
+    assert reward == (FALSE_STOP if info["error"] > 1e-6 else 0.0)
     ruled = Drive([LINE])
     ruled.reset()
     ruled.step(NEUTRAL)

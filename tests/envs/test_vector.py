@@ -19,7 +19,7 @@ SMALL = [shipped_problem("CaII_K", "FALC", depths) for depths in (16, 20)]
 
 def vector(name, mode, **kwargs):
     if name == "lw_rl/Drive-v0":
-        kwargs |= {"problems": SMALL}
+        kwargs |= {"problems": SMALL, "tolerance": 1e-7}
     if name == "lw_rl/StatEquil-v0":
         kwargs |= {"problems": PROBLEMS, "Npoints": 64, "sampling": "in order"}
     return gym.make_vec(name, num_envs=2, vectorization_mode=mode, **kwargs)

@@ -28,6 +28,9 @@ from lw_rl.training import finetune as module
 from lw_rl.training.comparison import Cost
 from lw_rl.training.finetune import add_states, finetune, split, states_buffer, unlimited, widened
 
+#: At the default a column stops at the first formal solution, before a policy is asked.
+TIGHT = CubeSettings(popsTol=1e-7)
+
 
 def test_fine_tuning_compares_on_columns_that_it_did_not_see(monkeypatch):
     policy = make_policy("default")
@@ -44,7 +47,7 @@ def test_fine_tuning_compares_on_columns_that_it_did_not_see(monkeypatch):
 
     monkeypatch.setattr(module, "column_costs", watched)
     monkeypatch.setattr(module, "states_buffer", made)
-    tuned, verdict = finetune(nine_columns(), policy, CubeSettings(), updates=3, rounds=1)
+    tuned, verdict = finetune(nine_columns(), policy, TIGHT, updates=3, rounds=1)
     assert verdict.trained == 4 and verdict.held_out == 5
     # The policy before, and both candidates.
     assert len(asked) == 3 and {len(columns) for columns in asked} == {5}
@@ -99,7 +102,7 @@ def test_a_policy_that_became_worse_is_refused(monkeypatch):
 
     monkeypatch.setattr(module, "imitate", spoil)
     monkeypatch.setattr(module, "operator_estimate", lambda shop, columns: (None, 0))
-    _, verdict = finetune(nine_columns(), make_policy("default"), CubeSettings(), rounds=1)
+    _, verdict = finetune(nine_columns(), make_policy("default"), TIGHT, rounds=1)
     assert verdict.after > verdict.before and not verdict.accepted
 
 

@@ -26,18 +26,20 @@ def test_learners_are_judged_on_the_same_problems(small):
 
 
 def test_a_perfect_correction_takes_one_more_formal_solution(tmp_path):
+    """Where the start is not good enough: with a formal solution to come, or the one that was."""
     table = Table({"coarse": [shipped_problem("CaII_K", "FALC", 24)]}, tmp_path / "table.json")
     package = table.arm(0, 0)
-    cheapest = min(_after_one(table, f, t) for f in (0.0, -0.5, -1.0) for t in (0.0, 0.5, 1.0))
-    assert package.Nformal == 2 and cheapest > 1.0
-    assert _corrected(table, 0) * package.cost == pytest.approx(cheapest + 1.0)
+    starts = [(f, t) for f in (0.0, -0.5, -1.0) for t in (0.0, 0.5, 1.0)]
+    costs = [_after_one(table, *start) for start in starts]
+    assert package.Nformal == 1 and costs[0] == package.cost
+    assert any(cost > 2.0 for cost in costs)
+    assert _corrected(table, 0) * package.cost == pytest.approx(min(costs))
 
 
 def _after_one(table, fidelity, tolerance):
     table.observation(0)
     table.env.step(action(fidelity=fidelity, tolerance=tolerance))
-    assert not table.env.node.ended
-    return table.env.node.cost
+    return table.env.node.cost + (not table.env.node.ended)
 
 
 def test_it_goes_on_where_it_was(small):
