@@ -305,9 +305,12 @@ def _corrected(table: Table, k: int) -> float:
         for tolerance in _STARTS:
             table.observation(k)
             table.env.step(action(fidelity=-fidelity, tolerance=tolerance))
-            node = table.env.node
-            solved = bool(node.ended) and not table.env.is_false(node)
-            costs.append(node.cost + (not solved))
+            first = table.env.node
+            if not first.ended:
+                table.env.step(action())
+            end = table.env.node
+            enough = end.Nformal == first.Nformal and not table.env.is_false(end)
+            costs.append(end.cost if enough else first.cost + 1.0)
     return min(costs) / table.arm(k, 0).cost
 
 
