@@ -86,7 +86,7 @@ COUNTED = {
     "Plane1D.rays": "sets of rays",
     "Plane1D.lambda_operator": "operators built",
     "TwoLevelOperator.settle": "sweeps at a start",
-    "TwoLevelOperator.residual": "sweeps for the certificate",
+    "TwoLevelOperator.residual": "sweeps for residuals",
     "lw_rl.schemes.depthwise.propose": "answers of the policy",
     "Transfer2D.mean_intensity": "sweeps of a plane",
     "CoupledStep.propose": "steps of the coupled operator",

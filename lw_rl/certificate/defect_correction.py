@@ -213,7 +213,7 @@ class DefectCorrection:
         return WIDENING if operator.negative_share <= _NEGATIVE else float("inf")
 
     def operator(self, block: Block, y: Array) -> EquilibriumOperator:
-        """Return an operator linearised around a state within `Settings.moved` of `y`.
+        """Return an operator that is known to hold within `Settings.moved` of `y`.
 
         Raises
         ------
@@ -222,11 +222,7 @@ class DefectCorrection:
         """
         others = [self._own.get(block), self._of_scheme().get(block)]
         for known in others:
-            if (
-                known is not None
-                and known.y is not None
-                and largest(known.y - y) <= shipped().moved
-            ):
+            if known is not None and known.distance(y) <= shipped().moved:
                 return known
         # On the rays that there are.
         of_same_line = next((known for known in others if known is not None), None)

@@ -101,6 +101,10 @@ class EquilibriumOperator(Protocol):
         """Return the operator linearised around another state."""
         ...
 
+    def distance(self, y: Array) -> float:
+        """Return how far a state is from where its equations are known to hold, in ln S."""
+        ...
+
     @property
     def negative_share(self) -> float:
         """How far it is from monotone: the negative part of its inverse over the positive one."""

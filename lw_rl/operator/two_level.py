@@ -93,6 +93,7 @@ class TwoLevelOperator:
         self.rays = self.geometry.rays(line) if rays is None else rays
         self.y = y
         self._start: Array | None = None
+        self._settled: Array | None = None
         self._light: Array | None = None
         self._epsilon, self._B = line.epsilon, np.exp(line.log_B)
         self.linear = y is None
@@ -171,23 +172,31 @@ class TwoLevelOperator:
             Of the correction for what is not linear, in the logarithm.
         """
         y = self.start()
-        size = np.inf
+        J, self._light = self._mean_intensity(y)
+        residual = (1.0 - self._epsilon) * J + self.thermal - np.exp(y)
+        size = largest(to_log(self.solve(residual) / np.exp(y)))
+        if not size < _SETTLED:
+            return size
+        scattered: Array | float = 0.0
+        if self._light is not None:
+            J, of_waves = self._scattered(self._light - self._B)
+            scattered = (1.0 - self._epsilon) * J
+            self._light += of_waves
         for _ in range(_MOST):
-            J, self._light = self._mean_intensity(y)
-            residual = (1.0 - self._epsilon) * J + self.thermal - np.exp(y)
-            if size == np.inf:
-                size = largest(to_log(self.solve(residual) / np.exp(y)))
-                if not size < _SETTLED:
-                    break
-            if self._light is not None:
-                J, scattered = self._scattered(self._light - self._B)
-                residual += (1.0 - self._epsilon) * J
-                self._light += scattered
-            correction = to_log(self.solve(residual) / np.exp(y))
-            self._start = y = y + correction
+            correction = to_log(self.solve(residual + scattered) / np.exp(y))
+            self._start = self._settled = y = y + correction
             if not largest(correction) > _CLOSE:
                 break
+            residual = self.residual(y)
         return size
+
+    def distance(self, y: Array) -> float:
+        """Return how far a state is from where its equations are known to hold, in ln S.
+
+        That is around what it was linearised, and where its own solution was settled.
+        """
+        known = [largest(at - y) for at in (self.y, self._settled) if at is not None]
+        return min(known, default=np.inf)
 
     def relinearised(self, y: Array) -> TwoLevelOperator:
         """Return the operator of the same line linearised around another state."""

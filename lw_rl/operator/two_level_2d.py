@@ -183,6 +183,10 @@ class PlaneOperator:
         """Return the operator of the same line linearised around another state."""
         return type(self)(self.line, y, self.geometry, before=self, effort=self.effort)
 
+    def distance(self, y: Array) -> float:
+        """Return how far a state is from what it was linearised around, in ln S."""
+        return np.inf if self.y is None else largest(self.y - y)
+
     # ---- solving ----------------------------------------------------------------------------
 
     def _apply(self, S: Array, T: Array) -> tuple[Array, Array]:
