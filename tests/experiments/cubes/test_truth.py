@@ -28,5 +28,5 @@ def test_every_column_is_compared_with_its_reference(tmp_path, monkeypatch, clie
 
 def test_stages_of_a_column():
     found = truth.stages([column_of(small_cube(1, 1))])
-    assert found["columns"] == 1 and found["mean_formal_solutions"] > 1
+    assert found["columns"] == 1 and found["mean_formal_solutions"] >= 1
     assert all(found[k] > 0.0 for k in ("column_ms", "context_ms", "rays_ms"))
