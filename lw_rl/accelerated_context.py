@@ -17,7 +17,7 @@ from .host.names import Named, both_spellings, keywords
 from .host.state import Block
 from .host.threads import on_the_contexts_threads
 from .norms import largest, relative
-from .operator.base import EquilibriumOperator, lit
+from .operator.base import CarriesLight, EquilibriumOperator, able, lit
 from .operator.scattering import SolvedScattering
 from .policies.card import card_of
 from .result import Outcome, Record, Report, Task
@@ -398,8 +398,8 @@ def _factors(scheme: Safeguarded, state: SafeguardState) -> dict[str, float]:
     settings = shipped()
     step, operators = settings.step, made.operators(state.scheme).values()
     if alone is None:
-        # With the host's formal solver a step is what the defect correction estimate is.
-        copied = len(operators) > 0 and all(o.copies_host for o in operators)
+        # With all of the host's light a step is what the defect correction estimate is.
+        copied = len(operators) > 0 and all(able(o, CarriesLight) for o in operators)
         alone = settings.defect if copied else step
     return {
         ALONE: alone,

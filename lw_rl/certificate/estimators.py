@@ -133,15 +133,14 @@ def by_defect(history: History, operators: DefectCorrection, settings: Settings)
     """Return the defect-correction estimate: the error by two Newton steps of the operator.
 
     Divided by ``1 - rho``, with what the last step left at the depth that is worst now: a mode that
-    the operator hardly sees remains when all others are gone. Where there was no step, what light
-    does to the error that is scattered since counts whichever way it goes.
+    the operator hardly sees remains when all others are gone. What light does to the error that was
+    scattered since counts whichever way it goes: it is scattered again.
     """
     last = history.last
     if last.profile > 0.0:
         return ErrorEstimate(0.0, "operator")
     seen, _ = operators.two_steps(last.evaluation, last.plain)
-    if len(history) == 1:
-        seen += 2.0 * operators.of_light(last.evaluation)
+    seen += 2.0 * operators.of_light(last.evaluation)
     if last.factor is None:
         left = min(history.left, _MAX_STEP_RHO)
     elif len(history) > 1 and last.follows:

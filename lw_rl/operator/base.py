@@ -75,9 +75,10 @@ class EquilibriumOperator(Protocol):
 
     @property
     def copies_host(self) -> bool:
-        """Whether it has the host's formal solver, on its wavelengths and rays.
+        """Whether it is on the host's wavelengths and rays, as its default formal solver is.
 
-        What it says of the error is believed at the first formal solution.
+        What it says of the error is believed at the first formal solution: that another formal
+        solver agrees with it there is what is seen then.
         """
         ...
 

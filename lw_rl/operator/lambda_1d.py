@@ -28,9 +28,9 @@ from .line_quadrature import Rays, line_rays, profile_rays
 
 __all__ = ["Medium", "Plane1D"]
 
-#: Scattered light is followed until an order is this share of all of them in the line, and no
-#: further than so many.
-_LAST_ORDER, _MOST_ORDERS = 0.01, 50
+#: Scattered light is followed until the orders to come, as a geometric series, are this share of
+#: all of them in the line, and no further than so many.
+_LEFT, _MOST_ORDERS = 0.01, 50
 
 
 def _saturation(y: Array, g_ratio: float) -> Array:
@@ -137,7 +137,7 @@ def _scattered(
 ) -> tuple[Array, Array]:
     """Return the mean intensity of light that the background scatters, and that at wavelengths.
 
-    Of all orders of scattering, until one is :data:`_LAST_ORDER` of their sum in the line.
+    Of all orders of scattering, until those to come are :data:`_LEFT` of their sum in the line.
 
     Parameters
     ----------
@@ -162,6 +162,7 @@ def _scattered(
     R, W = mu_weight.size, light.shape[1]
     source, beam, J = np.empty((N, K)), np.zeros(K), np.zeros(N)
     before, order, summed = light.copy(), np.empty((N, W)), np.zeros((N, W))
+    last_size = 0.0
     for _ in range(_MOST_ORDERS):
         order[:] = 0.0
         seen = np.zeros(N)
@@ -191,8 +192,11 @@ def _scattered(
         J += seen
         summed += order
         before[:] = order
-        if not np.abs(seen).max() > _LAST_ORDER * np.abs(J).max():
+        size = np.abs(seen).max()
+        ratio = min(size / max(last_size, 1e-300), 1.0)
+        if not size * ratio > _LEFT * (1.0 - ratio) * np.abs(J).max():
             break
+        last_size = size
     return J, summed
 
 

@@ -158,7 +158,7 @@ class TwoLevelOperator:
 
     @property
     def copies_host(self) -> bool:
-        """Whether it has the host's wavelengths, rays and interpolation between depths."""
+        """Whether it has the host's wavelengths, rays and default interpolation between depths."""
         return self.profile is not None and not self.linear
 
     def settle(self) -> float:
