@@ -171,7 +171,8 @@ printInterval, quiet, convergence, policy, scheme, callback
         As for :func:`iterate_ctx_rl`, with the same defaults.
     bound : bool, optional
         Also compute the bound on the error, some milliseconds when `Result.estimate` is first read
-        (default: True).
+        (default: True). There is none where a solve stops at its first formal solution, whose
+        scattered light is not yet known to belong to the state: a smaller `popsTol` asks for more.
 
     Returns
     -------
