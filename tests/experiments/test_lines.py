@@ -16,6 +16,9 @@ from lw_rl.experiments import lines
 from lw_rl.problems import shipped_problem
 from lw_rl.training.train import Args
 
+# They train.
+pytestmark = pytest.mark.slow
+
 SMALL = replace(shipped_problem("CaII", "FALC", 32), Nrays=2)
 
 

@@ -12,6 +12,7 @@ from lw_rl.slab.slab import paper_slab
 from lw_rl.training.paper import SACSettings, SlabVecEnv, train_sac
 
 
+@pytest.mark.slow
 def test_sac_improves_on_its_start_and_is_reproducible():
     step = SourceStep(paper_slab(), shape="spline", reward="preconditioned")
     settings = SACSettings(

@@ -12,6 +12,7 @@ from lw_rl.cli import main
 from lw_rl.training import rate as rates
 
 
+@pytest.mark.slow
 def test_the_host_and_the_environments_make_as_many_formal_solutions(monkeypatch):
     # A clock that says one second each time.
     ticks = iter(range(100))

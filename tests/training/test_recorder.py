@@ -54,6 +54,7 @@ def test_figures_are_renewed_while_it_trains(tmp_path, monkeypatch):
     assert len(drawn) == 1
 
 
+@pytest.mark.slow
 def test_drawing_changes_no_run_and_no_clock(tmp_path, monkeypatch):
     often, _ = train_control("lw_rl/MultiGoal-v0", SMALL, 0, tmp_path, True, 2, 0.0)
     once, _ = train_control("lw_rl/MultiGoal-v0", SMALL, 0, None, True, 2)

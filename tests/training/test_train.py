@@ -55,6 +55,7 @@ def test_the_card_of_a_run_has_the_policys_limits(tmp_path, monkeypatch):
     assert "error_estimate" not in json.loads((tmp_path / "latest.json").read_text())
 
 
+@pytest.mark.slow
 def test_imitation_learns_from_hindsight_alone(tmp_path):
     args = {**SMALL, "steps": 240, "return_every": 0, "updates_per_step": 8.0, "width": 16}
     args["imitation_batch"] = 24

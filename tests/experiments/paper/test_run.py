@@ -81,6 +81,7 @@ def test_no_reward_beats_the_least_error_and_both_searches_agree(result):
     assert limits["eps=0.0001"]["sigmoid_by_reward"] == pytest.approx(prefers, rel=0.05)
 
 
+@pytest.mark.slow
 def test_finished_experiments_are_not_repeated_and_changed_ones_are(quick):
     out, _ = quick
     kept = {p: p.stat().st_mtime_ns for p in (out / "cells").glob("*.json")}
