@@ -16,7 +16,6 @@ linearised, and where the equations are smooth the step is a small part of the f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -107,15 +106,19 @@ class DefectCorrection:
 
         None where an atom has no operator, or its operator is not regular.
         """
-        return self._raw(self._lit(evaluation)) if self.complete else None
-
-    def _raw(self, evaluation: Evaluation) -> Array | None:
         if not self.complete or evaluation.lambda_residual is None:
             return None
+        lit = self._lit(evaluation).lambda_residual
+        assert lit is not None
+        return self._of_residual(evaluation.y, lit)
+
+    def _of_residual(self, y: Array, lambda_residual: Array) -> Array | None:
+        """Return the relative error that a residual of Lambda iteration stands for."""
         errors = []
         for block in self.blocks:
-            y, lambda_residual = evaluation.y[block.span], evaluation.lambda_residual[block.span]
-            errors.append(self.operator(block, y).error(y, lambda_residual))
+            of_block = y[block.span]
+            operator = self.operator(block, of_block)
+            errors.append(operator.error(of_block, lambda_residual[block.span]))
         joined = np.concatenate(errors)
         return joined if np.isfinite(joined.sum()) else None
 
@@ -137,10 +140,12 @@ class DefectCorrection:
 
         See `lw_rl.operator.base.lit`. Zero where there is no operator.
         """
-        lit = self._lit(evaluation)
-        if lit.unlit is None:
+        if not self.complete:
             return 0.0
-        now, then = self._raw(lit), self._raw(replace(lit, lambda_residual=lit.unlit))
+        lit = self._lit(evaluation)
+        if lit.unlit is None or lit.lambda_residual is None:
+            return 0.0
+        now, then = (self._of_residual(lit.y, r) for r in (lit.lambda_residual, lit.unlit))
         return 0.0 if now is None or then is None else largest(now - then)
 
     def left(self, before: Evaluation, evaluation: Evaluation) -> float:

@@ -16,7 +16,7 @@ from lw_rl.policies import actor
 from lw_rl.problems import random_atoms, random_problem, shipped_problem
 
 
-@pytest.mark.parametrize("n", [20, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [50, pytest.param(200, marks=pytest.mark.slow)])
 def test_hostile_problems(tmp_path, n):
     """No false convergence beyond one in two hundred, no exception, no unphysical populations."""
     out = tmp_path / "soak.json"

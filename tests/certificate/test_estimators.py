@@ -190,6 +190,8 @@ def test_light_counts_that_is_scattered_since():
     first = history_of([1e-4], plain=False, factor=1.5, method="operator")
     factor = max(1.5, SETTINGS.defect)
     assert by_defect(first, operators, SETTINGS).value == pytest.approx(factor * 1.4e-4)
+    second = history_of([1e-4, 1e-4], plain=False, factor=1.5, method="operator")
+    assert by_defect(second, operators, SETTINGS).value == pytest.approx(factor * 1.4e-4)
 
 
 def test_of_a_radiation_field_that_is_slightly_off_in_a_scattering_background():
