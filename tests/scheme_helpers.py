@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lw_rl.certificate.history import History, Visit
+from lw_rl.certificate.history import History
 from lw_rl.host.state import Block, Evaluation
 
 
@@ -20,7 +20,7 @@ class Driver:
         """Return the scheme's step, which is noted."""
         made = self.scheme.step(evaluation, self.state)
         if evaluation.valid:
-            self.history.add(Visit(evaluation, made.y is None, image=made.image))
+            self.history.add(evaluation, made.y is None, image=made.image)
         else:
             self.history.skip()
         return made

@@ -155,7 +155,7 @@ class Certificate:
             return
         step = evaluation.residual_norm if y_next is None else largest(y_next - evaluation.y)
         step = max(step, evaluation.residual_norm, 0.0 if factor is None else math.log1p(size))
-        self.history.add(Visit(evaluation, y_next is None, step, factor, method, image=image))
+        self.history.add(evaluation, y_next is None, step, factor, method, image)
 
     def redistribute(self, change: float, mixed: Array | None = None) -> None:
         """Note a change of the emission profile (partial redistribution).
@@ -304,10 +304,10 @@ class Certificate:
     def _is_monotone(self) -> bool:
         """Whether nothing in the last states speaks against a maximum principle."""
         return (
-            self.defect.complete
+            self.history.is_settled
+            and self.defect.complete
             and self.adapter.settled
             and not self.history.last.profile > 0.0
-            and self.history.is_settled
             and not self.history.raised()
         )
 

@@ -90,9 +90,8 @@ class Certified(lw.ConvergenceCriteria):  # type: ignore[misc]
             certificate.settle_at_floor()
             return True
         within = self.value.value + certificate.residual
-        settles = certificate.radiation_settles
-        change = Named(JUpdate).dJ_max
-        if not (change if settles else min(change, within)) < self.JTol:
+        settled = within < self.JTol and not certificate.radiation_settles
+        if not (settled or Named(JUpdate).dJ_max < self.JTol):
             return False
         if prdUpdate is not None and not self._redistributed(prdUpdate):
             return False

@@ -32,6 +32,7 @@ from ..operator.base import (
     operator_for,
 )
 from ..operator.lambda_1d import Plane1D
+from ..operator.plane_2d import Plane2D
 from .history import NOISE
 from .settings import shipped
 
@@ -52,6 +53,71 @@ _NEGATIVE = 0.02
 WIDENING = 2.0
 
 
+class _State:
+    """What operators make of a state at which a formal solution was made; each answer made once.
+
+    Attributes
+    ----------
+    asked : Evaluation
+        What the formal solution told.
+    """
+
+    def __init__(self, evaluation: Evaluation, operators: Mapping[Block, EquilibriumOperator]):
+        self.asked = evaluation
+        # With its own scattered light, which no scheme has scattered where it has no operators.
+        self._lit = lit(evaluation, operators)
+        self._operators = operators
+
+    def _once(self, lambda_residual: Array) -> list[Array]:
+        """Return the relative errors by one Newton step, by atom."""
+        y = self.asked.y
+        return [o.error(y[b.span], lambda_residual[b.span]) for b, o in self._operators.items()]
+
+    @cached_property
+    def _first(self) -> list[Array]:
+        assert self._lit.lambda_residual is not None
+        return self._once(self._lit.lambda_residual)
+
+    @cached_property
+    def errors(self) -> Array | None:
+        """The relative error by one Newton step, None where an operator is not regular."""
+        joined = np.concatenate(self._first)
+        return joined if np.isfinite(joined.sum()) else None
+
+    @cached_property
+    def of_light(self) -> float:
+        """By how much light that was scattered since changes the error, at most."""
+        if self._lit.unlit is None:
+            return 0.0
+        then = self._once(self._lit.unlit)
+        size = max(largest(a - b) for a, b in zip(self._first, then, strict=True))
+        return size if size < np.inf else 0.0
+
+    @cached_property
+    def _two_steps(self) -> list[tuple[Array, bool]]:
+        """The relative error by two Newton steps and whether the limiter switches, by atom."""
+        residual, found = self._lit.lambda_residual, []
+        assert residual is not None
+        for (block, operator), first in zip(self._operators.items(), self._first, strict=True):
+            y = self.asked.y[block.span]
+            defect = np.exp(y) * np.expm1(residual[block.span]) - operator.residual(y)
+            y_first = y + to_log(first)
+            second = operator.solve(operator.residual(y_first) + defect) / np.exp(y_first)
+            switches = largest(second) > max(_SWITCHED * largest(first), NOISE)
+            found.append((np.expm1(y_first + to_log(second) - y), switches))
+        return found
+
+    @property
+    def twice(self) -> Array:
+        """The relative error by two Newton steps."""
+        return np.concatenate([errors for errors, _ in self._two_steps])
+
+    @property
+    def switches(self) -> bool:
+        """Whether the limiter switches within the second step of some atom."""
+        return any(switches for _, switches in self._two_steps)
+
+
 class DefectCorrection:
     """The operators of a context's active atoms, and what they say of the error.
 
@@ -70,13 +136,16 @@ class DefectCorrection:
 
     def __init__(self, adapter: Adapter, operators: Operators):
         self._adapter = adapter
-        self._geometry = geometry_for(adapter.grid)
         self.blocks = adapter.blocks
         self._of_scheme = operators
         # Of this object alone: no answer depends on what was asked before.
         self._own: dict[Block, EquilibriumOperator] = {}
         self._log_thermal: dict[Block, Array] = {}
-        self._seen: tuple[Evaluation, bool, tuple[float, bool]] | None = None
+        self._seen: _State | None = None
+
+    @cached_property
+    def _geometry(self) -> Plane1D | Plane2D | None:
+        return geometry_for(self._adapter.grid)
 
     @cached_property
     def _atoms(self) -> dict[Block, Atom]:
@@ -85,12 +154,15 @@ class DefectCorrection:
     @cached_property
     def complete(self) -> bool:
         """Whether every active atom has an operator, and there is memory for it."""
-        if not self._adapter.line_sources or self._geometry is None:
+        if not self._adapter.line_sources:
             return False
-        if isinstance(self._geometry, Plane1D):
-            return True
         made = self._of_scheme()
-        return all(b in made or fits(self._atoms[b], self._geometry) for b in self.blocks)
+        without = [b for b in self.blocks if b not in made]
+        if not without or isinstance(self._geometry, Plane1D):
+            return True
+        return self._geometry is not None and all(
+            fits(self._atoms[b], self._geometry) for b in without
+        )
 
     @property
     def copies_host(self) -> bool:
@@ -106,21 +178,7 @@ class DefectCorrection:
 
         None where an atom has no operator, or its operator is not regular.
         """
-        if not self.complete or evaluation.lambda_residual is None:
-            return None
-        lit = self._lit(evaluation).lambda_residual
-        assert lit is not None
-        return self._of_residual(evaluation.y, lit)
-
-    def _of_residual(self, y: Array, lambda_residual: Array) -> Array | None:
-        """Return the relative error that a residual of Lambda iteration stands for."""
-        errors = []
-        for block in self.blocks:
-            of_block = y[block.span]
-            operator = self.operator(block, of_block)
-            errors.append(operator.error(of_block, lambda_residual[block.span]))
-        joined = np.concatenate(errors)
-        return joined if np.isfinite(joined.sum()) else None
+        return None if (state := self._state(evaluation)) is None else state.errors
 
     def worst(self, evaluation: Evaluation, plain: bool) -> float | None:
         """Return the largest relative error by one Newton step, None where there is no operator.
@@ -140,20 +198,16 @@ class DefectCorrection:
 
         See `lw_rl.operator.base.lit`. Zero where there is no operator.
         """
-        if not self.complete:
-            return 0.0
-        lit = self._lit(evaluation)
-        if lit.unlit is None or lit.lambda_residual is None:
-            return 0.0
-        now, then = (self._of_residual(lit.y, r) for r in (lit.lambda_residual, lit.unlit))
-        return 0.0 if now is None or then is None else largest(now - then)
+        return 0.0 if (state := self._state(evaluation)) is None else state.of_light
 
     def left(self, before: Evaluation, evaluation: Evaluation) -> float:
         """Return what is left of the error before, at the depth that is worst now.
 
         Zero where there is no operator.
         """
-        now, then = self.errors(evaluation), self.errors(before)
+        state, earlier = self._state(evaluation), self._state_before(before)
+        now = None if state is None else state.errors
+        then = None if earlier is None else earlier.errors
         if now is None or then is None:
             return 0.0
         worst = np.abs(now).argmax()
@@ -165,39 +219,23 @@ class DefectCorrection:
         Zero where there is no operator. Where the limiter switches it is the host's limiter that
         counts, of which the operator's is an approximation: the error returned tells little then.
         """
-        if self._seen is not None and self._seen[0] is evaluation and self._seen[1] is plain:
-            return self._seen[2]
-        if not self.complete or evaluation.lambda_residual is None:
+        if (state := self._state(evaluation)) is None:
             return 0.0, False
-        known, evaluation = evaluation, self._lit(evaluation)
-        assert evaluation.lambda_residual is not None
-        switches, errors = False, []
-        for block in self.blocks:
-            y, lambda_residual = evaluation.y[block.span], evaluation.lambda_residual[block.span]
-            operator = self.operator(block, y)
-            error, across = self._two_steps(operator, y, lambda_residual)
-            errors.append(error)
-            switches = switches or across
-        worst = _largest(np.concatenate(errors), evaluation, plain)
-        seen = (worst if np.isfinite(worst) else 0.0), switches
-        self._seen = known, plain, seen
-        return seen
+        worst = _largest(state.twice, evaluation, plain)
+        return (worst if np.isfinite(worst) else 0.0), state.switches
 
-    def _lit(self, evaluation: Evaluation) -> Evaluation:
-        """Return an evaluation with its own scattered light, by operators that no scheme has."""
-        made = {b: self.operator(b, evaluation.y[b.span]) for b in evaluation.light}
-        return lit(evaluation, made)
+    def _state(self, evaluation: Evaluation) -> _State | None:
+        """Return what the operators make of a state, None where there is none for an atom."""
+        if self._seen is None or self._seen.asked is not evaluation:
+            self._seen = self._state_before(evaluation)
+        return self._seen
 
-    @staticmethod
-    def _two_steps(
-        operator: EquilibriumOperator, y: Array, lambda_residual: Array
-    ) -> tuple[Array, bool]:
-        defect = np.exp(y) * np.expm1(lambda_residual) - operator.residual(y)
-        first = operator.error(y, lambda_residual)
-        y_first = y + to_log(first)
-        second = operator.solve(operator.residual(y_first) + defect) / np.exp(y_first)
-        switches = largest(second) > max(_SWITCHED * largest(first), NOISE)
-        return np.expm1(y_first + to_log(second) - y), switches
+    def _state_before(self, evaluation: Evaluation) -> _State | None:
+        """Return the same of a state that is not the last one, which is still asked about."""
+        if not self.complete or evaluation.lambda_residual is None:
+            return None
+        made = {b: self.operator(b, evaluation.y[b.span]) for b in self.blocks}
+        return _State(evaluation, made)
 
     def log_thermal(self, block: Block, y: Array) -> Array:
         """Return ln(eps B) in the unit of the unknown, shape [Nspace]."""

@@ -69,18 +69,18 @@ class Visit:
         On the size of the step as an estimate of the error, if it is one.
     method : str
         What that estimate is called.
+    image : Array or None
+        What an operator of its own makes of the state, if that was combined with earlier ones.
     follows : bool
         Whether the step of the visit before led here.
+    number : int
+        Which formal solution it was, from 1.
     undone : bool
         Whether the step led to where the residual is many times larger, and was undone.
     profile : float
         How much the emission profile changed afterwards, relatively.
     together : float or None
         Size of the step of unknown and profile together, if there was one.
-    image : Array or None
-        What an operator of its own makes of the state, if that was combined with earlier ones.
-    number : int
-        Which formal solution it was, from 1.
     iteration : Iteration or None
         What became of unknown and emission profile, if that may be combined with others.
     """
@@ -90,12 +90,12 @@ class Visit:
     size: float = 0.0
     factor: float | None = None
     method: str = "policy"
+    image: Array | None = None
     follows: bool = True
+    number: int = 0
     undone: bool = False
     profile: float = 0.0
     together: float | None = None
-    image: Array | None = None
-    number: int = 0
     iteration: Iteration | None = None
 
     @property
@@ -145,14 +145,26 @@ class History:
 
     # ---- what happens -----
 
-    def add(self, visit: Visit) -> None:
-        """Note a formal solution, and the step that is made from it."""
+    def add(
+        self,
+        evaluation: Evaluation,
+        plain: bool = True,
+        size: float = 0.0,
+        factor: float | None = None,
+        method: str = "policy",
+        image: Array | None = None,
+    ) -> None:
+        """Note a formal solution, and the step that is made from it: see `Visit`."""
+        follows, number = self.known, self.made + 1
+        self.append(Visit(evaluation, plain, size, factor, method, image, follows, number))
+
+    def append(self, visit: Visit) -> None:
+        """Note a visit of another history."""
         residual = visit.residual
         if not self._visits:
             self.first = residual
-        follows = visit.follows and self.known
-        self.made += 1
-        self._visits.append(replace(visit, follows=follows, number=self.made))
+        self.made = visit.number
+        self._visits.append(visit)
         self.known = True
         self.idle += 1
         if residual < self.least:
@@ -228,7 +240,7 @@ class History:
         earlier = History()
         earlier._radiation = self._radiation
         for visit in list(self._visits)[:visits]:
-            earlier.add(visit)
+            earlier.append(visit)
         return earlier
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Array, Single
-from ..certificate.history import History, Visit
+from ..certificate.history import History
 from ..errors import ContextError, PolicyOutputError
 from ..host.adapter import Adapter
 from ..host.state import Evaluation
@@ -119,7 +119,7 @@ class LineAgents:
             return np.full(action.shape, -REWARD_CLIP), False
         y = look.y if away is None else look.y + away
         state.last = {k: (step, look.seen[k].estimate) for k, step in steps.items()}
-        state.history.add(Visit(before, False, image=y))
+        state.history.add(before, False, image=y)
         rewards = np.zeros(action.shape)
         if not self._evaluate(y):
             rewards[:] = -REWARD_CLIP

@@ -152,7 +152,7 @@ def spelled(thing: Any, new: str) -> str:
     name = known.get(new)
     if name is None:
         name = _spelling(thing, new)
-        if hasattr(kind, name):
+        if hasattr(kind, name) or name in getattr(kind, "__dataclass_fields__", ()):
             known[new] = name
     return name
 

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from ..arrays import Array
+from ..norms import largest
 from .plane_state import Plane, PlaneLine
 
 __all__ = [
@@ -301,4 +302,4 @@ class Evaluation:
     @cached_property
     def residual_norm(self) -> float:
         """Largest absolute residual, infinite if the evaluation is not valid."""
-        return max(float(self.r.max()), -float(self.r.min())) if self.valid else np.inf
+        return largest(self.r) if self.valid else np.inf

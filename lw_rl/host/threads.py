@@ -62,6 +62,9 @@ def on_the_contexts_threads(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(method)
     def limited(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if _set.locked():
+            # As in a solve, which has set them: a context manager takes as long as an estimate.
+            return method(self, *args, **kwargs)
         with blas_threads(self.adapter.Nthreads):
             return method(self, *args, **kwargs)
 

@@ -44,7 +44,7 @@ from ..certificate.history import NOISE, History
 from ..errors import PolicyOutputError
 from ..host.adapter import Adapter
 from ..host.state import Block, Evaluation, Snapshot
-from ..norms import relative
+from ..norms import largest, relative
 from ..operator.base import EquilibriumOperator
 from .anderson import Anderson
 from .base import Scheme, Step, WithAbilities, with_abilities
@@ -270,12 +270,12 @@ class Safeguarded:
 
     def _propose(self, evaluation: Evaluation, state: SafeguardState, estimate: float) -> Step:
         """Ask the scheme in use; one that fails hands over to the next at once."""
-        note, plain = "", Step(None, estimate=estimate)
+        note = ""
         while (active := self._active(state)) is not None and state.rest < math.inf:
             try:
                 if state.rest > 0:
                     state.rest -= 1
-                    return plain.noted(note)
+                    break
                 step = active.scheme.step(evaluation, state.scheme)
                 if step.y is None or _usable(step.y, evaluation.y):
                     return step.noted(note)
@@ -285,7 +285,7 @@ class Safeguarded:
             except np.linalg.LinAlgError as err:
                 reason = f"LinAlgError: {err}"
             note = self._hand_over(state, reason)
-        return plain.noted(note)
+        return Step(None, estimate=estimate, note=note)
 
     def _is_last(self, state: SafeguardState) -> bool:
         """Whether only the plain update is left to hand over to, and no policy is asked."""
@@ -397,4 +397,4 @@ class Safeguarded:
 
 
 def _usable(y_next: Any, y: Array) -> bool:
-    return np.shape(y_next) == y.shape and bool(np.all(np.isfinite(y_next)))
+    return np.shape(y_next) == y.shape and largest(np.asarray(y_next)) < math.inf

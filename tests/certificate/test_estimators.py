@@ -32,7 +32,7 @@ from lw_rl.certificate.estimators import (
     first_of,
     profile_floor,
 )
-from lw_rl.certificate.history import History, Visit
+from lw_rl.certificate.history import History
 from lw_rl.certificate.settings import shipped
 from lw_rl.host.context import build_context
 from lw_rl.iterate import accelerate
@@ -62,7 +62,7 @@ def seen(errors=None, complete=True, blocks=None, **methods):
 def history_of(residuals, **visit):
     history = History()
     for r in residuals:
-        history.add(Visit(evaluation_of([0.0], [r]), size=abs(r), **visit))
+        history.add(evaluation_of([0.0], [r]), size=abs(r), **visit)
     return history
 
 
@@ -240,7 +240,7 @@ def lagging(iterations, rho, effect, change=1.0):
         error = -effect * change / (1.0 - rho) - y
         evaluation = evaluation_of([y], [error])
         errors[id(evaluation.y)] = np.expm1(np.array([error]))
-        history.add(Visit(evaluation, plain=False))
+        history.add(evaluation, plain=False)
         history.redistributed(change, None)
         true = abs(y)
         y, change = y + error, rho * change
@@ -270,19 +270,19 @@ def test_one_change_of_the_profile_tells_nothing():
 def test_steps_of_profile_and_unknown_together_that_stagnate_are_no_estimate(steps, at_least):
     history = History()
     for size in steps:
-        history.add(Visit(evaluation_of([0.0], [1e-9]), plain=False))
+        history.add(evaluation_of([0.0], [1e-9]), plain=False)
         history.redistributed(0.1, size)
     estimate = estimators._together(history, replace(SETTINGS, step=2.5))
     assert at_least < estimate.value < 10.0 * at_least
     # The last one was of populations alone, which tells nothing of the profile.
-    history.add(Visit(evaluation_of([0.0], [1e-9]), plain=False))
+    history.add(evaluation_of([0.0], [1e-9]), plain=False)
     assert estimators._together(history, SETTINGS) is UNKNOWN
 
 
 def test_of_other_atoms_steps_of_profile_and_populations_together_tell():
     history, operators = History(), seen(complete=False)
     for size in (4e-2, 1e-2, 1e-3):
-        history.add(Visit(evaluation_of([0.0], [1e-4]), plain=False, size=1e-4, factor=2.0))
+        history.add(evaluation_of([0.0], [1e-4]), plain=False, size=1e-4, factor=2.0)
         history.redistributed(0.1, size)
     # The larger one of two, and what is left by a contraction of a half a step on the average.
     rho = np.sqrt(1e-3 / 4e-2)
@@ -294,7 +294,7 @@ def test_of_other_atoms_steps_of_profile_and_populations_together_tell():
 def test_of_other_atoms_the_largest_ratio_to_the_residual_counts():
     history = History()
     for r in (1e-2, 9e-3, 1e-3, 1e-4):
-        history.add(Visit(evaluation_of([0.0], [r]), size=r))
+        history.add(evaluation_of([0.0], [r]), size=r)
         history.redistributed(0.1, None)
     floor = profile_floor(history, seen(complete=False), SETTINGS).value
     alone = first_of(ESTIMATORS, history, seen(complete=False), SETTINGS).value

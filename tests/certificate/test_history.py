@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scheme_helpers import affine, evaluation_of
 
-from lw_rl.certificate.history import MEMORY, NOISE, History, Iteration, Visit, contraction
+from lw_rl.certificate.history import MEMORY, NOISE, History, Iteration, contraction
 from lw_rl.host.state import Block
 
 
@@ -14,7 +14,7 @@ def history_of(residuals, plain=True, **visit):
     """Return the history of states of one depth, each near the last, with these residuals."""
     history = History()
     for k, r in enumerate(residuals):
-        history.add(Visit(evaluation_of([1e-3 * k], [r]), plain, abs(r), **visit))
+        history.add(evaluation_of([1e-3 * k], [r]), plain, abs(r), **visit)
     return history
 
 
@@ -47,19 +47,19 @@ def test_until_is_what_was_known_then():
 def test_plain_steps_are_those_since_the_last_accelerated_one():
     history = history_of([0.1] * 3)
     assert history.plain_steps == 3
-    history.add(Visit(evaluation_of([0.0], [0.1]), False, 0.4))
+    history.add(evaluation_of([0.0], [0.1]), False, 0.4)
     assert history.plain_steps == 0
-    history.add(Visit(evaluation_of([0.0], [0.1])))
+    history.add(evaluation_of([0.0], [0.1]))
     assert history.plain_steps == 1
 
 
 def test_what_accelerated_steps_left_of_each_other_is_forgotten_in_time():
     history = History()
     for size in (0.1, 0.09, 0.02, 0.01):
-        history.add(Visit(evaluation_of([0.0], [0.01]), False, size, 2.5))
+        history.add(evaluation_of([0.0], [0.01]), False, size, 2.5)
     assert history.left == pytest.approx(0.5), "the larger of the last two"
     for _ in range(20):
-        history.add(Visit(evaluation_of([0.0], [0.01]), True, 0.01))
+        history.add(evaluation_of([0.0], [0.01]), True, 0.01)
     assert history.left == 0.0
 
 
@@ -74,7 +74,7 @@ def test_a_plain_step_that_raises_a_residual_is_known():
     assert history_of([1e-1, 0.5 * NOISE, 0.9 * NOISE]).raised() == []
     history = history_of([1e-1, 5e-3])
     history.skip()
-    history.add(Visit(evaluation_of([0.0], [6e-3])))
+    history.add(evaluation_of([0.0], [6e-3]))
     assert history.raised() == []
 
 
@@ -96,7 +96,7 @@ def test_states_with_the_light_of_others_are_left_out():
     """The first, which began without scattered light, and those far from the one before."""
     history = History()
     for y in (0.0, 0.01, 1.0, 1.02):
-        history.add(Visit(evaluation_of([y, -y], [0.1, 0.2])))
+        history.add(evaluation_of([y, -y], [0.1, 0.2]))
     ys, rs = history.settled(slice(0, 1))
     assert [y[0] for y in ys] == [0.01, 1.02]
     assert [r[0] for r in rs] == [0.1, 0.1]
@@ -117,7 +117,7 @@ def test_a_combination_of_states_is_far_closer_to_the_solution():
     for k in range(4):
         image = G(S)
         y = np.log(S)
-        history.add(Visit(evaluation_of(y, np.log(image) - y), False))
+        history.add(evaluation_of(y, np.log(image) - y), False)
         if k < 2:
             assert history.distance(blocks) == np.inf
         S = image
@@ -147,7 +147,7 @@ def test_the_worst_depth_counts():
     """All but one converge fast, and that one only begins to be the worst."""
     history = History()
     for k in range(6):
-        history.add(Visit(evaluation_of([0.0, 0.0], [1e-2 * 0.3**k, 1e-4 * 0.99**k])))
+        history.add(evaluation_of([0.0, 0.0], [1e-2 * 0.3**k, 1e-4 * 0.99**k]))
     assert history.remainder() == pytest.approx(1e-4 * 0.99**5 * 99.0)
     assert history.contraction() < 0.7
 
@@ -156,7 +156,7 @@ def test_what_alternates_between_two_depths_is_not_taken_to_grow():
     seen = History()
     for k in range(12):
         r = 1e-3 * 0.5**k * np.array([1.0, 0.1] if k % 2 else [0.1, 1.0])
-        seen.add(Visit(evaluation_of(np.zeros(2), r)))
+        seen.add(evaluation_of(np.zeros(2), r))
     # Each depth's residual falls to a quarter in two steps.
     assert seen.remainder() == pytest.approx(1e-3 * 0.5**11)
 
@@ -199,11 +199,11 @@ def test_states_are_remembered_for_whoever_combines_them():
 def test_a_run_of_plain_steps_ends_at_another_step_and_at_a_gap():
     history = History()
     for plain in (True, False, True, True):
-        history.add(Visit(evaluation_of([0.0], [0.1]), plain))
+        history.add(evaluation_of([0.0], [0.1]), plain)
     assert len(history.plain_run()) == 2
     history.skip()
     assert history.plain_run() == []
-    history.add(Visit(evaluation_of([0.0], [0.1])))
+    history.add(evaluation_of([0.0], [0.1]))
     assert len(history.plain_run()) == 1
 
 
@@ -211,7 +211,7 @@ def test_images_are_of_the_last_states_that_have_one_nearby():
     history = History()
     for image in (0.1, None, 0.5, 0.2, 0.1):
         of = None if image is None else np.array([image])
-        history.add(Visit(evaluation_of([0.0], [0.1]), image=of))
+        history.add(evaluation_of([0.0], [0.1]), image=of)
     ys, images = history.images(within=0.3)
     assert [y[0] for y in ys] == [0.0, 0.0] and [i[0] for i in images] == [0.2, 0.1]
 
@@ -219,7 +219,7 @@ def test_images_are_of_the_last_states_that_have_one_nearby():
 def test_iterations_of_unknown_and_profile_are_by_one_scheme_and_without_a_gap():
     history = History()
     for by in ("a", "", "a", "b", "b"):
-        history.add(Visit(evaluation_of([0.0], [0.1])))
+        history.add(evaluation_of([0.0], [0.1]))
         if by:
             history.iterated(Iteration(by, np.zeros(2), np.ones(2)))
     assert [i.by for i in history.iterations()] == ["b", "b"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scheme_helpers import Driver, affine, evaluation_of
 
-from lw_rl.certificate.history import History, Visit
+from lw_rl.certificate.history import History
 from lw_rl.schemes import Anderson
 
 #: What an adapter says of its atoms.
@@ -114,5 +114,5 @@ def test_populations_are_combined_in_the_logarithm_after_five_plain_steps():
 def test_states_visited_by_others_are_not_combined():
     """One that takes over begins afresh."""
     history = History()
-    history.add(Visit(evaluation_of(np.zeros(2), np.ones(2))))
+    history.add(evaluation_of(np.zeros(2), np.ones(2)))
     assert Anderson().init(LINE, history).since == 1

@@ -12,7 +12,7 @@ from multilevel_helpers import context, error, populations, problem, solved
 
 import lw_rl
 from lw_rl import atmospheres, atoms
-from lw_rl.certificate.history import History, Visit
+from lw_rl.certificate.history import History
 from lw_rl.host.adapter import Adapter
 from lw_rl.norms import largest
 from lw_rl.operator.multilevel import CoupledEquilibrium
@@ -153,7 +153,7 @@ def test_states_are_combined_close_to_the_solution_only():
         for _ in range(2):
             evaluation = adapter.evaluate()
             y, _, image = step.propose(evaluation, FIXED)
-            history.add(Visit(evaluation, False, image=image))
+            history.add(evaluation, False, image=image)
             adapter.write(y)
         steps.append((largest(image - evaluation.y), np.array_equal(y, image)))
     (far, alone), (near, also_alone) = steps
