@@ -17,6 +17,7 @@ nor one that the operator contradicts               test_a_bound_that_the_operat
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +31,7 @@ from lw_rl.certificate.defect_correction import WIDENING, DefectCorrection
 from lw_rl.certificate.history import History
 from lw_rl.host.adapter import Adapter
 from lw_rl.operator.lambda_1d import Plane1D
+from lw_rl.operator.two_level import TwoLevelOperator
 from lw_rl.schemes import Depthwise
 
 
@@ -123,6 +125,31 @@ def test_it_takes_the_operator_that_the_scheme_has_made(ctx):
     assert defect.operator(block, near + 0.3) is own
     # Where a limiter switch is looked for it has to be near.
     assert defect.operator(block, near + 0.5) is not own
+
+
+def test_of_one_state_nothing_is_asked_twice(ctx, monkeypatch):
+    """Sweeps and scattered light cost a tenth of a formal solution each, and four estimates ask."""
+    calls = Counter()
+    for name in ("residual", "error", "lit"):
+        original = getattr(TwoLevelOperator, name)
+
+        def counted(self, *args, name=name, original=original):
+            calls[name] += 1
+            return original(self, *args)
+
+        monkeypatch.setattr(TwoLevelOperator, name, counted)
+    adapter, evaluation = at(ctx, 3)
+    _, before = at(ctx, 2)
+    defect = DefectCorrection(adapter, dict)
+    for plain in (False, True):
+        defect.two_steps(evaluation, plain)
+        defect.worst(evaluation, plain)
+        defect.of_light(evaluation)
+    # One Newton step with the light that belongs to the state, and one with what was there.
+    assert calls == {"residual": 2, "error": 2, "lit": 1}
+    defect.left(before, evaluation)
+    defect.two_steps(evaluation, plain=False)
+    assert calls == {"residual": 2, "error": 3, "lit": 2}
 
 
 # ---- limiter switches, and what the operator does not see -----
