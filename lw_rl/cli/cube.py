@@ -133,7 +133,7 @@ def in_words(seconds: float) -> str:
 )
 @click.option("--tau-one", is_flag=True, help="Keep the height of tau = 1 for every wavelength.")
 @click.option(
-    "--start", default="measured", show_default=True, metavar="policy|neighbour|measured|FILE",
+    "--start", default="policy", show_default=True, metavar="policy|neighbour|measured|FILE",
     help="Begin as the scheme does by itself, at the solved neighbour's departure coefficients, as "
     "was cheaper so far, or with the populations of FILE: another OUT, or a zarr or netCDF with "
     "n_Ca or departure_Ca.",

@@ -65,7 +65,8 @@ class CubeSettings:
         before in the same block, or as was cheaper so far in the block (`lw_rl.cube.starts`;
         ``lw-rl cube-bench --part start`` compares them); or a file of populations to begin with
         (`lw_rl.cube.given`). With ``"neighbour"`` and ``"measured"`` columns depend on their block,
-        otherwise on nothing but themselves (default: ``"measured"``).
+        otherwise on nothing but themselves (default: ``"policy"``, which is seldom beaten: a line
+        begins with its operator's own solution, and most end there).
     keep : {"departure", "populations", "none"}, optional
         What of the solution is kept at every depth (default: ``"departure"``).
     tau_one : bool, optional
@@ -89,7 +90,7 @@ class CubeSettings:
     Nrays: int = 5
     popsTol: float = 1e-3
     NmaxIter: int = 300
-    start: str = "measured"
+    start: str = "policy"
     keep: Keep = "departure"
     tau_one: bool = False
     frozen: bool = False
