@@ -2,9 +2,9 @@
 
 What the parts are made of is wrapped while it is measured. Time counts for the innermost part that
 is at work, so that an operator which the certificate asks is the operator's. Of every part the
-fastest of many rounds counts: others on the same machine only ever add to it. Wrapping adds a
-microsecond to a call, some eighty of them to a solve; processor time would add ten, which is what
-it takes to ask for it.
+fastest of many rounds counts: others on the same machine only ever add to it. Watching takes a
+microsecond of a call, of which there are some eighty in a solve, and is no part's; with processor
+time it would be ten, which is what it takes to ask for it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _MADE_OF: tuple[tuple[Any, str, str], ...] = (
     (TwoLevelOperator, "residual", "operator"),
     (TwoLevelOperator, "error", "operator"),
     (TwoLevelOperator, "lit", "operator"),
-    *((DefectCorrection, name, "operator") for name in ("errors", "two_steps")),
+    *((DefectCorrection, name, "operator") for name in ("errors", "switches", "two_steps")),
     (Adapter, "_line_physics", "operator"),
     (Adapter, "_line_profile", "operator"),
     (Plane1D, "rays", "operator"),
@@ -103,30 +103,36 @@ class Clock:
         By part [s].
     calls : dict
         By function.
+    watching : float
+        What watching took besides [s].
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
+    watching: float = 0.0
     _inner: list[float] = field(default_factory=list)
 
     def watch(self, function: Callable[..., Any], name: str, part: str) -> Callable[..., Any]:
         """Return a function that also notes its calls, and its time without that of others."""
 
         @functools.wraps(function)
-        def watching(*args: Any, **kwargs: Any) -> Any:
+        def watched_call(*args: Any, **kwargs: Any) -> Any:
+            begun = perf_counter()
             self.calls[name] = self.calls.get(name, 0) + 1
             self._inner.append(0.0)
             start = perf_counter()
             try:
                 return function(*args, **kwargs)
             finally:
-                whole = perf_counter() - start
-                own = whole - self._inner.pop()
+                took = perf_counter() - start
+                own = took - self._inner.pop()
                 self.seconds[part] = self.seconds.get(part, 0.0) + own
+                whole = perf_counter() - begun
+                self.watching += whole - took
                 if self._inner:
                     self._inner[-1] += whole
 
-        return watching
+        return watched_call
 
 
 @contextmanager
@@ -213,7 +219,7 @@ def measure_profile(
             ctx = copy.deepcopy(lte)
             with watched() as clock:
                 seen = _seconds(functools.partial(call, ctx))
-            rest = seen - sum(clock.seconds.values())
+            rest = seen - sum(clock.seconds.values()) - clock.watching
             if k > 0:  # what is imported or compiled on first use
                 totals[name].append(whole)
                 parts[name].append({**clock.seconds, PARTS[-1]: rest})

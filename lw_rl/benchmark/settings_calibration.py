@@ -293,7 +293,7 @@ class _Stops:
             made = by_contraction(*known) if made is UNKNOWN else made
             values["plain" if history.plain_steps >= RUN else "combination"] = made.value
             values["defect"] = by_defect(*known).value
-        if operators.two_steps(last.evaluation, last.plain)[1]:
+        if operators.switches(last.evaluation):
             values = {"rough": max(values.values())}
         for name, value in values.items():
             for tolerance in TOLERANCES:

@@ -58,6 +58,7 @@ from .defect_correction import DefectCorrection, Operators
 from .estimators import (
     ESTIMATORS,
     FLOORS,
+    NOTHING,
     by_operator,
     by_profile,
     by_weight,
@@ -245,10 +246,12 @@ class Certificate:
         """Return an estimate that is not below what it may not be."""
         known = self.history, self.defect, self.settings
         last = self.history.last
-        least = max((floor(*known) for floor in FLOORS), key=lambda e: e.value)
+        least = NOTHING
+        for floor in FLOORS:
+            of_this = floor(*known)
+            least = of_this if of_this.value > least.value else least
         if not last.profile > 0.0:
-            _, switches = self.defect.two_steps(last.evaluation, last.plain)
-            if switches:
+            if self.defect.switches(last.evaluation):
                 least = _times(self.settings.rough, least)
                 # Linear estimates are worth little, and there is no maximum principle.
                 others = first_of(ESTIMATORS, *known)
@@ -275,7 +278,7 @@ class Certificate:
         if not self.history.known or not self._is_monotone:
             return _no_bound
         last = self.history.last
-        if self.defect.two_steps(last.evaluation, last.plain)[1]:
+        if self.defect.switches(last.evaluation):
             return _no_bound
         seen = self.defect.worst(last.evaluation, plain=False)
         if seen is None:

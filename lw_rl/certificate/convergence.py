@@ -84,12 +84,13 @@ class Certified(lw.ConvergenceCriteria):  # type: ignore[misc]
                 certificate.redistribute(Named(prdUpdate).drho_max)
         if not certificate.adapter.settled:
             return False
-        if not self._within_tolerance():
+        residual = certificate.residual
+        if not (residual < self.popsTol and self._within_tolerance()):
             if not certificate.floor_reached:
                 return False
             certificate.settle_at_floor()
             return True
-        within = self.value.value + certificate.residual
+        within = self.value.value + residual
         settled = within < self.JTol and not certificate.radiation_settles
         if not (settled or Named(JUpdate).dJ_max < self.JTol):
             return False
@@ -99,8 +100,6 @@ class Certified(lw.ConvergenceCriteria):  # type: ignore[misc]
         return True
 
     def _within_tolerance(self) -> bool:
-        if not self.certificate.residual < self.popsTol:
-            return False
         self.value = self.certificate.estimate(within=self.popsTol)
         return self.value.value < self.popsTol
 

@@ -6,11 +6,12 @@ the operator's own. Statistical equilibrium is then the solution of the operator
 that defect added, and the error is the distance to it (Böhmer, Hemker and Stetter 1984, Computing
 Suppl. 5, 1).
 
-One Newton step is what the schemes use (`DefectCorrection.error`). Before an iteration stops a
+One Newton step is what the schemes use (`DefectCorrection.errors`). Before an iteration stops a
 second one is made (`DefectCorrection.two_steps`). The host's interpolation has a limiter, and where
 it switches between the state and the solution, linear estimates do not see it: a residual of 1e-5
-can stand beside an error of one half. The second step does: the operator's own residual is not
-linearised, and where the equations are smooth the step is a small part of the first.
+can stand beside an error of one half. The second step does (`DefectCorrection.switches`): the
+operator's own residual is not linearised, and where the equations are smooth the step is a small
+part of the first.
 """
 
 from __future__ import annotations
@@ -213,16 +214,20 @@ class DefectCorrection:
         worst = np.abs(now).argmax()
         return float(abs(now[worst]) / max(abs(then[worst]), 1e-300))
 
-    def two_steps(self, evaluation: Evaluation, plain: bool) -> tuple[float, bool]:
-        """Return the largest relative error by two Newton steps, and whether the limiter switches.
+    def two_steps(self, evaluation: Evaluation, plain: bool) -> float:
+        """Return the largest relative error by two Newton steps, zero where there is no operator.
 
-        Zero where there is no operator. Where the limiter switches it is the host's limiter that
-        counts, of which the operator's is an approximation: the error returned tells little then.
+        Where the limiter switches it is the host's limiter that counts, of which the operator's is
+        an approximation: this tells little then.
         """
         if (state := self._state(evaluation)) is None:
-            return 0.0, False
+            return 0.0
         worst = _largest(state.twice, evaluation, plain)
-        return (worst if np.isfinite(worst) else 0.0), state.switches
+        return worst if worst < np.inf else 0.0
+
+    def switches(self, evaluation: Evaluation) -> bool:
+        """Return whether the limiter of the interpolation switches within two Newton steps."""
+        return (state := self._state(evaluation)) is not None and state.switches
 
     def _state(self, evaluation: Evaluation) -> _State | None:
         """Return what the operators make of a state, None where there is none for an atom."""

@@ -26,6 +26,7 @@ from .settings import Settings
 __all__ = [
     "ESTIMATORS",
     "FLOORS",
+    "NOTHING",
     "Estimator",
     "by_combination",
     "by_contraction",
@@ -141,7 +142,7 @@ def by_defect(history: History, operators: DefectCorrection, settings: Settings)
     last = history.last
     if last.profile > 0.0:
         return NOTHING
-    seen, _ = operators.two_steps(last.evaluation, last.plain)
+    seen = operators.two_steps(last.evaluation, last.plain)
     seen += 2.0 * operators.of_light(last.evaluation)
     if last.factor is None:
         left = min(history.left, _MAX_STEP_RHO)

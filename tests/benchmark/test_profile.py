@@ -1,9 +1,12 @@
 """Where the time goes: what is counted, and that nothing is made twice."""
 
+from itertools import count
+
 import pytest
 from plane_helpers import plane_context
 
 import lw_rl
+from lw_rl.benchmark import profile
 from lw_rl.benchmark.profile import COUNTED, PARTS, Clock, measure_profile, watched
 from lw_rl.host.adapter import Adapter
 from lw_rl.operator.two_level import TwoLevelOperator
@@ -63,6 +66,17 @@ def test_time_is_the_innermost_parts():
     assert outer() == 2 * work()
     assert clock.calls == {"inner": 2, "outer": 1}
     assert clock.seconds["a"] < 0.5 * clock.seconds["b"]
+
+
+def test_watching_is_no_parts_time(monkeypatch):
+    """By a clock that goes on by one whenever it is looked at."""
+    ticks = count()
+    monkeypatch.setattr(profile, "perf_counter", lambda: float(next(ticks)))
+    clock = Clock()
+    inner = clock.watch(lambda: None, "inner", "b")
+    clock.watch(lambda: (inner(), inner()), "outer", "a")()
+    # Looked at four times in a call; two in three of the time in between is what watching takes.
+    assert clock.seconds == {"a": 3.0, "b": 2.0} and clock.watching == 6.0
 
 
 def test_parts_sum_to_the_whole():

@@ -52,9 +52,8 @@ def test_it_knows_the_error_of_a_state(ctx, reference, plain):
     defect = DefectCorrection(adapter, dict)
     assert 0.01 < true < 0.1
     assert defect.worst(evaluation, plain) == pytest.approx(true, rel=0.15)
-    seen, switches = defect.two_steps(evaluation, plain)
-    assert seen == pytest.approx(true, rel=0.15)
-    assert not switches
+    assert defect.two_steps(evaluation, plain) == pytest.approx(true, rel=0.15)
+    assert not defect.switches(evaluation)
 
 
 def test_it_knows_the_error_at_every_depth(ctx, converged):
@@ -82,7 +81,7 @@ def test_it_says_nothing_of_a_state_whose_rates_are_not_known(ctx):
     defect = DefectCorrection(adapter, dict)
     assert defect.complete
     assert defect.errors(watched) is None and defect.worst(watched, plain=True) is None
-    assert defect.two_steps(watched, plain=True) == (0.0, False)
+    assert defect.two_steps(watched, plain=True) == 0.0 and not defect.switches(watched)
     assert defect.left(watched, watched) == 0.0
 
 
@@ -92,7 +91,7 @@ def test_nor_where_an_atom_has_no_operator(kind, several):
     defect = DefectCorrection(adapter, dict)
     assert not defect.complete
     assert defect.worst(evaluation, plain=True) is None
-    assert defect.two_steps(evaluation, plain=True) == (0.0, False)
+    assert defect.two_steps(evaluation, plain=True) == 0.0 and not defect.switches(evaluation)
     other = next(b for b in adapter.blocks if adapter.line(b) is None)
     with pytest.raises(LookupError, match="Mg.* has no operator"):
         defect.operator(other, evaluation.y[other.span])
@@ -143,6 +142,7 @@ def test_of_one_state_nothing_is_asked_twice(ctx, monkeypatch):
     defect = DefectCorrection(adapter, dict)
     for plain in (False, True):
         defect.two_steps(evaluation, plain)
+        defect.switches(evaluation)
         defect.worst(evaluation, plain)
         defect.of_light(evaluation)
     # One Newton step with the light that belongs to the state, and one with what was there.
@@ -155,9 +155,9 @@ def test_of_one_state_nothing_is_asked_twice(ctx, monkeypatch):
 # ---- limiter switches, and what the operator does not see -----
 
 
-def without(name, answer):
-    """The certified stop with another answer of the defect correction."""
-    return certified(lambda c: setattr(c.defect, name, answer))
+def without(**answers):
+    """The certified stop with other answers of the defect correction."""
+    return certified(lambda c: vars(c.defect).update(answers))
 
 
 def test_a_switch_behind_a_tiny_residual_is_seen():
@@ -165,7 +165,8 @@ def test_a_switch_behind_a_tiny_residual_is_seen():
     problem = Adversarial(1, 5293)
     true, result = problem.solve("mali")
     assert result.converged and true < 1e-3
-    true, result = problem.solve("mali", convergence=without("two_steps", lambda *_: (0.0, False)))
+    blind = without(two_steps=lambda *_: 0.0, switches=lambda *_: False)
+    true, result = problem.solve("mali", convergence=blind)
     assert result.converged and result.estimate.value < 1e-3 and true > 0.5
 
 

@@ -52,7 +52,7 @@ def seen(errors=None, complete=True, blocks=None, **methods):
         "blocks": evaluation.blocks if blocks is None else blocks,
         "errors": errors or (lambda e: None),
         "worst": lambda e, plain: None,
-        "two_steps": lambda e, plain: (0.0, False),
+        "two_steps": lambda e, plain: 0.0,
         "left": lambda before, e: 0.0,
         "of_light": lambda e: 0.0,
     }
@@ -160,7 +160,7 @@ def test_what_stays_from_step_to_step_counts():
     history = history_of([1e-2, 5e-3], plain=False, factor=1.0, method="operator")
     values = []
     for left in (0.0, 0.5):
-        operators = seen(two_steps=lambda e, plain: (1e-3, False), left=lambda b, e, x=left: x)
+        operators = seen(two_steps=lambda e, plain: 1e-3, left=lambda b, e, x=left: x)
         values.append(by_defect(history, operators, SETTINGS).value)
     assert values[1] == pytest.approx(2.0 * values[0])
 
@@ -186,7 +186,7 @@ def test_scattered_light_that_lags_is_counted():
 
 
 def test_light_counts_that_is_scattered_since():
-    operators = seen(two_steps=lambda e, plain: (1e-4, False), of_light=lambda e: 2e-5)
+    operators = seen(two_steps=lambda e, plain: 1e-4, of_light=lambda e: 2e-5)
     first = history_of([1e-4], plain=False, factor=1.5, method="operator")
     factor = max(1.5, SETTINGS.defect)
     assert by_defect(first, operators, SETTINGS).value == pytest.approx(factor * 1.4e-4)
