@@ -206,7 +206,7 @@ class DefectCorrection:
 
         Zero where there is no operator.
         """
-        state, earlier = self._state(evaluation), self._state_before(before)
+        state, earlier = self._state(evaluation), self._new_state(before)
         now = None if state is None else state.errors
         then = None if earlier is None else earlier.errors
         if now is None or then is None:
@@ -232,11 +232,11 @@ class DefectCorrection:
     def _state(self, evaluation: Evaluation) -> _State | None:
         """Return what the operators make of a state, None where there is none for an atom."""
         if self._seen is None or self._seen.asked is not evaluation:
-            self._seen = self._state_before(evaluation)
+            self._seen = self._new_state(evaluation)
         return self._seen
 
-    def _state_before(self, evaluation: Evaluation) -> _State | None:
-        """Return the same of a state that is not the last one, which is still asked about."""
+    def _new_state(self, evaluation: Evaluation) -> _State | None:
+        """Return the same, but not from memory, which is that of the last state that was asked of."""
         if not self.complete or evaluation.lambda_residual is None:
             return None
         made = {b: self.operator(b, evaluation.y[b.span]) for b in self.blocks}
