@@ -236,7 +236,7 @@ class DefectCorrection:
         return self._seen
 
     def _new_state(self, evaluation: Evaluation) -> _State | None:
-        """Return the same, but not from memory, which is that of the last state that was asked of."""
+        """Return the same, made anew: remembered is the state that was asked of last."""
         if not self.complete or evaluation.lambda_residual is None:
             return None
         made = {b: self.operator(b, evaluation.y[b.span]) for b in self.blocks}
