@@ -22,6 +22,7 @@ import lightweaver as lw
 from ..certificate.certificate import Certificate
 from ..certificate.convergence import Certified
 from ..certificate.defect_correction import DefectCorrection
+from ..host import line_physics
 from ..host.adapter import Adapter
 from ..iterate import iterate_ctx_rl
 from ..operator.lambda_1d import Plane1D
@@ -64,8 +65,8 @@ _MADE_OF: tuple[tuple[Any, str, str], ...] = (
     (TwoLevelOperator, "error", "operator"),
     (TwoLevelOperator, "lit", "operator"),
     *((DefectCorrection, name, "operator") for name in ("errors", "switches", "two_steps")),
-    (Adapter, "_line_physics", "operator"),
-    (Adapter, "_line_profile", "operator"),
+    (line_physics, "of_line", "operator"),
+    (line_physics, "profile_of_line", "operator"),
     (Plane1D, "rays", "operator"),
     (Plane1D, "lambda_operator", "operator"),
     *((PlaneOperator, name, "operator") for name in _OF_PLANES),

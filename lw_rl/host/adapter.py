@@ -36,7 +36,6 @@ from .state import (
     Grid,
     Line,
     LinePhysics,
-    LineProfile,
     Snapshot,
 )
 from .unknown import LineSource, LogPopulations
@@ -718,9 +717,9 @@ class Adapter:
             Line(
                 t.i,
                 t.j,
-                cache(partial(self._line_physics, index, k)),
+                cache(partial(line_physics.of_line, self.ctx, atom, k)),
                 plane,
-                cache(partial(self._line_profile, index, k)),
+                cache(partial(line_physics.profile_of_line, self.ctx, atom, k)),
             )
             if k < lines
             else Continuum(t.i, t.j)
@@ -733,7 +732,9 @@ class Adapter:
     def line(self, block: Block) -> LinePhysics | None:
         """Return the line whose source function is the unknown; None for other atoms."""
         index = self.blocks.index(block)
-        return self._line_physics(index, 0) if self._sources[index] else None
+        if not self._sources[index]:
+            return None
+        return line_physics.of_line(self.ctx, self._active[index], 0)
 
     def line_physics(self, block: Block) -> LinePhysics:
         """Return what the policy may know about the line whose source function is the unknown.
@@ -763,62 +764,8 @@ class Adapter:
         return plane_light(self.ctx, waves)
 
     def _line_in_plane(self, index: int) -> PlaneLine:
-        return plane_line(
-            self, self.blocks[index], self._active[index], self._line_physics(index, 0)
-        )
-
-    def _line_physics(self, index: int, k: int) -> LinePhysics:
-        atom = self._active[index]
-        trans, atmos = Named(atom.trans[k]), self.ctx.kwargs["atmos"]
-        line = atom.atomic_model.lines[k]
-        levels = atom.atomic_model.levels
-        # C[i, j] is the rate from j to i.
-        C_ul = np.asarray(atom.C)[line.i, line.j]
-        if not np.any(C_ul > 0.0):
-            C_ul = self._collisions(index)[line.i, line.j]
-        spect, background = self.ctx.spect, self.ctx.background
-        wave = int(np.argmin(np.abs(np.asarray(spect.wavelength) - line.lambda0)))
-        offset = np.abs(np.asarray(trans.wavelength) / line.lambda0 - 1.0)
-        return line_physics.from_arrays(
-            height=np.repeat(atmos.z, self.Nspace // len(atmos.z)),
-            columns=self.Nspace // len(atmos.z),
-            temperature=np.asarray(atmos.temperature),
-            vlos=np.asarray(atmos.vz),
-            vBroad=np.asarray(atom.v_broad),
-            aDamp=np.asarray(trans.a_damp),
-            nTotal=np.asarray(atom.n_total),
-            C_ul=C_ul,
-            chi=np.asarray(background.chi)[wave],
-            sca=np.asarray(background.sca)[wave],
-            lambda0=line.lambda0_m,
-            Aji=line.Aji,
-            Bij=line.Bij,
-            g_ratio=levels[line.j].g / levels[line.i].g,
-            extent=float(offset.max()) * CLight,
-        )
-
-    def _line_profile(self, index: int, k: int) -> LineProfile | None:
-        atom, atmos = self._active[index], self.ctx.kwargs["atmos"]
-        trans = Named(atom.trans[k])
-        return line_physics.profile_from_arrays(
-            wavelength=np.asarray(trans.wavelength),
-            lambda0=atom.atomic_model.lines[k].lambda0,
-            phi=np.asarray(trans.phi),
-            vlos=np.asarray(atmos.vz),
-            vBroad=np.asarray(atom.v_broad),
-            aDamp=np.asarray(trans.a_damp),
-            mu=np.asarray(atmos.muz),
-            wmu=np.asarray(atmos.wmu),
-        )
-
-    def _collisions(self, index: int) -> Array:
-        """Return C [s-1] before the first formal solution has filled the host's array."""
-        atom = self._active[index]
-        eq_pops, atmos = entry(self.ctx.kwargs, "eq_pops"), self.ctx.kwargs["atmos"]
-        C = np.zeros((atom.Nlevel, atom.Nlevel, self.Nspace))
-        for rate in atom.atomic_model.collisions:
-            rate.compute_rates(atmos, eq_pops, C)
-        return C
+        block = self.blocks[index]
+        return plane_line(self, block, self._active[index], self.line_physics(block))
 
 
 def _physical(values: Array) -> npt.NDArray[np.bool_]:

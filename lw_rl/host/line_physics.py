@@ -1,17 +1,19 @@
-"""The local physics of a two-level atom's line, from plain arrays."""
+"""The local physics of a line of a context, or of a two-level atom's from plain arrays."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from lightweaver import voigt_H
 from lightweaver.constants import CLight, HPlanck, KBoltzmann
 
 from ..arrays import Array
+from .names import Named, entry
 from .state import LinePhysics, LineProfile
 
-__all__ = ["equivalent", "from_arrays", "profile_from_arrays"]
+__all__ = ["equivalent", "from_arrays", "of_line", "profile_from_arrays", "profile_of_line"]
 
 #: No opacity is below this [m-1].
 _TRANSPARENT = 1e-300
@@ -176,3 +178,73 @@ def profile_from_arrays(
     centre = voigt_H(aDamp, np.zeros_like(aDamp)) / (np.sqrt(np.pi) * vBroad)
     value = np.ascontiguousarray((up / centre).transpose(2, 0, 1))
     return LineProfile(value, weight, mu.copy(), wmu.copy(), N)
+
+
+def of_line(ctx: Any, atom: Named, k: int) -> LinePhysics:
+    """Return the physics of a line of a context.
+
+    Parameters
+    ----------
+    ctx : lightweaver.Context
+        The context.
+    atom : Named
+        One of its active atoms.
+    k : int
+        Which of the atom's lines.
+    """
+    trans, atmos = Named(atom.trans[k]), ctx.kwargs["atmos"]
+    line, levels = atom.atomic_model.lines[k], atom.atomic_model.levels
+    # C[i, j] is the rate from j to i.
+    C_ul = np.asarray(atom.C)[line.i, line.j]
+    if not np.any(C_ul > 0.0):
+        C_ul = _collisions(ctx, atom)[line.i, line.j]
+    wave = int(np.argmin(np.abs(np.asarray(ctx.spect.wavelength) - line.lambda0)))
+    offset = np.abs(np.asarray(trans.wavelength) / line.lambda0 - 1.0)
+    columns = int(atmos.Nspace) // len(atmos.z)
+    return from_arrays(
+        height=np.repeat(atmos.z, columns),
+        columns=columns,
+        temperature=np.asarray(atmos.temperature),
+        vlos=np.asarray(atmos.vz),
+        vBroad=np.asarray(atom.v_broad),
+        aDamp=np.asarray(trans.a_damp),
+        nTotal=np.asarray(atom.n_total),
+        C_ul=C_ul,
+        chi=np.asarray(ctx.background.chi)[wave],
+        sca=np.asarray(ctx.background.sca)[wave],
+        lambda0=line.lambda0_m,
+        Aji=line.Aji,
+        Bij=line.Bij,
+        g_ratio=levels[line.j].g / levels[line.i].g,
+        extent=float(offset.max()) * CLight,
+    )
+
+
+def profile_of_line(ctx: Any, atom: Named, k: int) -> LineProfile | None:
+    """Return a line's profile on the context's own wavelengths (`profile_from_arrays`).
+
+    Parameters
+    ----------
+    ctx, atom, k
+        As for :func:`of_line`.
+    """
+    atmos, trans = ctx.kwargs["atmos"], Named(atom.trans[k])
+    return profile_from_arrays(
+        wavelength=np.asarray(trans.wavelength),
+        lambda0=atom.atomic_model.lines[k].lambda0,
+        phi=np.asarray(trans.phi),
+        vlos=np.asarray(atmos.vz),
+        vBroad=np.asarray(atom.v_broad),
+        aDamp=np.asarray(trans.a_damp),
+        mu=np.asarray(atmos.muz),
+        wmu=np.asarray(atmos.wmu),
+    )
+
+
+def _collisions(ctx: Any, atom: Named) -> Array:
+    """Return C [s-1] before the first formal solution has filled the host's array."""
+    eq_pops, atmos = entry(ctx.kwargs, "eq_pops"), ctx.kwargs["atmos"]
+    C = np.zeros((atom.Nlevel, atom.Nlevel, int(atmos.Nspace)))
+    for rate in atom.atomic_model.collisions:
+        rate.compute_rates(atmos, eq_pops, C)
+    return C
