@@ -160,7 +160,6 @@ class AcceleratedContext(HasCertificate):
             has_policy=self._scheme.abilities.policy is not None,
             Ndim=adapter.grid.Ndim,
             redistribution=adapter.any_redistributes,
-            conserves_charge=adapter.conserves_charge,
             switching=not adapter.settled,
         )
 

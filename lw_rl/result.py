@@ -154,7 +154,7 @@ class Task:
         Whether there is a policy to ask.
     Ndim : int
         Dimensions of the atmosphere.
-    redistribution, conserves_charge, switching : bool
+    redistribution, switching : bool
         Whether there is partial redistribution, whether electrons follow the populations, whether
         collisional-radiative switching had not come to its end.
     """
@@ -166,7 +166,6 @@ class Task:
     has_policy: bool = False
     Ndim: int = 1
     redistribution: bool = False
-    conserves_charge: bool = False
     switching: bool = False
 
     def explain(self, steps_by: Mapping[str, int]) -> str:
@@ -202,9 +201,8 @@ class Task:
             return f"that is what scheme={self.scheme!r} asks for"
         if self.switching:
             return "nothing is accelerated before collisional-radiative switching has ended"
-        if self.Ndim > 1 and (self.redistribution or self.conserves_charge):
-            kind = "partial redistribution" if self.redistribution else "charge conservation"
-            return f"{kind} is accelerated in one dimension only"
+        if self.Ndim > 1 and self.redistribution:
+            return "partial redistribution is accelerated in one dimension only"
         return "no accelerated step would have been better than the plain update, or was kept"
 
     def _why_no_operator(self, fast: Mapping[str, int]) -> str:
