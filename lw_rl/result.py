@@ -155,8 +155,8 @@ class Task:
     Ndim : int
         Dimensions of the atmosphere.
     redistribution, switching : bool
-        Whether there is partial redistribution, whether electrons follow the populations, whether
-        collisional-radiative switching had not come to its end.
+        Whether there is partial redistribution, and whether collisional-radiative switching had not
+        come to its end.
     """
 
     atoms: tuple[str, ...]
