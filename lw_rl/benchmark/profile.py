@@ -48,6 +48,8 @@ PARTS = (
 )
 #: Of the operator in two dimensions.
 _OF_PLANES = ("__init__", "first", "start", "carry", "error", "solve", "residual")
+#: Of what operators say of the error.
+_OF_DEFECTS = ("errors", "left", "of_light", "switches", "two_steps", "worst")
 #: Of the access to a context.
 _OF_CONTEXTS = (
     "__init__", "atom", "go_back", "in_lte", "read", "report_change", "restore", "snapshot",
@@ -64,7 +66,7 @@ _MADE_OF: tuple[tuple[Any, str, str], ...] = (
     (TwoLevelOperator, "residual", "operator"),
     (TwoLevelOperator, "error", "operator"),
     (TwoLevelOperator, "lit", "operator"),
-    *((DefectCorrection, name, "operator") for name in ("errors", "switches", "two_steps")),
+    *((DefectCorrection, name, "operator") for name in _OF_DEFECTS),
     (line_physics, "of_line", "operator"),
     (line_physics, "profile_of_line", "operator"),
     (Plane1D, "rays", "operator"),

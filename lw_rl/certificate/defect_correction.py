@@ -90,8 +90,7 @@ class _State:
         """By how much light that was scattered since changes the error, at most."""
         if self._lit.unlit is None:
             return 0.0
-        then = self._once(self._lit.unlit)
-        size = max(largest(a - b) for a, b in zip(self._first, then, strict=True))
+        size = largest(np.concatenate(self._first) - np.concatenate(self._once(self._lit.unlit)))
         return size if size < np.inf else 0.0
 
     @cached_property
@@ -99,9 +98,10 @@ class _State:
         """The relative error by two Newton steps and whether the limiter switches, by atom."""
         residual, found = self._lit.lambda_residual, []
         assert residual is not None
-        for (block, operator), first in zip(self._operators.items(), self._first, strict=True):
+        for k, (block, operator) in enumerate(self._operators.items()):
             y = self.asked.y[block.span]
             defect = np.exp(y) * np.expm1(residual[block.span]) - operator.residual(y)
+            first = self._first[k]
             y_first = y + to_log(first)
             second = operator.solve(operator.residual(y_first) + defect) / np.exp(y_first)
             switches = largest(second) > max(_SWITCHED * largest(first), NOISE)
@@ -154,7 +154,10 @@ class DefectCorrection:
 
     @cached_property
     def complete(self) -> bool:
-        """Whether every active atom has an operator, and there is memory for it."""
+        """Whether every active atom has an operator, and there is memory for it.
+
+        A scheme that has made operators for all of them has found that out.
+        """
         if not self._adapter.line_sources:
             return False
         made = self._of_scheme()

@@ -159,7 +159,7 @@ class History:
         self.append(Visit(evaluation, plain, size, factor, method, image, follows, number))
 
     def append(self, visit: Visit) -> None:
-        """Note a visit of another history."""
+        """Note a visit that has its number already."""
         residual = visit.residual
         if not self._visits:
             self.first = residual

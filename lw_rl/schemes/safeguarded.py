@@ -397,4 +397,4 @@ class Safeguarded:
 
 
 def _usable(y_next: Any, y: Array) -> bool:
-    return np.shape(y_next) == y.shape and largest(np.asarray(y_next)) < math.inf
+    return np.shape(y_next) == y.shape and largest(np.asarray(y_next, float)) < np.inf

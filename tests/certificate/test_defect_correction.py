@@ -4,7 +4,7 @@
 safeguard (where)                                   test
 =================================================== ==========================================
 a limiter switch behind a small residual counts     test_a_switch_behind_a_tiny_residual_...
-(DefectCorrection.two_steps)
+(DefectCorrection.switches)
 what stays at the worst depth counts                test_what_the_operator_hardly_sees_stays
 (DefectCorrection.left)
 no maximum principle, no bound                      test_a_bound_is_as_wide_as_the_maximum_...

@@ -199,6 +199,7 @@ def test_stokes_profiles_in_the_field_of_the_cube(cube, client, tmp_path):
 
 def test_without_a_place_the_output_is_in_memory(cube, client, expected, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = lw_rl.cube.solve(cube, line="CaII_K", client=client, frozen=True, block=(2, 2))
+    given = {"line": "CaII_K", "frozen": True, "block": (2, 2), "start": "measured"}
+    found = lw_rl.cube.solve(cube, client=client, **given)
     np.testing.assert_array_equal(found.intensity, expected.intensity)
     assert list(tmp_path.iterdir()) == []

@@ -62,12 +62,13 @@ def test_an_interrupted_run_repeats_nothing_that_was_written(cube, client, tmp_p
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        solve(cube, out, client=client, listener=stop)
+        solve(cube, out, client=client, start="measured", listener=stop)
     with lw_rl.cube.open_output(out) as ds:
         there = ds.outcome.values[0] > 0
     assert 4 <= there.sum() < 12
     orders = []
-    found = solve(cube, out, client=WatchedClient(client, orders.append))
+    watched = WatchedClient(client, orders.append)
+    found = solve(cube, out, client=watched, start="measured")
     done = [T.tobytes() for T in cube.temperature.values[0][there]]
     again = [T.tobytes() for order in orders for T in order.columns.temperature]
     assert len(again) == 12 - there.sum() and not set(done) & set(again)
@@ -119,7 +120,8 @@ def test_a_block_whose_result_is_lost_is_sent_again(cube, client, tmp_path, expe
             spoilt.append(future.key)
             getattr(future._state, how)()
 
-    found = solve(cube, tmp_path / "out.zarr", client=WatchedClient(client, done=spoil))
+    watched = WatchedClient(client, done=spoil)
+    found = solve(cube, tmp_path / "out.zarr", client=watched, start="measured")
     assert len(set(spoilt)) == 3 and differences(expected, found) == ()
 
 
@@ -134,7 +136,7 @@ def test_a_policy_that_is_lost_is_sent_again(cube, client, tmp_path, expected):
             future._state.status = "error"
 
     watched = WatchedClient(client, done=spoil)
-    found = solve(cube, tmp_path / "out.zarr", client=watched)
+    found = solve(cube, tmp_path / "out.zarr", client=watched, start="measured")
     assert failed and len(watched.policies) == 2 and differences(expected, found) == ()
 
 
@@ -157,7 +159,8 @@ def test_a_worker_that_is_killed_costs_nothing(cube, tmp_path, expected):
                 killed.append(progress.columns)
                 processes.kill_worker()
 
-        found = solve(cube, tmp_path / "out.zarr", scheduler=str(processes.file), listener=kill)
+        given = {"scheduler": str(processes.file), "start": "measured"}
+        found = solve(cube, tmp_path / "out.zarr", listener=kill, **given)
         assert killed and killed[0] < 12
     assert differences(expected, found) == ()
 
@@ -166,17 +169,18 @@ def test_a_worker_that_is_killed_costs_nothing(cube, tmp_path, expected):
 def test_a_scheduler_that_is_killed_is_named_and_the_run_goes_on(cube, tmp_path, expected):
     out = tmp_path / "out.zarr"
     with Processes(tmp_path / "cluster", 1) as processes:
+        given = {"scheduler": str(processes.file), "start": "measured"}
 
         def kill(progress):
             if 2 <= progress.columns < 12 and processes.scheduler is not None:
                 processes.stop()
 
         with pytest.raises(ClusterError, match=r"scheduler at \S+ is gone. The \d+ columns"):
-            solve(cube, out, scheduler=str(processes.file), listener=kill)
+            solve(cube, out, listener=kill, **given)
         with lw_rl.cube.open_output(out) as ds:
             assert 2 <= int((ds.outcome.values > 0).sum()) < 12
         processes.start()
-        found = solve(cube, out, scheduler=str(processes.file))
+        found = solve(cube, out, **given)
     assert differences(expected, found) == ()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...cube.cluster import policy_id
+from ...cube.settings import CubeSettings
 from ...cube.source import Source
 from ...cube.synthetic import synthetic_cube
 from ...files import Json, versions, write_json
@@ -121,8 +122,11 @@ PARTS: Mapping[str, tuple[Callable[[Plan, Path, Notify], Json], tuple[str, ...]]
 
 def conditions(part: str, plan: Plan) -> Json:
     """Return what a part's numbers depend on: fields of the plan, versions, the policy."""
+    found = {name: getattr(plan, name) for name in PARTS[part][1]}
+    if "start" in found:
+        found["start"] = plan.start or CubeSettings.start
     return {
-        **{name: getattr(plan, name) for name in PARTS[part][1]},
+        **found,
         "versions": versions(),
         "policy": policy_id(make_policy("default")),
     }

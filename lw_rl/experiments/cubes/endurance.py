@@ -97,8 +97,8 @@ def endure(
 
     def client(cluster: Processes, out: Path) -> subprocess.Popen[bytes]:
         return start_command(
-            ["cube", str(cube), str(out), "--frozen", "--quiet", "--no-figure", "--block", "2", "2",
-             "--scheduler", str(cluster.file)], log,
+            ["cube", str(cube), str(out), "--frozen", "--quiet", "--no-figure", "--start",
+             "measured", "--block", "2", "2", "--scheduler", str(cluster.file)], log,
         )  # fmt: skip
 
     with Processes(folder) as cluster:
