@@ -121,7 +121,7 @@ def choices_figure(result: Json) -> Figure:
 
 def learning_figure(result: Json) -> Figure:
     """Draw learning curves, and what the parts of the observation are worth."""
-    figure = Figure(figsize=(7.4, 3.4), layout="constrained")
+    figure = Figure(figsize=(7.4, 3.7), layout="constrained")
     left, right = figure.subplots(1, 2)
     for seed, curve in enumerate(result["curves"]):
         left.plot(*np.array(curve).T, ".-", color="#D55E00", alpha=0.5,
@@ -133,7 +133,6 @@ def learning_figure(result: Json) -> Figure:
     left.set_xlabel("decisions", fontsize=_SIZE)
     left.set_ylabel("cost over that of the package", fontsize=_SIZE)
     left.set_title("Training problems", fontsize=_SIZE + 1)
-    left.legend(fontsize=_SIZE - 2)
     for k, (name, label, colour) in enumerate(
         (("sac", "Soft Actor-Critic, one seed", "#D55E00"), ("tree", "tree", "#0072B2"))
     ):
@@ -144,7 +143,10 @@ def learning_figure(result: Json) -> Figure:
     right.invert_yaxis()
     right.set_xlabel("cost over that of the package", fontsize=_SIZE)
     right.set_title("Unseen problems, parts left out", fontsize=_SIZE + 1)
-    right.legend(fontsize=_SIZE - 2)
+    right.locator_params(axis="x", nbins=5)
     for ax in (left, right):
         _plain(ax)
+        # What parts are worth can lie anywhere, beneath a legend too.
+        box = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": 2}
+        ax.legend(fontsize=_SIZE - 2, frameon=False, **box)
     return figure
