@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from .files import Json
 
-__all__ = ["UNKNOWN", "ErrorEstimate", "Outcome", "Record", "Report", "Result", "Task"]
+__all__ = ["NOTHING", "UNKNOWN", "ErrorEstimate", "Outcome", "Record", "Report", "Result", "Task"]
 
 #: How a solve ends; see :class:`Result`.
 Outcome = Literal["converged", "rounding", "max_iterations", "diverged", "nonfinite", "interrupted"]
@@ -66,6 +66,8 @@ class ErrorEstimate:
 
 #: Before the first iteration nothing is known.
 UNKNOWN = ErrorEstimate(float("inf"), "none")
+#: What no estimate is below anyway.
+NOTHING = ErrorEstimate(0.0, "none")
 
 
 @dataclass(frozen=True)

@@ -52,13 +52,12 @@ from ..host.adapter import Adapter
 from ..host.state import Block, Evaluation
 from ..host.threads import blas_threads, on_the_contexts_threads
 from ..norms import largest, relative
-from ..result import UNKNOWN, ErrorEstimate
+from ..result import NOTHING, UNKNOWN, ErrorEstimate
 from .bounds import enclosure_bound, weight_bound
 from .defect_correction import DefectCorrection, Operators
 from .estimators import (
     ESTIMATORS,
     FLOORS,
-    NOTHING,
     by_operator,
     by_profile,
     by_weight,

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..norms import largest, relative, to_log
-from ..result import UNKNOWN, ErrorEstimate
+from ..result import NOTHING, UNKNOWN, ErrorEstimate
 from .bounds import weight_bound
 from .defect_correction import WIDENING, DefectCorrection
 from .history import MAX_RHO, RUN, History, contraction
@@ -26,7 +26,6 @@ from .settings import Settings
 __all__ = [
     "ESTIMATORS",
     "FLOORS",
-    "NOTHING",
     "Estimator",
     "by_combination",
     "by_contraction",
@@ -44,8 +43,6 @@ __all__ = [
 Estimator = Callable[[History, DefectCorrection, Settings], ErrorEstimate]
 """An estimate from the states visited and the operators."""
 
-#: What no estimate is below anyway.
-NOTHING = ErrorEstimate(0.0, "none")
 #: Contraction beyond which no accelerated step and no emission profile is extrapolated: with 0.8
 #: for the former and 0.95 for the latter the stops of 25 problems of hostile seed 74 are the same.
 _MAX_STEP_RHO = 0.9
