@@ -209,8 +209,7 @@ class DefectCorrection:
 
         Zero where there is no operator.
         """
-        state, earlier = self._state(evaluation), self._new_state(before)
-        now = None if state is None else state.errors
+        now, earlier = self.errors(evaluation), self._new_state(before)
         then = None if earlier is None else earlier.errors
         if now is None or then is None:
             return 0.0
