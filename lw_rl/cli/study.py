@@ -171,7 +171,7 @@ def _lines(
     from rich.markdown import Markdown
 
     from ..benchmark.readme import renew_block, require_blocks
-    from ..experiments import lines
+    from ..experiments import lines, lines_report
     from ..files import write_json
     from ..training.train import Args
 
@@ -197,7 +197,7 @@ def _lines(
             found = lines.run(args, every, number, out, progress=advance)
     result = {"command": command_line(ctx, leave_out=_NOT_IN_COMMAND), **found}
     write_json(out / "lines.json", result)
-    text = lines.markdown(result)
+    text = lines_report.markdown(result)
     if readme is not None:
         renew_block(readme, "lines", text)
     if as_json:

@@ -12,6 +12,7 @@ from ..host.state import Evaluation
 from ..policies.observation import (
     NCHANNELS,
     Frame,
+    Previous,
     correction,
     make_frame,
     observe,
@@ -19,7 +20,7 @@ from ..policies.observation import (
     size_of,
 )
 from ..problems import Problem
-from ..schemes.lines import LineByLine, LinesState, Look, lines_of
+from ..schemes.lines import LineByLine, LinesState, Look, SeenLine, lines_of
 from .prepared import solve_once
 from .reward import REWARD_CLIP, reward_map
 
@@ -146,6 +147,23 @@ class LineAgents:
                 self._frame(k), s.line.y, s.r, s.estimate, self._state.previous(k, s)
             )
         return observation
+
+    def solved(self) -> list[tuple[SeenLine, Array, Previous | None]]:
+        """Return every line that is seen, its ln S at the solution, and what the last step did.
+
+        Raises
+        ------
+        ContextError
+            If the solution is not known.
+        """
+        if self.solution is None:
+            raise ContextError("the solution of this problem was not asked for")
+        n, state, found = self.adapter.levels(self.solution), self._state, []
+        for k, seen in self._look.seen.items():
+            there = state.lines.source(k, n)
+            if there is not None:
+                found.append((seen, there, state.previous(k, seen)))
+        return found
 
     @property
     def size(self) -> float:

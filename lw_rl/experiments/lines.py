@@ -1,10 +1,11 @@
-"""What a policy of two-level lines adds on atoms with many levels, beside an operator or instead.
+"""What a policy adds on atoms with many levels, beside an operator or instead of one.
 
 Policies that were trained on two-level lines, the one that ships and one of each seed, are asked
-about every thick line of other atoms (`lw_rl.schemes.lines`). What no policy exceeds is what one
-would do that knew the solution of every line. Formal solutions are those to a true
-error of 1e-3 (`lw_rl.benchmark.reference`), processor time is that of the whole call, certified
-stop included, over that of an iteration of MALI in the same process.
+about every thick line of other atoms (`lw_rl.schemes.lines`); so are policies that were trained on
+exactly what the coupled operator leaves of such lines (`lw_rl.training.residue`). What no policy
+exceeds is what one would do that knew the solution of every line. Formal solutions are those to a
+true error of 1e-3 (`lw_rl.benchmark.reference`), processor time is that of the whole call,
+certified stop included, over that of an iteration of MALI in the same process.
 """
 
 from __future__ import annotations
@@ -30,26 +31,28 @@ from ..policies.card import Card
 from ..problems import Problem, random_problem, shipped_problem
 from ..schemes import Policy, Safeguarded, make_scheme
 from ..schemes.lines import LineByLine, LinesState, Look
+from ..training.residue import POLICIES, train_residue
 from ..training.train import Args, train
-from .quartiles import quartiles
 from .store import OnFinished, finished, kept_experiments, outcome, run_experiments
-from .text import table
 
-__all__ = ["DEPTHS", "ROWS", "Row", "Solve", "gather", "markdown", "problems", "run"]
+__all__ = ["DEPTHS", "RESIDUE", "ROWS", "TOLERANCE", "Row", "Solve", "gather", "problems", "run"]
 
 #: Depths of FAL-C.
 DEPTHS = (82, 328)
 _ATOMS = ("CaII", "H", "MgII")
 #: Formal solutions after which a solve has failed: more than MALI takes.
 _MOST = 300
-_TOLERANCE = 1e-3
+TOLERANCE = 1e-3
 #: A solve that takes longer [s] is not timed twice.
 _LONG = 0.5
 #: Formal solutions of a solve that is not measured: what is compiled is compiled then.
 _COMPILING = 2
 _compiled: set[Row] = set()
+#: How policies are trained on what the operator leaves.
+RESIDUE = Args(steps=1000, problems=80, horizon=8, return_every=4)
 
 _train = partial(train, quiet=True)
+_train_residue = partial(train_residue, quiet=True)
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,9 @@ class Row:
     name : str
     policy : str
         "" for none, "card" for the one that ships within what its card says, "always" for the one
-        that ships without that and for those of the seeds, "exact" for one that knows the solution.
+        that ships without that and for those of the seeds, "exact" for one that knows the solution;
+        one of :data:`lw_rl.training.residue.POLICIES` for those of the seeds that were trained on
+        what the coupled operator leaves.
     beside : bool or None
         As for `LineByLine`; None for a scheme that has a name.
     """
@@ -69,6 +74,15 @@ class Row:
     name: str
     policy: str = ""
     beside: bool | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks a policy."""
+        return self.policy not in ("", "exact")
+
+    def has(self, seed: int) -> bool:
+        """Whether it is solved with the policy of a seed, 0 for the one that ships, or none."""
+        return self.policy == "always" or (self.policy in POLICIES) == (seed > 0)
 
 
 ROWS = (
@@ -78,10 +92,11 @@ ROWS = (
     Row("nonlocal"),
     Row("policy beside it, as its card says", "card", beside=True),
     Row("policy beside it, always asked", "always", beside=True),
+    Row("policy trained on what it leaves, by demonstrations", "demonstrations", beside=True),
+    Row("the same, and Soft Actor-Critic", "sac", beside=True),
     Row("exact corrections of lines, instead", "exact", beside=False),
     Row("exact corrections of lines, beside it", "exact", beside=True),
 )
-_NAMES = {"mali_scattering": "MALI, scattering solved", "nonlocal": "coupled operator alone"}
 
 
 @dataclass(frozen=True)
@@ -176,8 +191,13 @@ def _work(number: int, seeds: Sequence[int], training: Mapping[str, Any]) -> lis
         for seed in (0, *seeds)
         for problem in problems(number)
         for row in ROWS
-        if seed == 0 or row.policy == "always"
+        if row.has(seed) and not (row.beside is False and _drawn(problem))
     ]
+
+
+def _drawn(problem: Problem) -> bool:
+    """Whether it is one of the random problems: what stands in FAL-C for the operator loses."""
+    return problem.name.startswith("atoms ")
 
 
 def run(
@@ -188,6 +208,7 @@ def run(
     workers: int = 1,
     progress: OnFinished | None = None,
     trainer: Callable[[Args], object] = _train,
+    residue_trainer: Callable[[Args], object] = _train_residue,
 ) -> Json:
     """Train a policy with every seed, by demonstrations alone, and solve every problem.
 
@@ -209,11 +230,17 @@ def run(
         As for :func:`lw_rl.experiments.store.run_experiments`.
     trainer : callable, optional
         Trains by arguments and leaves ``policy.json`` in their folder (default: the project's own).
+    residue_trainer : callable, optional
+        The same of policies on what the operator leaves, and :data:`POLICIES` (default: the
+        project's own).
     """
     args = replace(args, return_every=0, calibration=0)
     for seed in seeds:
         if not (_folder(out, seed) / "policy.json").exists():
             trainer(replace(args, out=str(_folder(out, seed)), seed=seed))
+        if not (_folder(out, seed, "residue") / "sac.json").exists():
+            folder = str(_folder(out, seed, "residue"))
+            residue_trainer(replace(RESIDUE, out=folder, seed=seed))
     run_experiments(out, _work(number, seeds, _training(args)), _run_one, workers, progress)
     return gather(args, seeds, number, out)
 
@@ -246,11 +273,12 @@ def gather(args: Args, seeds: Sequence[int], number: int, out: Path, partial: bo
 
 
 def _training(args: Args) -> Json:
-    return {"steps": args.steps, "problems": args.problems}
+    residue = {"steps": RESIDUE.steps, "problems": RESIDUE.problems}
+    return {"steps": args.steps, "problems": args.problems, "residue": residue}
 
 
-def _folder(out: Path, seed: int) -> Path:
-    return out / f"lines-{seed}"
+def _folder(out: Path, seed: int, kind: str = "lines") -> Path:
+    return out / f"{kind}-{seed}"
 
 
 def _run_one(experiment: Solve, directory: Path) -> Json:
@@ -263,8 +291,7 @@ def _solved(experiment: Solve, directory: Path) -> Json:
     ctx = problem.context()
     known = Store(default_folder(), directory / "solves")
     n_ref = known.reference(fingerprint(problem, ctx), ctx, problem.prd).n
-    asks = row.policy in ("card", "always")
-    policy = _Counted(_policy(experiment, directory)) if asks else None
+    policy = _Counted(_policy(experiment, directory)) if row.asks else None
     scheme = _scheme(row, policy, np.concatenate(n_ref))
     if row not in _compiled:
         _call(ctx, scheme, _COMPILING)
@@ -282,7 +309,7 @@ def _solved(experiment: Solve, directory: Path) -> Json:
     asked = {} if policy is None else {"asked": policy.asked, "answered": policy.answered}
     if seconds < _LONG:
         seconds = min(seconds, _call(ctx, scheme, _MOST)[0])
-    above = [k for k, e in enumerate(errors) if not e < _TOLERANCE]
+    above = [k for k, e in enumerate(errors) if not e < TOLERANCE]
     reached = not above or above[-1] + 1 < len(errors)
     return {
         "Nspace": len(n_ref[0][0]),
@@ -297,6 +324,9 @@ def _solved(experiment: Solve, directory: Path) -> Json:
 
 
 def _policy(experiment: Solve, directory: Path) -> actor.Actor:
+    if experiment.row.policy in POLICIES:
+        folder = _folder(directory, experiment.seed, "residue")
+        return actor.load(folder / f"{experiment.row.policy}.json")
     if experiment.seed:
         return actor.load(_folder(directory, experiment.seed) / "policy.json")
     shipped = actor.load_shipped("default")
@@ -316,7 +346,7 @@ def _call(ctx: lw.Context, scheme: Safeguarded, most: int, note: Any = None) -> 
     fresh = copy.deepcopy(ctx)
     began = time.process_time()
     result = solve(
-        fresh, scheme=scheme, popsTol=_TOLERANCE, NmaxIter=most, quiet=True, callback=note
+        fresh, scheme=scheme, popsTol=TOLERANCE, NmaxIter=most, quiet=True, callback=note
     )
     return time.process_time() - began, result
 
@@ -331,69 +361,3 @@ def _iteration(ctx: lw.Context, rounds: int = 3) -> float:
         fresh.stat_equil()
         times.append(time.process_time() - began)
     return min(times)
-
-
-def markdown(result: Mapping[str, Any]) -> str:
-    """Return the table: formal solutions and processor time, by kind of problem."""
-    solves = result["solves"]
-    kinds = {f"FAL-C, {N} depths": [s for s in solves if _of(s, N)] for N in DEPTHS}
-    kinds["random"] = [s for s in solves if s["problem"].startswith("atoms ")]
-    kinds = {kind: found for kind, found in kinds.items() if found}
-    head = [""]
-    for kind, found in kinds.items():
-        atoms = ", ".join(dict.fromkeys(_atom(s["problem"]) for s in found))
-        head += [f"{kind} ({atoms}): to 1e-3", "stop", "time"]
-    rows = []
-    for row in ROWS:
-        trained = [("", [0])]
-        if row.policy == "always":
-            trained = [(", ships", [0]), (f", {len(result['seeds'])} seeds", result["seeds"])]
-        for of, seeds in trained:
-            cells = []
-            for found in kinds.values():
-                mine = [s for s in found if s["row"] == row.name]
-                number = len({s["problem"] for s in found})
-                whole = [k for k in seeds if sum(s["seed"] == k for s in mine) == number]
-                cells += [_cell(mine, what, whole) for what in ("to", "stop", "iterations")]
-            rows.append([_NAMES.get(row.name, row.name) + of, *cells])
-    asked = [s for s in solves if s["policy"] == "card"]
-    share = sum(s["answered"] for s in asked), sum(s["asked"] for s in asked)
-    lost = [s for s in solves if s["stop"] is not None and not s["stop_error"] < _TOLERANCE]
-    missing = result["all"] - len(solves)
-    return (
-        f"{table(head, rows, numbers=True)}\n\n"
-        "Formal solutions to a true error of 1e-3 and at the certified stop, and processor time "
-        "of the call in iterations of MALI: mean over problems (those that failed, in brackets, "
-        "left out); over seeds median and, in square brackets, quartiles of that and their number. "
-        "Within its "
-        f"limits the policy that ships was asked about lines {share[1]} times and had an answer "
-        f"{share[0]} times. {len(lost)} of {len(solves)} solves stopped above the tolerance."
-        + ("" if missing == 0 else f" {missing} of {result['all']} solves are still to be made.")
-    )
-
-
-def _atom(problem: str) -> str:
-    return problem.split()[-1 if problem.startswith("atoms ") else 0]
-
-
-def _of(found: Mapping[str, Any], N: int) -> bool:
-    return bool(found["problem"].endswith(f"FALC {N}"))
-
-
-def _cell(found: Sequence[Mapping[str, Any]], what: str, seeds: Sequence[int]) -> str:
-    if not seeds:
-        return "-"
-    means, failed = [], 0
-    for seed in seeds:
-        mine = [s for s in found if s["seed"] == seed]
-        there = [s[what] for s in mine if s["stop"] is not None and s[what] is not None]
-        failed += len(mine) - len(there)
-        if there:
-            means.append(float(np.mean(there)))
-    q = quartiles(means)
-    if q["median"] is None:
-        return "never"
-    text = f"{q['median']:.1f}"
-    if len(seeds) > 1:
-        text += f" [{q['q25']:.1f}, {q['q75']:.1f}; {len(seeds)}]"
-    return text + (f" ({failed})" if failed else "")

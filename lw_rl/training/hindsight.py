@@ -47,6 +47,7 @@ __all__ = [
     "DepthwiseSamples",
     "HindsightBuffer",
     "Pair",
+    "demonstration",
     "real_pair",
     "relabelled_pair",
 ]
@@ -171,9 +172,7 @@ handle_timeout_termination
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:
         """Return transitions with rewards point by point."""
-        upper = self.buffer_size if self.full else self.pos
-        rows = self.rng.integers(0, upper, size=batch_size)
-        columns = self.rng.integers(0, self.n_envs, size=batch_size)
+        rows, columns = self._rows(batch_size)
         dones = self.dones[rows, columns] * (1.0 - self.timeouts[rows, columns])
         return DepthwiseSamples(
             *map(
@@ -187,6 +186,12 @@ handle_timeout_termination
                 ),
             )
         )
+
+    def _rows(self, batch_size: int) -> tuple[Array, Array]:
+        """Return rows of the buffer and their environments."""
+        upper = self.buffer_size if self.full else self.pos
+        rows = self.rng.integers(0, upper, size=batch_size)
+        return rows, self.rng.integers(0, self.n_envs, size=batch_size)
 
     def ready(self, problems: int) -> bool:
         """Whether at least that many problems have enough states to make pairs."""
@@ -241,7 +246,7 @@ def real_pair(visits: Visits, rng: np.random.Generator) -> Pair | None:
     if i > 0 and not starts:
         y_k, _, e_k, _ = visits[i - 1]
         previous = Previous(y_i - y_k, to_log(e_k), estimate)
-    return _demonstration(visits.frame, y_i, r_i, estimate, target, previous)
+    return demonstration(visits.frame, y_i, r_i, estimate, target, previous)
 
 
 def relabelled_pair(visits: Visits, rng: np.random.Generator) -> Pair | None:
@@ -275,10 +280,10 @@ def relabelled_pair(visits: Visits, rng: np.random.Generator) -> Pair | None:
         y_k, _, e_k, _ = visits[i - 1]
         before = to_log(e_k - e_j * np.exp(np.clip(y_j - y_k, -60.0, 60.0)))
         previous = Previous(y_i - y_k, before, estimate)
-    return _demonstration(visits.frame, y_i, np.log(ratio), estimate, target, previous)
+    return demonstration(visits.frame, y_i, np.log(ratio), estimate, target, previous)
 
 
-def _demonstration(
+def demonstration(
     frame: Frame, y: Array, r: Array, estimate: Array, target: Array, previous: Previous | None
 ) -> Pair:
     """Return the observation, and target less estimate and target over the estimate's maximum."""

@@ -152,8 +152,10 @@ def environments(
     return env
 
 
-def learner(args: Args, env: VecEnv) -> DepthwiseSAC:
-    """Return the untrained learner of a run on its environments."""
+def learner(
+    args: Args, env: VecEnv, buffer: type[HindsightBuffer] = HindsightBuffer
+) -> DepthwiseSAC:
+    """Return the untrained learner of a run on its environments, with a kind of replay buffer."""
 
     def learning_rate(progress_remaining: float) -> float:
         # `learn` counts a resumed run's progress from its own start: take the run's instead.
@@ -174,7 +176,7 @@ def learner(args: Args, env: VecEnv) -> DepthwiseSAC:
         gradient_steps=max(1, round(args.updates_per_step * args.envs)),
         ent_coef=args.entropy,
         action_noise=SmoothNoise(args.points, args.noise, args.seed),
-        replay_buffer_class=HindsightBuffer,
+        replay_buffer_class=buffer,
         replay_buffer_kwargs={"seed": args.seed},
         policy_kwargs={
             "architecture": Architecture(NCHANNELS, args.width, args.levels),

@@ -12,7 +12,7 @@ pytest.importorskip("stable_baselines3")
 
 from experiment_helpers import ShippedTrainer
 
-from lw_rl.experiments import lines
+from lw_rl.experiments import lines, lines_report
 from lw_rl.problems import shipped_problem
 from lw_rl.training.train import Args
 
@@ -29,12 +29,12 @@ def studied(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(out))
         patch.setattr(lines, "problems", lambda number: [SMALL])
-        patch.setattr(lines, "DEPTHS", (32,))
+        patch.setattr(lines_report, "DEPTHS", (32,))
         result = lines.run(
             Args(steps=200), (1, 2), 0, out, progress=lambda *n: told.append(n), trainer=trainer
         )
         again = lines.run(Args(steps=200), (1, 2), 0, out, progress=pytest.fail, trainer=trainer)
-        text = lines.markdown(result)
+        text = lines_report.markdown(result)
     assert again == result
     return trainer, told, result, text
 
@@ -84,7 +84,7 @@ def test_failures_are_counted_and_do_not_count():
             "stop_error": 0.5,
         },
     ]
-    text = lines.markdown({"solves": found, "seeds": [], "all": 2})
+    text = lines_report.markdown({"solves": found, "seeds": [], "all": 2})
     assert "| coupled operator alone | 4.0 (1) | 5.0 (1) | 20.0 (1) |" in text
     assert "| MALI, scattering solved | - | - | - |" in text
 
@@ -96,7 +96,7 @@ def test_a_seed_that_has_not_solved_all_problems_of_a_kind_is_left_out():
          "asked": 2, "answered": 2}
         for atom in ("H", "CaII") for k in (1, 2, 3, 4)
     ]  # fmt: skip
-    text = lines.markdown({"solves": found[:-1], "seeds": [1, 2, 3, 4], "all": 9})
+    text = lines_report.markdown({"solves": found[:-1], "seeds": [1, 2, 3, 4], "all": 9})
     assert "4 seeds | 2.0 [1.5, 2.5; 3] |" in text and "2 of 9 solves are still to be made" in text
 
 
