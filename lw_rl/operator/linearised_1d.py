@@ -281,11 +281,11 @@ def _beam(
 
 @_compiled
 def _operators(
-    height: Array, mu: Array, weight: Array, planck: Array, chi: Array, S: Array, d_eta: Array,
-    d_chi: Array, by_eta: Array, by_chi: Array, by_planck: Array, psi_by_chi: Array, light: Array,
+    height: Array, mu: Array, weight: Array, planck: Array, chi: Array, S: Array, seen_by: Array,
+    of: Array, d_eta: Array, d_chi: Array, light: Array, by_planck: Array, psi_by_chi: Array,
     psi: Array,
 ) -> None:  # fmt: skip
-    """Write the derivatives of the mean intensity of every bundle at one wavelength.
+    """Write the derivatives of sums of the light of all bundles at one wavelength.
 
     Parameters
     ----------
@@ -293,111 +293,130 @@ def _operators(
         Of the rays, their sum one, [Nray].
     chi, S : Array
         Opacity and source function of every bundle, [Nbundle, Nspace].
+    seen_by : Array
+        Weights of the bundles in the sums, [Nsum, Nbundle, Nspace].
+    of : Array
+        What changes emissivity and opacity, as every bundle sees it, [Nsource, Nbundle, Nspace].
+        The first is one.
     d_eta, d_chi : Array
-        Fields that every ray sees another way, [Nfield, 2 Nray, Nspace], where the bundle is one.
-    by_eta, by_chi : Array
-        Written: by emissivity and by opacity at the last index, [Nbundle, depth, source].
+        Fields, of every bundle or of every ray, [Nfield, ..., Nspace].
+    light : Array
+        Written: of the emissivity and of the opacity of every source at the last index, and of the
+        fields where there is room for them, [Nsum, 2 Nsource + Nfield, depth, source].
     by_planck : Array
-        Written: by the Planck functions at the two lowest depths, [Nbundle, Nspace, 2].
+        Written: by the Planck functions at the two lowest depths, [Nsum, Nspace, 2].
     psi_by_chi : Array
         Written: of the diagonal of the Lambda operator by opacity, [Nbundle, source, depth], where
         the depths are those from ``source - REACH`` on.
-    light, psi : Array
-        Written: the mean intensity by the fields at the last index, [Nfield, depth, source], and
-        the diagonal, [Nfield, source, depth], in the same way.
+    psi : Array
+        Written: the same by the fields, [Nfield, Nbundle, source, depth].
     """
     B, N = chi.shape
-    by_eta[:] = 0.0
-    by_chi[:] = 0.0
+    M, K, Q = seen_by.shape[0], of.shape[0], d_eta.shape[0]
+    light[:] = 0.0
     by_planck[:] = 0.0
     psi_by_chi[:] = 0.0
-    light[:] = 0.0
     psi[:] = 0.0
-    of_eta, of_chi = np.empty((N, N)), np.empty((N, N))
-    for r in range(mu.size):
-        for d in range(2):
-            outward = d == 1
-            b = 0 if B == 1 else 2 * r + d
-            share = 0.5 * weight[r] if B == 1 else 1.0
-            near_eta, near_chi, near_psi, left, by_upper, by_lower, by_opacity = _beam(
-                height, mu[r], outward, planck, chi[b], S[b]
-            )
-            propagated(near_eta, left, 0.0, of_eta)
-            propagated(near_chi, left, by_opacity, of_chi)
-            incident = share
-            for p in range(N):
-                i = N - 1 - p if outward else p
-                incident *= left[p]
-                by_planck[b, i, 0] += incident * by_upper
-                by_planck[b, i, 1] += incident * by_lower
-                # Along the ray, or against it: what is written is in the order of the depths.
-                row_eta, row_chi = _ray(of_eta[p], outward), _ray(of_chi[p], outward)
-                for j in range(N):
-                    by_eta[b, i, j] += share * row_eta[j]
-                    by_chi[b, i, j] += share * row_chi[j]
-                for q in range(len(d_eta)):
-                    eta, opacity = d_eta[q, 2 * r + d], d_chi[q, 2 * r + d]
+    of_eta, of_chi, along = np.empty((N, N)), np.empty((N, N)), np.empty(N)
+    for x in range(2 * mu.size):
+        r, outward, b = x // 2, x % 2 == 1, 0 if B == 1 else x
+        share = 0.5 * weight[r] if B == 1 else 1.0
+        as_seen = 0 if d_eta.shape[1] == 1 else x
+        near_eta, near_chi, near_psi, left, by_upper, by_lower, by_opacity = _beam(
+            height, mu[r], outward, planck, chi[b], S[b]
+        )
+        propagated(near_eta, left, 0.0, of_eta)
+        propagated(near_chi, left, by_opacity, of_chi)
+        incident = share
+        for p in range(N):
+            i = N - 1 - p if outward else p
+            incident *= left[p]
+            for m in range(M):
+                by_planck[m, i, 0] += incident * seen_by[m, b, i] * by_upper
+                by_planck[m, i, 1] += incident * seen_by[m, b, i] * by_lower
+            # Along the ray, or against it: what is written is in the order of the depths.
+            row_eta, row_chi = _ray(of_eta[p], outward), _ray(of_chi[p], outward)
+            for s in range(light.shape[1]):
+                row = row_chi if s % 2 else row_eta
+                if s < 2:
+                    for m in range(M):
+                        part = share * seen_by[m, b, i]
+                        for j in range(N):
+                            light[m, s, i, j] += part * row[j]
+                    continue
+                if s < 2 * K:
                     for j in range(N):
-                        seen_here = row_eta[j] * eta[j] + row_chi[j] * opacity[j]
-                        light[q, i, j] += share * seen_here
-            for m in range(N):
-                j = N - 1 - m if outward else m
-                for w in range(AFTER + BEFORE + 1):
-                    # From `m - AFTER` to `m + BEFORE` along the ray.
-                    x = AFTER - w + REACH if outward else w - AFTER + REACH
-                    by = share * near_psi[m, w]
-                    psi_by_chi[b, j, x] += by
-                    for q in range(len(d_eta)):
-                        psi[q, j, x] += by * d_chi[q, 2 * r + d, j]
+                        along[j] = row[j] * of[s // 2, b, j]
+                else:
+                    eta, opacity = d_eta[s - 2 * K, as_seen], d_chi[s - 2 * K, as_seen]
+                    for j in range(N):
+                        along[j] = row_eta[j] * eta[j] + row_chi[j] * opacity[j]
+                for m in range(M):
+                    part = share * seen_by[m, b, i]
+                    for j in range(N):
+                        light[m, s, i, j] += part * along[j]
+        for m in range(N):
+            j = N - 1 - m if outward else m
+            for w in range(AFTER + BEFORE + 1):
+                # From `m - AFTER` to `m + BEFORE` along the ray.
+                y = AFTER - w + REACH if outward else w - AFTER + REACH
+                by = share * near_psi[m, w]
+                psi_by_chi[b, j, y] += by
+                for q in range(Q):
+                    psi[q, b, j, y] += by * d_chi[q, as_seen, j]
 
 
 @_compiled
-def _scattering_matrix(by_eta: Array, share: Array, sca: Array) -> Array:
+def _scattering_matrix(by_eta: Array, sca: Array) -> Array:
     """Return ``1 - Lambda sca``, which is inverted to solve coherent scattering."""
-    B, N = by_eta.shape[0], sca.size
-    A = np.zeros((N, N))
-    for b in range(B):
-        for i in range(N):
-            for j in range(N):
-                A[i, j] -= share[b] * by_eta[b, i, j] * sca[j]
+    N = sca.size
+    A = np.empty((N, N))
     for i in range(N):
+        for j in range(N):
+            A[i, j] = -by_eta[i, j] * sca[j]
         A[i, i] += 1.0
     return A
 
 
 @_compiled
-def _scatter_alike(by_eta: Array, by_chi: Array, by_planck: Array, sca: Array) -> None:
-    """Add what is scattered to the derivatives of one bundle's mean intensity.
+def _scatter(light: Array, by_planck: Array, sca: Array, least: int) -> None:
+    """Add what is scattered to sums of the light, of which the first is the mean intensity.
 
-    The light of every field is a combination of their columns, of which there are fewer.
+    As from :func:`_operators`, where the first source is emissivity itself; only the others are
+    needed from `least` on.
     """
-    N = sca.size
-    once = np.empty((N, 2 * N + 2))
-    once[:, :N], once[:, N : 2 * N], once[:, 2 * N :] = by_eta[0], by_chi[0], by_planck[0]
-    J = np.linalg.solve(_scattering_matrix(by_eta, np.ones(1), sca), once)
-    by_eta[0], by_chi[0], by_planck[0] = J[:, :N], J[:, N : 2 * N], J[:, 2 * N :]
+    M, S, N = light.shape[0], light.shape[1], sca.size
+    right = np.empty((N, (S - least) * N + 2))
+    for s in range(least, S):
+        right[:, (s - least) * N : (s - least + 1) * N] = light[0, s]
+    right[:, (S - least) * N :] = by_planck[0]
+    J = np.linalg.solve(_scattering_matrix(light[0, 0], sca), right)
+    scattered = np.empty(J.shape)
+    for i in range(N):
+        for j in range(J.shape[1]):
+            scattered[i, j] = sca[i] * J[i, j]
+    for m in range(M):
+        more = np.ascontiguousarray(light[m, 0]) @ scattered if m > 0 else J
+        for s in range(least, S):
+            part = more[:, (s - least) * N : (s - least + 1) * N]
+            if m > 0:
+                light[m, s] += part
+            else:
+                light[m, s] = part
+        if m > 0:
+            by_planck[m] += more[:, (S - least) * N :]
+        else:
+            by_planck[m] = more[:, (S - least) * N :]
 
 
 @_compiled
-def _scatter(X: Array, by_eta: Array, share: Array, sca: Array) -> None:
-    """Add to the light of every field, [Nfield, Nbundle, depth, source], what is scattered."""
-    F, B, N = X.shape[0], X.shape[1], sca.size
-    J = np.zeros((N, F * N))
-    for f in range(F):
-        for b in range(B):
-            for i in range(N):
-                for j in range(N):
-                    J[i, f * N + j] += share[b] * X[f, b, i, j]
-    J = np.linalg.solve(_scattering_matrix(by_eta, share, sca), J)
-    for f in range(F):
-        mean = np.ascontiguousarray(J[:, f * N : (f + 1) * N])
-        if B == 1:
-            X[f, 0] = mean
-            continue
-        for i in range(N):
-            mean[i] *= sca[i]
-        for b in range(B):
-            X[f, b] += by_eta[b] @ mean
+def _moves(V: Array) -> bool:
+    """Return whether bundles see an entry at different strengths, [Nbundle, Nspace]."""
+    for b in range(1, V.shape[0]):
+        for k in range(V.shape[1]):
+            if V[b, k] != V[0, k]:
+                return True
+    return False
 
 
 @_compiled
@@ -437,16 +456,16 @@ def responses(
     """
     W, B, N = total.shape
     T, L, Q = lower.size, n.shape[0], d_eta.shape[0]
-    by_ray = Q if d_eta.shape[2] > B else 0
+    alike = d_eta.shape[2] == 1
     response = np.zeros((T, L + Q, N, N))
     most = np.diff(start).max()
     a, by_n = np.empty((most, N)), np.empty((most, L, N))
     width = 2 * REACH + 1
-    psi_by_chi, psi_by_field = np.empty((B, N, width)), np.empty((by_ray, N, width))
-    by_eta, by_chi = np.empty((B, N, N)), np.empty((B, N, N))
-    light = np.empty((by_ray, N, N))
-    by_planck, factor = np.empty((B, N, 2)), np.empty(N)
-    which, S = np.empty(L + Q, np.int64), np.empty((B, N))
+    psi_by_chi, psi_by_field = np.empty((B, N, width)), np.empty((Q, B, N, width))
+    factor, strength, stimulated = np.empty(N), np.empty(N), np.empty(N)
+    S = np.empty((B, N))
+    which, place = np.empty(L + Q, np.int64), np.empty(L, np.int64)
+    sums = np.empty(most, np.int64)
     for v in range(W):
         first, last = start[v], start[v + 1]
         if first == last:
@@ -454,80 +473,98 @@ def responses(
         for b in range(B):
             for k in range(N):
                 S[b, k] = (emitted[v, b, k] + sca[v, k] * source[v, k]) / total[v, b, k]
+        # The mean intensity is what most entries see; only one whose profile is another in every
+        # bundle has a sum of its own, as it is a source of its own.
+        M = 1
+        for e in range(first, last):
+            sums[e - first] = 0
+            if _moves(V[e]):
+                sums[e - first] = M
+                M += 1
+        seen_by, of = np.empty((M, B, N)), np.ones((M, B, N))
+        for b in range(B):
+            seen_by[0, b] = share[b]
+            for e in range(first, last):
+                m = sums[e - first]
+                if m > 0:
+                    seen_by[m, b] = share[b] * V[e, b]
+                    of[m, b] = V[e, b]
+        light = np.empty((M, 2 * M + (0 if alike else Q), N, N))
+        by_planck = np.empty((M, N, 2))
         _operators(
-            height, mu, weight, planck[v], total[v], S, d_eta[:by_ray, v], d_chi[:by_ray, v],
-            by_eta, by_chi, by_planck, psi_by_chi, light, psi_by_field,
+            height, mu, weight, planck[v], total[v], S, seen_by, of, d_eta[:, v], d_chi[:, v],
+            light, by_planck, psi_by_chi, psi_by_field,
         )  # fmt: skip
-        alike = B == 1 and by_ray == 0
-        if scatters[v] and alike:
-            _scatter_alike(by_eta, by_chi, by_planck, sca[v])
+        if scatters[v]:
+            _scatter(light, by_planck, sca[v], 0 if alike or M - 1 < last - first else 2)
         F = 0
         for level in range(L):
             for e in range(first, last):
                 if lower[transition[e]] == level or upper[transition[e]] == level:
-                    which[F] = level
+                    which[F], place[level] = level, F
                     F += 1
                     break
+        X = np.zeros((M, F + Q, N, N))
         for q in range(Q):
-            which[F] = L + q
-            F += 1
-        X, opacity, emissivity = np.empty((F, B, N, N)), np.zeros((F, B, N)), np.zeros(N)
-        for f in range(F):
-            q = which[f] - L
-            for b in range(B):
-                if q >= 0 and by_ray:
-                    X[f, b] = light[q]
+            which[F + q] = L + q
+            for m in range(M):
+                if alike:
+                    for i in range(N):
+                        for j in range(N):
+                            X[m, F + q, i, j] = light[m, 0, i, j] * d_eta[q, v, 0, j]
+                            X[m, F + q, i, j] += light[m, 1, i, j] * d_chi[q, v, 0, j]
                 else:
-                    if q >= 0:
-                        emissivity[:] = d_eta[q, v, b]
-                        opacity[f, b] = d_chi[q, v, b]
-                    else:
-                        emissivity[:] = 0.0
-                        for e in range(first, last):
-                            for j in range(N):
-                                if lower[transition[e]] == which[f]:
-                                    opacity[f, b, j] += V[e, b, j]
-                                if upper[transition[e]] == which[f]:
-                                    opacity[f, b, j] -= g[e, j] * V[e, b, j]
-                                    emissivity[j] += u[e] * g[e, j] * V[e, b, j]
-                    for i in range(N):
-                        for j in range(N):
-                            of_eta, of_chi = by_eta[b, i, j], by_chi[b, i, j]
-                            X[f, b, i, j] = of_eta * emissivity[j] + of_chi * opacity[f, b, j]
-                if q >= 0:
-                    for j in range(2):
-                        X[f, b, :, N - 2 + j] += d_planck[q, v, j] * by_planck[b, :, j]
-        if scatters[v] and not alike:
-            _scatter(X, by_eta, share, sca[v])
+                    X[m, F + q] = light[m, 2 * M + q]
+                for j in range(2):
+                    X[m, F + q, :, N - 2 + j] += d_planck[q, v, j] * by_planck[m, :, j]
         for e in range(first, last):
-            t = transition[e]
-            for b in range(B):
+            t, s = transition[e], sums[e - first]
+            low, up = place[lower[t]], place[upper[t]]
+            for j in range(N):
+                strength[j] = V[e, 0, j] if s == 0 else 1.0
+                stimulated[j] = g[e, j] * strength[j]
+            for m in range(M):
                 for i in range(N):
-                    net = n[lower[t], i] - g[e, i] * n[upper[t], i]
-                    factor[i] = share[b] * w[e, i] * V[e, b, i] * net
-                for f in range(F):
-                    for i in range(N):
-                        for j in range(N):
-                            response[t, which[f], i, j] += factor[i] * X[f, b, i, j]
+                    of_eta, of_chi = light[m, 2 * s, i], light[m, 2 * s + 1, i]
+                    for j in range(N):
+                        X[m, low, i, j] += of_chi[j] * strength[j]
+                        X[m, up, i, j] += (u[e] * of_eta[j] - of_chi[j]) * stimulated[j]
+        for e in range(first, last):
+            t, m = transition[e], sums[e - first]
+            for i in range(N):
+                net = n[lower[t], i] - g[e, i] * n[upper[t], i]
+                factor[i] = w[e, i] * net * (V[e, 0, i] if m == 0 else 1.0)
+            for f in range(F + Q):
+                for i in range(N):
+                    for j in range(N):
+                        response[t, which[f], i, j] += factor[i] * X[m, f, i, j]
         for b in range(B):
             if not _unbalanced(
                 first, last, transition, lower, upper, of_atom, V[:, b], g, u, n, a, by_n
             ):
                 break
+            opacity = np.zeros((F, N))
+            for e in range(first, last):
+                t = transition[e]
+                for j in range(N):
+                    opacity[place[lower[t]], j] += V[e, b, j]
+                    opacity[place[upper[t]], j] -= g[e, j] * V[e, b, j]
             for e in range(first, last):
                 t, x = transition[e], e - first
                 factor[:] = share[b] * w[e]
-                for f in range(F):
-                    q = which[f] - L
-                    for i in range(N):
-                        if q < 0:
+                for f in range(F + Q):
+                    if f < F:
+                        for i in range(N):
                             lost = psi[v, b, i] * by_n[x, which[f], i]
                             response[t, which[f], i, i] -= factor[i] * lost
                     for j in range(N):
                         for i in range(max(0, j - REACH), min(N, j + REACH + 1)):
-                            by = psi_by_chi[b, j, i - j + REACH] * opacity[f, b, j]
-                            if q >= 0 and by_ray:
-                                by = psi_by_field[q, j, i - j + REACH]
+                            y = i - j + REACH
+                            by = (
+                                psi_by_chi[b, j, y] * opacity[f, j]
+                                if f < F
+                                else psi_by_field[f - F, b, j, y]
+                            )
                             response[t, which[f], i, j] -= factor[i] * a[x, i] * by
     return response
 
@@ -592,7 +629,7 @@ def radiation(
                 w = m - j + AFTER
                 change[m] += by_eta[x, j, w] * eta[j] + by_chi[x, j, w] * chi[j]
         J += 0.5 * weight[x // 2] * _ray(change, outward)
-    A = _scattering_matrix(mean.reshape((1, N, N)), np.ones(1), sca)
+    A = _scattering_matrix(mean, sca)
     return np.linalg.solve(A, J).astype(np.float64)
 
 
@@ -624,7 +661,7 @@ def scattered_light(
     N, P = sca.size, len(of)
     S = (emitted + sca * source) / total
     near_eta, near_chi, left, edge, mean = _beams(height, mu, weight, planck, total, S)
-    A = _scattering_matrix(mean.reshape((1, N, N)), np.ones(1), sca)
+    A = _scattering_matrix(mean, sca)
     J = np.linalg.solve(np.ascontiguousarray(A.T), np.ascontiguousarray(of.T)).T
     by_eta, by_chi = np.zeros((P, bundles, N)), np.zeros((P, bundles, N))
     by_planck, by = np.zeros((P, 2)), np.empty(N)

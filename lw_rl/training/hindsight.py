@@ -27,7 +27,7 @@ from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
-from ..arrays import Array, Single
+from ..arrays import Array, Integers, Single
 from ..files import Json
 from ..host.state import LinePhysics
 from ..norms import to_log
@@ -187,7 +187,7 @@ handle_timeout_termination
             )
         )
 
-    def _rows(self, batch_size: int) -> tuple[Array, Array]:
+    def _rows(self, batch_size: int) -> tuple[Integers, Integers]:
         """Return rows of the buffer and their environments."""
         upper = self.buffer_size if self.full else self.pos
         rows = self.rng.integers(0, upper, size=batch_size)

@@ -21,7 +21,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
-from ..arrays import Array, Single
+from ..arrays import Array, Integers, Single
 from ..envs.line_agents import LineAgents
 from ..files import Json
 from ..policies.observation import NCHANNELS, make_frame
@@ -66,13 +66,15 @@ class LineVec(VecEnv):
         Formal solutions made so far, those for the solutions included.
     """
 
+    render_mode = None
+
     def __init__(self, problems: Sequence[Problem], Npoints: int, horizon: int, seed: int):
         self.problems, self.horizon = list(problems), horizon
         self._rng = np.random.default_rng(seed)
         self._order: list[int] = []
         self._agents: dict[int, LineAgents] = {}
         self._Npoints, self._step = Npoints, 0
-        self._actions = np.zeros(0, np.float32)
+        self._actions: Any = None
         super().__init__(
             max(p.lines for p in problems),
             spaces.Box(-np.inf, np.inf, (NCHANNELS, Npoints), np.float32),
@@ -96,7 +98,7 @@ class LineVec(VecEnv):
         self._present, self._step = self._agents[k], 0
         return self._observe()
 
-    def step_async(self, actions: Array) -> None:
+    def step_async(self, actions: Single) -> None:
         """Remember what every line's agent does."""
         self._actions = actions
 
@@ -190,7 +192,7 @@ class ResidueBuffer(HindsightBuffer):
             *(self.to_torch(np.stack(c).astype(np.float32)) for c in zip(*drawn, strict=True))
         )
 
-    def _rows(self, batch_size: int) -> tuple[Array, Array]:
+    def _rows(self, batch_size: int) -> tuple[Integers, Integers]:
         """Return rows and columns of transitions in which there is a line."""
         upper = self.buffer_size if self.full else self.pos
         there = np.argwhere(self.observations[:upper, :, 0].any(axis=2))

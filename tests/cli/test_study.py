@@ -64,7 +64,7 @@ def test_seeds_and_steps_are_the_studys_unless_they_are_given(called, tmp_path):
 
 
 def test_lines_are_studied_by_an_experiment_of_their_own(tmp_path, monkeypatch):
-    from lw_rl.experiments import lines
+    from lw_rl.experiments import lines, lines_report
 
     calls = []
 
@@ -74,7 +74,7 @@ def test_lines_are_studied_by_an_experiment_of_their_own(tmp_path, monkeypatch):
         return {"seeds": [1], "solves": []}
 
     monkeypatch.setattr(lines, "run", run)
-    monkeypatch.setattr(lines, "markdown", lambda result: "| a table |")
+    monkeypatch.setattr(lines_report, "markdown", lambda result: "| a table |")
     readme = tmp_path / "page.md"
     readme.write_text("<!-- begin lines -->\n<!-- end lines -->\n")
     words = ("lines", "--seeds", "1", "--validation", "3", "--out", str(tmp_path), "--quiet")
