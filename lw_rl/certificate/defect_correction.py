@@ -174,8 +174,10 @@ class DefectCorrection:
 
         Of several atoms each takes the others for given.
         """
-        made = self._of_scheme()
-        return len(self.blocks) == 1 and all(b in made and made[b].copies_host for b in self.blocks)
+        if len(self.blocks) != 1:
+            return False
+        operator = self._of_scheme().get(self.blocks[0])
+        return operator is not None and operator.copies_host
 
     def errors(self, evaluation: Evaluation) -> Array | None:
         """Return the relative error by one Newton step, ``S*/S - 1``, shape [Nunknown].

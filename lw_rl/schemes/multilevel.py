@@ -24,13 +24,10 @@ from ..operator.effort import Effort
 from ..operator.multilevel import CoupledEquilibrium
 from ..operator.plane_2d import Plane2D
 from ..policies.drive import Decision
-from .newton import NewtonStep, newton_step
+from .newton import SLOW, NewtonStep, newton_step
 
 __all__ = ["CoupledStep", "combined", "coupled_step"]
 
-#: Complete linearisation takes over after a step that is not smaller than the last one by this:
-#: random problem 3002 of the suite atoms takes 7 formal solutions, without it more than 10.
-_SLOW = 0.3
 #: Corrections in vain of two-level lines, which have an operator of their own to fall back on.
 _LINE_PATIENCE = 2
 
@@ -109,7 +106,8 @@ class CoupledStep:
         complete = self.slow if decision.renew is None else decision.renew
         if complete and self.newton is not None:
             found = self.newton.propose(y)
-            if found is not None and found[1] < self.within:
+            # The plain update is never larger than the error: a step of its size is credible.
+            if found is not None and found[1] < max(self.within, 2.0 * evaluation.residual_norm):
                 self.within = found[1]
                 return *found, None
             self.within = 1.0
@@ -134,7 +132,8 @@ class CoupledStep:
             follow = partial(self.operator.comoving_profiles, n)
             self.equations.foresee_profiles(rates, follow)
         adapter.write_radiation_ahead(transfer.waves, J)
-        self.slow = _SLOW * self.last < step < 1.0
+        # One that is smaller than the plain update is of an operator that the host contradicts.
+        self.slow = step < 1.0 and not evaluation.residual_norm <= step <= SLOW * self.last
         self.last = step
         if decision.relaxation != 1.0:
             return y + decision.relaxation * (image - y), step, image
