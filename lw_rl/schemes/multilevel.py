@@ -106,8 +106,7 @@ class CoupledStep:
         complete = self.slow if decision.renew is None else decision.renew
         if complete and self.newton is not None:
             found = self.newton.propose(y)
-            # The plain update is never larger than the error: a step of its size is credible.
-            if found is not None and found[1] < max(self.within, 2.0 * evaluation.residual_norm):
+            if found is not None and found[1] < self.within:
                 self.within = found[1]
                 return *found, None
             self.within = 1.0
@@ -132,8 +131,10 @@ class CoupledStep:
             follow = partial(self.operator.comoving_profiles, n)
             self.equations.foresee_profiles(rates, follow)
         adapter.write_radiation_ahead(transfer.waves, J)
-        # One that is smaller than the plain update is of an operator that the host contradicts.
-        self.slow = step < 1.0 and not evaluation.residual_norm <= step <= SLOW * self.last
+        self.slow = SLOW * self.last < step < 1.0
+        if step < evaluation.residual_norm:
+            # The host contradicts the operator, and the error is no smaller than the plain update.
+            self.slow, self.within = True, max(1.0, 2.0 * evaluation.residual_norm)
         self.last = step
         if decision.relaxation != 1.0:
             return y + decision.relaxation * (image - y), step, image
