@@ -132,8 +132,8 @@ class CoupledStep:
             self.equations.foresee_profiles(rates, follow)
         adapter.write_radiation_ahead(transfer.waves, J)
         self.slow = SLOW * self.last < step < 1.0
-        if step < evaluation.residual_norm:
-            # The host contradicts the operator, and the error is no smaller than the plain update.
+        if step < min(evaluation.residual_norm, 1.0):
+            # The host contradicts the operator: the error is no smaller than the plain update.
             self.slow, self.within = True, max(1.0, 2.0 * evaluation.residual_norm)
         self.last = step
         if decision.relaxation != 1.0:
