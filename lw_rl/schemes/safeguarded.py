@@ -228,6 +228,9 @@ class Safeguarded:
         """Accept or undo the step before, then propose the next."""
         # One that grows from rounding to rounding is not judged.
         limit = self.growth * relative(max(state.account.lowest, NOISE))
+        if self._couples(state):
+            # Across a switch of the limiter residuals jump; one within the error is no sign of harm.
+            limit = max(limit, state.last.estimate)
         # A plain step is never undone, unless it led from a good state to where no step is.
         spared = state.plain and (evaluation.valid or state.kept is None)
         if not spared and not (evaluation.valid and relative(evaluation.residual_norm) <= limit):
