@@ -24,18 +24,18 @@ __all__ = ["study"]
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["learner", "architecture", "drive", "lines"]))
+@click.argument("name", type=click.Choice(["learner", "architecture", "drive", "lines", "residue"]))
 @click.option("--seeds", type=click.IntRange(min=1),
               help="Seeds of every variant: 1, 2, ...  [default: 3, or 2]")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1),
-              help="Environment steps of every run.  [default: 4000, or 2000]")  # fmt: skip
-@click.option("--problems", type=click.IntRange(min=4), default=400, show_default=True,
-              help="Problems of the train stream.")  # fmt: skip
+              help="Environment steps of every run.  [default: 4000, 2000, or 1000]")  # fmt: skip
+@click.option("--problems", type=click.IntRange(min=4),
+              help="Problems of the train stream.  [default: 400; residue: 80]")  # fmt: skip
 @click.option("--validation", type=click.IntRange(min=1), default=40, show_default=True,
               help="Problems of the validation stream.")  # fmt: skip
 @folder_option("runs/study", "Folder of the runs, the result file and the figure.")
 @click.option("--report-only", is_flag=True,
-              help="lines: run nothing, report on what is finished.")  # fmt: skip
+              help="lines, residue: run nothing, report on what is finished.")  # fmt: skip
 @readme_option("Renew the study's block in this file.")
 @json_option("the result")
 @quiet_option()
@@ -45,7 +45,7 @@ def study(
     name: str,
     seeds: int | None,
     steps: int | None,
-    problems: int,
+    problems: int | None,
     validation: int,
     out: Path,
     report_only: bool,
@@ -62,6 +62,7 @@ def study(
                   and --validation count all kinds together
     lines         what policies of two-level lines add on atoms with many levels, beside the coupled
                   operator and instead of it; --validation counts random atoms
+    residue       the same of policies that are trained on what that operator leaves of the lines
 
     A study that was interrupted goes on where it was.
 
@@ -71,16 +72,18 @@ def study(
       lw-rl study architecture
       lw-rl study drive --seeds 5 --steps 4000 --problems 200 --validation 500
       lw-rl study lines --seeds 5 --validation 4
+      lw-rl study residue --seeds 5 --validation 16
     """  # noqa: D301 (click needs the escape itself, not a raw string)
     require_training()
+    if name in ("lines", "residue"):
+        _lines(
+            ctx, name, seeds or 5, steps, problems, validation, out, report_only, readme, as_json,
+            quiet,
+        )  # fmt: skip
+        return
+    problems = problems or 400
     if name == "drive":
         _drive(ctx, seeds or 5, steps or 4000, problems, validation, out, readme, as_json, quiet)
-        return
-    if name == "lines":
-        _lines(
-            ctx, seeds or 5, steps or 2000, problems, validation, out, report_only, readme,
-            as_json, quiet,
-        )  # fmt: skip
         return
     from rich.markdown import Markdown
 
@@ -165,8 +168,8 @@ def _drive(
 
 
 def _lines(
-    ctx: click.Context, seeds: int, steps: int, problems: int, number: int, out: Path,
-    report_only: bool, readme: Path | None, as_json: bool, quiet: bool,
+    ctx: click.Context, name: str, seeds: int, steps: int | None, problems: int | None,
+    number: int, out: Path, report_only: bool, readme: Path | None, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     from rich.markdown import Markdown
 
@@ -176,7 +179,9 @@ def _lines(
     from ..training.train import Args
 
     if readme is not None:
-        require_blocks(readme.read_text(), ["lines"])
+        require_blocks(readme.read_text(), [name])
+    study = lines.STUDIES[name]
+    steps, problems = steps or study.steps, problems or study.problems
     args = Args(
         steps=steps, problems=problems, checkpoint_every=max(1, steps // 4),
         warmup=min(400, steps // 2), workers=False,
@@ -184,7 +189,7 @@ def _lines(
     every = range(1, seeds + 1)
     if report_only:
         try:
-            found = lines.gather(args, every, number, out, partial=True)
+            found = lines.gather(name, args, every, number, out, partial=True)
         except FileNotFoundError as error:
             raise click.ClickException(f"too little is finished to report on: {error}") from error
     else:
@@ -194,14 +199,14 @@ def _lines(
             def advance(key: str, done: int, total: int) -> None:
                 bar.update(task, completed=done, total=total, description=key)
 
-            found = lines.run(args, every, number, out, progress=advance)
+            found = lines.run(name, args, every, number, out, progress=advance)
     result = {"command": command_line(ctx, leave_out=_NOT_IN_COMMAND), **found}
-    write_json(out / "lines.json", result)
+    write_json(out / f"{name}.json", result)
     text = lines_report.markdown(result)
     if readme is not None:
-        renew_block(readme, "lines", text)
+        renew_block(readme, name, text)
     if as_json:
         click.echo(json.dumps(result))
     elif not quiet:
         output(quiet, width=150).print(Markdown(text))
-        click.echo(f"results: {out / 'lines.json'}")
+        click.echo(f"results: {out / f'{name}.json'}")

@@ -35,7 +35,9 @@ from ..training.residue import POLICIES, train_residue
 from ..training.train import Args, train
 from .store import OnFinished, finished, kept_experiments, outcome, run_experiments
 
-__all__ = ["DEPTHS", "RESIDUE", "ROWS", "TOLERANCE", "Row", "Solve", "gather", "problems", "run"]
+__all__ = [
+    "DEPTHS", "STUDIES", "TOLERANCE", "Row", "Solve", "Study", "gather", "problems", "run",
+]  # fmt: skip
 
 #: Depths of FAL-C.
 DEPTHS = (82, 328)
@@ -48,11 +50,9 @@ _LONG = 0.5
 #: Formal solutions of a solve that is not measured: what is compiled is compiled then.
 _COMPILING = 2
 _compiled: set[Row] = set()
-#: How policies are trained on what the operator leaves.
-RESIDUE = Args(steps=1000, problems=80, horizon=8, return_every=4)
 
-_train = partial(train, quiet=True)
-_train_residue = partial(train_residue, quiet=True)
+Trainer = Callable[[Args], object]
+"""Trains a policy by arguments and leaves it in their folder."""
 
 
 @dataclass(frozen=True)
@@ -85,18 +85,65 @@ class Row:
         return self.policy == "always" or (self.policy in POLICIES) == (seed > 0)
 
 
-ROWS = (
-    Row("mali_scattering"),
-    Row("lines' own operators", beside=False),
-    Row("policy instead of the operator", "always", beside=False),
-    Row("nonlocal"),
-    Row("policy beside it, as its card says", "card", beside=True),
-    Row("policy beside it, always asked", "always", beside=True),
-    Row("policy trained on what it leaves, by demonstrations", "demonstrations", beside=True),
-    Row("the same, and Soft Actor-Critic", "sac", beside=True),
-    Row("exact corrections of lines, instead", "exact", beside=False),
-    Row("exact corrections of lines, beside it", "exact", beside=True),
-)
+def _train_two_level(args: Args) -> None:
+    """Train on two-level lines, by demonstrations alone."""
+    train(replace(args, return_every=0, calibration=0), quiet=True)
+
+
+def _train_residue(args: Args) -> None:
+    """Train on what the operator leaves, which is in fewer problems and shorter episodes."""
+    train_residue(replace(args, return_every=4, horizon=8), quiet=True)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is compared, and how the policies of seeds are trained.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+        The schemes of the table.
+    steps, problems : int
+        Of a training, where nothing else is said.
+    train : Trainer
+        How that is done.
+    leaves : str
+        Name of the last policy that it leaves.
+    """
+
+    rows: tuple[Row, ...]
+    steps: int
+    problems: int
+    train: Trainer
+    leaves: str
+
+
+_OPERATOR = Row("nonlocal")
+_EXACT = Row("exact corrections of lines, beside it", "exact", beside=True)
+STUDIES = {
+    "lines": Study(
+        (
+            Row("mali_scattering"),
+            Row("lines' own operators", beside=False),
+            Row("policy instead of the operator", "always", beside=False),
+            _OPERATOR,
+            Row("policy beside it, as its card says", "card", beside=True),
+            Row("policy beside it, always asked", "always", beside=True),
+            Row("exact corrections of lines, instead", "exact", beside=False),
+            _EXACT,
+        ),
+        2000, 400, _train_two_level, "policy",
+    ),
+    "residue": Study(
+        (
+            _OPERATOR,
+            Row("policy trained on what it leaves, by demonstrations", "demonstrations", True),
+            Row("the same, and by Soft Actor-Critic", "sac", True),
+            _EXACT,
+        ),
+        1000, 80, _train_residue, POLICIES[-1],
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -184,38 +231,37 @@ def problems(number: int) -> list[Problem]:
     return [*fal[0], *(random_problem("atoms", k) for k in range(number)), *fal[1]]
 
 
-def _work(number: int, seeds: Sequence[int], training: Mapping[str, Any]) -> list[Solve]:
+def _work(
+    study: Study, number: int, seeds: Sequence[int], training: Mapping[str, Any]
+) -> list[Solve]:
     # What ships first: it is enough for a table.
     return [
         Solve(problem, row, seed, training)
         for seed in (0, *seeds)
         for problem in problems(number)
-        for row in ROWS
-        if row.has(seed) and not (row.beside is False and _drawn(problem))
+        for row in study.rows
+        if row.has(seed)
     ]
 
 
-def _drawn(problem: Problem) -> bool:
-    """Whether it is one of the random problems: what stands in FAL-C for the operator loses."""
-    return problem.name.startswith("atoms ")
-
-
 def run(
+    name: str,
     args: Args,
     seeds: Sequence[int],
     number: int,
     out: Path,
     workers: int = 1,
     progress: OnFinished | None = None,
-    trainer: Callable[[Args], object] = _train,
-    residue_trainer: Callable[[Args], object] = _train_residue,
+    trainer: Trainer | None = None,
 ) -> Json:
-    """Train a policy with every seed, by demonstrations alone, and solve every problem.
+    """Train a policy with every seed, and solve every problem.
 
     What is finished is not done again.
 
     Parameters
     ----------
+    name : str
+        One of :data:`STUDIES`.
     args : Args
         Arguments of the training.
     seeds : sequence of int
@@ -229,28 +275,26 @@ def run(
     progress : callable, optional
         As for :func:`lw_rl.experiments.store.run_experiments`.
     trainer : callable, optional
-        Trains by arguments and leaves ``policy.json`` in their folder (default: the project's own).
-    residue_trainer : callable, optional
-        The same of policies on what the operator leaves, and :data:`POLICIES` (default: the
-        project's own).
+        Trains (default: the study's own).
     """
-    args = replace(args, return_every=0, calibration=0)
+    study = STUDIES[name]
     for seed in seeds:
-        if not (_folder(out, seed) / "policy.json").exists():
-            trainer(replace(args, out=str(_folder(out, seed)), seed=seed))
-        if not (_folder(out, seed, "residue") / "sac.json").exists():
-            folder = str(_folder(out, seed, "residue"))
-            residue_trainer(replace(RESIDUE, out=folder, seed=seed))
-    run_experiments(out, _work(number, seeds, _training(args)), _run_one, workers, progress)
-    return gather(args, seeds, number, out)
+        folder = _folder(out, name, seed)
+        if not (folder / f"{study.leaves}.json").exists():
+            (trainer or study.train)(replace(args, out=str(folder), seed=seed))
+    work = _work(study, number, seeds, _training(args))
+    run_experiments(out, work, _run_one, workers, progress)
+    return gather(name, args, seeds, number, out)
 
 
-def gather(args: Args, seeds: Sequence[int], number: int, out: Path, partial: bool = False) -> Json:
+def gather(
+    name: str, args: Args, seeds: Sequence[int], number: int, out: Path, partial: bool = False
+) -> Json:
     """Return the result of what is finished.
 
     Parameters
     ----------
-    args, seeds, number, out
+    name, args, seeds, number, out
         As for :func:`run`.
     partial : bool, optional
         Whether problems may be missing, and solves with the policies of seeds (default: False).
@@ -261,7 +305,7 @@ def gather(args: Args, seeds: Sequence[int], number: int, out: Path, partial: bo
         If one that is needed is missing, or was run with other settings.
     """
     training = _training(args)
-    work = wanted = _work(number, seeds, training)
+    work = wanted = _work(STUDIES[name], number, seeds, training)
     if partial:
         begun = {s.problem.name for s in work if s.seed == 0 and finished(out, s) is None}
         wanted = [s for s in work if s.problem.name not in begun]
@@ -269,16 +313,16 @@ def gather(args: Args, seeds: Sequence[int], number: int, out: Path, partial: bo
             raise FileNotFoundError(f"no problem in {out} is solved by every scheme")
     kept = kept_experiments(out, wanted, partial)
     found = [{**s.config, **k["outcome"]} for s, k in kept]
-    return {"seeds": list(seeds), "training": training, "all": len(work), "solves": found}
+    result = {"study": name, "seeds": list(seeds), "training": training}
+    return {**result, "all": len(work), "solves": found}
 
 
 def _training(args: Args) -> Json:
-    residue = {"steps": RESIDUE.steps, "problems": RESIDUE.problems}
-    return {"steps": args.steps, "problems": args.problems, "residue": residue}
+    return {"steps": args.steps, "problems": args.problems}
 
 
-def _folder(out: Path, seed: int, kind: str = "lines") -> Path:
-    return out / f"{kind}-{seed}"
+def _folder(out: Path, study: str, seed: int) -> Path:
+    return out / f"{study}-{seed}"
 
 
 def _run_one(experiment: Solve, directory: Path) -> Json:
@@ -325,10 +369,10 @@ def _solved(experiment: Solve, directory: Path) -> Json:
 
 def _policy(experiment: Solve, directory: Path) -> actor.Actor:
     if experiment.row.policy in POLICIES:
-        folder = _folder(directory, experiment.seed, "residue")
+        folder = _folder(directory, "residue", experiment.seed)
         return actor.load(folder / f"{experiment.row.policy}.json")
     if experiment.seed:
-        return actor.load(_folder(directory, experiment.seed) / "policy.json")
+        return actor.load(_folder(directory, "lines", experiment.seed) / "policy.json")
     shipped = actor.load_shipped("default")
     return shipped if experiment.row.policy == "card" else shipped.without_limits()
 

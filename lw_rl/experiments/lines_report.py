@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..training.residue import POLICIES
-from .lines import DEPTHS, ROWS, TOLERANCE
+from .lines import DEPTHS, STUDIES, TOLERANCE
 from .quartiles import quartiles
 from .text import table
 
@@ -28,7 +28,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         atoms = ", ".join(dict.fromkeys(_atom(s["problem"]) for s in found))
         head += [f"{kind} ({atoms}): to 1e-3", "stop", "time"]
     rows = []
-    for row in ROWS:
+    for row in STUDIES[result["study"]].rows:
         of_seeds = (f", {len(result['seeds'])} seeds", result["seeds"])
         trained = [of_seeds] if row.policy in POLICIES else [("", [0])]
         if row.policy == "always":
@@ -50,9 +50,13 @@ def markdown(result: Mapping[str, Any]) -> str:
         "Formal solutions to a true error of 1e-3 and at the certified stop, and processor time "
         "of the call in iterations of MALI: mean over problems (those that failed, in brackets, "
         "left out); over seeds median and, in square brackets, quartiles of that and their number. "
-        "Within its "
-        f"limits the policy that ships was asked about lines {share[1]} times and had an answer "
-        f"{share[0]} times. {len(lost)} of {len(solves)} solves stopped above the tolerance."
+        + (
+            f"Within its limits the policy that ships was asked about lines {share[1]} times and "
+            f"had an answer {share[0]} times. "
+            if asked
+            else ""
+        )
+        + f"{len(lost)} of {len(solves)} solves stopped above the tolerance."
         + ("" if missing == 0 else f" {missing} of {result['all']} solves are still to be made.")
     )
 

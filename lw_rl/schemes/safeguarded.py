@@ -4,12 +4,12 @@
 every positive start where its amplification matrix has a spectral radius below one, as for a
 monotone formal solver at fixed opacity (a regular splitting of an M-matrix: Varga 1962, Matrix
 Iterative Analysis, th. 3.29); for the nonlinear problem that is the hypothesis. A step that raises
-the residual over `growth` times the lowest is undone, to the state *kept*: that after the last
-plain step, which may have to raise residuals first, or a better one that a scheme found since. A
-scheme is asked while the budget lasts, or after plain steps have earned another try, for longer
-each time. So the tolerance is met, or there are ever more plain steps in a row. No property of the
-wrapped scheme is used. (Accelerated steps can lead to where the host's limiter makes plain steps go
-round in circles: that is beyond the hypothesis.)
+the residual over `growth` times the lowest (for an operator of all atoms also over the error that
+it saw) is undone, to the state *kept*: that after the last plain step, which may have to raise
+residuals first, or a better one since. A scheme is asked while the budget lasts, or after plain
+steps have earned another try, for longer each time. So the tolerance is met, or there are ever more
+plain steps in a row. No property of the wrapped scheme is used. (Accelerated steps can lead to
+where the host's limiter makes plain steps go round in circles: that is beyond the hypothesis.)
 
 **It costs what its budget allows.** A formal solution is *earned* if it is a plain step, or if the
 residual has clearly fallen since the last earned one; all others are *fruitless*, no more than
@@ -111,14 +111,13 @@ class SafeguardState:
 class Safeguarded:
     """Undo the steps that make things worse, and replace them by the plain update (MALI).
 
-    A step is judged by the residual at the next formal solution. If that is not finite, or more
-    than `growth` times the lowest, populations *and* J go back to the plain update of the last
-    plain step, or of a better state since. A scheme that is undone, that uses up its budget, or
-    whose policy fails (raises, or returns what is not an action) hands over to the next of
-    `fallbacks`, which goes on from there; the step's note says so. The last, unless it asks a
-    policy, is not dismissed but rests until plain steps have earned another try. An operator of all
-    atoms, whose steps are good only near the solution, tries again where the residual has fallen
-    by `growth` since it was given up.
+    A step is judged by the residual at the next formal solution (see the module). If it is undone,
+    populations *and* J go back to the plain update of the last plain step, or of a better state
+    since. A scheme that is undone, that uses up its budget, or whose policy fails (raises, or
+    returns what is not an action) hands over to the next of `fallbacks`, which goes on from there;
+    the step's note says so. The last, unless it asks a policy, is not dismissed but rests until
+    plain steps have earned another try. An operator of all atoms, good only near the solution,
+    tries again where the residual has fallen by `growth` since it was given up.
 
     The error that is reported is never below the change that a plain step would make: a scheme
     that hardly moves does not stop the iteration.
@@ -228,9 +227,8 @@ class Safeguarded:
         """Accept or undo the step before, then propose the next."""
         # One that grows from rounding to rounding is not judged.
         limit = self.growth * relative(max(state.account.lowest, NOISE))
-        if self._couples(state):
-            # Across a switch of the limiter residuals jump; one within the error is no sign of harm.
-            limit = max(limit, state.last.estimate)
+        # Where the limiter switches residuals jump: one within an operator's error does no harm.
+        limit = max(limit, state.last.estimate) if self._couples(state) else limit
         # A plain step is never undone, unless it led from a good state to where no step is.
         spared = state.plain and (evaluation.valid or state.kept is None)
         if not spared and not (evaluation.valid and relative(evaluation.residual_norm) <= limit):
@@ -369,8 +367,7 @@ class Safeguarded:
     def redistribute(self, change: float, profiles: Array, state: SafeguardState) -> Array | None:
         """Note a change of the emission profiles, and accelerate them together with the unknown.
 
-        Residuals before it are of another map: they do not count if they are smaller. Returns the
-        unknown of the next formal solution, if that is another one.
+        Smaller residuals before it, of another map, do not count. Returns the next unknown, if any.
 
         Parameters
         ----------

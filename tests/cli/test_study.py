@@ -63,26 +63,29 @@ def test_seeds_and_steps_are_the_studys_unless_they_are_given(called, tmp_path):
     assert (name, shorter.steps, one) == ("learner", 100, [1])
 
 
-def test_lines_are_studied_by_an_experiment_of_their_own(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("name", "trained"), [("lines", (2000, 400)), ("residue", (1000, 80))])
+def test_lines_are_studied_by_an_experiment_of_their_own(tmp_path, monkeypatch, name, trained):
     from lw_rl.experiments import lines, lines_report
 
     calls = []
 
-    def run(args, seeds, number, out, progress):
-        calls.append((args, list(seeds), number))
+    def run(name, args, seeds, number, out, progress):
+        calls.append((name, args, list(seeds), number))
         progress("CaII", 1, 2)
         return {"seeds": [1], "solves": []}
 
     monkeypatch.setattr(lines, "run", run)
     monkeypatch.setattr(lines_report, "markdown", lambda result: "| a table |")
     readme = tmp_path / "page.md"
-    readme.write_text("<!-- begin lines -->\n<!-- end lines -->\n")
-    words = ("lines", "--seeds", "1", "--validation", "3", "--out", str(tmp_path), "--quiet")
+    readme.write_text(f"<!-- begin {name} -->\n<!-- end {name} -->\n")
+    words = (name, "--seeds", "1", "--validation", "3", "--out", str(tmp_path), "--quiet")
     invoke(*words, "--readme", str(readme))
-    (args, seeds, number), *_ = calls
-    assert (args.steps, args.workers, seeds, number) == (2000, False, [1], 3)
+    (called, args, seeds, number), *_ = calls
+    assert called == name and (args.steps, args.problems) == trained
+    assert (args.workers, seeds, number) == (False, [1], 3)
     assert "| a table |" in readme.read_text()
-    assert json.loads((tmp_path / "lines.json").read_text())["command"].startswith("lw-rl study")
+    command = json.loads((tmp_path / f"{name}.json").read_text())["command"]
+    assert command == f"lw-rl study {name} --seeds 1 --validation 3"
 
 
 def test_a_report_on_lines_needs_what_ships_to_be_finished(tmp_path):
