@@ -18,7 +18,7 @@ from lw_rl.norms import largest
 from lw_rl.operator.multilevel import CoupledEquilibrium
 from lw_rl.operator.scattering import SolvedScattering
 from lw_rl.policies.drive import FIXED
-from lw_rl.problems import random_problem
+from lw_rl.problems import random_problem, shipped_problem
 from lw_rl.schemes.multilevel import coupled_step
 
 
@@ -121,6 +121,15 @@ def test_complete_linearisation_takes_over_where_steps_shrink_slowly():
     result = lw_rl.solve(random_problem("atoms", 3002).context(), quiet=True)
     assert result.converged
     assert result.Nformal <= 7
+
+
+def test_where_the_host_contradicts_the_operator_complete_linearisation_is_believed():
+    """Hydrogen that is nearly all ionised: steps are small, and the host's residual is not."""
+    atmosphere = shipped_problem("H", "FALC", 41).atmosphere.make()
+    atmosphere.temperature[:] *= 1.8
+    result = lw_rl.solve(lw_rl.build_context("H", atmosphere, Nrays=1), quiet=True)
+    # Without it this takes 18.
+    assert result.converged and result.Nformal <= 10
 
 
 def test_a_newton_step_that_does_not_shrink_is_not_taken():

@@ -51,6 +51,21 @@ def test_a_linearisation_serves_while_populations_stay_close(monkeypatch):
     assert len(made) == 2
 
 
+def test_a_linearisation_that_no_longer_helps_is_made_anew(monkeypatch):
+    """The same state again: the step is no smaller, and an old linearisation would not tell why."""
+    ctx = solved("hydrogen")
+    adapter, made = Adapter(ctx), []
+    exact, first = adapter.read(), newton.LinearisedEquilibrium
+    monkeypatch.setattr(
+        newton, "LinearisedEquilibrium", lambda *given: made.append(given) or first(*given)
+    )
+    step = newton_step(adapter, Effort())
+    y = exact + 0.1 * np.sin(np.arange(exact.size))
+    for number in (1, 2):
+        step.propose(y)
+        assert len(made) == number
+
+
 def test_a_step_is_limited_and_populations_stay_positive():
     ctx = problem("hydrogen")
     ctx.formal_sol_gamma_matrices()

@@ -17,6 +17,7 @@ an asterisk hide one another: no single one can be taken out and seen.
 - an operator of all atoms tries again: test_an_operator_of_all_atoms_tries_again_nearer_...
 - a solve in a cycle begins again: test_what_accelerated_steps_led_into_a_cycle_begins_again
 - growth is judged against the best: test_growth_is_judged_..., test_bad_steps_between_...
+- a residual within an operator's error is accepted: test_a_residual_within_the_error_...
 - the error reported is at least the plain change: test_a_scheme_that_stands_still_does_not_stop
 - what the host fails at is not a scheme's fault: test_a_failure_of_the_hosts_is_not_...
 - nothing is accelerated during switching: test_switching_is_left_to_plain_steps
@@ -39,7 +40,7 @@ an asterisk hide one another: no single one can be taken out and seen.
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import lightweaver as lw
@@ -54,10 +55,43 @@ from lw_rl.benchmark.reference import true_error
 from lw_rl.benchmark.robustness_problems import HostileProblem
 from lw_rl.host.adapter import Adapter
 from lw_rl.iterate import accelerate, iterate_ctx_rl
-from lw_rl.problems import random_atoms
+from lw_rl.problems import random_atoms, random_problem
 from lw_rl.schemes import Anderson, Budget, Mali, Safeguarded, make_scheme
 
 # ---- steps that are undone -----
+
+
+@dataclass(frozen=True)
+class OfAllAtoms(Scripted):
+    """The same, with an operator of all atoms that takes the error for some size."""
+
+    estimate: float = 0.0
+
+    def couples(self, state):
+        return True
+
+    def foresees(self, state):
+        return False
+
+    def step(self, evaluation, state):
+        return replace(super().step(evaluation, state), estimate=self.estimate)
+
+
+@pytest.mark.parametrize("estimate", [0.1, 1000.0])
+def test_a_residual_within_the_error_that_an_operator_sees_is_no_harm(ctx, estimate):
+    """It jumps where the limiter of the host's interpolation switches."""
+    scheme = OfAllAtoms({4: lambda e: e.y + 4.0 * np.sin(np.arange(e.y.size))}, estimate=estimate)
+    proxy = drive(ctx, scheme, 6)
+    before, after = (r.residual for r in proxy.report.records[4:6])
+    assert 10.0 * np.expm1(before) < np.expm1(after) < 1000.0
+    assert proxy.report.records[5].accepted == (estimate > 1.0)
+
+
+@pytest.mark.slow
+def test_random_hydrogen_that_mali_does_not_solve_takes_a_handful():
+    """Its residual jumps by a hundred on the way: undone, it is not solved in 600."""
+    result = lw_rl.solve(random_problem("atoms", 7048).context(), quiet=True, NmaxIter=100)
+    assert result.converged and result.Nformal <= 20
 
 
 def test_a_step_that_is_worse_is_undone(ctx):
