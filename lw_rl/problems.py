@@ -391,7 +391,8 @@ def random_problem(stream: str, index: int) -> Problem:
     Parameters
     ----------
     stream : str
-        One of :data:`STREAMS`. Train on ``"train"`` and nothing else.
+        One of :data:`STREAMS`. Train on ``"train"``, or on problems of ``"atoms"`` and ``"2d"``
+        whose numbers no benchmark counts to, and nothing else.
     index : int
         Number of the problem in its stream, from 0.
 

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from ..arrays import Array
-from ..certificate.history import History
+from ..certificate.history import NOISE, History
 from ..certificate.settings import shipped
 from ..errors import PolicyOutputError
 from ..extrapolation import anderson_mix
@@ -39,9 +39,9 @@ class CoupledStep:
     Where they are within what the operator is taken to be linear in (`Settings.moved`) they are
     combined by Anderson acceleration (Anderson 1965, J. ACM 12, 547) in the logarithm of the
     populations, which removes what the operator leaves. Where they shrink slowly, because its
-    rates follow the populations otherwise than the host's do, complete
-    linearisation of the host's own equations takes over (`lw_rl.schemes.newton`): a step of it is
-    dearer, and converges quadratically.
+    rates follow the populations otherwise than the host's do, or are smaller than the host's
+    residual, complete linearisation of the host's own equations takes over
+    (`lw_rl.schemes.newton`): a step of it is dearer, and converges quadratically.
 
     Attributes
     ----------
@@ -131,10 +131,11 @@ class CoupledStep:
             follow = partial(self.operator.comoving_profiles, n)
             self.equations.foresee_profiles(rates, follow)
         adapter.write_radiation_ahead(transfer.waves, J)
-        self.slow = SLOW * self.last < step < 1.0
-        if step < min(evaluation.residual_norm, 1.0):
-            # The host contradicts the operator: the error is no smaller than the plain update.
-            self.slow, self.within = True, max(1.0, 2.0 * evaluation.residual_norm)
+        residual = evaluation.residual_norm
+        # The error is no smaller than the plain update: the host contradicts the operator.
+        contradicted = NOISE < step < min(residual, 1.0)
+        self.slow = contradicted or SLOW * self.last < step < 1.0
+        self.within = max(1.0, 2.0 * residual) if contradicted else 1.0
         self.last = step
         if decision.relaxation != 1.0:
             return y + decision.relaxation * (image - y), step, image

@@ -5,11 +5,11 @@ every positive start where its amplification matrix has a spectral radius below 
 monotone formal solver at fixed opacity (a regular splitting of an M-matrix: Varga 1962, Matrix
 Iterative Analysis, th. 3.29); for the nonlinear problem that is the hypothesis. A step that raises
 the residual over `growth` times the lowest (for an operator of all atoms also over the error that
-it saw) is undone, to the state *kept*: that after the last plain step, which may have to raise
-residuals first, or a better one since. A scheme is asked while the budget lasts, or after plain
-steps have earned another try, for longer each time. So the tolerance is met, or there are ever more
-plain steps in a row. No property of the wrapped scheme is used. (Accelerated steps can lead to
-where the host's limiter makes plain steps go round in circles: that is beyond the hypothesis.)
+it saw, or the residual then) is undone, to the state *kept*: that after the last plain step, which
+may have to raise residuals first, or a better one since. A scheme is asked while the budget lasts,
+or after plain steps have earned another try, for longer each time. So the tolerance is met, or
+there are ever more plain steps in a row, whatever the scheme. (Accelerated steps can lead to where
+the host's limiter makes plain steps go round in circles: that is beyond the hypothesis.)
 
 **It costs what its budget allows.** A formal solution is *earned* if it is a plain step, or if the
 residual has clearly fallen since the last earned one; all others are *fruitless*, no more than
@@ -119,15 +119,14 @@ class Safeguarded:
     plain steps have earned another try. An operator of all atoms, good only near the solution,
     tries again where the residual has fallen by `growth` since it was given up.
 
-    The error that is reported is never below the change that a plain step would make: a scheme
-    that hardly moves does not stop the iteration.
+    The error reported is never below a plain step's: one that hardly moves does not stop.
 
     Parameters
     ----------
     scheme : Scheme
         What to guard.
     growth : float, optional
-        Factor by which an accepted residual may exceed the lowest (default: 10; an accelerated
+        Factor by which a residual may exceed the lowest in any case (default: 10; an accelerated
         step may raise the fast modes while it removes the slow ones).
     budget : Budget, optional
         What the solve may cost beyond MALI.
@@ -225,10 +224,11 @@ class Safeguarded:
 
     def step(self, evaluation: Evaluation, state: SafeguardState) -> Step:
         """Accept or undo the step before, then propose the next."""
-        # One that grows from rounding to rounding is not judged.
+        # Growth from rounding to rounding is not judged.
         limit = self.growth * relative(max(state.account.lowest, NOISE))
         # Where the limiter switches residuals jump: one within an operator's error does no harm.
-        limit = max(limit, state.last.estimate) if self._couples(state) else limit
+        if self._couples(state) and not self._asks_policy(state):
+            limit = max(limit, state.last.estimate)
         # A plain step is never undone, unless it led from a good state to where no step is.
         spared = state.plain and (evaluation.valid or state.kept is None)
         if not spared and not (evaluation.valid and relative(evaluation.residual_norm) <= limit):

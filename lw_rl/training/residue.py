@@ -4,7 +4,8 @@ Each line of a problem is an agent of its own, all of one policy, and stable-bas
 environments as there are lines (:class:`LineVec`). What an iteration ends at tells what was left to
 do for every line in every state that it visited: the demonstrations of :class:`ResidueBuffer` are
 these. The first part of a run imitates them alone; the second updates by the return as well, as
-`lw_rl.training.train` does for two-level lines. Both policies are kept.
+`lw_rl.training.train` does for two-level lines. Both policies are kept; the learning rate falls
+along both parts, so that the second is also the more finely trained.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from ..arrays import Array, Integers, Single
 from ..envs.line_agents import LineAgents
 from ..files import Json
-from ..policies.observation import NCHANNELS, make_frame
+from ..policies.observation import NCHANNELS
 from ..problems import Problem, random_problem
 from ..terminal import progress_bar
 from .arguments import Args
@@ -42,7 +43,7 @@ _FIRST = 5000
 _IMITATES = 0.6
 #: Size of the operator's step at which an episode ends: below, what is left is no user's business.
 _TOLERANCE = 1e-4
-#: Demonstrations that are kept, the last ones.
+#: Demonstrations that are kept on each number of points; then a new one takes the place of any.
 _KEPT = 20_000
 
 
@@ -111,7 +112,9 @@ class LineVec(VecEnv):
         stops = ends or self._step >= self.horizon
         observation, maps = self._observe(), np.zeros((self.num_envs, self._Npoints), np.float32)
         maps[:N] = rewards.T
-        infos: list[Json] = [{"reward_map": m, "TimeLimit.truncated": not ends} for m in maps]
+        infos: list[Json] = [
+            {"reward_map": m, "TimeLimit.truncated": stops and not ends} for m in maps
+        ]
         infos[0]["demonstrations"] = self.demonstrations()
         if stops:
             for info, last in zip(infos, observation, strict=True):
@@ -124,8 +127,8 @@ class LineVec(VecEnv):
         """Return what each line sees now, and what is left of it, on points of its own number."""
         pairs = []
         for seen, there, previous in self._present.solved():
-            frame, y = make_frame(seen.line.physics), seen.line.y
-            pairs.append(demonstration(frame, y, seen.r, seen.estimate, there - y, previous))
+            y = seen.line.y
+            pairs.append(demonstration(seen.frame, y, seen.r, seen.estimate, there - y, previous))
         return pairs
 
     def _observe(self) -> Single:
@@ -148,8 +151,9 @@ class LineVec(VecEnv):
         setattr(self, attr_name, value)
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> Any:
-        """Call a method, once."""
-        return [getattr(self, method_name)(*args, **kwargs)]
+        """Call a method, once for all lines."""
+        found = getattr(self, method_name)(*args, **kwargs)
+        return [found] * len(list(self._get_indices(indices)))
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
         """No line is."""
@@ -179,7 +183,7 @@ class ResidueBuffer(HindsightBuffer):
                 kept[self.rng.integers(_KEPT)] = pair
 
     def ready(self, problems: int) -> bool:
-        """Whether there are demonstrations of that many states at least."""
+        """Whether there are that many demonstrations at least."""
         return sum(map(len, self._pairs.values())) >= problems
 
     def demonstrations(self, batch_size: int) -> Demonstrations:

@@ -12,9 +12,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
 
 from lw_rl.errors import ContextError
+from lw_rl.experiments import lines
 from lw_rl.policies import actor
 from lw_rl.policies.observation import NCHANNELS, points_to_action, size_of
-from lw_rl.problems import STREAMS, shipped_problem
+from lw_rl.problems import STREAMS, shipped_problem, suite
 from lw_rl.training import residue
 from lw_rl.training.arguments import Args
 from lw_rl.training.residue import LineVec, ResidueBuffer, train_residue
@@ -55,8 +56,8 @@ def test_an_episode_ends_and_the_next_begins_in_lte(env):
     first = env.reset()
     for k in range(3):
         last, _, dones, infos = env.step(silence(env))
-        assert dones.all() == (k == 2)
-    assert all(i["TimeLimit.truncated"] for i in infos)
+        assert dones.all() == dones.any() == (k == 2)
+        assert {i["TimeLimit.truncated"] for i in infos} == {k == 2}
     assert np.array_equal(last, first)
     assert not np.array_equal(infos[0]["terminal_observation"], first[0])
     assert env.Nformal > 4
@@ -76,8 +77,13 @@ def test_lines_that_a_problem_has_not_are_nobody_s():
     assert sorted(seen) == [CALCIUM.lines, MAGNESIUM.lines]
 
 
-def test_a_demonstration_is_what_the_solution_leaves(env):
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_demonstration_is_what_the_solution_leaves(env, steps):
     env.reset()
+    for _ in range(steps):
+        env.step(silence(env))
+    seen_by = env._observe()[[env._present._places[k] for k in env._present._look.seen]]
+    np.testing.assert_array_equal([pair[0] for pair in env.demonstrations()], seen_by)
     pairs, lines = env.demonstrations(), env._present.solved()
     assert len(pairs) == len(lines) > 1
     for (observation, left, error), (seen, there, _) in zip(pairs, lines, strict=True):
@@ -131,7 +137,7 @@ def test_the_buffer_draws_lines_that_there_are(monkeypatch):
     assert buffer.ready(4) and not buffer.ready(1000)
     batch = buffer.demonstrations(8)
     assert batch.observations.shape == (8, NCHANNELS, 32) and batch.targets.shape == (8, 32)
-    # The last ones are kept, and no more than that.
+    # No more than that are kept.
     number = len(buffer._pairs[32])
     monkeypatch.setattr(residue, "_KEPT", number)
     buffer.visit({"demonstrations": env.demonstrations()})
@@ -140,8 +146,9 @@ def test_the_buffer_draws_lines_that_there_are(monkeypatch):
 
 def test_problems_of_training_are_those_of_no_benchmark():
     assert STREAMS["atoms"].levels
-    numbers = [int(residue.training_problem(k).name.split()[1]) for k in range(3)]
-    assert numbers == [5000, 5001, 5002]
+    trained = {residue.training_problem(k).name for k in range(80)}
+    tested = {p.name for p in (*suite("atoms-random"), *lines.problems(16))}
+    assert len(trained) == 80 and not trained & tested
 
 
 @pytest.mark.slow
