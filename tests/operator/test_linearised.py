@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from multilevel_helpers import populations, problem, solved
 
+import lw_rl
 from lw_rl.host.medium import evaluate, medium, perturbed
 from lw_rl.operator.linearised import (
     LinearisedEquilibrium,
@@ -15,6 +18,7 @@ from lw_rl.operator.linearised import (
     scatters,
 )
 from lw_rl.operator.linearised_1d import opacities
+from lw_rl.problems import random_atoms
 
 
 def linear(ctx, n, source):
@@ -40,6 +44,22 @@ def test_newton_steps_of_the_hosts_equations_converge_quadratically(kind):
         errors.append(np.max(np.abs(n / right - 1.0)))
     assert errors[1] < 0.1 * errors[0]
     assert errors[2] < 0.05 * errors[1] or errors[2] < 1e-6
+
+
+def test_in_a_gas_that_moves_lines_overlap_and_are_seen_at_other_strengths():
+    ctx = random_atoms(61037).context()
+    lw_rl.solve(ctx, quiet=True, popsTol=1e-6)
+    m = medium(ctx)
+    moving = np.array([np.any(V != V[0]) for V in m.V])
+    lines = [moving[first:last].sum() for first, last in pairwise(m.start)]
+    assert len(m.share) > 1 and max(lines) > 1 and min(lines) == 0
+    assert scatters(m.height, State(m, m.n, ctx.spect.J).total, m.sca).any()
+    right, wave = m.n.copy(), np.sin(np.arange(m.n.shape[1]) / 9.0)
+    n = right * np.exp(1e-2 * wave * np.arange(1, len(right) + 1)[:, None] / len(right))
+    n *= np.repeat(m.nTotal / np.add.reduceat(n, m.first_level), m.Nlevel, axis=0)
+    step, net, _ = linear(ctx, n, np.array(ctx.spect.J))
+    new = n + step.solve(net, np.zeros_like(m.nTotal)) + step.respond()[0].sum(axis=0)
+    assert np.max(np.abs(new / right - 1.0)) < 0.05 * np.max(np.abs(n / right - 1.0))
 
 
 def test_particles_are_conserved():
