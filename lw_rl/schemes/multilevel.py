@@ -120,6 +120,8 @@ class CoupledStep:
             solved, self.foresees = self.operator.solve(rates), False
         if solved is None:
             self._note(helps=False)
+            if evaluation.residual_norm < 1.0:
+                self.slow, self.within = True, np.inf
             return None
         n, J = solved
         image = adapter.unknown(np.split(n, transfer.first_level[1:]))
