@@ -39,9 +39,9 @@ class CoupledStep:
     Where they are within what the operator is taken to be linear in (`Settings.moved`) they are
     combined by Anderson acceleration (Anderson 1965, J. ACM 12, 547) in the logarithm of the
     populations, which removes what the operator leaves. Where they shrink slowly, because its
-    rates follow the populations otherwise than the host's do, or are smaller than the host's
-    residual, complete linearisation of the host's own equations takes over
-    (`lw_rl.schemes.newton`): a step of it is dearer, and converges quadratically.
+    rates follow the populations otherwise than the host's do, are smaller than the host's residual,
+    or are not found near the solution, complete linearisation of the host's own equations takes
+    over (`lw_rl.schemes.newton`): a step of it is dearer, and converges quadratically.
 
     Attributes
     ----------
@@ -121,6 +121,7 @@ class CoupledStep:
         if solved is None:
             self._note(helps=False)
             if evaluation.residual_norm < 1.0:
+                # Plain steps have led near enough, and are all that there would be.
                 self.slow, self.within = True, np.inf
             return None
         n, J = solved
