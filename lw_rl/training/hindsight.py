@@ -19,6 +19,7 @@ tells what was left to do. `StatEquil` refuses hindsight for such problems.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -224,6 +225,9 @@ handle_timeout_termination
         else:
             if not pairs:
                 return self.demonstrations(batch_size)
+        return self._stacked(pairs)
+
+    def _stacked(self, pairs: Sequence[Pair]) -> Demonstrations:
         return Demonstrations(
             *(self.to_torch(np.stack(c).astype(np.float32)) for c in zip(*pairs, strict=True))
         )

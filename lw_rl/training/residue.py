@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -27,7 +26,6 @@ from ..envs.line_agents import LineAgents
 from ..files import Json
 from ..policies.observation import NCHANNELS
 from ..problems import Problem, random_problem
-from ..terminal import progress_bar
 from .arguments import Args
 from .export import export
 from .hindsight import Demonstrations, HindsightBuffer, Pair, demonstration
@@ -192,9 +190,7 @@ class ResidueBuffer(HindsightBuffer):
         weights = np.array([len(self._pairs[N]) for N in sizes], float)
         pairs = self._pairs[int(self.rng.choice(sizes, p=weights / weights.sum()))]
         drawn = [pairs[k] for k in self.rng.integers(len(pairs), size=batch_size)]
-        return Demonstrations(
-            *(self.to_torch(np.stack(c).astype(np.float32)) for c in zip(*drawn, strict=True))
-        )
+        return self._stacked(drawn)
 
     def _rows(self, batch_size: int) -> tuple[Integers, Integers]:
         """Return rows and columns of transitions in which there is a line."""
@@ -233,32 +229,18 @@ def train_residue(args: Args, quiet: bool = False) -> Path:
     model = learner(replace(args, steps=whole, warmup=0), env, ResidueBuffer)
     model.set_logger(configure(str(out / "log"), ["csv"]))
     first = round(_IMITATES * args.steps) * env.num_envs
-    with progress_bar(quiet, time_left=True) as bar:
-        shown = _Shown(bar, whole)
-        for name, until in zip(POLICIES, (first, whole), strict=True):
-            model.return_every = args.return_every if name == "sac" else 0
-            if until > model.num_timesteps:
-                left = until - model.num_timesteps
-                model.learn(left, callback=shown, reset_num_timesteps=False)
-            card: Json = {
-                "description": "What the coupled operator leaves of lines of many-level atoms.",
-                "arguments": {k: v for k, v in asdict(args).items() if k != "out"},
-                "seed": args.seed,
-                "environment_steps": model.num_timesteps // env.num_envs,
-                "gradient_steps": model._n_updates,
-                "training_formal_solutions": env.Nformal,
-            }
-            export(out / name, model, card)
+    for name, until in zip(POLICIES, (first, whole), strict=True):
+        model.return_every = args.return_every if name == "sac" else 0
+        left = until - model.num_timesteps
+        if left > 0:
+            model.learn(left, reset_num_timesteps=False, progress_bar=not quiet)
+        card: Json = {
+            "description": "What the coupled operator leaves of lines of many-level atoms.",
+            "arguments": {k: v for k, v in asdict(args).items() if k != "out"},
+            "seed": args.seed,
+            "environment_steps": model.num_timesteps // env.num_envs,
+            "gradient_steps": model._n_updates,
+            "training_formal_solutions": env.Nformal,
+        }
+        export(out / name, model, card)
     return out
-
-
-class _Shown(BaseCallback):
-    """Moves a progress bar."""
-
-    def __init__(self, bar: Any, total: int):
-        super().__init__()
-        self.bar, self.task = bar, bar.add_task("training", total=total)
-
-    def _on_step(self) -> bool:
-        self.bar.update(self.task, completed=self.num_timesteps)
-        return True
