@@ -395,18 +395,14 @@ def _scatter(light: Array, by_planck: Array, sca: Array, least: int) -> None:
     for i in range(N):
         for j in range(J.shape[1]):
             scattered[i, j] = sca[i] * J[i, j]
-    for m in range(M):
-        more = np.ascontiguousarray(light[m, 0]) @ scattered if m > 0 else J
+    for m in range(1, M):
+        more = np.ascontiguousarray(light[m, 0]) @ scattered
         for s in range(least, S):
-            part = more[:, (s - least) * N : (s - least + 1) * N]
-            if m > 0:
-                light[m, s] += part
-            else:
-                light[m, s] = part
-        if m > 0:
-            by_planck[m] += more[:, (S - least) * N :]
-        else:
-            by_planck[m] = more[:, (S - least) * N :]
+            light[m, s] += more[:, (s - least) * N : (s - least + 1) * N]
+        by_planck[m] += more[:, (S - least) * N :]
+    for s in range(least, S):
+        light[0, s] = J[:, (s - least) * N : (s - least + 1) * N]
+    by_planck[0] = J[:, (S - least) * N :]
 
 
 @_compiled
