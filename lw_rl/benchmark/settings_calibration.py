@@ -62,9 +62,9 @@ __all__ = [
     "write",
 ]
 
-#: Part of the stops in which a factor covers the error: false convergence is to be rarer than 1 in
-#: 1,000 stops.
-QUANTILE = 0.999
+#: Part of the stops in which a factor covers the error. An estimate is to cover it in 99 of 100. A
+#: higher quantile of a few hundred stops is set by one or two, which another sample does not have.
+QUANTILE = 0.995
 #: Where an estimate is compared with the error.
 TOLERANCES = (1e-2, 1e-3, 1e-4)
 #: Problems, half of them hostile.
@@ -142,7 +142,7 @@ def calibrate_settings(
 
 #: Quantiles that are written beside a value, so that one sees what another choice buys.
 _QUANTILES = (0.5, 0.9, 0.99, 0.995, 0.999)
-#: No factor is smaller: a few hundred stops do not tell a quantile of 0.999 to a tenth.
+#: No factor is smaller: a few hundred stops do not tell a quantile to a tenth.
 _LEAST_FACTOR = 1.1
 #: An estimate below this share of the tolerance stops a solve with any factor; it is taken for so
 #: much, or the last digits of the reference are measured.

@@ -11,6 +11,7 @@ from lw_rl.benchmark.settings_calibration import (
     DISTANCES,
     FACTORS,
     MEASURED,
+    QUANTILE,
     calibrate_settings,
     measure,
     write,
@@ -63,7 +64,7 @@ def test_the_file_is_read_and_says_what_set_each(found, monkeypatch, tmp_path):
         entry = content["values"][name]
         assert entry["value"] == getattr(settings, name) >= 1.0
         assert entry["stops"] == 2 * len(seen[name])
-        assert entry["value"] == max(1.1, entry["quantiles"]["0.999"])
+        assert entry["value"] == max(1.1, entry["quantiles"][str(QUANTILE)])
     assert (
         settings.rough == pytest.approx(2.0, rel=0.01) and settings.allowance == shipped().allowance
     )

@@ -166,11 +166,12 @@ def test_residuals_of_other_equations_tell_nothing():
 def test_what_plain_steps_leave_at_the_worst_depth_counts():
     """All depths but one converge fast, and that one only begins to be the worst."""
     problem = Adversarial(1, 6725)
-    true, result = problem.solve("mali", convergence=set_to(plain=1.5))
+    factors = {"plain": 1.5, "defect": 1.7}
+    true, result = problem.solve("mali", convergence=set_to(**factors))
     assert result.converged and true < result.estimate.value
 
     def hasty(certificate):
-        certificate.settings = replace(certificate.settings, plain=1.5)
+        certificate.settings = replace(certificate.settings, **factors)
         certificate.history.remainder = lambda: 0.0
 
     true, result = problem.solve("mali", convergence=certified(hasty))

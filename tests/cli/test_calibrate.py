@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from lw_rl.benchmark.settings_calibration import QUANTILE
 from lw_rl.policies import actor
 from lw_rl.problems import shipped_problem
 
@@ -64,7 +65,7 @@ def test_the_settings_that_are_printed_are_written(command, tmp_path, monkeypatc
     assert content == json.loads(out.read_text())
     assert content["origin"]["command"] == ("lw-rl calibrate --problems 2 --settings settings.json")
     done = command("calibrate", "--settings", out, "--problems", "2")
-    assert "the quantile 0.999 of true error over estimate" in done.stdout
+    assert f"the quantile {QUANTILE} of true error over estimate" in done.stdout
 
 
 @pytest.mark.parametrize("both", [True, False])
