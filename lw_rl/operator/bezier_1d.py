@@ -28,6 +28,7 @@ __all__ = [
     "THICK",
     "THIN",
     "bezier",
+    "derivatives",
     "intensities",
     "linear",
     "mean_intensity",
@@ -151,16 +152,47 @@ def slopes(step: Array, values: Array) -> tuple[Array, Array]:
             up, down = 1.0 / step[i - 1, k], 1.0 / step[i, k]
             left = (values[i, k] - values[i - 1, k]) * up
             right = (values[i + 1, k] - values[i, k]) * down
-            share = step[i, k] / (step[i, k] + step[i - 1, k])
-            parabola = 0.5 * abs(share * left + (1.0 - share) * right)
-            flat = not left * right > 0.0
-            by_left = abs(left) < min(abs(right), parabola)
-            by_right = abs(right) < parabola and not by_left
-            b = 2.0 if by_left else (0.0 if by_right else share)
-            a = 2.0 if by_right else (0.0 if by_left else 1.0 - share)
-            before[i, k] = 0.0 if flat else b * up
-            after[i, k] = 0.0 if flat else a * down
+            by_left, by_right = _limited(left, right, step[i, k] / (step[i, k] + step[i - 1, k]))
+            before[i, k], after[i, k] = by_left * up, by_right * down
     return before, after
+
+
+@_compiled
+def derivatives(step: Array, values: Array) -> Array:
+    """Return the limited derivative at every depth, of which :func:`slopes` has what it is made of.
+
+    Parameters
+    ----------
+    step, values : Array
+        As for :func:`slopes`.
+    """
+    N, K = values.shape
+    slope, derivative = np.empty((N - 1, K)), np.empty((N, K))
+    for i in range(N - 1):
+        for k in range(K):
+            slope[i, k] = (values[i + 1, k] - values[i, k]) / step[i, k]
+    derivative[0], derivative[N - 1] = slope[0], slope[N - 2]
+    for i in range(1, N - 1):
+        for k in range(K):
+            left, right = slope[i - 1, k], slope[i, k]
+            by_left, by_right = _limited(left, right, step[i, k] / (step[i, k] + step[i - 1, k]))
+            derivative[i, k] = by_left * left + by_right * right
+    return derivative
+
+
+@_compiled
+def _limited(left: float, right: float, share: float) -> tuple[float, float]:
+    """Return how a limited slope depends on those before and after: see :func:`slopes`.
+
+    `share` is that of the slope before in the slope of a parabola.
+    """
+    parabola = 0.5 * abs(share * left + (1.0 - share) * right)
+    flat = not left * right > 0.0
+    by_left = abs(left) < min(abs(right), parabola)
+    by_right = abs(right) < parabola and not by_left
+    b = 2.0 if by_left else (0.0 if by_right else share)
+    a = 2.0 if by_right else (0.0 if by_left else 1.0 - share)
+    return 0.0 if flat else b, 0.0 if flat else a
 
 
 @_compiled
@@ -239,18 +271,13 @@ def optical_depths(height: Array, opacity: Array) -> Array:
     for i in range(N - 1):
         # Heights may be the same to rounding.
         distance[i] = max(height[i] - height[i + 1], THIN)
-    before, after = slopes(distance, opacity)
+    bend = derivatives(distance, opacity)
     step = np.empty((N - 1, K))
     for i in range(N - 1):
-        above, below = max(i - 1, 0), min(i + 2, N - 1)
         for k in range(K):
-            change = opacity[i + 1, k] - opacity[i, k]
-            bend = before[i, k] * (opacity[i, k] - opacity[above, k])
-            bend += (after[i, k] - before[i + 1, k]) * change
-            bend -= after[i + 1, k] * (opacity[below, k] - opacity[i + 1, k])
-            bend *= distance[i, k] / 12.0
             mean = 0.5 * (opacity[i, k] + opacity[i + 1, k])
-            step[i, k] = distance[i, k] * (mean + bend)
+            bent = (bend[i, k] - bend[i + 1, k]) * distance[i, k] / 12.0
+            step[i, k] = distance[i, k] * (mean + bent)
     return step
 
 
@@ -400,30 +427,57 @@ def mean_intensity(
 
 @_compiled
 def intensities(
-    inward: Array, outward: Array, down: Array, up: Array, source: Array, incident: Array
+    step: Array,
+    decay: Array,
+    source: Array,
+    monotone: bool,
+    last: Array,
+    last_decay: Array,
+    incident: Array,
 ) -> tuple[Array, Array]:
     """Return the intensity of light that goes inward and outward, each [Nspace, Nray].
 
+    That of the source function itself, for which no stencil is needed.
+
     Parameters
     ----------
-    inward, outward, down, up, source, incident
-        As for :func:`mean_intensity`.
+    step, decay, source, monotone, last, last_decay
+        As for :func:`stencils`, the limiter being the host's.
+    incident : Array
+        Intensity that enters at the last depth, [Nray].
     """
     N, K = source.shape
     falling, rising = np.zeros((N, K)), np.zeros((N, K))
+    derivative = np.zeros((N, K)) if monotone else derivatives(step, source)
+    own, upwind, g, d = np.empty(K), np.empty(K), np.zeros(K), np.zeros(K)
     for i in range(1, N):
+        t, e, here, above = step[i - 1], decay[i - 1], source[i], source[i - 1]
         for k in range(K):
-            falling[i, k] = falling[i - 1, k] * down[i - 1, k]
-        for m in range(max(0, REACH - i), min(2 * REACH + 1, N + REACH - i)):
-            for k in range(K):
-                falling[i, k] += inward[i, m, k] * source[i + m - REACH, k]
+            if monotone:
+                own[k], upwind[k] = linear(t[k], e[k])
+            else:
+                end, near, far, begin = bezier(t[k], e[k])
+                own[k], upwind[k] = end + near, begin + far
+                g[k], d[k] = near * t[k] / 3.0, far * t[k] / 3.0
+        by_here, by_above = derivative[i], derivative[i - 1]
+        for k in range(K):
+            fresh = own[k] * here[k] + upwind[k] * above[k] + d[k] * by_above[k] - g[k] * by_here[k]
+            falling[i, k] = falling[i - 1, k] * e[k] + fresh
+        out = rising[i - 1]
+        for k in range(K):
+            out[k] = own[k] * above[k] + upwind[k] * here[k] + g[k] * by_above[k] - d[k] * by_here[k]
+    for k in range(K):
+        end, begin = linear(last[1, k], last_decay[1, k])
+        fresh = end * source[N - 1, k] + begin * source[N - 2, k]
+        falling[N - 1, k] = falling[N - 2, k] * last_decay[1, k] + fresh
+        end, begin = linear(last[0, k], last_decay[0, k])
+        rising[0, k] = end * source[0, k] + begin * source[1, k]
     rising[N - 1] = incident
-    for i in range(N - 2, -1, -1):
+    for i in range(N - 2, 0, -1):
         for k in range(K):
-            rising[i, k] = rising[i + 1, k] * up[i, k]
-        for m in range(max(0, REACH - i), min(2 * REACH + 1, N + REACH - i)):
-            for k in range(K):
-                rising[i, k] += outward[i, m, k] * source[i + m - REACH, k]
+            rising[i, k] += rising[i + 1, k] * decay[i, k]
+    for k in range(K):
+        rising[0, k] += rising[1, k] * last_decay[0, k]
     return falling, rising
 
 

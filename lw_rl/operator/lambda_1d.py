@@ -89,21 +89,23 @@ def _along_rays(
 
 
 @njit(cache=True, nogil=True)
-def _swept(steps: Steps, weight: Array, source: Array, incident: Array, monotone: bool) -> Array:
-    """Return the mean intensity of a source function, [Nspace]."""
-    step, decay, last, last_decay = steps
-    inward, outward = stencils(step, decay, source, monotone, last, last_decay)
-    down, up = ways(decay, last_decay)
-    return mean_intensity(inward, outward, down, up, weight, source, incident)
-
-
-@njit(cache=True, nogil=True)
 def _beams(steps: Steps, source: Array, incident: Array, monotone: bool) -> tuple[Array, Array]:
     """Return the intensities inward and outward, each [Nspace, Nray]."""
     step, decay, last, last_decay = steps
-    inward, outward = stencils(step, decay, source, monotone, last, last_decay)
-    down, up = ways(decay, last_decay)
-    return intensities(inward, outward, down, up, source, incident)
+    return intensities(step, decay, source, monotone, last, last_decay, incident)
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _swept(steps: Steps, weight: Array, source: Array, incident: Array, monotone: bool) -> Array:
+    """Return the mean intensity of a source function, [Nspace]."""
+    inward, outward = _beams(steps, source, incident, monotone)
+    J = np.zeros(len(source))
+    for i in range(len(source)):
+        seen = 0.0
+        for k in range(source.shape[1]):
+            seen += weight[i, k] * (inward[i, k] + outward[i, k])
+        J[i] = 0.5 * seen
+    return J
 
 
 @njit(cache=True, nogil=True)
