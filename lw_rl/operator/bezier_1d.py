@@ -459,13 +459,12 @@ def intensities(
                 end, near, far, begin = bezier(t[k], e[k])
                 own[k], upwind[k] = end + near, begin + far
                 g[k], d[k] = near * t[k] / 3.0, far * t[k] / 3.0
-        by_here, by_above = derivative[i], derivative[i - 1]
+        b, a, out = derivative[i], derivative[i - 1], rising[i - 1]
         for k in range(K):
-            fresh = own[k] * here[k] + upwind[k] * above[k] + d[k] * by_above[k] - g[k] * by_here[k]
+            fresh = own[k] * here[k] + upwind[k] * above[k] + d[k] * a[k] - g[k] * b[k]
             falling[i, k] = falling[i - 1, k] * e[k] + fresh
-        out = rising[i - 1]
         for k in range(K):
-            out[k] = own[k] * above[k] + upwind[k] * here[k] + g[k] * by_above[k] - d[k] * by_here[k]
+            out[k] = own[k] * above[k] + upwind[k] * here[k] + g[k] * a[k] - d[k] * b[k]
     for k in range(K):
         end, begin = linear(last[1, k], last_decay[1, k])
         fresh = end * source[N - 1, k] + begin * source[N - 2, k]

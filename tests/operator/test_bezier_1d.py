@@ -6,8 +6,11 @@ import pytest
 from lw_rl.operator.bezier_1d import (
     REACH,
     bezier,
+    derivatives,
+    intensities,
     linear,
     mean_intensity,
+    slopes,
     stencils,
     unit_responses,
     ways,
@@ -188,6 +191,35 @@ def test_two_hundred_random_media_against_slow_integrals():
         swept = mean_intensity(inward, outward, down, up, one, source, dark)
         np.testing.assert_allclose(swept, J, rtol=1e-10)
         np.testing.assert_allclose(Lambda @ source[:, 0], J, rtol=1e-10)
+
+
+@pytest.mark.parametrize("monotone", [False, True])
+def test_without_stencils_intensities_are_the_same(monotone):
+    rng = np.random.default_rng(13)
+    for N in (3, 4, 20, 82):
+        step, weight = 10.0 ** rng.uniform(-6.0, 2.0, (N - 1, 5)), rng.uniform(size=(N, 5))
+        source = np.exp(np.cumsum(rng.normal(0.0, 0.7, (N, 5)), axis=0))
+        last = step[[0, -1]] * rng.uniform(0.8, 1.2, (2, 5))
+        incident = rng.uniform(0.0, 5.0, 5)
+        of_steps = step, np.exp(-step), source, monotone, last, np.exp(-last)
+        way = ways(of_steps[1], of_steps[5])
+        expected = mean_intensity(*stencils(*of_steps), *way, weight, source, incident)
+        inward, outward = intensities(*of_steps, incident)
+        np.testing.assert_array_equal(inward[0], 0.0)
+        np.testing.assert_array_equal(outward[-1], incident)
+        J = 0.5 * (weight * (inward + outward)).sum(axis=1)
+        np.testing.assert_allclose(J, expected, rtol=1e-10)
+
+
+def test_derivatives_are_made_of_what_slopes_say():
+    rng = np.random.default_rng(14)
+    step, values = rng.uniform(0.1, 3.0, (29, 6)), np.cumsum(rng.normal(0.4, 1.0, (30, 6)), axis=0)
+    before, after = slopes(step, values)
+    change = np.diff(values, axis=0)
+    expected = np.zeros_like(values)
+    expected[1:] += before[1:] * change
+    expected[:-1] += after[:-1] * change
+    np.testing.assert_allclose(derivatives(step, values), expected, rtol=1e-12, atol=1e-14)
 
 
 def test_mean_intensity_is_linear_at_a_fixed_limiter():
