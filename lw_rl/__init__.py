@@ -1,4 +1,4 @@
-"""Soft Actor-Critic driven iteration schemes for Lightweaver.
+"""Accelerated non-LTE iterations for Lightweaver, with a certified error.
 
 One line of code changes: ``lw_rl.iterate_ctx_rl(ctx)`` instead of ``lw.iterate_ctx_se(ctx)``.
 Importing this package imports neither torch nor stable-baselines3; the public names are imported

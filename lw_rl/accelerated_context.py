@@ -254,6 +254,8 @@ class AcceleratedContext(HasCertificate):
         redistribute = self._ctx.prd_redistribute
         update = redistribute(**keywords(redistribute, max_iter=maxIter, tol=tol), **kwargs)
         report = Named(update)
+        if update is not None and report.drho:
+            self.adapter.keep_ahead()
         if state is not None and update is not None and report.drho:
             mixed = self._scheme.redistribute(report.drho_max, before, state)
             if self._scheme.foresees(state):

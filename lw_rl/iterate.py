@@ -82,7 +82,7 @@ def iterate_ctx_rl(
     scheme: str | Scheme = "depthwise",
     callback: Callback | None = None,
 ) -> int | tuple[int, list[lw.IterationUpdate]]:
-    """Iterate a context to statistical equilibrium, driven by a policy.
+    """Iterate a context to statistical equilibrium, accelerated and certified.
 
     A drop-in for ``lightweaver.iterate_ctx_se``: the same arguments in the same order, under the
     names of Lightweaver 0.17 or of 1.0 (``pops_tol``), the same printing and return values; only
@@ -102,7 +102,8 @@ def iterate_ctx_rl(
         of the scheme's step that must be below `popsTol`: what ``iterate_ctx_se`` does.
     prdIterTol : float, optional
         As for ``lightweaver.iterate_ctx_se``, for schemes that do not accelerate emission profiles
-        with the populations; with the others they are iterated `maxPrdSubIter` times every time.
+        with the populations; with the others they are iterated once every time where the operator
+        foresees them, else `maxPrdSubIter` times.
     Nscatter, NmaxIter, prd, JTol, rhoTol, maxPrdSubIter, printInterval, quiet, \
 returnFinalConvergence
         As for ``lightweaver.iterate_ctx_se``.

@@ -58,9 +58,10 @@ def refine(
     the equilibrium is. From there :func:`lw_rl.solve` goes on; or, where LTE is nearer to it than
     what was given, from LTE. So it takes one formal solution more than from LTE at most.
 
-    In two dimensions there is no such operator, and the solve begins with the populations given.
-    Two-level lines begin with their own operator's solution where that is elsewhere; for atoms with
-    more levels nothing says beforehand whether LTE would have been nearer.
+    In two dimensions the operator is not asked beforehand, and the solve begins with the
+    populations given. Two-level lines begin with their own operator's solution where that is
+    elsewhere; for atoms with more levels nothing says beforehand whether LTE would have been
+    nearer.
 
     Parameters
     ----------

@@ -34,8 +34,9 @@ __all__ = [
     "peers",
 ]
 
-#: (order, period, delay) of the Ng peers; the best on each problem stands for Ng.
-NG_SETTINGS = ((2, 3, 5), (3, 4, 5), (3, 5, 10))
+#: Order and period of the Ng peers; the best on each problem stands for Ng. Of six with three limits
+#: of a step each, the fewest formal solutions to 1e-3 on the suites fal and grid.
+NG_SETTINGS = ((3, 4), (3, 5), (3, 8))
 
 #: Tolerances `popsTol` of which the host's own call is given the loosest that is tight enough.
 LADDER = (1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7, 3e-8, 1e-8)
@@ -168,7 +169,7 @@ def _known(levels: bool) -> list[Peer]:
         Peer("lambda", Lambda(), NmaxIter=300, plain=True),
         Peer("mali", Mali(), plain=True),
         Peer("mali_scattering", make_scheme("mali_scattering"), plain=True),
-        *(Peer("ng", combining(Ng(*s)), setting=f"{s[0]},{s[1]},{s[2]}") for s in NG_SETTINGS),
+        *(Peer("ng", combining(Ng(*s)), setting=f"{s[0]},{s[1]}") for s in NG_SETTINGS),
         Peer("anderson5", combining(Anderson(window=5, logarithmic=False, delay=0))),
         Peer("anderson10", combining(Anderson(window=10, logarithmic=False, delay=0))),
         Peer("anderson_scattering", anderson_scattering()),

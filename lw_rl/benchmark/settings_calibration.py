@@ -68,7 +68,7 @@ QUANTILE = 0.995
 #: Where an estimate is compared with the error.
 TOLERANCES = (1e-2, 1e-3, 1e-4)
 #: Problems, half of them hostile.
-PROBLEMS = 200
+PROBLEMS = 300
 #: The factors that are measured.
 FACTORS = ("step", "combination", "plain", "defect", "rough")
 #: All that is measured.
@@ -82,8 +82,8 @@ _SCHEMES = ("mali", "ng", "anderson", "nonlocal")
 #: The seed that the safeguards were developed on.
 _SEED = 1
 _NMAX = 250
-#: An operator is stale where its estimate of the error differs by more than `_AGREES` in more than
-#: this part of the pairs.
+#: An operator is not stale where its estimate of the error differs by at most `_AGREES` in this
+#: part of the pairs.
 _MOST, _AGREES = 0.9, 0.03
 #: A solve is over budget with more than 1.1 times MALI's formal solutions and so many.
 _EXTRA = 3.0
@@ -103,7 +103,7 @@ def calibrate_settings(
     Parameters
     ----------
     problems : int, optional
-        How many, half of them hostile (default: 200).
+        How many, half of them hostile (default: 300).
     watch : callable, optional
         Called after every problem.
     command : str, optional

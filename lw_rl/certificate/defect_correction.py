@@ -104,7 +104,8 @@ class _State:
             first = self._first[k]
             y_first = y + to_log(first)
             second = operator.solve(operator.residual(y_first) + defect) / np.exp(y_first)
-            switches = largest(second) > max(_SWITCHED * largest(first), NOISE)
+            # Of a second step that is not finite nothing is known.
+            switches = not largest(second) <= max(_SWITCHED * largest(first), NOISE)
             found.append((np.expm1(y_first + to_log(second) - y), switches))
         return found
 
@@ -139,7 +140,7 @@ class DefectCorrection:
         self._adapter = adapter
         self.blocks = adapter.blocks
         self._of_scheme = operators
-        # Of this object alone: no answer depends on what was asked before.
+        # Of this object alone, and used only where they are linearised near the state asked of.
         self._own: dict[Block, EquilibriumOperator] = {}
         self._log_thermal: dict[Block, Array] = {}
         self._seen: _State | None = None

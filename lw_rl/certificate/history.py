@@ -370,7 +370,8 @@ class History:
         """
         if len(self._radiation) < 2:
             return float("inf")
-        rho = min(contraction(self._radiation), MAX_RHO)
+        # In this order what is not a number, of changes without end, counts as the largest.
+        rho = min(MAX_RHO, contraction(self._radiation))
         return relative(self.last.residual) * rho / (1.0 - rho)
 
 

@@ -122,7 +122,7 @@ def _one_line(err: click.UsageError) -> click.ClickException:
 )
 @click.version_option(package_name="lw-rl", prog_name="lw-rl")
 def main() -> None:
-    """Policy-driven iteration to non-LTE statistical equilibrium in Lightweaver.
+    """Accelerated, certified iteration to non-LTE statistical equilibrium in Lightweaver.
 
     \b
     Examples:

@@ -46,7 +46,7 @@ _NOT_IN_COMMAND = ("again", "cache", "out", "readme", "as_json", "quiet")
 )  # fmt: skip
 @click.option(
     "--problems", "number", type=click.IntRange(min=1),
-    help="The first so many problems of each suite.  [default: all; of random ones 100 or 40]",
+    help="The first so many problems of each suite.  [default: all; of random ones 100, 50 or 40]",
 )  # fmt: skip
 @click.option(
     "--repeats", type=click.IntRange(min=0), default=1, show_default=True,

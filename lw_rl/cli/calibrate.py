@@ -36,7 +36,7 @@ _NOT_IN_COMMAND = ("settings", "costs", "figure", "as_json", "quiet")
 @click.option(
     "--problems", type=click.IntRange(min=1),
     help="Problems: of a policy, of the validation stream, and five times as many of the train "
-    "stream (default: 60); of the settings, train stream and hostile ones (default: 200); of the "
+    "stream (default: 60); of the settings, train stream and hostile ones (default: 300); of the "
     "cost model, of every kind (default: 10).",
 )  # fmt: skip
 @json_option("what was measured")

@@ -26,7 +26,7 @@ __all__ = ["study"]
 @click.command()
 @click.argument("name", type=click.Choice(["learner", "architecture", "drive", "lines", "residue"]))
 @click.option("--seeds", type=click.IntRange(min=1),
-              help="Seeds of every variant: 1, 2, ...  [default: 3, or 2]")  # fmt: skip
+              help="Seeds of every variant: 1, 2, ...  [default: 2, 3 or 5]")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1),
               help="Environment steps of every run.  [default: 4000, 2000, or 1000]")  # fmt: skip
 @click.option("--problems", type=click.IntRange(min=4),

@@ -68,7 +68,7 @@ def arguments_of_run(folder: Path) -> Json:
     if kept.exists():
         found: Json = json.loads(kept.read_text())
     else:
-        # A run of release 0.2 or before.
+        # A run of release 0.1.
         from ..training import checkpoint
 
         found = checkpoint.load(folder / "checkpoint.pt")["arguments"]

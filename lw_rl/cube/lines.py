@@ -202,7 +202,7 @@ def select_line(ds: xr.Dataset, name: str | None = None) -> xr.Dataset:
         If the output has no such line.
     """
     if "line" not in ds:
-        # Of release 0.2: it is of one line.
+        # Of release 0.1: it is of one line.
         return ds
     names = [str(line) for line in np.atleast_1d(ds.line.values)]
     folded = [_spaced(line) for line in names]

@@ -27,7 +27,7 @@ Start = Literal["policy", "neighbour", "measured"]
 #: What `start` says where populations were given as a dataset.
 DATASET = "a dataset"
 
-#: Settings that release 0.2 did not have.
+#: Settings that release 0.1 did not have.
 _NEW = ("atoms", "lines", "wavelengths", "stokes")
 
 
@@ -159,7 +159,7 @@ def differences(before: Mapping[str, object], now: Mapping[str, object]) -> list
 def as_plain(settings: CubeSettings) -> Json:
     """Return the settings as JSON would give them back (tuples become lists).
 
-    Those that were not there in release 0.2 are left out where they say nothing, so that an output
+    Those that were not there in release 0.1 are left out where they say nothing, so that an output
     of that release can be gone on with.
     """
     plain: Json = json.loads(settings.to_json())

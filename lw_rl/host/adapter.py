@@ -129,6 +129,7 @@ class Adapter:
         self.profile_defect: Array | None = None
         self._iterated: tuple[Integers, Array] | None = None
         self._behind: tuple[Integers, Array] | None = None
+        self._rates_behind: list[tuple[Array, Array]] = []
         self._before: Array = np.array(self.ctx.spect.J)
         self._electrons: Array | None = None
         self._waves: dict[int, tuple[slice, Array]] = {}
@@ -240,11 +241,23 @@ class Adapter:
     def go_back(self, y: Array) -> None:
         """Set the populations to those of `y`, at which the last formal solution was made."""
         self.write(y)
+        self._take_back()
+        self._store_in_ng_buffer()
+
+    def _take_back(self) -> None:
+        """Put mean intensity and rates back that were written ahead."""
         if self._behind is not None:
             waves, J = self._behind
             self.ctx.spect.J[waves] = J
-            self._behind = None
-        self._store_in_ng_buffer()
+        for rate, before in reversed(self._rates_behind):
+            rate[:] = before
+        self._foreseen = None
+        self.keep_ahead()
+
+    def keep_ahead(self) -> None:
+        """Let mean intensity and rates stand that were written ahead, or made anew since."""
+        self._behind = None
+        self._rates_behind = []
 
     def populations(self, y: Array | None = None) -> list[Array]:
         """Return copies of the active atoms' populations [m-3], each [Nlevel, Nspace].
@@ -356,7 +369,8 @@ class Adapter:
         Keyword arguments are those of ``ctx.formal_sol_gamma_matrices``, in the spelling of 1.0.
         """
         self._y = self.read()
-        self._iterated = self._behind = self._foreseen = None
+        self._iterated = self._foreseen = None
+        self.keep_ahead()
         self._before = np.array(self.ctx.spect.J)
         self._electrons = np.array(self.ctx.atmos.ne) if self.conserves_charge else None
         self.Nformal += 1
@@ -409,6 +423,14 @@ class Adapter:
             np.concatenate([held[1], self.radiation(new)]),
         )
         self.ctx.spect.J[waves] = J
+
+    def write_rate_ahead(self, rate: Array, grown: Array) -> None:
+        """Multiply a rate of the host's by what the next unknown makes of it, [Nspace].
+
+        As :meth:`write_radiation_ahead`, until :meth:`go_back`.
+        """
+        self._rates_behind.append((rate, rate.copy()))
+        rate *= grown
 
     def scattered_radiation(self, waves: Integers) -> Array:
         """Return the source of scattered light in the last formal solution, [Nwave, Nspace]."""
@@ -664,6 +686,7 @@ class Adapter:
         """Put a context back to what it was at :meth:`snapshot`."""
         for atom, n in zip(self._atoms, snapshot.n, strict=True):
             atom.n[:] = n
+        self._take_back()
         if snapshot.J is not None:
             self.ctx.spect.J[:] = snapshot.J
             for rho, saved in zip(self._rho, snapshot.rho, strict=True):

@@ -125,7 +125,8 @@ class Equations:
             if line is not None and line.type == LineType.PRD
         ]
         self._complete = self._transfer(ctx)
-        self._electrons = adapter.electrons
+        # Those that the continua are made with: a plain update may have moved them since.
+        self._electrons = np.array(ctx.atmos.ne)
         self._lines: dict[int, LineRedistribution] | None = None
         self._frames = self._comoving_frames()
 
@@ -270,7 +271,8 @@ class Equations:
             up = whole.up[:, whole.entries(k)].T
             at = slice(whole.first[k], whole.first[k] + len(up))
             before = (up * adapter.iterated_radiation(whole.waves[at])).sum(axis=0)
-            np.asarray(Named(t).Rij)[:] *= (up * J[at]).sum(axis=0) / np.maximum(before, 1e-300)
+            grown = (up * J[at]).sum(axis=0) / np.maximum(before, 1e-300)
+            adapter.write_rate_ahead(np.asarray(Named(t).Rij), grown)
 
     # ---- what does not change ---------------------------------------------------------------
 

@@ -40,6 +40,7 @@ __all__ = [
     "smooth_slopes",
     "stencils",
     "unit_responses",
+    "ways",
 ]
 
 

@@ -289,7 +289,7 @@ class LinearisedEquilibrium:
             m.of_atom, m.V, m.g, m.u, m.w, m.sca, m.planck, s.n, s.total, s.emitted, s.psi,
             s.source, scatters(m.height, s.total, m.sca), eta, chi, planck,
         )  # fmt: skip
-        self._response = found[:, len(s.n) :]
+        self._response = found[:, len(s.n) :].copy()
         self._factorise(found[:, : len(s.n)])
 
     # ---- the equations ----------------------------------------------------------------------
@@ -350,6 +350,15 @@ class LinearisedEquilibrium:
         n = n.reshape(n.shape + (1,) * (len(shape) - 2))
         change: Array = x.reshape(shape) * n
         return change
+
+    def gained(self) -> Array:
+        """Return what levels gain by units of all fields at all depths [m-3 s-1], [Nlevel, Nspace].
+
+        It is for :meth:`solve`; fields that change rates or totals by themselves are not meant.
+        """
+        m = self.state.medium
+        seen = self._response.sum(axis=(1, 3))
+        return into_levels(m.lower, m.upper, seen, len(self.state.n))
 
     def respond(self) -> Array:
         """Return how populations respond to the fields, one depth after the other.

@@ -7,8 +7,8 @@ depthwise       a non-local approximate operator and a policy the default; atoms
                 correct the best of the states visited        get the equilibrium of coupled lines
                                                               and continua, without a policy
 nonlocal        the same without a policy                     to see what the policy adds
-anderson        Anderson acceleration of MALI                 more dimensions; problems unlike any
-                                                              that a policy has seen
+anderson        Anderson acceleration of MALI                 to compare with; two dimensions where
+                                                              memory is short
 ng              MALI with Ng acceleration                     to compare with
 mali            accelerated lambda iteration, as the host     to compare with; what all others
                 does it                                       fall back to

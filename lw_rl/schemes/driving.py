@@ -1,4 +1,4 @@
-"""The seam between a scheme and what drives it: situations made, decisions checked."""
+"""What stands between a scheme and what drives it: situations made, decisions checked."""
 
 from __future__ import annotations
 

@@ -107,8 +107,9 @@ class CoupledStep:
         if complete and self.newton is not None:
             found = self.newton.propose(y)
             if found is not None and found[1] < self.within:
-                self.within = found[1]
-                return *found, None
+                y_next, self.within, ahead = found
+                adapter.write_radiation_ahead(*ahead)
+                return y_next, self.within, None
             self.within = 1.0
         rates = self.equations.rates(adapter.populations(y), adapter.switched)
         self.operator.transfer = transfer = self.equations.transfer

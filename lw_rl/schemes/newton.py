@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, Integers
 from ..certificate.settings import shipped
 from ..errors import ContextError
 from ..host.adapter import Adapter
@@ -19,13 +19,13 @@ from .anderson import MAX_STEP
 __all__ = ["SLOW", "NewtonStep", "newton_step"]
 
 #: A step that is not smaller than the last one by this is slow. The operator's hand over to
-#: complete linearisation: random problem 3002 of the suite atoms takes 7 formal solutions, without
+#: complete linearisation: problem 3002 of the stream atoms takes 7 formal solutions, without
 #: it more than 10. A linearisation is made anew: hydrogen in FAL-C heated by 1.6 takes 9, else 25.
 SLOW = 0.3
 
 #: Unknowns above which it is left: hydrogen with six levels at 328 depths, 1968 of them, takes the
-#: time of 120 formal solutions for a linearisation, at 82 depths that of 20. Random problem 5012
-#: of the suite atoms, with 1728, takes 7 formal solutions, without it 23.
+#: time of 120 formal solutions for a linearisation, at 82 depths that of 20. Problem 5012 of
+#: the stream atoms, with 1728, takes 7 formal solutions, without it 23.
 _MOST_UNKNOWNS = 2000
 
 
@@ -54,10 +54,11 @@ class NewtonStep:
     _last: LinearisedEquilibrium | None = field(default=None, repr=False)
     _size: float = np.inf
 
-    def propose(self, y: Array) -> tuple[Array, float] | None:
+    def propose(self, y: Array) -> tuple[Array, float, tuple[Integers, Array]] | None:
         """Return the next unknown and the size of the step to it, None if there is none.
 
-        The mean intensity there, where it is scattered, is written to the context.
+        And the wavelengths at which light is scattered, with the mean intensity there that goes
+        with it.
 
         Parameters
         ----------
@@ -82,8 +83,7 @@ class NewtonStep:
         waves = np.flatnonzero(scatters(m.height, state.total, m.sca))
         J = state.J[waves]
         J *= np.exp(to_log(state.following(waves, new - n) / J - 1.0))
-        self.adapter.write_radiation_ahead(waves, J)
-        return self.adapter.unknown(np.split(new, m.first_level[1:])), largest(log)
+        return self.adapter.unknown(np.split(new, m.first_level[1:])), largest(log), (waves, J)
 
     def _corrected(self, state: State) -> Array:
         """Return the relative change of the populations, by a linearisation as old as serves."""
@@ -97,8 +97,7 @@ class NewtonStep:
         Nwave, Nspace = state.J.shape
         self.effort.did("complete", Nwave * Nspace * state.n.size)
         self._last = linear = LinearisedEquilibrium(state, (state.lagging(),))
-        lagging: Array = linear.respond()[0].sum(axis=0)
-        change = (linear.solve(state.net(), none) + lagging) / state.n
+        change = linear.solve(state.net() + linear.gained(), none) / state.n
         self._size = largest(change)
         return change
 

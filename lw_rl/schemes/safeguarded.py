@@ -238,8 +238,8 @@ class Safeguarded:
             step = Step(None, estimate=state.last.estimate)
         else:
             step = self._go_on(evaluation, state)
-        state.last = step.noted(state.last.note if state.last.by == "" else "")
-        return state.last
+        state.last = step
+        return step
 
     def _go_on(self, evaluation: Evaluation, state: SafeguardState) -> Step:
         """Note an accepted evaluation and propose the next step."""
@@ -259,9 +259,10 @@ class Safeguarded:
             return Step(None, estimate=estimate)
         note = ""
         if not state.plain and state.account.left(self.budget) < 1.0:
-            note = self._give_way(state)
-            if note and state.kept is not None and residual > state.kept[1]:
-                return self._go_back(state, note)
+            if note := self._give_way(state):
+                if state.kept is not None and residual > state.kept[1]:
+                    return self._go_back(state, note)
+                self._begin(state)
         note = note or self._try_again(residual, state)
         step = self._propose(evaluation, state, estimate)
         if step.y is not None and step.estimate < relative(residual):
@@ -286,6 +287,7 @@ class Safeguarded:
             except np.linalg.LinAlgError as err:
                 reason = f"LinAlgError: {err}"
             note = self._hand_over(state, reason)
+            self._begin(state)
         return Step(None, estimate=estimate, note=note)
 
     def _is_last(self, state: SafeguardState) -> bool:
@@ -301,14 +303,14 @@ class Safeguarded:
         return self._hand_over(state, f"{fruitless} fruitless steps")
 
     def _hand_over(self, state: SafeguardState, reason: str) -> str:
-        """Let the next scheme take over; return a note."""
+        """Let the next scheme take over, which is still to begin; return a note."""
         if state.active >= len(self._schemes):
             return ""
         names = [*(s.scheme.name for s in self._schemes), "mali"]
         note = f"{names[state.active]} handed over to {names[state.active + 1]}: {reason}"
         state.account.hand_over()
         state.again = None if self._couples(state) else state.again
-        self._use(state.active + 1, state)
+        state.active += 1
         return note
 
     def _try_again(self, residual: float, state: SafeguardState) -> str:
@@ -316,14 +318,13 @@ class Safeguarded:
         if state.again is None:
             state.again = residual / self.growth
         elif 0.0 < residual <= state.again and state.rest < math.inf:
-            state.again, state.rest = 0.0, 0
-            self._use(0, state)
+            state.active, state.again, state.rest = 0, 0.0, 0
+            self._begin(state)
             return f"{self.name} tries again"
         return ""
 
-    def _use(self, active: int, state: SafeguardState) -> None:
-        """Begin anew with the scheme of an index."""
-        state.active = active
+    def _begin(self, state: SafeguardState) -> None:
+        """Begin anew with the scheme in use."""
         if (used := self._active(state)) is not None:
             state.scheme = used.scheme.init(state.adapter, state.history)
 
@@ -345,8 +346,6 @@ class Safeguarded:
             note = self._hand_over(state, "its step was undone")
         elif left < 1.0:
             note = self._give_way(state)
-        if not note:
-            self._use(state.active, state)
         if not evaluation.valid:
             state.last = replace(state.last, estimate=max(state.last.estimate, 1.0))
         if (spoilt or state.kept is None) and state.origin is not None:
@@ -354,12 +353,13 @@ class Safeguarded:
             state.kept = state.origin, math.inf
         return self._go_back(state, note)
 
-    @staticmethod
-    def _go_back(state: SafeguardState, note: str) -> Step:
+    def _go_back(self, state: SafeguardState, note: str) -> Step:
+        """Put the context back to the state kept, and begin anew there."""
         assert state.kept is not None
         snapshot, residual = state.kept
         state.adapter.restore(snapshot)
         state.account.back(residual)
+        self._begin(state)
         # What is known of the restored state: its error is no less than its residual.
         known = 0.0 if residual == math.inf else relative(residual)
         return Step(None, estimate=max(state.last.estimate, known), accepted=False, note=note)

@@ -85,6 +85,13 @@ def test_it_says_nothing_of_a_state_whose_rates_are_not_known(ctx):
     assert defect.left(watched, watched) == 0.0
 
 
+def test_a_second_step_that_is_not_finite_may_hide_a_switch(ctx, monkeypatch):
+    adapter, evaluation = at(ctx, 70)
+    assert not DefectCorrection(adapter, dict).switches(evaluation)
+    monkeypatch.setattr(TwoLevelOperator, "residual", lambda self, y: np.full_like(y, np.nan))
+    assert DefectCorrection(adapter, dict).switches(evaluation)
+
+
 @pytest.mark.parametrize("kind", ["multi-level", "multi"])
 def test_nor_where_an_atom_has_no_operator(kind, several):
     adapter, evaluation = at(several(kind), 1)

@@ -7,6 +7,7 @@ import pytest
 from lightweaver.atomic_model import LineType
 from multilevel_helpers import KINDS, Evaluated, problem, solved
 
+from lw_rl.host.equations import Equations
 from lw_rl.operator.coupled_light import Rows
 from lw_rl.operator.response_1d import emitted, opacities, seen
 
@@ -111,6 +112,17 @@ def test_recombination_is_in_proportion_to_the_electrons():
     assert e.rates.given is not None and np.all(e.rates.given > 0.0)
 
 
+def test_electrons_are_those_of_the_formal_solution_whenever_it_is_asked():
+    """Charge conservation has moved them, and the host's LTE populations, since."""
+    e = Evaluated(problem("charge"))
+    of_formal_solution = e.equations.transfer
+    before = np.array(e.ctx.atmos.ne)
+    e.adapter.plain_update()
+    assert np.abs(np.array(e.ctx.atmos.ne) / before - 1.0).max() > 0.1
+    later = Equations(e.adapter).transfer
+    np.testing.assert_allclose(later.emission, of_formal_solution.emission, rtol=1e-3)
+
+
 def test_profiles_of_the_rays_have_the_mean_one():
     t = Evaluated(problem("moving")).equations.transfer
     weight = np.repeat(0.5 * t.weight, 2)
@@ -136,3 +148,8 @@ def test_lines_in_partial_redistribution_have_the_rates_of_a_mean_intensity_ahea
     assert any(redistributed) and not all(redistributed)
     for t, old, follows in zip(lines, before, redistributed, strict=True):
         np.testing.assert_allclose(np.asarray(t.Rij), (1.5 if follows else 1.0) * old, rtol=1e-12)
+    # Whoever goes back to the state of the formal solution finds its rates there.
+    e.equations.foresee(2.0 * e.rates.J)
+    e.adapter.go_back(e.adapter.evaluated)
+    for t, old in zip(lines, before, strict=True):
+        np.testing.assert_array_equal(np.asarray(t.Rij), old)

@@ -40,7 +40,14 @@ def test_newton_steps_of_the_hosts_equations_converge_quadratically(kind):
     errors = [np.max(np.abs(n / right - 1.0))]
     for _ in range(2):
         step, net, J = linear(ctx, n, J)
-        n = n + step.solve(net, np.zeros_like(m.nTotal)) + step.respond()[0].sum(axis=0)
+        lagging = step.respond()[0].sum(axis=0)
+        none = np.zeros_like(m.nTotal)
+        np.testing.assert_allclose(
+            step.solve(net + step.gained(), none),
+            step.solve(net, none) + lagging,
+            atol=1e-9 * np.abs(lagging).max(),
+        )
+        n = n + step.solve(net + step.gained(), none)
         errors.append(np.max(np.abs(n / right - 1.0)))
     assert errors[1] < 0.1 * errors[0]
     assert errors[2] < 0.05 * errors[1] or errors[2] < 1e-6

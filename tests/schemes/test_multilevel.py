@@ -142,7 +142,7 @@ def test_a_newton_step_that_does_not_shrink_is_not_taken():
     class Newton:
         def propose(self, y):
             asked.append(y)
-            return y + 1.0, 0.9
+            return y + 1.0, 0.9, (np.array([0]), adapter.radiation(np.array([0])))
 
     step.newton, step.slow = Newton(), True
     proposed, size, image = step.propose(evaluation, FIXED)

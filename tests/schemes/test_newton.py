@@ -22,7 +22,7 @@ def test_it_converges_quadratically():
     sizes = [largest(wrong)]
     y = exact + wrong
     for _ in range(2):
-        y, size = step.propose(y)
+        y, size, _ = step.propose(y)
         # What it says of the last error is right to the next one.
         assert abs(size - sizes[-1]) < 0.5 * sizes[-1]
         sizes.append(largest(y - exact))
@@ -41,9 +41,9 @@ def test_a_linearisation_serves_while_populations_stay_close(monkeypatch):
         newton, "LinearisedEquilibrium", lambda *given: made.append(given) or first(*given)
     )
     step = newton_step(adapter, Effort())
-    y, _ = step.propose(exact + 0.1 * np.sin(np.arange(exact.size)))
+    y, *_ = step.propose(exact + 0.1 * np.sin(np.arange(exact.size)))
     left = largest(y - exact)
-    y, size = step.propose(y)
+    y, size, _ = step.propose(y)
     assert len(made) == 1
     assert abs(size - left) < 0.5 * left
     assert largest(y - exact) < 0.5 * left
@@ -71,8 +71,12 @@ def test_a_step_is_limited_and_populations_stay_positive():
     ctx.formal_sol_gamma_matrices()
     adapter = Adapter(ctx)
     y = adapter.read()
-    proposed, size = newton_step(adapter, Effort()).propose(y)
+    J = adapter.radiation()
+    proposed, size, (waves, ahead) = newton_step(adapter, Effort()).propose(y)
     assert size > MAX_STEP
+    # Whether the step is taken is not known here.
+    np.testing.assert_array_equal(adapter.radiation(), J)
+    assert len(waves) and ahead.shape == (len(waves), adapter.Nspace) and np.all(ahead > 0.0)
     n = adapter.populations(proposed)[0]
     assert np.all(n > 0.0)
     np.testing.assert_allclose(n.sum(axis=0), adapter.totals()[0], rtol=1e-12)

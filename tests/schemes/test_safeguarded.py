@@ -7,6 +7,7 @@ an asterisk hide one another: no single one can be taken out and seen.
 - so is one that is not finite: test_failing_host, test_a_step_that_explodes_is_undone
 - J goes back with n (`Adapter.restore`): test_what_is_undone_is_undone_in_J_too
 - undone steps hand over (`Safeguarded._undo`): test_rejections_hand_over
+- schemes begin anew after that, not before: test_what_is_left_begins_anew_where_...
 - a restored state that fails gives way to the first: test_a_spoilt_snapshot_gives_way_to_the_first
 - so does one whose numbers fail: test_a_scheme_whose_numbers_fail_hands_over
 - fruitless steps hand over (`Safeguarded._go_on`): test_no_progress_hands_over
@@ -109,6 +110,19 @@ def test_what_is_undone_is_undone_in_J_too(ctx):
     plain = drive(copy.deepcopy(ctx), "mali", 5)
     drive(ctx, Scripted({4: wild}), 6)
     np.testing.assert_array_equal(ctx.spect.J, plain.spect.J)
+
+
+def test_what_is_left_begins_anew_where_the_step_was_undone(ctx):
+    """Not at the state that is left behind."""
+    begun = []
+
+    class Next(Scripted):
+        def init(self, adapter, history):
+            begun.append(adapter.read())
+
+    drive(ctx, Safeguarded(Scripted({4: wild}), fallbacks=(Next({}, name="next"),)), 6)
+    (found,) = begun
+    np.testing.assert_array_equal(found, Adapter(ctx).read())
 
 
 def test_a_plain_step_is_never_undone(ctx):
