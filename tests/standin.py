@@ -128,6 +128,10 @@ class Strict:
             return {
                 renamed(k) if isinstance(k, str) else k: self._wrapped(v) for k, v in value.items()
             }
+        if isinstance(value, lw.BoundaryCondition):
+            # Which one it is is told by the name of its class.
+            kind = Deprecating if self.old_names else Strict
+            return type(type(value).__name__, (kind,), {})(value)
         return type(self)(value) if _of_host(value) else value
 
     def __getitem__(self, key):

@@ -34,8 +34,8 @@ __all__ = [
     "peers",
 ]
 
-#: Order and period of the Ng peers; the best on each problem stands for Ng. Of six with three limits
-#: of a step each, the fewest formal solutions to 1e-3 on the suites fal and grid.
+#: Order and period of the Ng peers; the best on each problem stands for Ng. Of six, with three
+#: limits of a step each, those with the fewest formal solutions on the suites fal and grid.
 NG_SETTINGS = ((3, 4), (3, 5), (3, 8))
 
 #: Tolerances `popsTol` of which the host's own call is given the loosest that is tight enough.

@@ -10,6 +10,7 @@ from lightweaver import voigt_H
 from lightweaver.constants import CLight, HPlanck, KBoltzmann
 
 from ..arrays import Array
+from .boundaries import given_light
 from .names import Named, entry
 from .state import LinePhysics, LineProfile
 
@@ -17,6 +18,8 @@ __all__ = ["equivalent", "from_arrays", "of_line", "profile_from_arrays", "profi
 
 #: No opacity is below this [m-1].
 _TRANSPARENT = 1e-300
+#: Boundary conditions of the host's own.
+_HOSTS = ("ZeroRadiation", "ThermalisedRadiation")
 #: What counts as symmetric, as a share of the largest value.
 _SYMMETRIC = 1e-6
 
@@ -143,6 +146,7 @@ def profile_from_arrays(
     aDamp: Array,
     mu: Array,
     wmu: Array,
+    incident: Array | None = None,
 ) -> LineProfile | None:
     """Return a line's profile on its own wavelengths, None where these are not symmetric.
 
@@ -159,6 +163,8 @@ def profile_from_arrays(
         [Nspace].
     mu, wmu : Array
         Cosines of the rays' angles, and their weights, [Nray].
+    incident : Array, optional
+        Intensity that enters, [2, Nwave, Nray] as of `LineProfile` (default: see there).
     """
     x = wavelength - lambda0
     N = x.size
@@ -175,9 +181,14 @@ def profile_from_arrays(
         weight, up = weight[:half].copy(), up[:half, :1]
         # The middle one of an odd number is its own image.
         weight[: N // 2] *= 2.0
+        if incident is not None:
+            incident = 0.5 * (incident + incident[:, ::-1])[:, :half]
+    elif incident is not None:
+        # Light that goes inward belongs to the mirror images of the wavelengths.
+        incident = np.stack([incident[0, ::-1], incident[1]])
     centre = voigt_H(aDamp, np.zeros_like(aDamp)) / (np.sqrt(np.pi) * vBroad)
     value = np.ascontiguousarray((up / centre).transpose(2, 0, 1))
-    return LineProfile(value, weight, mu.copy(), wmu.copy(), N)
+    return LineProfile(value, weight, mu.copy(), wmu.copy(), N, incident)
 
 
 def of_line(ctx: Any, atom: Named, k: int) -> LinePhysics:
@@ -238,7 +249,27 @@ def profile_of_line(ctx: Any, atom: Named, k: int) -> LineProfile | None:
         aDamp=np.asarray(trans.a_damp),
         mu=np.asarray(atmos.muz),
         wmu=np.asarray(atmos.wmu),
+        incident=_incident(ctx, trans),
     )
+
+
+def _incident(ctx: Any, trans: Named) -> Array | None:
+    """Return the intensity that enters at a line's wavelengths, as `LineProfile` has it."""
+    atmos = Named(ctx.kwargs["atmos"])
+    boundaries = atmos.z_upper_bc, atmos.z_lower_bc
+    top, bottom = (type(bc).__name__ for bc in boundaries)
+    if top in _HOSTS and bottom == "ThermalisedRadiation":
+        return None
+    wavelength = np.asarray(trans.wavelength)
+    first = int(np.searchsorted(np.asarray(ctx.spect.wavelength), wavelength[0]))
+    photons = 2.0 * HPlanck * CLight / (wavelength * 1e-9) ** 3
+    incident = np.zeros((2, wavelength.size, len(ctx.kwargs["atmos"].muz)))
+    incident[1] = np.nan if bottom == "ThermalisedRadiation" else 0.0
+    for outward, (bc, kind) in enumerate(zip(boundaries, (top, bottom), strict=True)):
+        if kind not in _HOSTS:
+            data = given_light(bc, ctx, 1)[first : first + wavelength.size, :, 0]
+            incident[outward] = data[:, Named(bc).index_vector[:, outward]] / photons[:, None]
+    return incident
 
 
 def _collisions(ctx: Any, atom: Named) -> Array:

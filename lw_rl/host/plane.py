@@ -15,6 +15,7 @@ from lightweaver.constants import HC, CLight, HPlanck, KBoltzmann
 
 from ..arrays import Array, Integers
 from ..errors import ContextError
+from .boundaries import given_light
 from .names import Named, entry
 from .plane_state import Plane, PlaneLight, PlaneLine
 from .state import Block, LinePhysics
@@ -335,44 +336,18 @@ def _entering(ctx: Any, waves: Integers, unit: float | Array) -> tuple[Any, Any,
         elif isinstance(bc, lw.ThermalisedRadiation) and sign is None:
             found.append("thermalised")
         else:
-            data = _given_light(bc, ctx, len(atmos.z if sign else atmos.x))
+            data = given_light(bc, ctx, len(atmos.z if sign else atmos.x))
             given = {
                 2 * mu + outward: np.ascontiguousarray(
-                    data[waves, bc.indexVector[mu, outward]].mean(axis=0).T / unit,
+                    data[waves, Named(bc).index_vector[mu, outward]].mean(axis=0).T / unit,
                     dtype=np.float32,
                 )
-                for mu in range(len(bc.indexVector))
+                for mu in range(len(Named(bc).index_vector))
                 for outward in (0, 1)
-                if bc.indexVector[mu, outward] >= 0
+                if Named(bc).index_vector[mu, outward] >= 0
             }
             found.append(given)
     return found[0], found[1], found[2], found[3]
-
-
-def _given_light(bc: Any, ctx: Any, along: int) -> Array:
-    """Return what a boundary condition of the user's own lets in, [Nwave, Nbcmu, along].
-
-    Raises
-    ------
-    ContextError
-        If it is not what the host expects.
-    """
-    data = np.asarray(bc.compute_bc(ctx.kwargs["atmos"], ctx.spect), dtype=float)
-    shape = len(ctx.spect.wavelength), int(np.max(bc.indexVector)) + 1, along
-    kind = type(bc).__name__
-    if data.shape != shape:
-        raise ContextError(
-            f"compute_bc of the boundary condition {kind} returns an array of shape {data.shape}; "
-            f"the host expects intensities of shape {shape}: wavelengths, entries of indexVector, "
-            "points along the edge"
-        )
-    if not np.all(data >= 0.0) or not np.all(np.isfinite(data)):
-        bad = float(data[~(np.isfinite(data) & (data >= 0.0))][0])
-        raise ContextError(
-            f"compute_bc of the boundary condition {kind} returns {bad!r}; the host expects "
-            "intensities that are finite and not negative [J s-1 m-2 sr-1 Hz-1]"
-        )
-    return data
 
 
 def _trapezoid(x: Array) -> Array:

@@ -136,6 +136,10 @@ class LineProfile:
         Cosines of the rays' angles, and their weights, [Nray].
     Nwave : int
         Number of all wavelengths.
+    incident : Array or None
+        Intensity that enters at the top and at the bottom as c^2 I / 2 h nu^3, [2, Nwave, Nray],
+        not a number at the bottom where it is the Planck function; None where nothing enters at
+        the top and that at the bottom.
     """
 
     value: Array
@@ -143,6 +147,7 @@ class LineProfile:
     mu: Array
     mu_weight: Array
     Nwave: int
+    incident: Array | None = None
 
 
 class Transition(Protocol):

@@ -397,21 +397,22 @@ def mean_intensity(
     source : Array
         [Nspace, Nray].
     incident : Array
-        Intensity that enters at the last depth, [Nray].
+        Intensities that enter at the first and at the last depth, [2, Nray].
     """
     N, K = source.shape
-    J, beam = np.zeros(N), np.zeros(K)
-    for i in range(1, N):
-        for k in range(K):
-            beam[k] *= down[i - 1, k]
-        for m in range(max(0, REACH - i), min(2 * REACH + 1, N + REACH - i)):
+    J, beam = np.zeros(N), incident[0].copy()
+    for i in range(N):
+        if i > 0:
             for k in range(K):
-                beam[k] += inward[i, m, k] * source[i + m - REACH, k]
+                beam[k] *= down[i - 1, k]
+            for m in range(max(0, REACH - i), min(2 * REACH + 1, N + REACH - i)):
+                for k in range(K):
+                    beam[k] += inward[i, m, k] * source[i + m - REACH, k]
         seen = 0.0
         for k in range(K):
             seen += weight[i, k] * beam[k]
         J[i] = 0.5 * seen
-    beam[:] = incident
+    beam[:] = incident[1]
     for i in range(N - 1, -1, -1):
         if i < N - 1:
             for k in range(K):
@@ -445,12 +446,13 @@ def intensities(
     step, decay, source, monotone, last, last_decay
         As for :func:`stencils`, the limiter being the host's.
     incident : Array
-        Intensity that enters at the last depth, [Nray].
+        Intensities that enter at the first and at the last depth, [2, Nray].
     """
     N, K = source.shape
     falling, rising = np.zeros((N, K)), np.zeros((N, K))
     derivative = np.zeros((N, K)) if monotone else derivatives(step, source)
     own, upwind, g, d = np.empty(K), np.empty(K), np.zeros(K), np.zeros(K)
+    falling[0] = incident[0]
     for i in range(1, N):
         t, e, here, above = step[i - 1], decay[i - 1], source[i], source[i - 1]
         for k in range(K):
@@ -472,7 +474,7 @@ def intensities(
         falling[N - 1, k] = falling[N - 2, k] * last_decay[1, k] + fresh
         end, begin = linear(last[0, k], last_decay[0, k])
         rising[0, k] = end * source[0, k] + begin * source[1, k]
-    rising[N - 1] = incident
+    rising[N - 1] = incident[1]
     for i in range(N - 2, 0, -1):
         for k in range(K):
             rising[i, k] += rising[i + 1, k] * decay[i, k]

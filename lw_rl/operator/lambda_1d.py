@@ -45,12 +45,14 @@ Steps = tuple[Array, Array, Array, Array]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _along_rays(
-    height: Array, line: Array, continuum: Array, profile: Array, mu: Array, B: Array, S: Array
-) -> tuple[Array, Array, Array, Array, Array, Array]:
+    height: Array, line: Array, continuum: Array, profile: Array, mu: Array, B: Array, S: Array,
+    given: Array,
+) -> tuple[Array, Array, Array, Array, Array, Array]:  # fmt: skip
     """Return what light meets along rays.
 
     Steps of optical depth and those at the ends of rays, [2, Nray], the line's share of opacity,
-    source functions of the background alone and of both, and what enters at the last depth.
+    source functions of the background alone and of both, and what enters at the first and at the
+    last depth, [2, Nray].
 
     Parameters
     ----------
@@ -62,11 +64,13 @@ def _along_rays(
         Of `Rays`.
     B, S : Array
         Source functions of background and line, [Nspace].
+    given : Array
+        What enters, [2, Nray]; not a number at the last depth where that is the Planck function.
     """
     N, K = profile.shape
     total, share = np.empty((N, K)), np.empty((N, K))
     background, source = np.empty((N, K)), np.empty((N, K))
-    incident, last = np.empty(K), np.empty((2, K))
+    incident, last = given.copy(), np.empty((2, K))
     for i in range(N):
         for k in range(K):
             own = line[i] * profile[i, k]
@@ -83,8 +87,9 @@ def _along_rays(
             mean = 0.5 * (height[i] - height[i + 1]) * (total[i, k] + total[i + 1, k])
             last[side, k] = min(max(mean / mu[k], THIN), THICK)
     for k in range(K):
-        # As the host's, the lower boundary is thermal, with the gradient of B.
-        incident[k] = max(B[N - 1] + (B[N - 1] - B[N - 2]) / last[1, k], 0.0)
+        if np.isnan(given[1, k]):
+            # As the host's, the lower boundary is thermal, with the gradient of B.
+            incident[1, k] = max(B[N - 1] + (B[N - 1] - B[N - 2]) / last[1, k], 0.0)
     return step, last, share, background, source, incident
 
 
@@ -118,7 +123,7 @@ def _responses(
     incident: Array,
     monotone: bool,
 ) -> tuple[Array, Array]:
-    """Return the Lambda operator and the mean intensity of background and lower boundary."""
+    """Return the Lambda operator and the mean intensity of background and boundaries."""
     step, decay, last, last_decay = steps
     inward, outward = stencils(step, decay, source, monotone, last, last_decay)
     down, up = ways(decay, last_decay)
@@ -244,8 +249,11 @@ class Plane1D:
         S = B if y is None else np.exp(y)
         opacity = line.opacity if y is None else line.opacity * _saturation(y, line.g_ratio)
         continuum = line.opacity * line.background
+        given = rays.incident
+        if given is None:
+            given = np.stack([np.zeros(rays.mu.size), np.full(rays.mu.size, np.nan)])
         step, last, share, background, source, incident = _along_rays(
-            self.height, opacity, continuum, rays.profile, rays.mu, B, S
+            self.height, opacity, continuum, rays.profile, rays.mu, B, S, given
         )
         # numpy's exponential, which treats several numbers together.
         steps = step, np.exp(-step), last, np.exp(-last)
@@ -318,7 +326,7 @@ class Plane1D:
         Lambda : Array
             Mean intensity per source function, shape [Nspace, Nspace], columns contiguous.
         known : Array
-            Mean intensity of background and lower boundary as c^2 J / 2 h nu^3, shape [Nspace].
+            Mean intensity of background and boundaries as c^2 J / 2 h nu^3, shape [Nspace].
         medium : Medium
             What light meets, for :meth:`scattered`.
         """

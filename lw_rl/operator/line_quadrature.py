@@ -41,18 +41,22 @@ class Rays:
         Line profile over its value at line centre, shape [Nspace, Nray].
     mu : Array
         Cosine of every ray's angle, shape [Nray].
+    incident : Array or None
+        Intensity that enters at the top and at the bottom, shape [2, Nray], as of `LineProfile`.
     """
 
     weight: Array
     profile: Array
     mu: Array
+    incident: Array | None = None
 
     def rough(self) -> Rays:
         """Return every third frequency."""
         some = slice(_ROUGH // 2, None, _ROUGH)
         weight = self.weight[:, some]
         total = weight.sum(axis=1, keepdims=True)
-        return Rays(weight / total, self.profile[:, some].copy(), self.mu[some].copy())
+        incident = None if self.incident is None else self.incident[:, some].copy()
+        return Rays(weight / total, self.profile[:, some].copy(), self.mu[some].copy(), incident)
 
 
 def _frequencies(physics: LinePhysics, span: float) -> tuple[Array, Array]:
@@ -108,7 +112,8 @@ def profile_rays(profile: LineProfile) -> Rays:
     if value.shape[2] < mu.size:
         # At rest all rays see the same.
         value = np.repeat(value, mu.size, axis=2)
-    return Rays(weight.reshape(N, -1), value.reshape(N, -1), np.tile(mu, value.shape[1]))
+    incident = None if profile.incident is None else profile.incident.reshape(2, -1)
+    return Rays(weight.reshape(N, -1), value.reshape(N, -1), np.tile(mu, value.shape[1]), incident)
 
 
 def coarser(physics: LinePhysics, rays: Rays, to: Table) -> tuple[LinePhysics, Rays]:
@@ -126,4 +131,4 @@ def coarser(physics: LinePhysics, rays: Rays, to: Table) -> tuple[LinePhysics, R
         log_B=resample(physics.log_B, to),
     )
     nearest = to[0] + (to[2] > 0.5)
-    return fewer, Rays(rays.weight[nearest], rays.profile[nearest], rays.mu)
+    return fewer, replace(rays, weight=rays.weight[nearest], profile=rays.profile[nearest])

@@ -73,7 +73,7 @@ class TwoLevelOperator:
         the operator's own solution fall below what is created locally, as no positive operator's
         can, its inverse is worthless, and it interpolates linearly instead.
     known : Array
-        Mean intensity of background and lower boundary as c^2 J / 2 h nu^3, shape [Nspace].
+        Mean intensity of background and boundaries as c^2 J / 2 h nu^3, shape [Nspace].
     regular : bool
         Whether the operator can be inverted.
     """

@@ -43,7 +43,9 @@ def test_each_wavelength_is_as_it_is_alone(medium, linear):
     for v in (0, 1, 31, 32, 69):
         inward, outward, decay = alone(step, source, v, linear and v % 2 == 1)
         S = np.repeat(source[0, :, v, None], 5, axis=1)
-        expected = mean_intensity(inward, outward, decay, decay, weight, S, beams.incident[0, :, v])
+        below = beams.incident[0, :, v]
+        incident = np.stack([0.0 * below, below])
+        expected = mean_intensity(inward, outward, decay, decay, weight, S, incident)
         # Weights of thin steps are series in both, of which here one is the difference to one.
         np.testing.assert_allclose(J[:, v], expected, rtol=1e-7)
         Lambda = unit_responses(inward, outward, decay, decay, weight, np.ones_like(S))

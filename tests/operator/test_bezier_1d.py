@@ -17,6 +17,11 @@ from lw_rl.operator.bezier_1d import (
 )
 
 
+def from_below(incident):
+    """Return what enters where nothing does at the top."""
+    return np.stack([0.0 * incident, incident])
+
+
 def test_weights_of_a_step():
     step = np.geomspace(1e-10, 1e6, 400)
     control = np.array([bezier(t, np.exp(-t)) for t in step]).T
@@ -72,22 +77,26 @@ def test_a_straight_source_function_is_integrated_exactly(straight, monotone):
     assert not inward[0].any() and not outward[-1].any()
 
 
-def test_what_enters_is_seen_through_what_is_above():
+def test_what_enters_is_seen_through_what_is_in_between():
     step, weight = np.full((5, 2), 0.7), np.tile([0.25, 0.75], (6, 1))
     inward, outward = stencils(step, np.exp(-step), np.ones((6, 2)), True)
-    incident = np.array([3.0, 4.0])
+    incident = np.array([[1.0, 2.0], [3.0, 4.0]])
     J = mean_intensity(
         inward, outward, np.exp(-step), np.exp(-step), weight, np.zeros((6, 2)), incident
     )
-    through = np.exp(-0.7 * np.arange(5.0, -1.0, -1.0))
-    np.testing.assert_allclose(J, 0.5 * through * (0.25 * 3.0 + 0.75 * 4.0), rtol=1e-12)
+    through = np.exp(-0.7 * np.arange(6.0))
+    expected = 0.5 * through * (0.25 * 1.0 + 0.75 * 2.0)
+    expected += 0.5 * through[::-1] * (0.25 * 3.0 + 0.75 * 4.0)
+    np.testing.assert_allclose(J, expected, rtol=1e-12)
 
 
 def test_inside_a_medium_in_equilibrium_half_of_the_sky_is_dark_at_the_top():
     step, weight = np.full((40, 3), 0.5), np.full((41, 3), 1.0 / 3.0)
     one = np.ones((41, 3))
     inward, outward = stencils(step, np.exp(-step), one, False)
-    J = mean_intensity(inward, outward, np.exp(-step), np.exp(-step), weight, one, np.ones(3))
+    J = mean_intensity(
+        inward, outward, np.exp(-step), np.exp(-step), weight, one, from_below(np.ones(3))
+    )
     np.testing.assert_allclose(J, 1.0 - 0.5 * np.exp(-0.5 * np.arange(41)), rtol=1e-10)
 
 
@@ -107,7 +116,7 @@ def test_unit_responses_are_the_mean_intensities_of_unit_sources(monotone, N):
     for s in range(N):
         unit = np.zeros((N, K))
         unit[s] = share[s]
-        column = mean_intensity(inward, outward, decay, decay, weight, unit, np.zeros(K))
+        column = mean_intensity(inward, outward, decay, decay, weight, unit, np.zeros((2, K)))
         np.testing.assert_allclose(Lambda[:, s], column, rtol=1e-9, atol=1e-130)
     if monotone or N > 3:
         assert (Lambda.min() >= 0.0) == monotone, "cubic interpolation has negative weights"
@@ -157,7 +166,7 @@ def test_two_hundred_random_media_against_slow_integrals():
         N = int(rng.integers(3, 40))
         step = 10.0 ** rng.uniform(-2.0, 1.0, (N - 1, 1))
         source = np.exp(np.cumsum(rng.normal(0.0, 0.5, (N, 1)), axis=0))
-        decay, one, dark = np.exp(-step), np.ones((N, 1)), np.zeros(1)
+        decay, one, dark = np.exp(-step), np.ones((N, 1)), np.zeros((2, 1))
         # The last steps, whose opacity is linear as well, are others than those that begin there.
         last = step[[0, -1]] * rng.uniform(0.8, 1.2, (2, 1))
         inward, outward = stencils(step, decay, source, False, last, np.exp(-last))
@@ -200,13 +209,13 @@ def test_without_stencils_intensities_are_the_same(monotone):
         step, weight = 10.0 ** rng.uniform(-6.0, 2.0, (N - 1, 5)), rng.uniform(size=(N, 5))
         source = np.exp(np.cumsum(rng.normal(0.0, 0.7, (N, 5)), axis=0))
         last = step[[0, -1]] * rng.uniform(0.8, 1.2, (2, 5))
-        incident = rng.uniform(0.0, 5.0, 5)
+        incident = rng.uniform(0.0, 5.0, (2, 5))
         of_steps = step, np.exp(-step), source, monotone, last, np.exp(-last)
         way = ways(of_steps[1], of_steps[5])
         expected = mean_intensity(*stencils(*of_steps), *way, weight, source, incident)
         inward, outward = intensities(*of_steps, incident)
-        np.testing.assert_array_equal(inward[0], 0.0)
-        np.testing.assert_array_equal(outward[-1], incident)
+        np.testing.assert_array_equal(inward[0], incident[0])
+        np.testing.assert_array_equal(outward[-1], incident[1])
         J = 0.5 * (weight * (inward + outward)).sum(axis=1)
         np.testing.assert_allclose(J, expected, rtol=1e-10)
 
@@ -230,7 +239,7 @@ def test_mean_intensity_is_linear_at_a_fixed_limiter():
 
     def J(source, incident):
         return mean_intensity(
-            inward, outward, np.exp(-step), np.exp(-step), weight, source, incident
+            inward, outward, np.exp(-step), np.exp(-step), weight, source, from_below(incident)
         )
 
     one = np.ones(2)

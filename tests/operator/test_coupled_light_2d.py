@@ -179,7 +179,7 @@ def test_a_dark_point_gets_light():
 
 
 def test_charge_is_conserved_as_the_host_does_it():
-    plane = atmospheres.slab_2d("smooth", 25, 6, seed=1)
+    plane = atmospheres.slab_2d("smooth", 25, 6, seed=3)
     ctx = lw_rl.build_context("H", plane, Nrays=3, conserveCharge=True)
     ne = np.array(ctx.kwargs["atmos"].ne)
     result = lw_rl.solve(ctx, quiet=True, NmaxIter=30)

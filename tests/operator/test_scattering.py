@@ -39,7 +39,8 @@ def transfer(height, chi):
     decay = np.exp(-step)
     inward, outward = stencils(step, decay, one, True)
     Lambda = unit_responses(inward, outward, decay, decay, weight, one)
-    below = mean_intensity(inward, outward, decay, decay, weight, 0.0 * one, np.ones(3))
+    incident = np.array([[0.0], [1.0]]) * np.ones(3)
+    below = mean_intensity(inward, outward, decay, decay, weight, 0.0 * one, incident)
     return Lambda, below
 
 
