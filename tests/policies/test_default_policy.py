@@ -109,5 +109,5 @@ def test_a_policy_that_does_not_help_is_not_asked_again():
     assert result.converged
     # Once; what it did is seen at the next formal solution, and the operator does the rest.
     assert policy.calls == 1
-    assert result.steps_by["depthwise"] == 1 and result.steps_by["nonlocal"] > 2
+    assert result.steps_by["depthwise"] == 1 and result.steps_by["nonlocal"] >= 2
     assert result.estimate.method == "operator"
