@@ -10,7 +10,16 @@ from ..arrays import Array
 from ..errors import ContextError
 from .names import Named
 
-__all__ = ["given_light"]
+__all__ = ["HOSTS", "given_light", "kind"]
+
+#: Boundary conditions of the host's own.
+HOSTS = ("NoBc", "PeriodicRadiation", "ThermalisedRadiation", "ZeroRadiation")
+
+
+def kind(bc: Any) -> str:
+    """Return which of :data:`HOSTS` a boundary condition is, or else the name of its class."""
+    names = [c.__name__ for c in type(bc).__mro__]
+    return next((name for name in names if name in HOSTS), names[0])
 
 
 def given_light(bc: Any, ctx: Any, along: int) -> Array:

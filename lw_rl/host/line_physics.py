@@ -10,7 +10,7 @@ from lightweaver import voigt_H
 from lightweaver.constants import CLight, HPlanck, KBoltzmann
 
 from ..arrays import Array
-from .boundaries import given_light
+from .boundaries import HOSTS, given_light, kind
 from .names import Named, entry
 from .state import LinePhysics, LineProfile
 
@@ -18,8 +18,6 @@ __all__ = ["equivalent", "from_arrays", "of_line", "profile_from_arrays", "profi
 
 #: No opacity is below this [m-1].
 _TRANSPARENT = 1e-300
-#: Boundary conditions of the host's own.
-_HOSTS = ("ZeroRadiation", "ThermalisedRadiation")
 #: What counts as symmetric, as a share of the largest value.
 _SYMMETRIC = 1e-6
 
@@ -257,16 +255,16 @@ def _incident(ctx: Any, trans: Named) -> Array | None:
     """Return the intensity that enters at a line's wavelengths, as `LineProfile` has it."""
     atmos = Named(ctx.kwargs["atmos"])
     boundaries = atmos.z_upper_bc, atmos.z_lower_bc
-    top, bottom = (type(bc).__name__ for bc in boundaries)
-    if top in _HOSTS and bottom == "ThermalisedRadiation":
+    top, bottom = map(kind, boundaries)
+    if top in HOSTS and bottom == "ThermalisedRadiation":
         return None
     wavelength = np.asarray(trans.wavelength)
     first = int(np.searchsorted(np.asarray(ctx.spect.wavelength), wavelength[0]))
     photons = 2.0 * HPlanck * CLight / (wavelength * 1e-9) ** 3
     incident = np.zeros((2, wavelength.size, len(ctx.kwargs["atmos"].muz)))
     incident[1] = np.nan if bottom == "ThermalisedRadiation" else 0.0
-    for outward, (bc, kind) in enumerate(zip(boundaries, (top, bottom), strict=True)):
-        if kind not in _HOSTS:
+    for outward, bc in enumerate(boundaries):
+        if kind(bc) not in HOSTS:
             data = given_light(bc, ctx, 1)[first : first + wavelength.size, :, 0]
             incident[outward] = data[:, Named(bc).index_vector[:, outward]] / photons[:, None]
     return incident

@@ -36,6 +36,10 @@ class Disk(lw.BoundaryCondition):
         return disk * (1.0 + self.slope * x) * (0.5 + 0.5 * np.asarray(self.muz)[:, None])
 
 
+class Thermal(lw.ThermalisedRadiation):
+    """The host's, with a name of its own."""
+
+
 def slab(bottom, top, vlos=0.0, line="CaII_K"):
     """Return the context of a slab lit from both sides."""
     given = {"ne": 2e16, "nHTot": 4e16, "vturb": 5e3, "vlos": vlos * HEIGHT / HEIGHT[0]}
@@ -50,6 +54,7 @@ LIT = {
     "from below": lambda: slab(Disk(), "zero"),
     "dark": lambda: slab("zero", "zero"),
     "not symmetric": lambda: slab(Disk(slope=1.0), Disk(0.2, slope=2.0)),
+    "the host's, by another name": lambda: slab(Thermal(), "zero"),
     "moving": lambda: slab(Disk(slope=1.0), Disk(0.2, slope=2.0), vlos=3e4),
 }
 
