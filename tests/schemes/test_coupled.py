@@ -192,8 +192,7 @@ def test_profiles_are_asked_for_as_the_hosts_are():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["depthwise", "anderson"])
-def test_atoms_of_more_levels_are_left_to_plain_steps(scheme):
+def test_without_an_operator_atoms_of_more_levels_are_left_to_plain_steps():
     """The error of accelerated ones was up to nine times the estimate."""
     ctx = context([CaII_atom()], Nspace=20)
     converged = copy.deepcopy(ctx)
@@ -202,7 +201,7 @@ def test_atoms_of_more_levels_are_left_to_plain_steps(scheme):
         quiet=True,
     )  # fmt: skip
     n_ref = Adapter(converged).populations()
-    result = lw_rl.solve(ctx, scheme=scheme, prd=True, popsTol=1e-2, NmaxIter=1000, quiet=True)
+    result = lw_rl.solve(ctx, scheme="anderson", prd=True, popsTol=1e-2, NmaxIter=1000, quiet=True)
     assert result.converged
     assert true_error(Adapter(ctx).populations(), n_ref) <= result.estimate.value
     assert set(r.by for r in result.records[1:]) == {"mali"}
