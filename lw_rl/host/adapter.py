@@ -17,7 +17,6 @@ import lightweaver as lw
 import numpy as np
 import numpy.typing as npt
 from lightweaver.atomic_model import LineType
-from lightweaver.constants import CLight, HPlanck
 
 from ..arrays import Array, Integers
 from ..errors import ContextError
@@ -407,10 +406,8 @@ class Adapter:
     def _of_line(self, index: int) -> tuple[slice, Array]:
         """Return the wavelengths of an atom's line, and 2 h nu^3 / c^2 there, [Nwave, 1]."""
         if index not in self._waves:
-            wavelength = np.asarray(self._active[index].trans[0].wavelength)
-            first = int(np.searchsorted(np.asarray(self.ctx.spect.wavelength), wavelength[0]))
-            photons = 2.0 * HPlanck * CLight / (wavelength * 1e-9) ** 3
-            self._waves[index] = slice(first, first + wavelength.size), photons[:, None]
+            trans = Named(self._active[index].trans[0])
+            self._waves[index] = line_physics.line_waves(self.ctx, trans)
         return self._waves[index]
 
     def write_radiation_ahead(self, waves: Integers, J: Array) -> None:

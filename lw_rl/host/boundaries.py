@@ -32,17 +32,17 @@ def given_light(bc: Any, ctx: Any, along: int) -> Array:
     """
     data = np.asarray(bc.compute_bc(ctx.kwargs["atmos"], ctx.spect), dtype=float)
     shape = len(ctx.spect.wavelength), int(np.max(Named(bc).index_vector)) + 1, along
-    kind = type(bc).__name__
+    name = type(bc).__name__
     if data.shape != shape:
         raise ContextError(
-            f"compute_bc of the boundary condition {kind} returns an array of shape {data.shape}; "
+            f"compute_bc of the boundary condition {name} returns an array of shape {data.shape}; "
             f"the host expects intensities of shape {shape}: wavelengths, entries of indexVector, "
             "points along the edge"
         )
     if not np.all(data >= 0.0) or not np.all(np.isfinite(data)):
         bad = float(data[~(np.isfinite(data) & (data >= 0.0))][0])
         raise ContextError(
-            f"compute_bc of the boundary condition {kind} returns {bad!r}; the host expects "
+            f"compute_bc of the boundary condition {name} returns {bad!r}; the host expects "
             "intensities that are finite and not negative [J s-1 m-2 sr-1 Hz-1]"
         )
     return data

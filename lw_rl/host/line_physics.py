@@ -12,9 +12,16 @@ from lightweaver.constants import CLight, HPlanck, KBoltzmann
 from ..arrays import Array
 from .boundaries import HOSTS, given_light, kind
 from .names import Named, entry
-from .state import LinePhysics, LineProfile
+from .state import LinePhysics, LineProfile, unlit
 
-__all__ = ["equivalent", "from_arrays", "of_line", "profile_from_arrays", "profile_of_line"]
+__all__ = [
+    "equivalent",
+    "from_arrays",
+    "line_waves",
+    "of_line",
+    "profile_from_arrays",
+    "profile_of_line",
+]
 
 #: No opacity is below this [m-1].
 _TRANSPARENT = 1e-300
@@ -164,6 +171,7 @@ def profile_from_arrays(
     incident : Array, optional
         Intensity that enters, [2, Nwave, Nray] as of `LineProfile` (default: see there).
     """
+    incident = unlit(wavelength.size, mu.size) if incident is None else incident
     x = wavelength - lambda0
     N = x.size
     if N < 3 or np.abs(x + x[::-1]).max() > _SYMMETRIC * x[-1]:
@@ -179,9 +187,8 @@ def profile_from_arrays(
         weight, up = weight[:half].copy(), up[:half, :1]
         # The middle one of an odd number is its own image.
         weight[: N // 2] *= 2.0
-        if incident is not None:
-            incident = 0.5 * (incident + incident[:, ::-1])[:, :half]
-    elif incident is not None:
+        incident = 0.5 * (incident + incident[:, ::-1])[:, :half]
+    else:
         # Light that goes inward belongs to the mirror images of the wavelengths.
         incident = np.stack([incident[0, ::-1], incident[1]])
     centre = voigt_H(aDamp, np.zeros_like(aDamp)) / (np.sqrt(np.pi) * vBroad)
@@ -251,22 +258,25 @@ def profile_of_line(ctx: Any, atom: Named, k: int) -> LineProfile | None:
     )
 
 
-def _incident(ctx: Any, trans: Named) -> Array | None:
-    """Return the intensity that enters at a line's wavelengths, as `LineProfile` has it."""
-    atmos = Named(ctx.kwargs["atmos"])
-    boundaries = atmos.z_upper_bc, atmos.z_lower_bc
-    top, bottom = map(kind, boundaries)
-    if top in HOSTS and bottom == "ThermalisedRadiation":
-        return None
+def line_waves(ctx: Any, trans: Named) -> tuple[slice, Array]:
+    """Return where a line's wavelengths are in the context's, and 2 h nu^3 / c^2, [Nwave, 1]."""
     wavelength = np.asarray(trans.wavelength)
     first = int(np.searchsorted(np.asarray(ctx.spect.wavelength), wavelength[0]))
     photons = 2.0 * HPlanck * CLight / (wavelength * 1e-9) ** 3
-    incident = np.zeros((2, wavelength.size, len(ctx.kwargs["atmos"].muz)))
-    incident[1] = np.nan if bottom == "ThermalisedRadiation" else 0.0
-    for outward, bc in enumerate(boundaries):
+    return slice(first, first + wavelength.size), photons[:, None]
+
+
+def _incident(ctx: Any, trans: Named) -> Array:
+    """Return the intensity that enters at a line's wavelengths, as `LineProfile` has it."""
+    atmos = Named(ctx.kwargs["atmos"])
+    incident = unlit(len(trans.wavelength), len(atmos.muz))
+    if kind(atmos.z_lower_bc) != "ThermalisedRadiation":
+        incident[1] = 0.0
+    for outward, bc in enumerate((atmos.z_upper_bc, atmos.z_lower_bc)):
         if kind(bc) not in HOSTS:
-            data = given_light(bc, ctx, 1)[first : first + wavelength.size, :, 0]
-            incident[outward] = data[:, Named(bc).index_vector[:, outward]] / photons[:, None]
+            waves, photons = line_waves(ctx, trans)
+            data = given_light(bc, ctx, 1)[waves, :, 0]
+            incident[outward] = data[:, Named(bc).index_vector[:, outward]] / photons
     return incident
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "LineProfile",
     "Snapshot",
     "Transition",
+    "unlit",
 ]
 
 
@@ -136,10 +137,9 @@ class LineProfile:
         Cosines of the rays' angles, and their weights, [Nray].
     Nwave : int
         Number of all wavelengths.
-    incident : Array or None
+    incident : Array
         Intensity that enters at the top and at the bottom as c^2 I / 2 h nu^3, [2, Nwave, Nray],
-        not a number at the bottom where it is the Planck function; None where nothing enters at
-        the top and that at the bottom.
+        not a number at the bottom where it is the Planck function (:func:`unlit`).
     """
 
     value: Array
@@ -147,7 +147,12 @@ class LineProfile:
     mu: Array
     mu_weight: Array
     Nwave: int
-    incident: Array | None = None
+    incident: Array
+
+
+def unlit(*shape: int) -> Array:
+    """Return what enters as of `LineProfile` by default: nothing above, Planck's function below."""
+    return np.stack([np.zeros(shape), np.full(shape, np.nan)])
 
 
 class Transition(Protocol):

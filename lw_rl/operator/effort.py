@@ -64,9 +64,7 @@ def merged(rays: Rays, Nmu: int, fidelity: float) -> Rays:
     profile = np.add.reduceat(weights * rays.profile.reshape(shape), edges, axis=1)
     # Far out in the wings weights can vanish altogether.
     profile /= np.maximum(weight, 1e-300)
-    incident = None
-    if rays.incident is not None:
-        # One of those that are merged stands for all: what enters hardly changes over a line.
-        incident = rays.incident.reshape(2, Nwave, Nmu)[:, edges].reshape(2, -1)
+    # One of those that are merged stands for all: what enters hardly changes over a line.
+    incident = rays.incident.reshape(2, Nwave, Nmu)[:, edges].reshape(2, -1)
     mu = np.tile(rays.mu[:Nmu], left)
     return Rays(weight.reshape(N, -1), profile.reshape(N, -1), mu, incident)

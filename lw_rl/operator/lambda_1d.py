@@ -249,11 +249,8 @@ class Plane1D:
         S = B if y is None else np.exp(y)
         opacity = line.opacity if y is None else line.opacity * _saturation(y, line.g_ratio)
         continuum = line.opacity * line.background
-        given = rays.incident
-        if given is None:
-            given = np.stack([np.zeros(rays.mu.size), np.full(rays.mu.size, np.nan)])
         step, last, share, background, source, incident = _along_rays(
-            self.height, opacity, continuum, rays.profile, rays.mu, B, S, given
+            self.height, opacity, continuum, rays.profile, rays.mu, B, S, rays.incident
         )
         # numpy's exponential, which treats several numbers together.
         steps = step, np.exp(-step), last, np.exp(-last)

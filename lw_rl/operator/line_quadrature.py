@@ -12,7 +12,7 @@ import numpy as np
 from lightweaver import voigt_H
 
 from ..arrays import Array
-from ..host.state import LinePhysics, LineProfile
+from ..host.state import LinePhysics, LineProfile, unlit
 from ..resample import Table, resample
 
 __all__ = ["Rays", "coarser", "line_rays", "profile_rays"]
@@ -41,22 +41,22 @@ class Rays:
         Line profile over its value at line centre, shape [Nspace, Nray].
     mu : Array
         Cosine of every ray's angle, shape [Nray].
-    incident : Array or None
+    incident : Array
         Intensity that enters at the top and at the bottom, shape [2, Nray], as of `LineProfile`.
     """
 
     weight: Array
     profile: Array
     mu: Array
-    incident: Array | None = None
+    incident: Array
 
     def rough(self) -> Rays:
         """Return every third frequency."""
         some = slice(_ROUGH // 2, None, _ROUGH)
         weight = self.weight[:, some]
         total = weight.sum(axis=1, keepdims=True)
-        incident = None if self.incident is None else self.incident[:, some].copy()
-        return Rays(weight / total, self.profile[:, some].copy(), self.mu[some].copy(), incident)
+        profile, mu, incident = self.profile[:, some], self.mu[some], self.incident[:, some]
+        return Rays(weight / total, profile.copy(), mu.copy(), incident.copy())
 
 
 def _frequencies(physics: LinePhysics, span: float) -> tuple[Array, Array]:
@@ -98,7 +98,8 @@ def line_rays(physics: LinePhysics) -> Rays:
     if moving < len(_MU):
         # At rest all angles see the same.
         weight, H = (np.repeat(values, len(_MU), axis=1) for values in (weight, H))
-    return Rays(weight.reshape(N, -1), H.reshape(N, -1), _MU.repeat(len(u)))
+    mu = _MU.repeat(len(u))
+    return Rays(weight.reshape(N, -1), H.reshape(N, -1), mu, unlit(mu.size))
 
 
 def profile_rays(profile: LineProfile) -> Rays:
@@ -112,8 +113,8 @@ def profile_rays(profile: LineProfile) -> Rays:
     if value.shape[2] < mu.size:
         # At rest all rays see the same.
         value = np.repeat(value, mu.size, axis=2)
-    incident = None if profile.incident is None else profile.incident.reshape(2, -1)
-    return Rays(weight.reshape(N, -1), value.reshape(N, -1), np.tile(mu, value.shape[1]), incident)
+    mu, incident = np.tile(mu, value.shape[1]), profile.incident.reshape(2, -1)
+    return Rays(weight.reshape(N, -1), value.reshape(N, -1), mu, incident)
 
 
 def coarser(physics: LinePhysics, rays: Rays, to: Table) -> tuple[LinePhysics, Rays]:

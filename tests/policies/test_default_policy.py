@@ -105,9 +105,9 @@ def test_a_policy_that_does_not_help_is_not_asked_again():
             return np.full(observation.shape[1], -0.9), None
 
     policy = Harmful()
-    result = lw_rl.solve(ctx, policy=policy, popsTol=1e-6, quiet=True, bound=False)
+    result = lw_rl.solve(ctx, policy=policy, popsTol=1e-8, quiet=True, bound=False)
     assert result.converged
     # Once; what it did is seen at the next formal solution, and the operator does the rest.
     assert policy.calls == 1
-    assert result.steps_by["depthwise"] == 1 and result.steps_by["nonlocal"] >= 2
+    assert result.steps_by["depthwise"] == 1 and result.steps_by["nonlocal"] > 2
     assert result.estimate.method == "operator"
