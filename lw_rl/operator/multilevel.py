@@ -54,6 +54,9 @@ __all__ = ["INVERTED", "CoupledEquilibrium"]
 
 #: Iterations of one linearisation, and how many of them before they are accelerated.
 _MOST_SWEEPS, _DELAY = 60, 3
+#: Iterations of a linearisation whose equilibrium they lead away from: with three, eight or ten
+#: fewer ionisation fronts of helium are found.
+_RELAXING = 6
 #: Iterations that are combined, and the limit of a combined step in the logarithm.
 _WINDOW, _MAX_STEP = 8, 1.0
 #: By how much the last linearisation of a correction may still move the populations, in the
@@ -134,6 +137,29 @@ class _Response:
         """Return the response with a factor on every row, [Nrow, Nspace]."""
         # What is local is never more than the operator itself says.
         return replace(self, factor=factor, local=self.local * np.minimum(factor, 1.0))
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """What one linearisation leads to.
+
+    Attributes
+    ----------
+    n : Array
+        Populations [m-3], [Nlevel, Nspace].
+    response : _Response
+        The linearisation, with their emission profiles.
+    J : Array
+        Mean intensity, [Nspace, Nwave].
+    stable : bool
+        Whether that is an equilibrium, or what there is of it. Else the iterations lead away from
+        it, and this is where.
+    """
+
+    n: Array
+    response: _Response
+    J: Array
+    stable: bool
 
 
 @dataclass(frozen=True)
@@ -224,6 +250,12 @@ class _Shared:
 def _atoms(t: Transfer) -> Integers:
     """Return the atom of every level, [Nlevel]."""
     return np.repeat(np.arange(len(t.Nlevel)), t.Nlevel)
+
+
+def _lead_away(first: Array, later: Array, end: Array, begun: Array) -> bool:
+    """Return whether iterations go on to where the first one led, and end on the other side."""
+    one, some, all_of_them = (np.log(n / begun) for n in (first, later, end))
+    return bool(np.sum(some * one) > np.sum(one**2) and np.sum(all_of_them * one) < 0.0)
 
 
 @dataclass
@@ -420,7 +452,7 @@ class CoupledEquilibrium:
         radiation = self.ways.radiation(self.transfer, rates, self.made == 0, linear)
         sums = self._sums(radiation.J)
         factor, J = np.ones_like(sums), np.ascontiguousarray(rates.before.T)
-        moved = np.inf
+        moved, stable = np.inf, True
         for build in range(self.ways.builds):
             self.made += 1
             self.effort.did("linearised", J.size)
@@ -440,20 +472,21 @@ class CoupledEquilibrium:
                     self._rates(n, response, each=self._formal_light)
                 anchored = self._anchored(rates, sums, response)
             self._trap(response, anchored)
-            found = self._equilibrium(n, rates, anchored, response, redistribution)
+            found = self._equilibrium(n, rates, anchored, response, redistribution, stable)
             if found is None and build == 0:
                 return None
             if found is None:
                 # The one before is what there is.
                 break
-            last, moved = moved, largest(np.log(found[0] / n))
+            stable = found.stable
+            last, moved = moved if stable else np.inf, largest(np.log(found.n / n))
             # The first of all may have LTE to leave.
             if moved > self.ways.far and not linear and self.made > 1:
                 return None
             if last < min(moved, _MAX_STEP):
                 # Linearisations around their own solutions lead away: the host is to tell.
                 break
-            n, response, J = found
+            n, response, J = found.n, found.response, found.J
             radiation.emit(response.radiation.transfer)
             if not self.ways.lags:
                 _, J = self._rates(n, response)
@@ -463,7 +496,7 @@ class CoupledEquilibrium:
             if moved < max(self.effort.tolerance * near, self.ways.still):
                 break
         else:
-            if moved > _UNSETTLED:
+            if stable and moved > _UNSETTLED:
                 return None
         if self.ways.smoothing and not linear:
             # Where the limiter switches a linearisation errs at single points, which the next one
@@ -538,10 +571,16 @@ class CoupledEquilibrium:
         anchored: _Anchored,
         response: _Response,
         redistribution: Redistribution | None,
-    ) -> tuple[Array, _Response, Array] | None:
+        accelerated: bool,
+    ) -> _Solution | None:
         """Return the equilibrium of one linearisation, or the last state on the way to it.
 
         Emission profiles are iterated with the populations.
+
+        At given opacities, which an ionisation front does not leave as they are, radiation can grow
+        from one iteration to the next; acceleration then leads to the equilibrium that it grows
+        away from, on the wrong side. Some plain iterations, and opacities made anew, follow the
+        front.
         """
         xs: list[Array] = []
         images: list[Array] = []
@@ -549,6 +588,7 @@ class CoupledEquilibrium:
         solved = _SOLVED * self.effort.tolerance
         emission = _Emission.of(redistribution, response.radiation.transfer, n)
         each = self._bundles(response) if emission.comoving else None
+        begun, first, relaxing = n, n, None
         for made in range(_MOST_SWEEPS):
             # Recombination by more electrons leaves fewer: the mean damps what would oscillate.
             if rates.given is not None:
@@ -561,9 +601,15 @@ class CoupledEquilibrium:
             changed = max(size, emission.change(emitted))
             if not np.isfinite(changed):
                 return None
+            if made == 0:
+                first = new
             if changed < max(solved * largest(np.log(new / rates.n)), _FLOOR):
-                return new, response, J
-            if made < _DELAY or size > _MAX_STEP:
+                break
+            if made == _RELAXING - 1:
+                relaxing = _Solution(new, response, J, stable=False)
+                if not accelerated:
+                    return relaxing
+            if made < _DELAY or size > _MAX_STEP or not accelerated:
                 # Far away there is nothing to extrapolate, but some populations take turns.
                 back = np.abs(np.log(new / older))
                 turns = (size > _MAX_STEP) & (back < np.abs(change))
@@ -582,8 +628,14 @@ class CoupledEquilibrium:
             log = limit_step(xs[-1][: n.size], mixed[: n.size], _MAX_STEP)
             n = self._normalised(np.exp(log).reshape(n.shape), rates)
             response = emission.emit(emission.parted(mixed[n.size :], emitted), response)
-        # Emission profiles can run away, and populations with them.
-        return None if redistribution is not None and size > _MAX_STEP else (n, response, J)
+        else:
+            new = n
+            # Emission profiles can run away, and populations with them.
+            if redistribution is not None and size > _MAX_STEP:
+                return None
+        if relaxing is not None and _lead_away(first, relaxing.n, new, begun):
+            return relaxing
+        return _Solution(new, response, J, stable=True)
 
     def _normalised(self, n: Array, rates: Rates) -> Array:
         """Return populations that sum to the atoms there are."""

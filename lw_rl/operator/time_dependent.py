@@ -95,9 +95,9 @@ class CoupledTimeStep(CoupledEquilibrium):
         response = response.times(aim / np.maximum(self._rates(n, response)[0], 1e-300))
         anchored = self._anchored(rates, aim, response)
         self._trap(response, anchored)
-        found = self._equilibrium(n, rates, anchored, response, None)
+        found = self._equilibrium(n, rates, anchored, response, None, accelerated=True)
         self._last = other._last
-        return None if found is None else (found[0], rates.J)
+        return (found.n, rates.J) if found is not None and found.stable else None
 
     def _swept(
         self,

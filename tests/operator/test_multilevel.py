@@ -120,6 +120,17 @@ def test_behind_an_ionisation_front(number):
     assert result.converged and result.Nformal <= 8
 
 
+@pytest.mark.parametrize("index", [300065, 300261])
+def test_an_equilibrium_that_iterations_lead_away_from_is_not_gone_to(index):
+    """It is behind an ionisation front. These were not converged after 120 formal solutions."""
+    ctx = random_atoms(index).context()
+    result = solve(ctx, quiet=True, NmaxIter=40, bound=False)
+    assert result.converged and result.Nformal <= 20
+    stopped = populations(ctx)
+    assert solve(ctx, scheme="mali_scattering", popsTol=1e-6, quiet=True).converged
+    assert np.abs(stopped / populations(ctx) - 1.0).max() < 1e-3
+
+
 def test_scattered_light_on_a_coarse_grid_is_not_called_settled_before_it_is():
     """Interpolated linearly it keeps away from the host's, hardly moves, and is behind Mg III."""
     ctx = random_atoms(20002).context()
