@@ -252,10 +252,10 @@ def _atoms(t: Transfer) -> Integers:
     return np.repeat(np.arange(len(t.Nlevel)), t.Nlevel)
 
 
-def _lead_away(first: Array, later: Array, end: Array, begun: Array) -> bool:
+def _lead_away(begun: Array, first: Array, later: Array, end: Array) -> bool:
     """Return whether iterations go on to where the first one led, and end on the other side."""
-    one, some, all_of_them = (np.log(n / begun) for n in (first, later, end))
-    return bool(np.sum(some * one) > np.sum(one**2) and np.sum(all_of_them * one) < 0.0)
+    step, plain, accelerated = (np.log(n / begun) for n in (first, later, end))
+    return bool(np.sum(plain * step) > np.sum(step**2) and np.sum(accelerated * step) < 0.0)
 
 
 @dataclass
@@ -633,7 +633,7 @@ class CoupledEquilibrium:
             # Emission profiles can run away, and populations with them.
             if redistribution is not None and size > _MAX_STEP:
                 return None
-        if relaxing is not None and _lead_away(first, relaxing.n, new, begun):
+        if relaxing is not None and _lead_away(begun, first, relaxing.n, new):
             return relaxing
         return _Solution(new, response, J, stable=True)
 
