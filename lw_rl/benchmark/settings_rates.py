@@ -151,5 +151,5 @@ def _refactored(history: History, factor: float) -> History:
     """Return a history with another factor on the size of the steps."""
     other = history.until(0)
     for visit in history:
-        other.append(visit if visit.factor is None else replace(visit, factor=factor))
+        other.append(visit if visit.factor is None else visit._replace(factor=factor))
     return other

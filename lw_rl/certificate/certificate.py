@@ -42,7 +42,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -198,6 +197,7 @@ class Certificate:
         made = len(self.history) > 0 and self.history.last.factor is not None
         return not self.defect.complete and not made
 
+    @on_the_contexts_threads
     def estimate(self, within: float = math.inf) -> ErrorEstimate:
         """Return the tightest estimate that can be trusted of the error of :attr:`state`.
 
@@ -212,11 +212,6 @@ class Certificate:
             return UNKNOWN
         if self._known is not None and self._known[0] is history.last:
             return self._known[1]
-        estimate: ErrorEstimate = self._estimate(within)
-        return estimate
-
-    @on_the_contexts_threads
-    def _estimate(self, within: float) -> ErrorEstimate:
         estimate = self._tightest(within)
         if not estimate.value < within:
             return estimate
@@ -259,7 +254,7 @@ class Certificate:
             return least
         if estimate.value >= _ROUNDING:
             return estimate
-        return replace(estimate, value=_ROUNDING)
+        return ErrorEstimate(_ROUNDING, estimate.method, estimate.bound)
 
     def bound(self) -> float | None:
         """Return the bound on the error of :attr:`state`, or None where there is none.
@@ -345,4 +340,4 @@ def _smallest(
 
 
 def _times(factor: float, estimate: ErrorEstimate) -> ErrorEstimate:
-    return replace(estimate, value=factor * estimate.value)
+    return ErrorEstimate(factor * estimate.value, estimate.method, estimate.bound)

@@ -275,8 +275,11 @@ def first_of(
     settings: Settings,
 ) -> ErrorEstimate:
     """Return the first estimate that applies."""
-    made = (estimator(history, operators, settings) for estimator in estimators)
-    return next((estimate for estimate in made if estimate is not UNKNOWN), UNKNOWN)
+    for estimator in estimators:
+        estimate = estimator(history, operators, settings)
+        if estimate is not UNKNOWN:
+            return estimate
+    return UNKNOWN
 
 
 #: The first that applies counts; an operator's, where there is one, takes the place of a larger.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -53,8 +54,7 @@ class Iteration:
     after: Array
 
 
-@dataclass(frozen=True)
-class Visit:
+class Visit(NamedTuple):
     """A state at which the host made a formal solution, and the step that was made from it.
 
     Attributes
@@ -131,7 +131,7 @@ class History:
         """Forget all visits."""
         self._visits: deque[Visit] = deque(maxlen=MEMORY)
         self.idle = 0
-        self.first = self.least = float("inf")
+        self.first = self.least = math.inf
         self.known = False
 
     def __len__(self) -> int:
@@ -176,16 +176,16 @@ class History:
         self.idle += 1
         self.known = False
         if undone and self._visits:
-            self._visits[-1] = replace(self._visits[-1], undone=True)
+            self._visits[-1] = self._visits[-1]._replace(undone=True)
 
     def redistributed(self, change: float, together: float | None) -> None:
         """Note a change of the emission profile, and a step of unknown and profile together."""
         if self._visits and self.known:
-            self._visits[-1] = replace(self._visits[-1], profile=change, together=together)
+            self._visits[-1] = self._visits[-1]._replace(profile=change, together=together)
 
     def iterated(self, iteration: Iteration) -> None:
         """Note what became of unknown and emission profile after the last visit."""
-        self._visits[-1] = replace(self._visits[-1], iteration=iteration)
+        self._visits[-1] = self._visits[-1]._replace(iteration=iteration)
 
     def radiated(self, change: float) -> None:
         """Note the largest relative change of the radiation field in a formal solution."""

@@ -224,14 +224,9 @@ class Safeguarded:
 
     def step(self, evaluation: Evaluation, state: SafeguardState) -> Step:
         """Accept or undo the step before, then propose the next."""
-        # Growth from rounding to rounding is not judged.
-        limit = self.growth * relative(max(state.account.lowest, NOISE))
-        # Where the limiter switches residuals jump: one within an operator's error does no harm.
-        if self._couples(state) and not self._asks_policy(state):
-            limit = max(limit, state.last.estimate)
         # A plain step is never undone, unless it led from a good state to where no step is.
         spared = state.plain and (evaluation.valid or state.kept is None)
-        if not spared and not (evaluation.valid and relative(evaluation.residual_norm) <= limit):
+        if not spared and not (evaluation.valid and self._is_near(evaluation.residual_norm, state)):
             step = self._undo(evaluation, state)
         elif not evaluation.valid:
             # A plain step from an unphysical start (populations of zero, say): take the next.
@@ -241,14 +236,19 @@ class Safeguarded:
         state.last = step
         return step
 
+    def _is_near(self, residual: float, state: SafeguardState) -> bool:
+        """Whether a residual is not too far above the lowest; rounding is not judged."""
+        limit = self.growth * relative(max(state.account.lowest, NOISE))
+        # Where the limiter switches residuals jump: one within an operator's error does no harm.
+        seen = self._couples(state) and not self._asks_policy(state)
+        return relative(residual) <= max(limit, state.last.estimate if seen else 0.0)
+
     def _go_on(self, evaluation: Evaluation, state: SafeguardState) -> Step:
         """Note an accepted evaluation and propose the next step."""
         residual, adapter = evaluation.residual_norm, state.adapter
         estimate = state.account.error(residual, state.last)
-        if state.plain:
-            state.account.plain(residual)
-        else:
-            state.account.accelerated(residual)
+        spend = state.account.plain if state.plain else state.account.accelerated
+        spend(residual)
         if adapter.valid() and (state.plain or state.kept is None or residual <= state.kept[1]):
             state.kept = adapter.snapshot(), residual
             if state.origin is None:
