@@ -15,7 +15,6 @@ from typing import Protocol
 import numpy as np
 
 from ..arrays import Array
-from ..norms import to_log
 from .state import Block
 
 __all__ = ["LineSource", "LogPopulations", "Unknown"]
@@ -52,10 +51,6 @@ class Unknown(Protocol):
 
     def write(self, y: Array) -> None:
         """Set the populations to those of a block; they are positive and sum to `nTotal`."""
-        ...
-
-    def correct(self, y: Array, error: Array) -> Array:
-        """Return the block after a relative correction of what it is the logarithm of."""
         ...
 
     def lambda_iterated(self, up: Array, down: Array) -> Array | None:
@@ -99,10 +94,6 @@ class LineSource:
         self.n[0] = self.nTotal / (1.0 + ratio)
         self.n[1] = ratio * self.n[0]
 
-    def correct(self, y: Array, error: Array) -> Array:
-        """Return the block after a relative correction ``S*/S - 1`` of the source function."""
-        return y + to_log(error)
-
     def lambda_iterated(self, up: Array, down: Array) -> Array:
         """Return the block that is in balance with its rates: one step of Lambda iteration."""
         with np.errstate(all="ignore"):
@@ -136,10 +127,6 @@ class LogPopulations:
         y = y.reshape(self.block.shape)
         weight = np.maximum(np.exp(y - y.max(axis=0)), _FLOOR)
         self.n[:] = weight * (self.nTotal / weight.sum(axis=0))
-
-    def correct(self, y: Array, error: Array) -> Array:
-        """Return the block after a relative correction ``n*/n - 1`` of the populations."""
-        return y + to_log(error)
 
     def lambda_iterated(self, up: Array, down: Array) -> None:
         """Return None: more levels are in balance together."""

@@ -39,7 +39,6 @@ __all__ = [
     "able",
     "fits",
     "geometry_for",
-    "has_operator",
     "lit",
     "operator_for",
 ]
@@ -195,11 +194,6 @@ def geometry_for(grid: Grid) -> Plane1D | Plane2D | None:
         # Between points the host's other interpolation has a limiter on intensities.
         return Plane2D(grid.plane) if grid.plane.between else None
     return Plane1D(grid.height) if grid.Ndim == 1 else None
-
-
-def has_operator(atom: Atom, geometry: Plane1D | Plane2D | None) -> bool:
-    """Return whether there is an operator for an atom in a geometry."""
-    return atom.source is not None and geometry is not None
 
 
 def fits(atom: Atom, geometry: Plane1D | Plane2D | None) -> bool:

@@ -106,8 +106,6 @@ class PlaneOperator:
         Around what it was linearised.
     regular : bool
         Whether it can be inverted.
-    applications : int
-        How often Lambda was applied.
     copies_host : bool
         True: Lambda is the host's own.
     """
@@ -130,7 +128,6 @@ class PlaneOperator:
         self.scatters = bool(line.albedo.max() > _DARK)
         self._visited: list[_Visited] = [] if before is None else before._visited
         self._tolerance = tolerance
-        self.applications = 0
         self._linearise(y, self._seen() if scattered is None else scattered)
 
     # ---- making -----------------------------------------------------------------------------
@@ -191,7 +188,6 @@ class PlaneOperator:
 
     def _apply(self, S: Array, T: Array) -> tuple[Array, Array]:
         """Return ``A (S, T)``."""
-        self.applications += 1
         self.effort.did("applied", self.scattered.size)
         others, J = self.transfer.mean_intensity(S, T, False)
         return self._local * S - (1.0 - self._epsilon) * others, T - self.line.albedo * J

@@ -77,16 +77,6 @@ def test_lambda_iteration_balances_the_rates():
     assert log_populations().lambda_iterated(up, down) is None
 
 
-@pytest.mark.parametrize("make", [line_source, log_populations])
-def test_a_correction_is_one_of_the_quantity_itself(make):
-    u = make()
-    y = u.read()
-    # The solution is twice, and 5 % less than, what it is; never negative.
-    np.testing.assert_allclose(u.correct(y, np.full_like(y, 1.0)), y + np.log(2.0))
-    np.testing.assert_allclose(u.correct(y, np.full_like(y, -0.05)), y + np.log(0.95))
-    assert np.all(np.isfinite(u.correct(y, np.full_like(y, -3.0))))
-
-
 @pytest.mark.parametrize("y", [-1e300, 1e300])
 def test_extremes_do_not_overflow(y):
     u = line_source()

@@ -21,7 +21,6 @@ from lw_rl.operator.base import (
     KnowsScattering,
     able,
     geometry_for,
-    has_operator,
     lit,
     operator_for,
 )
@@ -79,7 +78,6 @@ def test_a_two_level_atom_in_one_dimension_has_one(ctx):
     geometry = geometry_for(adapter.grid)
     assert isinstance(geometry, Plane1D)
     atom = adapter.atom(block)
-    assert has_operator(atom, geometry)
     operator = operator_for(atom, geometry)
     assert isinstance(operator, TwoLevelOperator) and operator.regular
     # Around its own solution, as `TwoLevelOperator.first` makes it.
@@ -100,7 +98,6 @@ def test_it_is_linearised_where_it_is_told(ctx):
 def test_no_other_atom_has_one():
     adapter = Adapter(build_context(MgII_hk_atom(), atmospheres.load("FALC", 10), Nrays=1))
     atom, geometry = adapter.atom(adapter.blocks[0]), geometry_for(adapter.grid)
-    assert not has_operator(atom, geometry)
     assert operator_for(atom, geometry) is None
     assert operator_for(atom, geometry, adapter.read()) is None
 
@@ -109,10 +106,9 @@ def test_nor_is_there_one_in_more_dimensions():
     physics = slab(N=20)
     grid = Grid(2, physics.height)
     assert geometry_for(grid) is None
-    assert not has_operator(two_level(physics), None)
     assert operator_for(two_level(physics), None) is None
     # The same atom on a line of heights has one.
-    assert has_operator(two_level(physics), geometry_for(Grid(1, physics.height)))
+    assert operator_for(two_level(physics), geometry_for(Grid(1, physics.height))) is not None
 
 
 @pytest.mark.parametrize(
