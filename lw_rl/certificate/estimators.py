@@ -121,7 +121,8 @@ def by_contraction(
 
 
 def _safety(history: History, operators: DefectCorrection, settings: Settings) -> float:
-    if history.plain_steps >= RUN:
+    # Where residuals rise, for the limiter, MALI is not what it is when left to itself.
+    if history.plain_steps >= RUN and not history.raised():
         return settings.plain
     return settings.combination if operators.complete else settings.populations
 

@@ -66,6 +66,16 @@ def history_of(residuals, **visit):
     return history
 
 
+def test_mali_is_left_to_itself_where_no_residual_rises():
+    falls = [1e-3 * 0.9**k for k in range(10)]
+    rises = [*falls[:5], 1.1 * falls[4], *falls[5:]]
+    told, wary = (
+        by_contraction(history_of(r), seen(complete=False), SETTINGS).value for r in (falls, rises)
+    )
+    # The last steps are the same: only the factor differs.
+    assert wary / told == pytest.approx(SETTINGS.populations / SETTINGS.plain, rel=1e-2)
+
+
 @pytest.fixture(scope="module")
 def along():
     """MALI and the operator after some steps."""
