@@ -413,6 +413,20 @@ class CoupledEquilibrium:
         follow = partial(redistribution.comoving_profiles, n)
         return follow(self._formal_light, up), follow(each, rate[self._rows.up])
 
+    def change_of_rates(self, before: Array, after: Array) -> float:
+        """Return the largest change of a rate of absorption by a change of light, in the logarithm.
+
+        Parameters
+        ----------
+        before, after : Array
+            Mean intensity at the operator's wavelengths, [Nwave, Nspace].
+        """
+        old, new = (
+            np.maximum(self._sums(np.ascontiguousarray(J.T))[self._rows.up], 1e-300)
+            for J in (before, after)
+        )
+        return largest(np.log(new / old))
+
     def _bundles(self, response: _Response) -> Array:
         """Return an array for what every bundle of rays brings to the mean intensity."""
         return np.empty_like(response.radiation.total)

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, Integers
 from ..certificate.history import NOISE, History
 from ..certificate.settings import shipped
 from ..errors import PolicyOutputError
@@ -108,8 +108,7 @@ class CoupledStep:
             found = self.newton.propose(y)
             if found is not None and found[1] < self.within:
                 y_next, self.within, ahead = found
-                adapter.write_radiation_ahead(*ahead)
-                return y_next, self.within, None
+                return y_next, self._lit(self.within, *ahead), None
             self.within = 1.0
         rates = self.equations.rates(adapter.populations(y), adapter.switched)
         self.operator.transfer = transfer = self.equations.transfer
@@ -134,7 +133,7 @@ class CoupledStep:
         if self.foresees and self.operator.comoving:
             follow = partial(self.operator.comoving_profiles, n)
             self.equations.foresee_profiles(rates, follow)
-        adapter.write_radiation_ahead(transfer.waves, J)
+        size = self._lit(step, transfer.waves, J)
         residual = evaluation.residual_norm
         # The error is no smaller than the plain update: the host contradicts the operator.
         contradicted = NOISE < step < min(residual, 1.0)
@@ -142,11 +141,31 @@ class CoupledStep:
         self.within = max(1.0, 2.0 * residual) if contradicted else 1.0
         self.last = step
         if decision.relaxation != 1.0:
-            return y + decision.relaxation * (image - y), step, image
+            return y + decision.relaxation * (image - y), size, image
         # Emission profiles belong to the populations that they were made with.
         if self.equations.redistributes:
-            return image, step, image
-        return combined(self.history, y, image, step), step, image
+            return image, size, image
+        return combined(self.history, y, image, step), size, image
+
+    def _lit(self, step: float, waves: Integers, J: Array) -> float:
+        """Write the light that goes with a step, and return what the step is taken for.
+
+        Nearby that is no less than what the light does to a rate. Scattered light can be far off,
+        for the limiter, while populations hardly move: they are then no better known than rates.
+
+        Parameters
+        ----------
+        step : float
+            Size of the step, in the logarithm.
+        waves, J : Array
+            Wavelengths, and the mean intensity there, [Nwave, Nspace].
+        """
+        adapter, seen = self.adapter, self.operator.transfer.waves
+        before = adapter.radiation(seen)
+        adapter.write_radiation_ahead(waves, J)
+        if not step < shipped().moved:
+            return step
+        return max(step, self.operator.change_of_rates(before, adapter.radiation(seen)))
 
     def _note(self, helps: bool) -> None:
         """Note whether a correction helps; give up where too many did not."""

@@ -18,7 +18,7 @@ from lw_rl.norms import largest
 from lw_rl.operator.multilevel import CoupledEquilibrium
 from lw_rl.operator.scattering import SolvedScattering
 from lw_rl.policies.drive import FIXED
-from lw_rl.problems import random_problem, shipped_problem
+from lw_rl.problems import random_atoms, random_problem, shipped_problem
 from lw_rl.schemes.multilevel import coupled_step
 
 
@@ -121,6 +121,19 @@ def test_complete_linearisation_takes_over_where_steps_shrink_slowly():
     result = lw_rl.solve(random_problem("atoms", 3002).context(), quiet=True)
     assert result.converged
     assert result.Nformal <= 7
+
+
+@pytest.mark.parametrize(("number", "follows"), [(100440, True), (100387, True), (100440, False)])
+def test_a_step_is_taken_for_no_less_than_its_light_does_to_rates(monkeypatch, number, follows):
+    """At one wavelength and depth light is a quarter off, and the residual does not show it."""
+    problem, ends = random_atoms(number), []
+    if not follows:
+        monkeypatch.setattr(CoupledEquilibrium, "change_of_rates", lambda self, before, after: 0.0)
+    for tolerance in (1e-3, 1e-7):
+        ctx = problem.context()
+        assert lw_rl.solve(ctx, quiet=True, popsTol=tolerance, NmaxIter=40).converged
+        ends.append(np.concatenate(Adapter(ctx).populations()))
+    assert (largest(ends[0] / ends[1] - 1.0) < 1e-3) == follows
 
 
 @pytest.mark.parametrize(("atom", "factor"), [("H", 1.8), ("MgII", 1.75)])
