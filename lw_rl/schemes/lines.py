@@ -202,7 +202,9 @@ class LineByLine:
         if away is not None:
             y_next = y_next + away
             image = y_next if image is None else image + away
-            state.size = largest(y_next - evaluation.y)
+            # Beside the operator what its light does to rates counts as well.
+            led = look.size + largest(away)
+            state.size = led if self.beside else largest(y_next - evaluation.y)
         if not self.beside:
             y_next = combined(state.history, evaluation.y, y_next, state.size)
         return Step(y_next, estimate=relative(state.size), by=by, image=image, note=note)
