@@ -203,8 +203,9 @@ class LineByLine:
             y_next = y_next + away
             image = y_next if image is None else image + away
             # Beside the operator what its light does to rates counts as well.
-            led = look.size + largest(away)
-            state.size = led if self.beside else largest(y_next - evaluation.y)
+            state.size = (
+                look.size + largest(away) if self.beside else largest(y_next - evaluation.y)
+            )
         if not self.beside:
             y_next = combined(state.history, evaluation.y, y_next, state.size)
         return Step(y_next, estimate=relative(state.size), by=by, image=image, note=note)

@@ -108,7 +108,7 @@ class CoupledStep:
             found = self.newton.propose(y)
             if found is not None and found[1] < self.within:
                 y_next, self.within, ahead = found
-                return y_next, self._lit(self.within, *ahead), None
+                return y_next, self._write_light(self.within, *ahead), None
             self.within = 1.0
         rates = self.equations.rates(adapter.populations(y), adapter.switched)
         self.operator.transfer = transfer = self.equations.transfer
@@ -133,7 +133,7 @@ class CoupledStep:
         if self.foresees and self.operator.comoving:
             follow = partial(self.operator.comoving_profiles, n)
             self.equations.foresee_profiles(rates, follow)
-        size = self._lit(step, transfer.waves, J)
+        size = self._write_light(step, transfer.waves, J)
         residual = evaluation.residual_norm
         # The error is no smaller than the plain update: the host contradicts the operator.
         contradicted = NOISE < step < min(residual, 1.0)
@@ -147,7 +147,7 @@ class CoupledStep:
             return image, size, image
         return combined(self.history, y, image, step), size, image
 
-    def _lit(self, step: float, waves: Integers, J: Array) -> float:
+    def _write_light(self, step: float, waves: Integers, J: Array) -> float:
         """Write the light that goes with a step, and return what the step is taken for.
 
         Nearby that is no less than what the light does to a rate. Scattered light can be far off,
@@ -161,9 +161,9 @@ class CoupledStep:
             Wavelengths, and the mean intensity there, [Nwave, Nspace].
         """
         adapter, seen = self.adapter, self.operator.transfer.waves
-        before = adapter.radiation(seen)
+        before = adapter.radiation(seen) if step < shipped().moved else None
         adapter.write_radiation_ahead(waves, J)
-        if not step < shipped().moved:
+        if before is None:
             return step
         return max(step, self.operator.change_of_rates(before, adapter.radiation(seen)))
 
