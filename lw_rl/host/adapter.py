@@ -429,12 +429,28 @@ class Adapter:
         self._rates_behind.append((rate, rate.copy()))
         rate *= grown
 
-    def scattered_radiation(self, waves: Integers) -> Array:
+    def net_rates(self, y: Array) -> Array:
+        """Return the net rates into the levels in the last formal solution [m-3 s-1].
+
+        By the host's own preconditioned equations, atom after atom, [Nlevel, Nspace].
+
+        Parameters
+        ----------
+        y : Array
+            The unknown that the formal solution was made with, shape [Nunknown].
+        """
+        net = [
+            np.einsum("ijk,jk->ik", np.asarray(atom.Gamma), n)
+            for atom, n in zip(self._active, self.populations(y), strict=True)
+        ]
+        return np.concatenate(net)
+
+    def scattered_radiation(self, waves: Integers | slice = slice(None)) -> Array:
         """Return the source of scattered light in the last formal solution, [Nwave, Nspace]."""
         scattered: Array = self._before[waves]
         return scattered
 
-    def iterated_radiation(self, waves: Integers) -> Array:
+    def iterated_radiation(self, waves: Integers | slice = slice(None)) -> Array:
         """Return the mean intensity of the last formal solution, [Nwave, Nspace].
 
         The rates belong to it; :meth:`write_radiation` may have changed it since.

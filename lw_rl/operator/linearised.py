@@ -113,7 +113,7 @@ class State:
     psi : Array
         The diagonal of the host's Lambda operator, per emissivity, of the same shape.
     J : Array
-        Mean intensity, [Nwave, Nspace].
+        Mean intensity, [Nwave, Nspace]; the host's may be put in its place.
     """
 
     medium: Medium
@@ -173,12 +173,6 @@ class State:
         )
         none = np.zeros_like(self.n), np.zeros_like(self.medium.nTotal)
         return Field(eta, np.zeros_like(eta), np.zeros((len(eta), 2)), *none)
-
-    def net(self) -> Array:
-        """Return the net rates into the levels [m-3 s-1], [Nlevel, Nspace]."""
-        m = self.medium
-        net = _net_rates(m, self.n, self.light, self.psi)[2]
-        return into_levels(m.lower, m.upper, net, len(self.n)) + _collisional(m, self.n)
 
     def following(self, waves: Integers, dn: Array) -> Array:
         """Return the mean intensity at some wavelengths with scattering solved.

@@ -71,9 +71,12 @@ class NewtonStep:
             self._medium = medium(self.adapter.ctx)
         m = self._medium
         n = self.adapter.levels(y)
-        state = State(m, n, self.adapter.radiation())
+        state = State(m, n, self.adapter.scattered_radiation())
+        # Rates and light are the host's own, derivatives are ours: in the dark, where populations
+        # of a share of 1e-70 take their rates from, intensities are what rounding makes of them.
+        state.J = self.adapter.iterated_radiation()
         try:
-            change = self._corrected(state)
+            change = self._corrected(state, self.adapter.net_rates(y))
         except (np.linalg.LinAlgError, ValueError):
             return None
         if not np.isfinite(change.sum()):
@@ -85,19 +88,19 @@ class NewtonStep:
         J *= np.exp(to_log(state.following(waves, new - n) / J - 1.0))
         return self.adapter.unknown(np.split(new, m.first_level[1:])), largest(log), (waves, J)
 
-    def _corrected(self, state: State) -> Array:
+    def _corrected(self, state: State, net: Array) -> Array:
         """Return the relative change of the populations, by a linearisation as old as serves."""
         none = np.zeros_like(state.medium.nTotal)
         last, before = self._last, self._size
         if last is not None and largest(np.log(state.n / last.state.n)) < shipped().moved:
-            change = last.solve(state.net(), none) / state.n
+            change = last.solve(net, none) / state.n
             self._size = largest(change)
             if self._size < SLOW * before:
                 return change
         Nwave, Nspace = state.J.shape
         self.effort.did("complete", Nwave * Nspace * state.n.size)
         self._last = linear = LinearisedEquilibrium(state, (state.lagging(),))
-        change = linear.solve(state.net() + linear.gained(), none) / state.n
+        change = linear.solve(net + linear.gained(), none) / state.n
         self._size = largest(change)
         return change
 
