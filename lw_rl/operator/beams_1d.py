@@ -144,7 +144,7 @@ def _slopes(step: Array, source: Array, before: Numbers, after: Numbers) -> None
 
 
 @_compiled
-def _weights(step: Array, mu: Array, linear: Numbers, weights: Numbers) -> None:
+def _weights(step: Array, mu: Array, weights: Numbers) -> None:
     """Write what is absorbed, and weights of the source function at a step's end and derivatives.
 
     In blocks of wavelengths, [Nbundle, Nblock, 4, Nspace - 1, Nray, block], of single precision:
@@ -157,11 +157,9 @@ def _weights(step: Array, mu: Array, linear: Numbers, weights: Numbers) -> None:
     Cruz Rodriguez and Piskunov (2013), equations 14-17; where the step is thin, their series.
     """
     N, V = step.shape[1:]
-    along, bare = np.empty(BLOCK), np.empty(BLOCK, np.bool_)
+    along = np.empty(BLOCK)
     for r in range(weights.shape[0]):
         for b in range(weights.shape[1]):
-            for w in range(BLOCK):
-                bare[w] = linear[min(b * BLOCK + w, V - 1)]
             for i in range(N):
                 for w in range(BLOCK):
                     along[w] = step[r, i, min(b * BLOCK + w, V - 1)]
@@ -197,12 +195,10 @@ def _weights(step: Array, mu: Array, linear: Numbers, weights: Numbers) -> None:
                         c0 = t * (1 / 4 - t * (1 / 20 - t * (1 / 120))) if thin else c0
                         c1 = t * (1 / 4 - t * (1 / 10 - t * (1 / 40))) if thin else c1
                         c2 = t * (1 / 4 - t * (3 / 20 - t * (1 / 20))) if thin else c2
-                        straight = 1.0 - (1.0 - e) * one
-                        straight = t * (1 / 2 - t * (1 / 6 - t * (1 / 24))) if thin else straight
                         gs[w] = absorbed if absorbed < 0.5 else -e
-                        os[w] = straight if bare[w] else c0 + c1
-                        ns[w] = 0.0 if bare[w] else c1 * t * third
-                        fs[w] = 0.0 if bare[w] else c2 * t * third
+                        os[w] = c0 + c1
+                        ns[w] = c1 * t * third
+                        fs[w] = c2 * t * third
 
 
 @_compiled
@@ -397,7 +393,6 @@ class Beams:
         source: Array,
         rays: Rays,
         planck: Array,
-        linear: Numbers | None = None,
         into: Numbers | None = None,
         precision: type[np.floating[Any]] = np.float32,
     ) -> Beams:
@@ -414,8 +409,6 @@ class Beams:
         planck : Array
             Planck function at the two lowest depths, [2, Nwave]: as the host's, the lower boundary
             is thermal, with its gradient.
-        linear : Array, optional
-            Wavelengths at which the source function is interpolated linearly, [Nwave].
         into : Array, optional
             Memory of that size that is not needed any more; pages of new memory take as long as
             what is written to them.
@@ -423,12 +416,10 @@ class Beams:
             Of weights and limiter (default: single: they are read all the time; sums are double).
         """
         B, N, V = step.shape
-        if linear is None:
-            linear = np.zeros(V, bool)
         shape = (B, (V + BLOCK - 1) // BLOCK, 4, N, rays.mu.shape[1], BLOCK)
         if into is None or into.shape != shape:
             into = np.empty(shape, precision)
-        _weights(step, rays.mu, linear, into)
+        _weights(step, rays.mu, into)
         incident = planck[1] + (planck[1] - planck[0]) * rays.mu[..., None] / step[:, -1:]
         before, after = np.empty(source.shape, into.dtype), np.empty(source.shape, into.dtype)
         _slopes(step, source, before, after)

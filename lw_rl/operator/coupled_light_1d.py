@@ -6,8 +6,8 @@ As `lw_rl.operator.coupled_light`, by cubic Bezier short characteristics
 Scattered light is found by iteration. What the light of one iteration lacks is diffused (diffusion
 synthetic acceleration), with the length of the step that leaves least. Where that leads nowhere,
 ``1 - q Lambda a`` is made and factorised at the formal solution, and is what the iterations are
-preconditioned with; the interpolation is linear, hence monotone, at a wavelength where that
-operator is not positive.
+preconditioned with. Where light is less than none by it, what is linearised around is not the
+light of the formal solution, but that of the populations there, which Newton's method finds.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from scipy.linalg.lapack import dgetrf, dgetrs
 from ..arrays import Array, Integers, Numbers
 from ..host.equations import Rates
 from ..host.transfer import Transfer
+from ..norms import not_below
 from .beams_1d import Beams, DiffuseLight, Rays, optical_steps
 from .bezier_1d import operators
 from .coupled_light import Light, LinearisedRadiation, Radiation, Rows, Tie
@@ -35,12 +36,13 @@ _STRONGLY = 0.5
 #: Iterations over scattered light, and the share of the first change, or the change of J, that
 #: they may leave: the populations are iterated, too.
 _MOST_ITERATIONS, _LEFT, _STILL = 2, 0.1, 1e-8
-#: Where they leave more, the operator of a wavelength is made; one that has more negative responses
-#: than this, of the largest, to some sources, is not trusted: with a tenth, operators on coarse
-#: grids became linear that held, and Mg II stopped at four times the tolerance.
-_HARD, _NEGATIVE, _SOURCES = 3e-2, 0.5, 32
+#: Where they leave more, the operator of a wavelength is made.
+_HARD = 3e-2
 #: Iterations after which that is judged.
 _TRIED = 4
+#: Newton steps for scattered light in the dark, the relative change of J that ends them, and what
+#: a step leaves at least, as a share of the light of the step before.
+_MOST_NEWTON, _SOLVED, _LEAST = 10, 1e-2, 0.05
 #: Of `Ways1D`: here a correction in vain is cheap, and there is complete linearisation.
 _SETTLED, _MOST_BUILDS, _PATIENCE = 1e-7, 10, float("inf")
 
@@ -189,9 +191,7 @@ class ColumnRadiation(Radiation[Beams]):
         super().__init__(transfer, rates)
         self._memory, self._thorough = memory, thorough
         self._rays = Rays.of(transfer.mu, transfer.weight, transfer.profile.shape[0])
-        self._linear = np.zeros(0, bool)
         self._made: dict[int, tuple[Array, Integers]] = {}
-        self._dense = _Factorised.of({}, len(self.J))
 
     @cached_property
     def _some(self) -> _Entries:
@@ -213,32 +213,31 @@ class ColumnRadiation(Radiation[Beams]):
         at = self._scattered
         if own is None:
             return self._scattering(total, step, source, J)
-        self._linear = np.zeros(len(at), bool)
         scattering = self._scattering(total, step, source, J)
         _, first, left = scattering.iterated(own, _TRIED, _LEFT)
         hard = left > np.maximum(_HARD * first, _STILL)
         if self._thorough:
             hard |= self._scattering_share(step[0], self._sca[:, at] / total[0]) > _STRONGLY
         if hard.any():
-            scattering = self._factorised(np.flatnonzero(hard), total, step, source)
+            self._factorise(np.flatnonzero(hard), total, step, source)
+            scattering = self._scattering(total, step, source, J)
         scattering.iterated(own, _TRIED, _LEFT)
+        dark = np.flatnonzero((scattering.J <= 0.0).any(axis=0))
+        if len(dark):
+            self._solve(dark, own, total, step, source, J)
+            scattering = self._scattering(total, step, source, J)
+            scattering.iterated(own, _TRIED, _LEFT)
         return scattering
 
     def _complete(self, plain: Light[Beams], scattering: Light[Beams] | None) -> LinearisedColumn:
         at, some = self._scattered, self._some.emitting(self._transfer)
         return LinearisedColumn(self._transfer, plain, scattering, at, self._fixed, some)
 
-    def _beams(
-        self,
-        step: Array,
-        source: Array,
-        at: Integers | slice = slice(None),
-        linear: Numbers | None = None,
-    ) -> Beams:
-        """Return the beams at some wavelengths."""
-        whole = linear is None
-        planck = np.ascontiguousarray(self._planck[:, at])
-        found = Beams.around(step, source, self._rays, planck, linear, self._memory.get(whole))
+    def _beams(self, step: Array, source: Array, at: Integers | None = None) -> Beams:
+        """Return the beams, at some wavelengths or at all."""
+        whole = at is None
+        planck = self._planck if whole else np.ascontiguousarray(self._planck[:, at])
+        found = Beams.around(step, source, self._rays, planck, self._memory.get(whole))
         self._memory[whole] = found.weights
         return found
 
@@ -248,57 +247,77 @@ class ColumnRadiation(Radiation[Beams]):
         at = self._scattered
         sca = np.ascontiguousarray(self._sca[:, at])
         diffuse = DiffuseLight(step.mean(axis=0), sca / total.mean(axis=0))
-        beams = self._beams(step, source, at, self._linear)
-        return _ScatteringLight(total, beams, self._tie.at(at), sca, diffuse, self._dense, J)
+        beams = self._beams(step, source, at)
+        dense = _Factorised.of(self._made, len(J))
+        return _ScatteringLight(total, beams, self._tie.at(at), sca, diffuse, dense, J)
 
-    def _factorised(
-        self, hard: Integers, total: Array, step: Array, source: Array
-    ) -> _ScatteringLight:
-        """Return the light with the operators of some wavelengths made, positive or linear."""
-        assert self._tie is not None
-        at = self._scattered
-        mean, around = step.mean(axis=0), source.mean(axis=0)
-        albedo = self._sca[:, at] / total.mean(axis=0)
-        hard = hard[~self._factorise(hard, mean, around, self._tie.ratio[:, at], albedo, False)]
-        if len(hard):
-            self._linear[hard] = True
-            beams = self._beams(step, source, at, self._linear)
-            tie = Tie.between(self.J[:, at], beams.mean_intensity(source).sum(axis=0))
-            self._tie.ratio[:, at], self._tie.outside[:, at] = tie.ratio, tie.outside
-            self._factorise(hard, mean, around, tie.ratio, albedo, True)
-        self._dense = _Factorised.of(self._made, len(self.J))
-        return self._scattering(total, step, source, self.J[:, at])
+    def _solve(
+        self, dark: Integers, own: Array, total: Array, step: Array, source: Array, J: Array
+    ) -> None:
+        """Solve for scattered light at some wavelengths, to be linearised around the solution.
 
-    def _factorise(
-        self, at: Integers, step: Array, around: Array, ratio: Array, albedo: Array, linear: bool
-    ) -> Numbers:
-        """Factorise some wavelengths' operators, and return whether their responses are positive.
+        Where light falls by orders of magnitude along a step, the limiter's slope in what the host
+        scattered is not that of the solution, and what is linear by it leads below zero. Newton's
+        method finds the light at the given populations; where it does not, all stays as it was.
+
+        Parameters
+        ----------
+        dark : Array
+            The wavelengths, among those where scattering is solved, [Nwave].
+        own : Array
+            What is emitted besides, [Nbundle, Nspace, Nwave].
+        total, step : Array
+            Opacity and steps of optical depth, [Nbundle, Nspace (- 1), Nwave].
+        source, J : Array
+            Source function, of that shape, and mean intensity, [Nspace, Nwave], which are changed.
+        """
+        assert self._tie is not None and self._around is not None
+        waves = self._scattered[dark]
+        emitted, chi, steps = (np.ascontiguousarray(x[:, :, dark]) for x in (own, total, step))
+        sca, host, around = self._sca[:, waves], self.J[:, waves], source.copy()
+        # Of scattered light no more than all comes back: with more there is no solution.
+        tie = self._tie.at(waves)
+        ratio = np.minimum(tie.ratio, 1.0)
+        tie = Tie(ratio, np.maximum(host - ratio / tie.ratio * (host - tie.outside), 0.0))
+        self._tie.ratio[:, waves], self._tie.outside[:, waves] = tie.ratio, tie.outside
+        now = np.maximum(J[:, dark], 0.0)
+        for _ in range(_MOST_NEWTON):
+            around[:, :, dark] = emitting = (emitted + sca * now) / chi
+            light = self._beams(steps, emitting, waves).mean_intensity(emitting).sum(axis=0)
+            light = tie.ratio * light + tie.outside
+            self._factorise(dark, total, step, around)
+            left = (light - now).T
+            change = [dgetrs(*self._made[k], x)[0] for k, x in zip(dark, left, strict=True)]
+            before, now = now, not_below(_LEAST, light, now + np.transpose(change))
+            solved = (np.abs(now - before) < _SOLVED * now).all(axis=0)
+            if solved.all():
+                break
+        dark, waves = dark[solved], waves[solved]
+        J[:, dark] = now[:, solved]
+        source[:, :, dark] = self._around[:, :, waves] = around[:, :, dark]
+
+    def _factorise(self, at: Integers, total: Array, step: Array, around: Array) -> None:
+        """Factorise the operators of some wavelengths.
 
         Parameters
         ----------
         at : Array
-            The wavelengths, [Noperator].
-        step, around : Array
-            Of all, [Nspace - 1, Nwave] and [Nspace, Nwave].
-        ratio, albedo : Array
-            Of all, [Nspace, Nwave].
-        linear : bool
-            Whether the source function is interpolated linearly.
+            The wavelengths, among those where scattering is solved, [Noperator].
+        total, step, around : Array
+            Of all those, [Nbundle, Nspace (- 1), Nwave].
         """
-        t = self._transfer
-        made = operators(step.take(at, 1), around.take(at, 1), t.mu, t.weight, linear)
-        made *= ratio.T[at, None]
-        some = slice(None, None, max(1, made.shape[1] // _SOURCES))
-        positive = np.ones(len(at), bool)
+        assert self._tie is not None
+        t, waves = self._transfer, self._scattered[at]
+        total, step, around = (x[:, :, at].mean(axis=0) for x in (total, step, around))
+        albedo = self._sca[:, waves] / total
+        made = operators(step, around, t.mu, t.weight, False)
+        made *= self._tie.ratio.T[waves, None]
         for m, k in enumerate(at):
             # LAPACK's order: by source function, then by depth.
-            A = made[m] * -albedo[:, k, None]
+            A = made[m] * -albedo[:, m, None]
             A.flat[:: len(A) + 1] += 1.0
             factors, pivots, _ = dgetrf(A.T, overwrite_a=True)
-            self._made[int(k)] = factors, pivots
-            responses = dgetrs(factors, pivots, made[m, some].T)[0]
-            positive[m] = responses.min() >= -_NEGATIVE * responses.max()
-        return positive
+            self._made[k] = factors, pivots
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ import pytest
 from multilevel_helpers import Evaluated, problem, solved
 
 from lw_rl.operator import coupled_light
+from lw_rl.operator.beams_1d import optical_steps
 from lw_rl.operator.coupled_light import Rows
 from lw_rl.operator.coupled_light_1d import ColumnRadiation, _Factorised
+from lw_rl.problems import shipped_problem
 
 
 def around(e, thorough=False, **changes):
@@ -90,20 +92,27 @@ def test_where_light_does_not_diffuse_its_operator_is_made():
     assert left() > 0.01
 
 
-def test_operators_that_are_not_positive_are_linear():
-    """With an albedo of one light comes from far away, and nothing is negative."""
-    e = Evaluated(problem("magnesium"))
-    radiation, light = around(e, thorough=True, sca=1.0 * e.rates.chi)
-    assert radiation._linear.any() and not radiation._linear.all()
-    assert np.all(np.isfinite(seen(e, light, emitters(e))[1]))
-    for k in light.scattering._dense.at[::10]:
-        Lambda, _ = dense(light.scattering, k)
-        A = np.eye(len(Lambda)) - Lambda * light.scattering._albedo[:, k]
-        responses = np.linalg.solve(A, Lambda)
-        assert responses.min() > -0.25 * responses.max()
-    for k in np.flatnonzero(radiation._linear)[:3]:
-        Lambda, _ = dense(light.scattering, k)
-        assert Lambda.min() > -1e-12
+def test_light_that_goes_out_in_a_step_is_solved_for(monkeypatch):
+    """Behind an edge J falls by orders of magnitude between depths, with an albedo near one."""
+    e = Evaluated(shipped_problem("CaII", "FALC", 32).context())
+    radiation, light = around(e, thorough=True)
+    assert np.all(light.scattering.J > 0.0)
+    monkeypatch.setattr(ColumnRadiation, "_solve", lambda *given: None)
+    other, unsolved = around(e, thorough=True)
+    dark = np.flatnonzero((unsolved.scattering.J <= 0.0).any(axis=0))
+    assert len(dark)
+    waves = light.at[dark]
+    total, sca = light.total[0][:, waves], radiation._sca[:, waves]
+    own = total * other._around[0][:, waves] - sca * radiation._before[:, waves]
+    # It is its own formal solution, with the limiter of its own source function.
+    J = light.scattering.J[:, dark]
+    source = ((own + sca * J) / total)[None]
+    step = optical_steps(total[None], e.equations.transfer.height)
+    tie = light.scattering.tie.at(dark)
+    formal = radiation._beams(step, source, waves).mean_intensity(source)[0]
+    np.testing.assert_allclose(tie.ratio * formal + tie.outside, J, rtol=1e-3)
+    # More light than is scattered does not come back.
+    assert tie.ratio.max() <= 1.0
 
 
 def test_the_diagonal_is_that_of_the_operator():
