@@ -301,6 +301,22 @@ def test_an_exploding_matrix_gives_an_evaluation_that_is_not_valid(ctx):
     assert evaluation.residual_norm == np.inf
 
 
+def test_net_rates_are_those_of_transitions_and_collisions(two_atoms):
+    adapter = Adapter(two_atoms)
+    adapter.formal_solution()
+    y, found, scale = adapter.read(), [], []
+    for atom in two_atoms.activeAtoms:
+        n = np.array(atom.n)
+        flow = np.asarray(atom.C) * n
+        for t in atom.trans:
+            flow[t.j, t.i] += np.asarray(t.Rij) * n[t.i]
+            flow[t.i, t.j] += np.asarray(t.Rji) * n[t.j]
+        found.append(flow.sum(axis=1) - flow.sum(axis=0))
+        scale.append(flow.sum(axis=1))
+    net = adapter.net_rates(y)
+    assert np.all(np.abs(net - np.concatenate(found)) < 1e-6 * np.concatenate(scale))
+
+
 # ---- atoms and their transitions -----
 
 

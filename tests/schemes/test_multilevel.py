@@ -116,6 +116,14 @@ def test_a_plain_step_is_taken_where_no_equilibrium_is_found(monkeypatch):
     assert result.records[0].by == "mali" and result.records[-1].by == "nonlocal"
 
 
+def test_scattered_light_that_goes_out_in_a_step_does_not_hold_up_a_solve():
+    # Linearised around the light of a formal solution that is negative, and this takes 22.
+    ctx = shipped_problem("CaII", "FALC", 32).context()
+    result = lw_rl.solve(ctx, quiet=True)
+    assert result.converged and result.Nformal <= 5
+    assert np.asarray(ctx.spect.J).min() > 0.0
+
+
 def test_complete_linearisation_takes_over_where_steps_shrink_slowly():
     # Without it this problem takes more than ten.
     result = lw_rl.solve(random_problem("atoms", 3002).context(), quiet=True)
@@ -123,17 +131,20 @@ def test_complete_linearisation_takes_over_where_steps_shrink_slowly():
     assert result.Nformal <= 7
 
 
-@pytest.mark.parametrize(("number", "follows"), [(100440, True), (100387, True), (100440, False)])
-def test_a_step_is_taken_for_no_less_than_its_light_does_to_rates(monkeypatch, number, follows):
-    """At one wavelength and depth light is a quarter off, and the residual does not show it."""
-    problem, ends = random_atoms(number), []
+@pytest.mark.parametrize("follows", [True, False])
+def test_a_step_is_taken_for_no_less_than_its_light_does_to_rates(monkeypatch, follows):
+    """After a step light is off where the residual does not show it: the estimate would be low."""
+    problem = random_atoms(120395)
     if not follows:
         monkeypatch.setattr(CoupledEquilibrium, "change_of_rates", lambda self, before, after: 0.0)
+    ends = []
     for tolerance in (1e-3, 1e-7):
         ctx = problem.context()
-        assert lw_rl.solve(ctx, quiet=True, popsTol=tolerance, NmaxIter=40).converged
-        ends.append(np.concatenate(Adapter(ctx).populations()))
-    assert (largest(ends[0] / ends[1] - 1.0) < 1e-3) == follows
+        result = lw_rl.solve(ctx, quiet=True, popsTol=tolerance, NmaxIter=40)
+        ends.append((result, np.concatenate(Adapter(ctx).populations())))
+    (result, found), (_, exact) = ends
+    assert result.converged
+    assert (largest(found / exact - 1.0) < result.estimate.value) == follows
 
 
 @pytest.mark.parametrize(("atom", "factor"), [("H", 1.8), ("MgII", 1.75)])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 from multilevel_helpers import problem, solved
 
+import lw_rl
 from lw_rl.host.adapter import Adapter
 from lw_rl.norms import largest
 from lw_rl.operator.effort import Effort
+from lw_rl.problems import random_atoms
 from lw_rl.schemes import newton
 from lw_rl.schemes.anderson import MAX_STEP
 from lw_rl.schemes.newton import newton_step
@@ -105,3 +107,9 @@ def test_no_step_where_a_profile_is_redistributed():
     assert step.propose(adapter.read()) is not None
     ctx.prd_redistribute(maxIter=1)
     assert step.propose(adapter.read()) is None
+
+
+def test_where_light_is_what_rounding_makes_of_it_the_step_is_for_the_hosts():
+    """Cold helium, with mean intensities of 1e-70: by rates of its own rays this takes sixteen."""
+    result = lw_rl.solve(random_atoms(110366).context(), quiet=True)
+    assert result.converged and result.Nformal <= 5
