@@ -312,9 +312,10 @@ def test_net_rates_are_those_of_transitions_and_collisions(two_atoms):
             flow[t.j, t.i] += np.asarray(t.Rij) * n[t.i]
             flow[t.i, t.j] += np.asarray(t.Rji) * n[t.j]
         found.append(flow.sum(axis=1) - flow.sum(axis=0))
-        scale.append(flow.sum(axis=1))
-    net = adapter.net_rates(y)
-    assert np.all(np.abs(net - np.concatenate(found)) < 1e-6 * np.concatenate(scale))
+        scale.append(np.maximum(flow.sum(axis=1), flow.sum(axis=0)))
+    left = np.abs(adapter.net_rates(y) - np.concatenate(found)) / np.concatenate(scale)
+    # Thick lines cancel to all but a few digits.
+    assert left.max() < 1e-5 and np.median(left) < 1e-9
 
 
 # ---- atoms and their transitions -----
