@@ -314,8 +314,7 @@ def test_net_rates_are_those_of_transitions_and_collisions(two_atoms):
         found.append(flow.sum(axis=1) - flow.sum(axis=0))
         scale.append(np.maximum(flow.sum(axis=1), flow.sum(axis=0)))
     left = np.abs(adapter.net_rates(y) - np.concatenate(found)) / np.concatenate(scale)
-    # Thick lines cancel to all but a few digits.
-    assert left.max() < 1e-5 and np.median(left) < 1e-9
+    assert left.max() < 1e-9
 
 
 # ---- atoms and their transitions -----
