@@ -258,7 +258,8 @@ class ColumnRadiation(Radiation[Beams]):
 
         Where light falls by orders of magnitude along a step, the limiter's slope in what the host
         scattered is not that of the solution, and what is linear by it leads below zero. Newton's
-        method finds the light at the given populations; where it does not, all stays as it was.
+        method finds the light at the given populations; where it does not converge, what is
+        linearised around stays as it was.
 
         Parameters
         ----------
