@@ -151,9 +151,11 @@ def _begin(adapter: Adapter, given: list[Array], untouched: Snapshot) -> list[Re
     solved = None
     equations = Equations(adapter)
     operator = CoupledEquilibrium(equations.transfer)
-    # From populations that are far off its equations may be singular.
-    with suppress(np.linalg.LinAlgError):
-        solved = operator.solve(equations.rates(given, adapter.switched))
+    # Inverted populations make light of less than none, which has no equilibrium. From populations
+    # that are far off equations may be singular.
+    if adapter.radiation().min() >= 0.0:
+        with suppress(np.linalg.LinAlgError):
+            solved = operator.solve(equations.rates(given, adapter.switched))
     if solved is None:
         adapter.restore(untouched)
         adapter.write(adapter.unknown(lte))
