@@ -303,6 +303,7 @@ def test_an_exploding_matrix_gives_an_evaluation_that_is_not_valid(ctx):
 
 def test_net_rates_are_those_of_transitions_and_collisions(two_atoms):
     adapter = Adapter(two_atoms)
+    adapter.write(adapter.unknown(adapter.lte_populations()))
     adapter.formal_solution()
     y, found, scale = adapter.read(), [], []
     for atom in two_atoms.activeAtoms:
