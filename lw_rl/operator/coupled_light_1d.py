@@ -192,6 +192,7 @@ class ColumnRadiation(Radiation[Beams]):
         self._memory, self._thorough = memory, thorough
         self._rays = Rays.of(transfer.mu, transfer.weight, transfer.profile.shape[0])
         self._made: dict[int, tuple[Array, Integers]] = {}
+        self._dense = _Factorised.of({}, len(self.J))
 
     @cached_property
     def _some(self) -> _Entries:
@@ -219,12 +220,15 @@ class ColumnRadiation(Radiation[Beams]):
         if self._thorough:
             hard |= self._scattering_share(step[0], self._sca[:, at] / total[0]) > _STRONGLY
         if hard.any():
-            self._factorise(np.flatnonzero(hard), total, step, source)
+            where = np.flatnonzero(hard)
+            self._factorise(where, *(x[:, :, where] for x in (total, step, source)))
+            self._dense = _Factorised.of(self._made, len(J))
             scattering = self._scattering(total, step, source, J)
         scattering.iterated(own, _TRIED, _LEFT)
         dark = np.flatnonzero((scattering.J <= 0.0).any(axis=0))
         if len(dark):
             self._solve(dark, own, total, step, source, J)
+            self._dense = _Factorised.of(self._made, len(J))
             scattering = self._scattering(total, step, source, J)
             scattering.iterated(own, _TRIED, _LEFT)
         return scattering
@@ -248,8 +252,7 @@ class ColumnRadiation(Radiation[Beams]):
         sca = np.ascontiguousarray(self._sca[:, at])
         diffuse = DiffuseLight(step.mean(axis=0), sca / total.mean(axis=0))
         beams = self._beams(step, source, at)
-        dense = _Factorised.of(self._made, len(J))
-        return _ScatteringLight(total, beams, self._tie.at(at), sca, diffuse, dense, J)
+        return _ScatteringLight(total, beams, self._tie.at(at), sca, diffuse, self._dense, J)
 
     def _solve(
         self, dark: Integers, own: Array, total: Array, step: Array, source: Array, J: Array
@@ -275,7 +278,7 @@ class ColumnRadiation(Radiation[Beams]):
         assert self._tie is not None and self._around is not None
         waves = self._scattered[dark]
         emitted, chi, steps = (np.ascontiguousarray(x[:, :, dark]) for x in (own, total, step))
-        sca, host, around = self._sca[:, waves], self.J[:, waves], source.copy()
+        sca, host = self._sca[:, waves], self.J[:, waves]
         # Of scattered light no more than all comes back: with more there is no solution.
         tie = self._tie.at(waves)
         ratio = np.minimum(tie.ratio, 1.0)
@@ -283,10 +286,10 @@ class ColumnRadiation(Radiation[Beams]):
         self._tie.ratio[:, waves], self._tie.outside[:, waves] = tie.ratio, tie.outside
         now = np.maximum(J[:, dark], 0.0)
         for _ in range(_MOST_NEWTON):
-            around[:, :, dark] = emitting = (emitted + sca * now) / chi
+            emitting = (emitted + sca * now) / chi
             light = self._beams(steps, emitting, waves).mean_intensity(emitting).sum(axis=0)
             light = tie.ratio * light + tie.outside
-            self._factorise(dark, total, step, around)
+            self._factorise(dark, chi, steps, emitting)
             left = (light - now).T
             change = [dgetrs(*self._made[k], x)[0] for k, x in zip(dark, left, strict=True)]
             before, now = now, not_below(_LEAST, light, now + np.transpose(change))
@@ -295,7 +298,7 @@ class ColumnRadiation(Radiation[Beams]):
                 break
         dark, waves = dark[solved], waves[solved]
         J[:, dark] = now[:, solved]
-        source[:, :, dark] = self._around[:, :, waves] = around[:, :, dark]
+        source[:, :, dark] = self._around[:, :, waves] = emitting[:, :, solved]
 
     def _factorise(self, at: Integers, total: Array, step: Array, around: Array) -> None:
         """Factorise the operators of some wavelengths.
@@ -305,11 +308,11 @@ class ColumnRadiation(Radiation[Beams]):
         at : Array
             The wavelengths, among those where scattering is solved, [Noperator].
         total, step, around : Array
-            Of all those, [Nbundle, Nspace (- 1), Nwave].
+            Of these, [Nbundle, Nspace (- 1), Noperator].
         """
         assert self._tie is not None
         t, waves = self._transfer, self._scattered[at]
-        total, step, around = (x[:, :, at].mean(axis=0) for x in (total, step, around))
+        total, step, around = (x.mean(axis=0) for x in (total, step, around))
         albedo = self._sca[:, waves] / total
         made = operators(step, around, t.mu, t.weight, False)
         made *= self._tie.ratio.T[waves, None]
