@@ -9,11 +9,11 @@ from numba import njit
 
 from .arrays import Array, Numbers
 
-__all__ = ["largest", "limit_step", "not_below", "relative", "to_log"]
+__all__ = ["LEAST", "largest", "limit_step", "not_below", "relative", "to_log"]
 
 
 #: A quantity is not taken to be less than this share of what it is estimated from.
-_LEAST = 0.05
+LEAST = 0.05
 
 
 def largest(values: Array) -> float:
@@ -59,5 +59,5 @@ def to_log(error: Array) -> Array:
 
     A source function that is estimated to be negative is taken for small instead.
     """
-    change: Array = np.log(np.maximum(1.0 + error, _LEAST))
+    change: Array = np.log(np.maximum(1.0 + error, LEAST))
     return change

@@ -21,7 +21,7 @@ from scipy.linalg.lapack import dgetrf, dgetrs
 from ..arrays import Array, Integers, Numbers
 from ..host.equations import Rates
 from ..host.transfer import Transfer
-from ..norms import not_below
+from ..norms import LEAST, not_below
 from .beams_1d import Beams, DiffuseLight, Rays, optical_steps
 from .bezier_1d import operators
 from .coupled_light import Light, LinearisedRadiation, Radiation, Rows, Tie
@@ -40,9 +40,8 @@ _MOST_ITERATIONS, _LEFT, _STILL = 2, 0.1, 1e-8
 _HARD = 3e-2
 #: Iterations after which that is judged.
 _TRIED = 4
-#: Newton steps for scattered light in the dark, the relative change of J that ends them, and what
-#: a step leaves at least, as a share of the light of the step before.
-_MOST_NEWTON, _SOLVED, _LEAST = 10, 1e-2, 0.05
+#: Newton steps for scattered light in the dark, and the relative change of J that ends them.
+_MOST_NEWTON, _SOLVED = 10, 1e-2
 #: Of `Ways1D`: here a correction in vain is cheap, and there is complete linearisation.
 _SETTLED, _MOST_BUILDS, _PATIENCE = 1e-7, 10, float("inf")
 
@@ -292,7 +291,7 @@ class ColumnRadiation(Radiation[Beams]):
             self._factorise(dark, chi, steps, emitting)
             left = (light - now).T
             change = [dgetrs(*self._made[k], x)[0] for k, x in zip(dark, left, strict=True)]
-            before, now = now, not_below(_LEAST, light, now + np.transpose(change))
+            before, now = now, not_below(LEAST, light, now + np.transpose(change))
             solved = (np.abs(now - before) < _SOLVED * now).all(axis=0)
             if solved.all():
                 break

@@ -23,7 +23,7 @@ from scipy.linalg.lapack import dgetrf, dgetrs
 
 from ..arrays import Array, Integers
 from ..host.adapter import Adapter
-from ..norms import not_below
+from ..norms import LEAST, not_below
 from .bezier_1d import operators, optical_steps
 from .plane_2d import Plane2D
 from .scattering_2d import PlaneScattering
@@ -38,8 +38,6 @@ _MU, _WEIGHT_MU = 0.5 * (1.0 + _NODES), 0.5 * _WEIGHTS
 _MATTERS = 1e-2
 #: Relative change of opacity or scattering beyond which a wavelength's matrix is made again.
 _CHANGED = 0.1
-#: The mean intensity is not below this share of that of the formal solution.
-_LEAST = 0.05
 
 
 def matters(height: Array, chi: Array, sca: Array) -> Integers:
@@ -102,7 +100,7 @@ class BackgroundScattering:
             factors, pivots = self._factors[wave]
             solved[k] = dgetrs(factors, pivots, after[k] - before[k])[0]
         solved += before
-        return not_below(_LEAST, after, solved)
+        return not_below(LEAST, after, solved)
 
     def _make(self, waves: Integers, chi: Array, sca: Array) -> None:
         """Make and factorise ``1 - Lambda a`` where it is not known, or of another medium."""

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from ..arrays import Numbers
-from ..norms import not_below
+from ..norms import LEAST, not_below
 from .characteristics_2d import COEFFICIENTS, coefficients, local_escape, sweep
 from .plane_2d import Plane2D
 
@@ -21,8 +21,6 @@ __all__ = ["PlaneScattering"]
 _TOLERANCE, _MOST = 1e-2, 60
 #: Relative change of opacity or scattering beyond which the weights are made again.
 _CHANGED = 0.1
-#: The mean intensity is not below this share of that of the formal solution.
-_LEAST = 0.05
 
 
 class PlaneScattering:
@@ -68,7 +66,7 @@ class PlaneScattering:
 
         A = LinearOperator((change.size, change.size), apply, dtype=np.float32)
         u, _ = gmres(A, change, rtol=_TOLERANCE, restart=_MOST, maxiter=1)
-        return not_below(_LEAST, after, before + (u.reshape(shape) * scale).T)
+        return not_below(LEAST, after, before + (u.reshape(shape) * scale).T)
 
     def _make(self, waves: Numbers, chi: Numbers, sca: Numbers) -> None:
         """Make the weights of all steps, unless those that there are will do."""

@@ -131,6 +131,17 @@ def test_complete_linearisation_takes_over_where_steps_shrink_slowly():
     assert result.Nformal <= 7
 
 
+@pytest.mark.parametrize("number", [100440, 100387])
+def test_a_stop_is_right_where_light_was_a_quarter_off(number):
+    """At one wavelength and depth, and the residual did not show it."""
+    problem, ends = random_atoms(number), []
+    for tolerance in (1e-3, 1e-7):
+        ctx = problem.context()
+        assert lw_rl.solve(ctx, quiet=True, popsTol=tolerance, NmaxIter=40).converged
+        ends.append(np.concatenate(Adapter(ctx).populations()))
+    assert largest(ends[0] / ends[1] - 1.0) < 1e-3
+
+
 @pytest.mark.parametrize("follows", [True, False])
 def test_a_step_is_taken_for_no_less_than_its_light_does_to_rates(monkeypatch, follows):
     """After a step light is off where the residual does not show it: the estimate would be low."""
